@@ -1,0 +1,76 @@
+# Every target sets itself up: it needs Python 3.11 or newer, make, and the package index that pip uses.
+#   make demo ORDERS=my-orders.csv        make test ARGS="-k sandbox"        make demo PYTHON=python3.12
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+ORDERS ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo standalone test lint docs lock clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(VENV)/.demo ## watch three dozen orders being closed by a real Airflow, against the sandbox (about 90 s)
+	@ORDERS='$(ORDERS)' $(BIN)/python -m example_dags.demo
+
+standalone: $(VENV)/.demo ## Airflow's UI on a free port, with the sandbox and its connection already there
+	@ORDERS='$(ORDERS)' $(BIN)/python -m example_dags.demo standalone
+
+test: $(VENV)/.test ## run every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.lint ## ruff and strict mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+docs: $(VENV)/.docs ## build the documentation into docs/_build/html
+	$(BIN)/sphinx-build -E -W -n --keep-going -q -b html docs docs/_build/html
+	@echo "Built: docs/_build/html/index.html"
+
+lock: $(VENV)/.uv ## choose new versions for constraints.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --extra sandbox --group dev \
+		--no-header --no-annotate --no-emit-index-url --output-file constraints.txt pyproject.toml
+
+clean: ## remove everything that make has made
+	rm -rf $(VENV) .demo dist build docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# --- the environment: one, filled as far as the target at hand needs it -----------------------------------------------
+
+$(VENV)/.uv:
+	@[ -n '$(PYTHON)' ] && '$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed. Name one: make PYTHON=/path/to/python3.12 ..."; exit 1; }
+	@echo "Making $(VENV) ..."
+	@'$(PYTHON)' -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@touch $@
+
+# uv does not read pip's configuration: hand over what matters, so that a mirror set up for pip serves both.
+define install
+	@echo "Installing $(1) ..."
+	@index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}"; \
+	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
+	if [ -n "$$PIP_CERT" ] && [ -z "$$SSL_CERT_FILE" ]; then export SSL_CERT_FILE="$$PIP_CERT"; fi; \
+	[ -t 2 ] && quiet= || quiet=--quiet; \
+	$(BIN)/uv pip install $$quiet --python $(BIN)/python --compile-bytecode --constraints constraints.txt \
+		--editable '.[sandbox]' $(2)
+	@touch $@
+endef
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/.uv
+	$(call install,Airflow and the package,--group demo)
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.uv
+	$(call install,Airflow$(comma) the package and what the tests need,--group demo --group test)
+
+$(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)/.uv
+	$(call install,Airflow$(comma) the package$(comma) ruff and mypy,--group demo --group test --group lint)
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/.uv
+	$(call install,Airflow$(comma) the package and Sphinx,--group demo --group test --group docs)
+
+comma := ,
