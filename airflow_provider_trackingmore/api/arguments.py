@@ -1,0 +1,218 @@
+"""Arguments in the vendor's form: filters, changes, places, lanes, waybills. Checked before any call; sends nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypedDict
+
+from airflow_provider_trackingmore.api.envelope import is_unicode
+from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
+from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, instant
+from airflow_provider_trackingmore.api.reports import Rejection
+from airflow_provider_trackingmore.api.shipments import CheckedShipments, check_field, shown
+
+_WAYBILL = re.compile(r"[0-9]{3}[ -]?[0-9]{7,8}")
+"""As the vendor's own SDK checks it (reference 1.16)."""
+
+_ARCHIVED: dict[object, str] = {True: "true", False: "false", "true": "true", "false": "false"}
+
+_YEAR_10000 = 253402300800
+"""In unix seconds. What lies behind it are milliseconds."""
+
+
+class CountFilters(TypedDict, total=False):
+    """Filters of the counters: times are aware datetimes, ISO 8601 texts with a zone, or unix seconds."""
+
+    created_at_min: datetime | int | str
+    created_at_max: datetime | int | str
+    order_created_time_min: datetime | int | str
+    order_created_time_max: datetime | int | str
+
+
+class ListFilters(CountFilters, total=False):
+    """Filters of the list (1.6): at most 40 ``numbers`` and 40 ``orders``; ``archived`` None means both."""
+
+    status: ShipmentStatus | str
+    update_time_min: datetime | int | str
+    update_time_max: datetime | int | str
+    lang: str
+    numbers: Sequence[str]
+    orders: Sequence[str]
+    archived: bool | None
+
+
+CHANGE_FIELDS = (
+    "title",
+    "logistics_channel",
+    "customer_name",
+    "customer_email",
+    "customer_phone",
+    "order_id",
+    "destination_code",
+)
+"""What PUT changes besides ``archived`` and ``status`` (1.3)."""
+
+UPDATE_FIELDS = (*(name for name in CHANGE_FIELDS if name != "customer_phone"), "archived", "status")
+"""What ``POST /trackings/updatemore`` changes (1.7); its page has no ``customer_phone``."""
+
+CHANGE_STATUS = {"delivered": 4, "exception": 7, "restore": 8}
+"""The only statuses a user can set (1.3); ``restore`` goes back to the real one."""
+
+
+def changes_body(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Put changes into the vendor's form.
+
+    :param changes: any of :data:`CHANGE_FIELDS` (text), ``archived`` (bool), ``status`` (a key of
+        :data:`CHANGE_STATUS`, or its number).
+    :return: what is sent.
+    :raises InvalidShipmentError: if there is nothing to change, or a name or value that the vendor does not take.
+    """
+    body: dict[str, Any] = {}
+    for name, value in changes.items():
+        if value is None:
+            continue
+        if name == "archived":
+            body[name] = _archived(value)
+        elif name == "status":
+            body[name] = _status_number(value)
+        elif name in CHANGE_FIELDS:
+            body[name] = check_field(name, value)
+        else:
+            allowed = ", ".join((*CHANGE_FIELDS, "archived", "status"))
+            raise InvalidShipmentError(f"{_named(name)} cannot be changed; what can be: {allowed}")
+    if not body:
+        raise InvalidShipmentError("nothing to change: give at least one field")
+    return body
+
+
+def check_changes(checked: CheckedShipments) -> CheckedShipments:
+    """Put the changes of a whole batch into the vendor's form.
+
+    :param checked: shipments with changes as :func:`changes_body` takes them.
+    :return: the same with the vendor's values; a shipment whose change is not possible is rejected.
+    """
+    bodies: dict[ShipmentKey, dict[str, Any]] = {}
+    rejected = list(checked.rejected)
+    for key, body in checked.bodies.items():
+        identity = {"tracking_number": key.tracking_number, "carrier_code": key.carrier_code}
+        try:
+            bodies[key] = identity | changes_body({name: body[name] for name in body if name not in identity})
+        except InvalidShipmentError as error:
+            rejected.append(Rejection(*key, None, error.message))
+    return CheckedShipments(bodies, tuple(rejected), checked.duplicates)
+
+
+def filter_query(filters: Mapping[str, Any], allowed: frozenset[str] | None = None) -> dict[str, str]:
+    """Put filters into the vendor's form.
+
+    :param filters: names of :class:`ListFilters`; None means "not filtered".
+    :param allowed: the names that the endpoint takes; all of :class:`ListFilters` by default.
+    :return: query parameters.
+    :raises InvalidShipmentError: naming the filter that the vendor does not take.
+    """
+    names = allowed if allowed is not None else ListFilters.__optional_keys__ | CountFilters.__optional_keys__
+    query: dict[str, str] = {}
+    for name, value in filters.items():
+        if name not in names:
+            raise InvalidShipmentError(f"there is no filter {_named(name)}; there are {', '.join(sorted(names))}")
+        if value is None:
+            continue
+        if name.endswith(("_min", "_max")):
+            query[name] = str(_unix_seconds(name, value))
+        elif name in ("numbers", "orders"):
+            query[name] = _joined(name, value)
+        elif name == "archived":
+            query[name] = _archived(value)
+        else:
+            query[name] = _text(name, value)
+    return query
+
+
+def _archived(value: object) -> str:
+    read = value.lower() if isinstance(value, str) else value
+    if isinstance(read, (int, str)) and read in _ARCHIVED:
+        return _ARCHIVED[read]
+    raise InvalidShipmentError(f"archived must be True or False, not {_named(value)}")
+
+
+def _status_number(value: object) -> int:
+    for name, number in CHANGE_STATUS.items():
+        if isinstance(value, (int, str)) and value in (name, number, str(number)):
+            return number
+    raise InvalidShipmentError(f"status can only be set to {', '.join(CHANGE_STATUS)}, not {_named(value)}")
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidShipmentError(f"{name} must be text, not {type(value).__name__}")
+    return str(check_field(name, value))
+
+
+def _named(value: object) -> str:
+    return shown(value) or type(value).__name__
+
+
+def _unix_seconds(name: str, value: object) -> int:
+    seconds: float | None = None
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        seconds = value.timestamp()
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = value
+    elif isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(_YEAR_10000)):
+        seconds = int(value)
+    elif (moment := instant(value)) is not None:  # as a template renders a date
+        seconds = moment.timestamp()
+    if seconds is None or not 0 <= seconds < _YEAR_10000:
+        raise InvalidShipmentError(
+            f"{name} must be unix seconds, or a datetime (or ISO 8601 text) with a time zone, not {_named(value)}"
+        )
+    return int(seconds)
+
+
+def _joined(name: str, values: object) -> str:
+    entries = [values] if isinstance(values, str) else list(values) if isinstance(values, Sequence) else None
+    if not entries or not all(isinstance(one, str) and one and "," not in one and is_unicode(one) for one in entries):
+        raise InvalidShipmentError(f"{name} must be a list of texts, none empty or with a comma")
+    if len(entries) > FILTER_NUMBERS:
+        raise InvalidShipmentError(
+            f"{name} takes at most {FILTER_NUMBERS} entries, not {len(entries)}: ask in several calls"
+        )
+    return ",".join(entries)
+
+
+def required(given: object, names: Sequence[str], optional: Sequence[str], what: str) -> dict[str, str]:
+    """Take named texts out of a mapping.
+
+    :param given: what the user gave.
+    :param names: what must be there.
+    :param optional: what may be there.
+    :param what: what the mapping is, for the message.
+    :return: those names only.
+    :raises InvalidShipmentError: naming what is missing.
+    """
+    record = given if isinstance(given, Mapping) else {}
+    missing = [name for name in names if not isinstance(record.get(name), str) or not record[name].strip()]
+    if missing:
+        raise InvalidShipmentError(
+            f"a {what} is a mapping with {', '.join(names)} as text; {', '.join(missing)} is missing or not text"
+        )
+    return {name: _text(name, record[name]).strip() for name in (*names, *optional) if record.get(name) is not None}
+
+
+def check_waybills(waybills: object) -> list[str]:
+    """Check air waybills, since each one that is sent costs 20 units of quota.
+
+    :param waybills: one number or a list of them.
+    :return: the numbers, each once.
+    :raises InvalidShipmentError: naming the ones that are no air waybills.
+    """
+    entries = list(waybills) if isinstance(waybills, Sequence) and not isinstance(waybills, str) else [waybills]
+    numbers = [entry.strip() if isinstance(entry, str) else "" for entry in entries]
+    wrong = [entry for entry, number in zip(entries, numbers, strict=True) if not _WAYBILL.fullmatch(number)]
+    if wrong:
+        named = ", ".join(map(_named, wrong[:20]))
+        raise InvalidShipmentError(f"no air waybills (three digits, a hyphen, seven or eight digits): {named}")
+    return list(dict.fromkeys(numbers))

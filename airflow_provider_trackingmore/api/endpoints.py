@@ -1,0 +1,231 @@
+"""One function per endpoint of API v2: arguments -> ``Request[T]``. Knows addresses, bodies and what may be repeated.
+
+Sends nothing, waits for nothing. Sections named here are those of the project's API reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+from airflow_provider_trackingmore.api import answers
+from airflow_provider_trackingmore.api.arguments import CountFilters, ListFilters, filter_query, required
+from airflow_provider_trackingmore.api.envelope import Repeat, Request, path
+from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.limits import PAGE_SIZE
+from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
+from airflow_provider_trackingmore.api.records import Account, AirCargo, Carrier, Page, RemoteArea, TransitTimes
+from airflow_provider_trackingmore.api.reports import BatchAnswer
+
+CarrierLanguage = Literal["en", "cn", "tw", "es", "ru", "it"]
+
+
+def create_tracking(body: Mapping[str, Any]) -> Request[Tracking]:
+    """``POST /trackings/post`` (1.1). An existing number is success: ``created`` is False then."""
+    key = ShipmentKey(str(body["carrier_code"]), str(body["tracking_number"]))
+    return Request(
+        method="POST",
+        path=path("trackings", "post"),
+        body=dict(body),
+        parse=lambda data: answers.created(key, data),
+        accept={4016: lambda: answers.existing(key)},
+        about=str(key),
+    )
+
+
+def get_tracking(carrier_code: str, tracking_number: str, *, lang: str | None = None) -> Request[Tracking]:
+    """``GET /trackings/{carrier_code}/{tracking_number}[/{lang}]`` (1.2)."""
+    key = ShipmentKey(carrier_code, tracking_number)
+    return Request(
+        method="GET",
+        path=path("trackings", carrier_code, tracking_number, lang or None),
+        parse=lambda data: answers.one(key, data),
+        about=str(key),
+    )
+
+
+def update_tracking(carrier_code: str, tracking_number: str, changes: Mapping[str, Any]) -> Request[Tracking]:
+    """``PUT /trackings/{carrier_code}/{tracking_number}`` , with what ``arguments.changes_body`` makes (1.3)."""
+    key = ShipmentKey(carrier_code, tracking_number)
+    return Request(
+        method="PUT",
+        path=path("trackings", carrier_code, tracking_number),
+        body=dict(changes),
+        parse=lambda data: answers.updated(key, data),
+        about=str(key),
+    )
+
+
+def delete_tracking(carrier_code: str, tracking_number: str) -> Request[bool]:
+    """``DELETE /trackings/{carrier_code}/{tracking_number}`` (1.4). False: it was not there (4017)."""
+    return Request(
+        method="DELETE",
+        path=path("trackings", carrier_code, tracking_number),
+        parse=lambda data: True,
+        accept={4017: lambda: False, 4031: lambda: False},
+        about=f"{carrier_code} {tracking_number}",
+    )
+
+
+def create_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchAnswer]:
+    """``POST /trackings/batch`` (1.5), at most 40."""
+    keys = _keys(bodies)
+    return _batch("batch", bodies, lambda data: answers.batch_created(keys, data))
+
+
+def update_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchAnswer]:
+    """``POST /trackings/updatemore`` (1.7). Its answer is not documented: what it does not refuse counts as done."""
+    keys = _keys(bodies)
+    return _batch("updatemore", bodies, lambda data: answers.batch_done(keys, data))
+
+
+def delete_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchAnswer]:
+    """``POST /trackings/delete`` (1.8)."""
+    keys = _keys(bodies)
+    return _batch("delete", bodies, lambda data: answers.batch_deleted(keys, data))
+
+
+def stop_updates(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchAnswer]:
+    """``POST /trackings/notupdate`` (1.13)."""
+    keys = _keys(bodies)
+    return _batch("notupdate", bodies, lambda data: answers.batch_done(keys, data))
+
+
+def list_page(filters: ListFilters | None = None, *, page: int = 1, limit: int = PAGE_SIZE) -> Request[Page]:
+    """``GET /trackings/get`` (1.6). "Empty" (4031) is a page without items."""
+    if not 1 <= limit <= PAGE_SIZE:
+        raise InvalidShipmentError(f"limit must be between 1 and {PAGE_SIZE}, not {limit}")
+    if page < 1:
+        raise InvalidShipmentError(f"page must be 1 or more, not {page}")
+    return Request(
+        method="GET",
+        path=path("trackings", "get"),
+        query={"page": str(page), "limit": str(limit), **filter_query(dict(filters or {}))},
+        parse=Page.from_payload,
+        accept={4031: lambda: Page((), 0), 4017: lambda: Page((), 0)},
+    )
+
+
+def realtime_tracking(body: Mapping[str, Any]) -> Request[Tracking]:
+    """``POST /trackings/realtime`` (1.9). A repeat would meet the two-hour rule, so a lost answer is not repeated."""
+    key = ShipmentKey(str(body["carrier_code"]), str(body["tracking_number"]))
+    return Request(
+        method="POST",
+        path=path("trackings", "realtime"),
+        body=dict(body),
+        parse=lambda data: answers.realtime(key, data),
+        repeat=Repeat.UNLESS_SENT,
+        about=str(key),
+        realtime=True,
+    )
+
+
+def change_carrier(tracking_number: str, carrier_code: str, new_carrier_code: str) -> Request[None]:
+    """``POST /trackings/update`` (1.10)."""
+    return Request(
+        method="POST",
+        path=path("trackings", "update"),
+        body={
+            "tracking_number": tracking_number,
+            "carrier_code": carrier_code,
+            "update_carrier_code": new_carrier_code,
+        },
+        parse=lambda data: None,
+        about=f"{carrier_code} {tracking_number}",
+    )
+
+
+def get_account() -> Request[Account]:
+    """``GET /trackings/getuserinfo`` (1.11)."""
+    return Request(method="GET", path=path("trackings", "getuserinfo"), parse=Account.from_payload)
+
+
+def count_by_status(filters: CountFilters | None = None) -> Request[dict[ShipmentStatus, int]]:
+    """``GET /trackings/getstatusnumber`` (1.12)."""
+    return Request(
+        method="GET",
+        path=path("trackings", "getstatusnumber"),
+        query=filter_query(dict(filters or {}), CountFilters.__optional_keys__),
+        parse=answers.counters,
+        accept={4031: lambda: answers.counters({})},
+    )
+
+
+def check_remote_areas(places: Sequence[object]) -> Request[list[RemoteArea]]:
+    """``POST /trackings/remote`` (1.14). 5 calls cost one unit of quota."""
+    return Request(
+        method="POST",
+        path=path("trackings", "remote"),
+        body=[required(place, ("country", "postcode"), ("company",), "place") for place in places],
+        parse=RemoteArea.list_from_payload,
+        accept={4031: list},
+        repeat=Repeat.UNLESS_SENT,
+    )
+
+
+def get_transit_times(lanes: Sequence[object]) -> Request[list[TransitTimes]]:
+    """``POST /trackings/costtime`` (1.15)."""
+    return Request(
+        method="POST",
+        path=path("trackings", "costtime"),
+        body=[required(lane, ("carrier_code", "original", "destination"), (), "lane") for lane in lanes],
+        parse=TransitTimes.list_from_payload,
+        accept={4031: list},
+    )
+
+
+def track_air_cargo(waybills: Sequence[str], *, lang: str | None = None) -> Request[dict[str, AirCargo]]:
+    """``POST /trackings/aircargo`` (1.16). Each waybill costs 20 units of quota."""
+    return Request(
+        method="POST",
+        path=path("trackings", "aircargo"),
+        body={"track_number": list(waybills), **({"lang": lang} if lang else {})},
+        parse=AirCargo.dict_from_payload,
+        accept={4031: dict},
+        repeat=Repeat.UNLESS_SENT,
+    )
+
+
+def list_carriers(lang: str = "en") -> Request[list[Carrier]]:
+    """``GET /carriers`` (1.17); ``lang`` is one of en, cn, tw, es, ru, it."""
+    if lang not in get_args(CarrierLanguage):
+        raise InvalidShipmentError(f"lang must be one of en, cn, tw, es, ru, it, not {lang!r}")
+    return Request(
+        method="GET",
+        path=path("carriers"),
+        headers={"Lang": lang},
+        parse=Carrier.list_from_payload,
+        accept={4031: list},
+    )
+
+
+def detect_carrier(tracking_number: str) -> Request[list[Carrier]]:
+    """``POST /carriers/detect`` (1.18), best first; an empty list when it cannot be told (4032).
+
+    5 calls cost one unit of quota.
+    """
+    return Request(
+        method="POST",
+        path=path("carriers", "detect"),
+        body={"tracking_number": tracking_number},
+        parse=Carrier.list_from_payload,
+        accept={4032: list, 4031: list},
+        repeat=Repeat.UNLESS_SENT,
+        about=tracking_number,
+    )
+
+
+def _keys(bodies: Sequence[Mapping[str, Any]]) -> tuple[ShipmentKey, ...]:
+    return tuple(ShipmentKey(str(body["carrier_code"]), str(body["tracking_number"])) for body in bodies)
+
+
+def _batch(
+    name: str, bodies: Sequence[Mapping[str, Any]], parse: Callable[[object], BatchAnswer]
+) -> Request[BatchAnswer]:
+    return Request(
+        method="POST",
+        path=path("trackings", name),
+        body=[dict(body) for body in bodies],
+        parse=parse,
+        about=f"{len(bodies)} shipments",
+    )

@@ -1,0 +1,180 @@
+"""What a call is, and how its answer is read: ``Request[T]`` + (status, headers, body) -> ``T`` or an exception.
+
+Knows the vendor's envelope ``{"meta": {"code", "type", "message"}, "data"}``; knows no endpoint and sends nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+from urllib.parse import quote, urlencode
+
+from airflow_provider_trackingmore.api.errors import (
+    WAY_OUT,
+    InvalidShipmentError,
+    MalformedAnswerError,
+    RateLimitError,
+    ServiceUnavailableError,
+    error_class,
+)
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+
+SUCCESS_CODES = frozenset({200, 201, 202})
+"""Reference 2.1. 202 is "done, but over the limit": success with a warning."""
+
+
+class Repeat(enum.Enum):
+    """Whether a request may be sent again after its answer was lost."""
+
+    ALWAYS = "always"
+    """Carrying it out twice leaves what carrying it out once leaves."""
+    UNLESS_SENT = "unless sent"
+    """It costs quota each time (or is refused the second time): only when it never left or was refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(Generic[T]):
+    """One call, as data.
+
+    :param method: the HTTP method.
+    :param path: below the base URL, percent-encoded, beginning with ``/``.
+    :param query: query parameters, in order.
+    :param body: what to send as JSON; None sends no body.
+    :param headers: headers beyond those that every call has.
+    :param parse: turns ``data`` of a successful answer into the result.
+    :param accept: codes that are an answer here although they are errors elsewhere, each with its result.
+    :param repeat: whether the call may be repeated after its answer was lost.
+    :param about: which shipment it is about, for messages; empty when there is no single one.
+    :param realtime: whether it is a call to the vendor's realtime endpoint, which may have a pace of its own.
+    """
+
+    method: Method
+    path: str
+    parse: Callable[[object], T] = field(repr=False)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: object = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    accept: Mapping[int, Callable[[], T]] = field(default_factory=dict, repr=False)
+    repeat: Repeat = Repeat.ALWAYS
+    about: str = ""
+    realtime: bool = False
+
+    @property
+    def target(self) -> str:
+        """Path and query, ready to be put behind the base URL."""
+        return f"{self.path}?{urlencode(self.query, safe=',')}" if self.query else self.path
+
+    @property
+    def name(self) -> str:
+        """The call in messages: method and path, and the shipment where there is one."""
+        return f"{self.method} {self.path}" + (f" ({self.about})" if self.about else "")
+
+    def encoded_body(self) -> bytes | None:
+        """The body as it goes over the wire."""
+        return None if self.body is None else json.dumps(self.body, separators=(",", ":")).encode()
+
+
+def path(*segments: str | None) -> str:
+    """Join path segments, each percent-encoded; None is left out.
+
+    :param segments: plain text; ``/`` and all other reserved characters in it are encoded.
+    :return: the path with a leading slash.
+    :raises InvalidShipmentError: if a segment is empty, ``.`` or ``..``: no encoding keeps those from changing a path;
+        or if it holds half a character, which has no encoding.
+    """
+    kept = [segment for segment in segments if segment is not None]
+    for segment in kept:
+        if segment in ("", ".", "..") or not is_unicode(segment):
+            raise InvalidShipmentError(f"{segment!r} cannot stand in the path of a call: give a real code or number")
+    return "/" + "/".join(quote(segment, safe="") for segment in kept)
+
+
+def is_unicode(value: str) -> bool:
+    """Tell whether a text can be sent: half a surrogate pair, as wrongly read files hold it, cannot.
+
+    :param value: any text.
+    :return: False for a text that has no encoding.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def read_answer(request: Request[T], status: int, headers: Mapping[str, str], body: bytes) -> T:
+    """Turn an answer into the request's result.
+
+    :param request: the call that was answered.
+    :param status: the HTTP status. The vendor answers 200 for errors too; only ``meta.code`` tells.
+    :param headers: the answer's headers, looked up without regard to case.
+    :param body: the answer's bytes.
+    :return: what ``request.parse`` makes of ``data``.
+    :raises TrackingMoreError: everything else, each as its class.
+    """
+    retry_after = _retry_after(headers)
+    try:
+        answer: object = json.loads(body)
+    except (ValueError, RecursionError):
+        answer = None
+    meta = answer.get("meta") if isinstance(answer, dict) else None
+    code = _code(meta.get("code")) if isinstance(meta, dict) else None
+    if status >= 400 and (code is None or code in SUCCESS_CODES):
+        raise _refusal(request, status, "", status, retry_after)
+    if not isinstance(answer, dict) or not isinstance(meta, dict) or code is None:
+        raise MalformedAnswerError(
+            f"{request.name}: {_describe(status, headers, body)} instead of an answer of TrackingMore's API; "
+            "check the base URL (host) of the connection and any proxy in between",
+            http_status=status,
+        )
+    if code in request.accept:
+        return request.accept[code]()
+    if code not in SUCCESS_CODES:
+        raise _refusal(request, code, _text(meta.get("message")), status, retry_after)
+    if code == 202:
+        log.warning("%s: TrackingMore did it but says that the account is over its limit (202)", request.name)
+    return request.parse(answer.get("data"))
+
+
+def _refusal(request: Request[T], code: int, words: str, status: int, retry_after: float | None) -> Exception:
+    cls = error_class(code)
+    said = f"TrackingMore answered {code}" + (f" ({words.rstrip('.')})" if words else "")
+    way_out = WAY_OUT.get(cls)
+    return cls(
+        f"{request.name}: {said}" + (f": {way_out}" if way_out else ""),
+        code=code,
+        http_status=status,
+        retry_after=retry_after if cls in (RateLimitError, ServiceUnavailableError) else None,
+    )
+
+
+def _code(value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else None
+
+
+def _text(value: object) -> str:
+    return value[:300] if isinstance(value, str) else ""
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from ``Retry-After``; its date form would need a clock and is not known to be used here."""
+    value = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
+    return float(value) if value.isascii() and value.isdigit() and len(value) < 6 else None
+
+
+def _describe(status: int, headers: Mapping[str, str], body: bytes) -> str:
+    kind = next((text for name, text in headers.items() if name.lower() == "content-type"), "no content type")
+    what = f"{len(body)} bytes of {kind[:60]}" if body else "an empty body"
+    return f"HTTP {status} with {what}"

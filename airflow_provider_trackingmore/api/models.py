@@ -1,0 +1,340 @@
+"""A tracking and its checkpoints as frozen values. Knows the vendor's fields and their odd forms; ``raw`` keeps all.
+
+Unknown fields and values never fail here: a status that is not in the table is ``UNKNOWN`` with its text kept.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from airflow_provider_trackingmore.api.errors import MalformedAnswerError
+
+
+class ShipmentStatus(enum.StrEnum):
+    """Where a shipment is (reference 3)."""
+
+    PENDING = "pending"
+    """Registered, not looked up yet."""
+    NOT_FOUND = "notfound"
+    """The carrier knows nothing of it yet."""
+    TRANSIT = "transit"
+    """Under way."""
+    PICKUP = "pickup"
+    """Out for delivery, or ready to be collected."""
+    DELIVERED = "delivered"
+    """Delivered."""
+    UNDELIVERED = "undelivered"
+    """A delivery was attempted and failed."""
+    EXCEPTION = "exception"
+    """Returned, refused, held by customs, lost ..."""
+    EXPIRED = "expired"
+    """No delivery within 30 days (express) or 60 days (post): no longer followed."""
+    UNKNOWN = "unknown"
+    """A value that this version does not know; ``Tracking.status_text`` has it."""
+
+
+_STATUSES: dict[str, ShipmentStatus] = {status.value: status for status in ShipmentStatus}
+
+
+def parse_status(value: object) -> ShipmentStatus:
+    """Read a status as the vendor writes it.
+
+    :param value: what stands in the answer.
+    :return: the status, :attr:`ShipmentStatus.UNKNOWN` for anything that is not in the table.
+    """
+    return _STATUSES.get(value, ShipmentStatus.UNKNOWN) if isinstance(value, str) else ShipmentStatus.UNKNOWN
+
+
+class ShipmentKey(NamedTuple):
+    """What identifies a shipment in v2: the same number may exist at two carriers."""
+
+    carrier_code: str
+    tracking_number: str
+
+    def __str__(self) -> str:
+        return f"{self.carrier_code} {self.tracking_number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One event on the way.
+
+    :param time: ISO 8601 local time of the place, **without zone** (the vendor gives none); None when unreadable.
+    :param description: the carrier's text.
+    :param place: where; may be empty.
+    :param status: the status this event stands for.
+    :param status_text: that status as sent.
+    :param substatus: finer code such as ``transit003``, where the vendor gives one.
+    """
+
+    time: str | None
+    description: str
+    place: str
+    status: ShipmentStatus
+    status_text: str
+    substatus: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """A registered shipment as TrackingMore knows it.
+
+    Names, e-mail addresses and phone numbers are properties that read ``raw``: they never appear in the repr.
+
+    :param carrier_code: the carrier's code, as in ``GET /carriers``.
+    :param tracking_number: the carrier's number.
+    :param status: where the shipment is.
+    :param status_text: the status as sent.
+    :param substatus: finer code, where the vendor gives one.
+    :param id: the vendor's id, 32 hex digits.
+    :param order_id: the user's own order, as registered.
+    :param created_at: when it was registered, with the vendor's offset.
+    :param updated_at: when the vendor last changed it. **May be None on delivered shipments.**
+    :param updating: whether the vendor still refreshes it; None when the answer does not say.
+    :param archived: whether it is archived; None when the answer does not say.
+    :param created: set by ``create_tracking``: True for a new one, False when it had been registered before.
+    :param raw: the vendor's record, untouched.
+    """
+
+    carrier_code: str
+    tracking_number: str
+    status: ShipmentStatus = ShipmentStatus.UNKNOWN
+    status_text: str = ""
+    substatus: str | None = None
+    id: str | None = None
+    order_id: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    updating: bool | None = None
+    archived: bool | None = None
+    created: bool | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_payload(cls, data: object) -> Tracking:
+        """Read the vendor's item (reference 1.19).
+
+        :param data: one item.
+        :return: the tracking.
+        :raises MalformedAnswerError: if it is not an object.
+        """
+        if not isinstance(data, dict):
+            raise MalformedAnswerError(f"expected a tracking, TrackingMore sent {type(data).__name__}")
+        get = data.get
+        status = get("status")
+        return cls(
+            text(get("carrier_code")) or "",
+            text(get("tracking_number")) or "",
+            parse_status(status),
+            status if isinstance(status, str) else "",
+            text(get("substatus")),
+            text(get("id")),
+            text(get("order_id")),
+            instant(get("created_at")),
+            instant(get("updated_at")),
+            flag(get("track_update")),
+            flag(get("archived")),
+            None,
+            data,
+        )
+
+    @property
+    def key(self) -> ShipmentKey:
+        """Carrier and number."""
+        return ShipmentKey(self.carrier_code, self.tracking_number)
+
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """All events, newest first; those that both legs report appear once."""
+        found: dict[Checkpoint, None] = {}
+        for leg in ("origin_info", "destination_info"):
+            for row in rows(mapping(self.raw.get(leg)).get("trackinfo")):
+                found.setdefault(_checkpoint(row))
+        return tuple(sorted(found, key=lambda checkpoint: checkpoint.time or "", reverse=True))
+
+    @property
+    def last_update(self) -> str | None:
+        """ISO 8601 local time of the newest event, without zone."""
+        return local_time(self.raw.get("lastUpdateTime"))
+
+    @property
+    def delivered_at(self) -> str | None:
+        """ISO 8601 local time of the delivery, **without zone**; None while it is not delivered."""
+        if self.status is not ShipmentStatus.DELIVERED:
+            return None
+        times = [row.time for row in self.checkpoints if row.status is ShipmentStatus.DELIVERED and row.time]
+        return times[0] if times else self.last_update
+
+    @property
+    def last_event(self) -> str | None:
+        """The newest event in one line, as sent. Carriers sometimes write a person's name into it."""
+        return text(self.raw.get("lastEvent"))
+
+    @property
+    def title(self) -> str | None:
+        """The title given at registration."""
+        return text(self.raw.get("title"))
+
+    @property
+    def comment(self) -> str | None:
+        """The comment given at registration."""
+        return text(self.raw.get("comment"))
+
+    @property
+    def customer_name(self) -> str | None:
+        """Personal data."""
+        return text(self.raw.get("customer_name"))
+
+    @property
+    def customer_emails(self) -> tuple[str, ...]:
+        """Personal data. The vendor sends a list, a text or null."""
+        value = self.raw.get("customer_email")
+        found = value if isinstance(value, list) else [value]
+        return tuple(address for address in map(text, found) if address)
+
+    @property
+    def customer_phone(self) -> str | None:
+        """Personal data."""
+        return text(self.raw.get("customer_phone"))
+
+    @property
+    def signed_by(self) -> str | None:
+        """Personal data. The vendor spells the field ``singed_by``."""
+        return text(self.raw.get("singed_by")) or text(self.raw.get("signed_by"))
+
+    @property
+    def original_country(self) -> str | None:
+        """The country it comes from, in English."""
+        return text(self.raw.get("original_country"))
+
+    @property
+    def destination_country(self) -> str | None:
+        """The country it goes to, in English."""
+        return text(self.raw.get("destination_country"))
+
+    @property
+    def transit_days(self) -> int | None:
+        """Days under way so far."""
+        return integer(self.raw.get("itemTimeLength"))
+
+    @property
+    def stay_days(self) -> int | None:
+        """Days since the newest event."""
+        return integer(self.raw.get("stayTimeLength"))
+
+
+def _checkpoint(row: Mapping[str, Any]) -> Checkpoint:
+    status = row.get("checkpoint_status")
+    return Checkpoint(
+        time=local_time(row.get("Date")),
+        description=text(row.get("StatusDescription")) or "",
+        place=text(row.get("Details")) or "",
+        status=parse_status(status),
+        status_text=status if isinstance(status, str) else "",
+        substatus=text(row.get("substatus")),
+    )
+
+
+# The vendor's scalars ------------------------------------------------------------------------------------------------
+
+
+def text(value: object) -> str | None:
+    """Read a text. Unset comes as null, as ``""`` and, in old answers, as the word ``"null"``.
+
+    :param value: what stands in the answer; finite numbers become their digits.
+    :return: the text, None when unset or not a text.
+    """
+    if isinstance(value, str):
+        return value if value and value != "null" else None
+    if isinstance(value, bool) or (isinstance(value, float) and decimal(value) is None):
+        return None
+    return str(value) if isinstance(value, (int, float)) else None
+
+
+def integer(value: object) -> int | None:
+    """Read a whole number, which the vendor sends as number or as text.
+
+    :param value: what stands in the answer.
+    :return: the number, None when there is none.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    number = decimal(value)
+    return int(number) if number is not None else None
+
+
+def decimal(value: object) -> float | None:
+    """Read a number, which the vendor sends as number or as text.
+
+    :param value: what stands in the answer.
+    :return: the number, None when there is none or it is not finite.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if abs(number) < float("inf") else None
+
+
+def flag(value: object) -> bool | None:
+    """Read a yes or no, which the vendor sends as bool or as text.
+
+    :param value: what stands in the answer.
+    :return: the value, None when it does not say.
+    """
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(value) if isinstance(value, str) else None
+
+
+def instant(value: object) -> datetime | None:
+    """Read a time of the account's side: ISO 8601 with an offset.
+
+    :param value: what stands in the answer.
+    :return: an aware datetime; None when unset, or without an offset (which is never assumed).
+    """
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def local_time(value: object) -> str | None:
+    """Read a time of the carrier's side: local to its place, without zone, with or without seconds.
+
+    :param value: what stands in the answer.
+    :return: ISO 8601 with seconds; None when it is not a time.
+    """
+    if not isinstance(value, str) or len(value) < len("2018-04-01"):
+        return None
+    try:
+        return datetime.fromisoformat(value.strip()).replace(tzinfo=None).isoformat(timespec="seconds")
+    except ValueError:
+        return None
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Read an object, which the vendor sends as ``{}``, ``[]`` or null when it is empty.
+
+    :param value: what stands in the answer.
+    :return: the object, an empty one for anything else.
+    """
+    return value if isinstance(value, dict) else {}
+
+
+def rows(value: object) -> list[dict[str, Any]]:
+    """Read a list of objects, which the vendor sends as ``[]``, ``{}`` or null when it is empty.
+
+    :param value: what stands in the answer.
+    :return: the objects in it.
+    """
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []

@@ -1,0 +1,334 @@
+"""What the API returns beside trackings: account, carriers, pages, remote areas, lanes, air cargo. Pure values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_trackingmore.api.errors import MalformedAnswerError
+from airflow_provider_trackingmore.api.models import Tracking, decimal, integer, mapping, rows, text
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of ``GET /trackings/get``.
+
+    :param items: the trackings on it.
+    :param total: how many the filters match in all; None when the answer does not say.
+    """
+
+    items: tuple[Tracking, ...] = ()
+    total: int | None = None
+
+    @classmethod
+    def from_payload(cls, data: object) -> Page:
+        """Read a page; an empty one comes as ``[]``, ``{}`` or null.
+
+        :param data: the answer's ``data``.
+        :return: the page.
+        :raises MalformedAnswerError: if it is not a page.
+        """
+        if not data:
+            return cls((), 0)
+        if not isinstance(data, dict) or not isinstance(data.get("items") or [], list):
+            raise MalformedAnswerError("expected a page of trackings, TrackingMore sent something else")
+        return cls(tuple(map(Tracking.from_payload, data.get("items") or ())), integer(data.get("total")))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account behind the key. Its e-mail address and phone number stay out of the repr.
+
+    :param quota_left: shipments that may still be registered; None when the answer does not say.
+    :param balance: money on the account, in the vendor's unit.
+    :param registered_at: when the account was made.
+    :param email: login address. Personal data.
+    :param phone: personal data.
+    :param raw: the vendor's record.
+    """
+
+    quota_left: int | None
+    balance: float | None
+    registered_at: datetime | None
+    email: str | None = field(default=None, repr=False)
+    phone: str | None = field(default=None, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_payload(cls, data: object) -> Account:
+        """Read ``GET /trackings/getuserinfo`` in both forms that sources show (reference 1.11).
+
+        :param data: the answer's ``data``.
+        :return: the account.
+        :raises MalformedAnswerError: if it is not an object.
+        """
+        record = _object(data, "the account")
+        quota = integer(record.get("track_number"))
+        if quota is None:
+            quota = integer(mapping(record.get("plan")).get("remaining_order"))
+        seconds = integer(record.get("regtime"))
+        in_range = seconds is not None and 0 < seconds < 253402300800  # year 9999
+        return cls(
+            quota_left=quota,
+            balance=decimal(record.get("money")),
+            registered_at=datetime.fromtimestamp(seconds, UTC) if seconds is not None and in_range else None,
+            email=text(record.get("email")),
+            phone=text(record.get("phone")),
+            raw=record,
+        )
+
+    @property
+    def masked_email(self) -> str:
+        """The login address with only enough left to recognise one's own: ``e…@abc.com``."""
+        name, at, domain = (self.email or "").rpartition("@")
+        return f"{name[:1]}…@{domain}" if at else "an account without e-mail address"
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """A carrier that TrackingMore follows.
+
+    :param code: what ``carrier_code`` takes.
+    :param name: its name.
+    :param type: ``express`` or ``globalpost``; None in detection results.
+    :param phone: its public phone number.
+    :param homepage: its site, with a scheme.
+    :param raw: the vendor's record.
+    """
+
+    code: str
+    name: str
+    type: str | None = None
+    phone: str | None = None
+    homepage: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def list_from_payload(cls, data: object) -> list[Carrier]:
+        """Read a list of carriers, in the vendor's order; entries without a code are left out.
+
+        :param data: the answer's ``data``.
+        :return: the carriers.
+        :raises MalformedAnswerError: if it is neither a list nor empty.
+        """
+        return [
+            cls(
+                code=code,
+                name=text(row.get("name")) or code,
+                type=text(row.get("type")),
+                phone=text(row.get("phone")),
+                homepage=_with_scheme(text(row.get("homepage"))),
+                raw=row,
+            )
+            for row in _list(data, "carriers")
+            if (code := text(row.get("code")))
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteArea:
+    """A place that a carrier treats as remote (and usually charges extra for).
+
+    :param company: the carrier, in the vendor's short form (``ups``, ``tnt``).
+    :param country_code: ISO 3166 alpha-2.
+    :param country: its English name.
+    :param postcode: the postcode, or the city where there are none.
+    :param raw: the vendor's record.
+    """
+
+    company: str | None
+    country_code: str | None
+    country: str | None
+    postcode: str | None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def list_from_payload(cls, data: object) -> list[RemoteArea]:
+        """Read ``POST /trackings/remote``: one entry per carrier that treats a place as remote.
+
+        :param data: the answer's ``data``.
+        :return: the entries.
+        :raises MalformedAnswerError: if it is neither an object nor empty.
+        """
+        return [
+            cls(
+                company=text(row.get("far_express_company")),
+                country_code=text(row.get("two_code")),
+                country=text(row.get("far_country")),
+                postcode=text(row.get("far_city_postcode")),
+                raw=row,
+            )
+            for row in rows((_object(data, "remote areas") if data else {}).get("remote"))
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class TransitTimes:
+    """Delivery times of a carrier between two countries.
+
+    The vendor does not say whether the ranges are shares or counts (reference 1.15): they are handed on as sent.
+
+    :param carrier_code: the carrier.
+    :param original: ISO 3166 alpha-2 of the origin.
+    :param destination: ISO 3166 alpha-2 of the destination.
+    :param total: shipments looked at.
+    :param delivered: how many of them arrived.
+    :param days_0_7: arrived within 7 days.
+    :param days_7_15: within 7 to 15 days.
+    :param days_16_30: within 16 to 30 days.
+    :param days_31_60: within 31 to 60 days.
+    :param raw: the vendor's record, with whatever follows these.
+    """
+
+    carrier_code: str | None
+    original: str | None
+    destination: str | None
+    total: int | None
+    delivered: int | None
+    days_0_7: float | None
+    days_7_15: float | None
+    days_16_30: float | None
+    days_31_60: float | None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def list_from_payload(cls, data: object) -> list[TransitTimes]:
+        """Read ``POST /trackings/costtime``.
+
+        :param data: the answer's ``data``.
+        :return: one entry per lane that the vendor knows.
+        :raises MalformedAnswerError: if it is neither a list nor empty.
+        """
+        return [
+            cls(
+                carrier_code=text(row.get("carrier_code")),
+                original=text(row.get("original")),
+                destination=text(row.get("destination")),
+                total=integer(row.get("total")),
+                delivered=integer(row.get("delivered")),
+                days_0_7=decimal(row.get("range1")),
+                days_7_15=decimal(row.get("range3")),
+                days_16_30=decimal(row.get("range4")),
+                days_31_60=decimal(row.get("range5")),
+                raw=row,
+            )
+            for row in _list(data, "transit times")
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class AirCargoEvent:
+    """One event of an air waybill; all times as the airline writes them."""
+
+    event: str | None
+    station: str | None
+    plan_date: str | None
+    actual_date: str | None
+    flight_number: str | None
+    pieces: str | None
+    weight: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """One flight of an air waybill; all times as the airline writes them."""
+
+    flight_number: str
+    depart_station: str | None
+    arrival_station: str | None
+    plan_depart_time: str | None
+    depart_time: str | None
+    plan_arrival_time: str | None
+    arrival_time: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AirCargo:
+    """An air waybill.
+
+    :param waybill: its number, as asked.
+    :param origin: airport it starts from.
+    :param destination: airport it goes to.
+    :param pieces: number of pieces, as sent.
+    :param weight: weight, as sent.
+    :param status_number: the vendor's status number (its meanings are not published).
+    :param airline: the airline's name.
+    :param track_url: the airline's page for this waybill.
+    :param events: in the vendor's order.
+    :param flights: in the vendor's order.
+    :param raw: the vendor's record.
+    """
+
+    waybill: str
+    origin: str | None
+    destination: str | None
+    pieces: str | None
+    weight: str | None
+    status_number: int | None
+    airline: str | None
+    track_url: str | None
+    events: tuple[AirCargoEvent, ...] = ()
+    flights: tuple[Flight, ...] = ()
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def dict_from_payload(cls, data: object) -> dict[str, AirCargo]:
+        """Read ``POST /trackings/aircargo``, which is keyed by waybill.
+
+        :param data: the answer's ``data``.
+        :return: waybill -> record.
+        :raises MalformedAnswerError: if it is neither an object nor empty.
+        """
+        record = _object(data, "air waybills") if data else {}
+        return {waybill: cls._one(waybill, row) for waybill, row in record.items() if isinstance(row, dict)}
+
+    @classmethod
+    def _one(cls, waybill: str, row: Mapping[str, Any]) -> AirCargo:
+        cargo, airline = mapping(row.get("return_data")), mapping(row.get("airline_info"))
+        events = tuple(
+            AirCargoEvent(
+                event=text(item.get("event")),
+                station=text(item.get("station")),
+                plan_date=text(item.get("plan_date")),
+                actual_date=text(item.get("actual_date")),
+                flight_number=text(item.get("flight_number")),
+                pieces=text(item.get("piece")),
+                weight=text(item.get("weight")),
+            )
+            for item in rows(cargo.get("track_info"))
+        )
+        flights = tuple(
+            Flight(number, *(text(mapping(item).get(name)) for name in Flight.__slots__[1:]))
+            for number, item in mapping(cargo.get("flight_info")).items()
+        )
+        return cls(
+            waybill=waybill,
+            origin=text(cargo.get("origin")),
+            destination=text(cargo.get("destination")),
+            pieces=text(cargo.get("piece")),
+            weight=text(cargo.get("weight")),
+            status_number=integer(cargo.get("status_number")),
+            airline=text(airline.get("name")),
+            track_url=_with_scheme(text(airline.get("track_url"))),
+            events=events,
+            flights=flights,
+            raw=row,
+        )
+
+
+def _object(data: object, what: str) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise MalformedAnswerError(f"expected {what}, TrackingMore sent {type(data).__name__}")
+    return data
+
+
+def _list(data: object, what: str) -> list[dict[str, Any]]:
+    if data and not isinstance(data, list):
+        raise MalformedAnswerError(f"expected {what}, TrackingMore sent {type(data).__name__}")
+    return rows(data)
+
+
+def _with_scheme(url: str | None) -> str | None:
+    return f"https:{url}" if url and url.startswith("//") else url

@@ -1,0 +1,273 @@
+"""Shipments as users give them, checked before any call. Knows which fields an endpoint takes; sends nothing."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, TypeAlias
+
+from airflow_provider_trackingmore.api.envelope import is_unicode
+from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.limits import MAX_NUMBER_LENGTH
+from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
+from airflow_provider_trackingmore.api.reports import Rejection
+
+log = logging.getLogger(__name__)
+
+Shipment: TypeAlias = "Mapping[str, Any] | ShipmentKey | Tracking"
+"""A mapping with ``tracking_number`` and ``carrier_code``, or what this package itself returned."""
+
+CREATE_FIELDS = (
+    "destination_code",
+    "title",
+    "logistics_channel",
+    "customer_name",
+    "customer_email",
+    "customer_phone",
+    "order_id",
+    "comment",
+    "order_create_time",
+    "tracking_ship_date",
+    "tracking_postal_code",
+    "tracking_account_number",
+    "tracking_destination_country",
+    "lang",
+    "auto_correct",
+)
+"""Reference 1.1."""
+
+REALTIME_FIELDS = (
+    "destination_code",
+    "tracking_ship_date",
+    "tracking_postal_code",
+    "tracking_account_number",
+    "specialNumberDestination",
+    "order",
+    "order_create_time",
+    "lang",
+    "auto_correct",
+    "comment",
+)
+"""Reference 1.9."""
+
+_SLUG = re.compile(r"[0-9A-Za-z_-]{1,100}")
+"""A carrier code, as the vendor's own SDK checks it (reference 1.0)."""
+
+_DATE_FORMATS = {"order_create_time": "%Y/%m/%d %H:%M", "tracking_ship_date": "%Y%m%d"}
+
+
+def as_list(shipments: object) -> list[object]:
+    """Take one shipment or any iterable of them.
+
+    :param shipments: a mapping, or an iterable of mappings (a list, a generator, an XCom).
+    :return: the shipments, unchecked.
+    :raises InvalidShipmentError: if it is a text or not iterable: then nothing in it can be a shipment.
+    """
+    if shipments is None:
+        return []
+    if isinstance(shipments, (Mapping, ShipmentKey, Tracking)):
+        return [shipments]
+    if isinstance(shipments, (str, bytes)) or not isinstance(shipments, Iterable):
+        raise InvalidShipmentError(
+            "shipments must be a list of mappings with tracking_number and carrier_code, "
+            f"not {type(shipments).__name__}"
+            + (
+                " (a template gives text unless the DAG has render_template_as_native_obj=True)"
+                if isinstance(shipments, str)
+                else ""
+            )
+        )
+    return list(shipments)
+
+
+def check_number(value: object) -> str:
+    """Check a tracking number.
+
+    :param value: what the user gave.
+    :return: the number without surrounding white space.
+    :raises InvalidShipmentError: if it is missing, not a text, too long, or holds control characters.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise InvalidShipmentError("tracking_number is missing")
+    if not isinstance(value, str):
+        raise InvalidShipmentError(
+            f"tracking_number must be text, not {type(value).__name__} {shown(value)}: put it in quotes"
+        )
+    number = value.strip()
+    if len(number) > MAX_NUMBER_LENGTH:
+        raise InvalidShipmentError(
+            f"tracking_number {shown(number)} has {len(number)} characters, more than {MAX_NUMBER_LENGTH}"
+        )
+    if not number.isprintable() or number in (".", ".."):
+        raise InvalidShipmentError(f"tracking_number {shown(number)} holds characters that no carrier uses")
+    return number
+
+
+def check_carrier(value: object, argument: str = "carrier_code") -> str:
+    """Check a carrier code.
+
+    :param value: what the user gave.
+    :param argument: its name in messages.
+    :return: the code without surrounding white space.
+    :raises InvalidShipmentError: if it is missing, not a text, or not of a code's form.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise InvalidShipmentError(
+            f"{argument} is missing: list_carriers() has the codes, detect_carrier() proposes one"
+        )
+    if not isinstance(value, str):
+        raise InvalidShipmentError(f"{argument} must be text, not {type(value).__name__} {shown(value)}")
+    if not _SLUG.fullmatch(value.strip()):
+        raise InvalidShipmentError(
+            f"{argument} {shown(value)} is not a code like 'usps' or 'china-post': list_carriers() has them"
+        )
+    return value.strip()
+
+
+def shipment_key(shipment: object) -> ShipmentKey:
+    """Identify a shipment.
+
+    :param shipment: a mapping with ``tracking_number`` and ``carrier_code``, or what this package returned.
+    :return: carrier and number.
+    :raises InvalidShipmentError: saying which of the two is wrong and how.
+    """
+    if isinstance(shipment, (ShipmentKey, Tracking)):
+        shipment = {"carrier_code": shipment.carrier_code, "tracking_number": shipment.tracking_number}
+    if not isinstance(shipment, Mapping):
+        raise InvalidShipmentError(
+            "a shipment is a mapping with tracking_number and carrier_code, "
+            f"not {type(shipment).__name__} {shown(shipment)}".rstrip()
+        )
+    number = check_number(shipment.get("tracking_number"))
+    try:
+        return ShipmentKey(check_carrier(shipment.get("carrier_code")), number)
+    except InvalidShipmentError as error:
+        raise InvalidShipmentError(f"{error.message} (tracking_number {number})") from None
+
+
+def shipment_body(shipment: object, fields: Iterable[str]) -> dict[str, Any]:
+    """Build what is sent for a shipment.
+
+    :param shipment: as the user gave it.
+    :param fields: the optional fields that the endpoint takes; others are left out.
+    :return: the body, in the vendor's names, without unset fields.
+    :raises InvalidShipmentError: if the identity or a field cannot be sent.
+    """
+    key = shipment_key(shipment)
+    body: dict[str, Any] = {"tracking_number": key.tracking_number, "carrier_code": key.carrier_code}
+    if isinstance(shipment, Mapping):
+        for name in fields:
+            value = shipment.get(name)
+            if value is not None:
+                body[name] = _field(key, name, value)
+    return body
+
+
+def _field(key: ShipmentKey, name: str, value: object) -> str | int | float:
+    if isinstance(value, (datetime, date)) and name in _DATE_FORMATS:
+        return value.strftime(_DATE_FORMATS[name])
+    try:
+        return check_field(name, value)
+    except InvalidShipmentError as error:
+        raise InvalidShipmentError(f"{key}: {error.message}") from None
+
+
+def check_field(name: str, value: object) -> str | int | float:
+    """Check a value that goes into a body.
+
+    :param name: its field, for the message.
+    :param value: what the user gave; True and False become 1 and 0.
+    :return: what is sent.
+    :raises InvalidShipmentError: if JSON has no form for it.
+    """
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        if not is_unicode(value):
+            raise InvalidShipmentError(f"{name} holds broken characters: read its source as the encoding it has")
+        return value
+    if isinstance(value, (int, float)):
+        # Also false for NaN. Numbers that large are mistakes, and JSON readers do not take them.
+        if not abs(value) < 1e100:
+            raise InvalidShipmentError(f"{name} is not a number that can be sent; leave it out instead")
+        return value
+    raise InvalidShipmentError(f"{name} must be text, not {type(value).__name__}")
+
+
+@dataclass(frozen=True)
+class CheckedShipments:
+    """What of a batch can be sent.
+
+    :param bodies: shipment -> what is sent for it, in the order given, each once.
+    :param rejected: what cannot be sent, with the reason.
+    :param duplicates: how many further mentions there were.
+    """
+
+    bodies: Mapping[ShipmentKey, dict[str, Any]]
+    rejected: tuple[Rejection, ...]
+    duplicates: int
+
+
+def check_shipments(shipments: object, fields: tuple[str, ...] = (), *, warn: bool = False) -> CheckedShipments:
+    """Check a whole batch: one bad shipment costs none of the others.
+
+    :param shipments: one shipment or an iterable of them.
+    :param fields: the optional fields that the endpoint takes.
+    :param warn: whether fields that are not taken are named in the log.
+    :return: what can be sent and what cannot. The first mention of a shipment counts.
+    :raises InvalidShipmentError: only if ``shipments`` as a whole is not a list of anything.
+    """
+    bodies: dict[ShipmentKey, dict[str, Any]] = {}
+    rejected: list[Rejection] = []
+    known = {*fields, "tracking_number", "carrier_code"}
+    unused: set[str] = set()
+    duplicates = 0
+    for position, shipment in enumerate(as_list(shipments), start=1):
+        try:
+            key, body = shipment_key(shipment), shipment_body(shipment, fields)
+        except InvalidShipmentError as error:
+            given = shipment if isinstance(shipment, Mapping) else {}
+            if isinstance(shipment, (ShipmentKey, Tracking)):
+                given = {"carrier_code": shipment.carrier_code, "tracking_number": shipment.tracking_number}
+            rejected.append(
+                Rejection(
+                    _given(given.get("carrier_code")),
+                    _given(given.get("tracking_number")),
+                    None,
+                    f"shipment {position}: {error.message}",
+                )
+            )
+            continue
+        if key in bodies:
+            duplicates += 1
+            continue
+        bodies[key] = body
+        if warn and isinstance(shipment, Mapping):
+            unused.update(shown(name) for name in shipment if name not in known)
+    if unused:
+        log.warning("TrackingMore has no fields %s: not sent", ", ".join(sorted(unused)[:20]))
+    return CheckedShipments(bodies, tuple(rejected), duplicates)
+
+
+def _given(value: object) -> str:
+    """What stood in an argument, short enough for a report. Only a text or a number: the rest may be personal data."""
+    if isinstance(value, str):
+        return "".join(ch for ch in value[:MAX_NUMBER_LENGTH] if ch.isprintable())
+    return shown(value)
+
+
+def shown(value: object) -> str:
+    """Put a value into a message: short, on one line. Mappings and lists may hold personal data and are not shown.
+
+    :param value: what a user gave.
+    :return: the value as Python writes it; empty for what is neither text nor number.
+    """
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "(more than 60 digits)"
+    if isinstance(value, (str, int, float)):
+        literal = ascii(value)
+        return literal if len(literal) <= 60 else literal[:57] + "..."
+    return ""

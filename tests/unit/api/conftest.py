@@ -1,0 +1,34 @@
+"""Recorded forms of the vendor's requests and answers, as fixtures: real shapes with invented values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from airflow_provider_trackingmore.api.envelope import Request, read_answer
+
+T = TypeVar("T")
+RECORDS = Path(__file__).parents[2] / "fixtures" / "v2"
+
+
+@pytest.fixture
+def record() -> Callable[[str], Any]:
+    """Load one recorded exchange by name."""
+    return lambda name: json.loads((RECORDS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def read() -> Callable[..., Any]:
+    """Read an answer given as plain data, the way it would arrive over the wire."""
+
+    def read_plain(
+        request: Request[T], answer: object, *, status: int = 200, headers: dict[str, str] | None = None
+    ) -> T:
+        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        return read_answer(request, status, headers or {"Content-Type": "application/json"}, body)
+
+    return read_plain

@@ -1,0 +1,558 @@
+"""Many shipments in few calls, and an account of each: driven against a small server in the test, without a socket."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_trackingmore.api.batching import DELETE, REGISTER, STOP, UPDATE, Job, find, look, send_batches
+from airflow_provider_trackingmore.api.envelope import Request, read_answer
+from airflow_provider_trackingmore.api.errors import (
+    AnswerLostError,
+    AuthenticationError,
+    ServerError,
+    TrackingMoreError,
+)
+from airflow_provider_trackingmore.api.limits import MAX_FILTER_CHARACTERS
+from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
+from airflow_provider_trackingmore.api.reports import BatchReport, RegistrationReport
+from airflow_provider_trackingmore.api.shipments import check_shipments
+from airflow_provider_trackingmore.client.driving import drive
+
+WHOLE_CALL = (4012, 4014, 4015, 4020, 4032)
+"""Codes with which one shipment brings down the call it stands in."""
+
+
+@dataclass
+class Server:
+    """Answers in the vendor's shapes (1.2, 1.5-1.8, 1.13), and does to each number what ``conduct`` says.
+
+    ``conduct``: ``"lists"`` an existing one among the trackings, ``"upper"`` writes the number in capitals,
+    ``"silent"`` does it and does not mention it, ``"forgets"`` neither does it nor mentions it, a code refuses it,
+    ``-code`` refuses the whole call.
+    """
+
+    registered: set[ShipmentKey] = field(default_factory=set)
+    conduct: dict[str, str | int] = field(default_factory=dict)
+    quota: int = 1_000_000
+    quota_says: str = "item"
+    hidden: set[ShipmentKey] = field(default_factory=set)
+    fail: Callable[[int], TrackingMoreError | None] = lambda call: None
+    calls: list[Request[Any]] = field(default_factory=list)
+
+    def send(self, request: Request[Any]) -> Any:
+        self.calls.append(request)
+        assert len(self.calls) < 10_000
+        if error := self.fail(len(self.calls)):
+            raise error
+        code, data = self._answer(request)
+        answer = {"meta": {"code": code, "type": "Success", "message": "Said by the server"}, "data": data}
+        return read_answer(request, 200, {}, json.dumps(answer).encode())
+
+    def numbers_sent(self, path: str = "*") -> list[list[str]]:
+        return [
+            [body["tracking_number"] for body in call.body]
+            for call in self.calls
+            if isinstance(call.body, list) and path in ("*", call.path)
+        ]
+
+    def count(self, method: str) -> int:
+        return sum(call.method == method for call in self.calls)
+
+    def _answer(self, request: Request[Any]) -> tuple[int, Any]:
+        if request.path == "/trackings/get":
+            wanted = [number.casefold() for number in request.query["numbers"].split(",")]
+            assert len(wanted) <= 40
+            if any(self.conduct.get(number) == -4014 for number in request.query["numbers"].split(",")):
+                return 4014, []
+            found = [key for key in self.registered - self.hidden if key.tracking_number.casefold() in wanted]
+            return (200, {"items": [self._item(key) for key in found]}) if found else (4031, [])
+        if request.method == "GET":
+            carrier, number = map(unquote, request.path.split("/")[2:])
+            key = ShipmentKey(carrier, number)
+            return (200, self._item(key)) if key in self.registered else (4031, [])
+        assert 0 < len(request.body) <= 40
+        for body in request.body:
+            conduct = self.conduct.get(body["tracking_number"])
+            if isinstance(conduct, int) and conduct < 0:
+                return -conduct, []
+        answers = {"batch": self._create, "delete": self._delete, "updatemore": self._change, "notupdate": self._change}
+        return answers[request.path.rpartition("/")[2]]([(_key(body), body) for body in request.body])
+
+    def _create(self, rows: list[tuple[ShipmentKey, Any]]) -> tuple[int, Any]:
+        trackings, errors = [], []
+        ran_out = False
+        for key, _ in rows:
+            conduct = self.conduct.get(key.tracking_number, "")
+            if isinstance(conduct, int):
+                errors.append(self._error(key, conduct))
+            elif key in self.registered and conduct == "lists":
+                trackings.append(self._item(key))
+            elif key in self.registered and conduct not in ("silent", "forgets"):
+                errors.append(self._error(key, 4016))
+            elif key not in self.registered and self.quota <= 0:
+                ran_out = True
+                errors.append(self._error(key, 4021))
+            elif conduct != "forgets":
+                self.quota -= key not in self.registered
+                self.registered.add(key)
+                if conduct != "silent":
+                    trackings.append(self._item(key) | {"status": "pending"})
+        if ran_out and self.quota_says == "call":
+            return 4021, []
+        return 201, {"submitted": len(rows), "added": len(trackings), "trackings": trackings, "errors": errors}
+
+    def _delete(self, rows: list[tuple[ShipmentKey, Any]]) -> tuple[int, Any]:
+        entries = []
+        for key, _ in rows:
+            conduct = self.conduct.get(key.tracking_number)
+            there = key in self.registered
+            code = conduct if isinstance(conduct, int) else 200 if there else 4017
+            if code == 200 and conduct != "forgets":
+                self.registered.remove(key)
+            if conduct not in ("silent", "forgets"):
+                entries.append({"meta": self._error(key, code)})
+        return 200, {"submitted": len(rows), "delete": -1, "trackings": entries}
+
+    def _change(self, rows: list[tuple[ShipmentKey, Any]]) -> tuple[int, Any]:
+        refusals = []
+        for key, _ in rows:
+            conduct = self.conduct.get(key.tracking_number)
+            code = conduct if isinstance(conduct, int) else 200 if key in self.registered else 4017
+            if code != 200:
+                refusals.append(self._error(key, code))
+        return 200, {"submitted": len(rows), "trackings": refusals}
+
+    def _item(self, key: ShipmentKey) -> dict[str, Any]:
+        upper = self.conduct.get(key.tracking_number) == "upper"
+        number = key.tracking_number.upper() if upper else key.tracking_number
+        return {"tracking_number": number, "carrier_code": key.carrier_code, "status": "transit"}
+
+    def _error(self, key: ShipmentKey, code: int) -> dict[str, Any]:
+        return self._item(key) | {"code": code, "message": "Said of the item"}
+
+
+def _key(body: dict[str, Any]) -> ShipmentKey:
+    return ShipmentKey(body["carrier_code"], body["tracking_number"])
+
+
+def shipment(number: str, carrier: str = "usps") -> dict[str, Any]:
+    return {"tracking_number": number, "carrier_code": carrier}
+
+
+def many(count: int, carrier: str = "usps") -> list[dict[str, Any]]:
+    return [shipment(f"n{at:04d}", carrier) for at in range(count)]
+
+
+def keys(shipments: Iterable[dict[str, Any]]) -> tuple[ShipmentKey, ...]:
+    return tuple(map(_key, shipments))
+
+
+def send(server: Server, shipments: Any, job: Job = REGISTER) -> BatchReport:
+    report = RegistrationReport() if job is REGISTER else BatchReport()
+    return drive(send_batches(job, check_shipments(shipments), report), server.send)
+
+
+def rejected(report: BatchReport) -> dict[str, int | None]:
+    return {one.tracking_number: one.code for one in report.rejected}
+
+
+JOBS = pytest.mark.parametrize("job", [REGISTER, UPDATE, DELETE, STOP], ids=["register", "update", "delete", "stop"])
+
+
+# Chunks ---------------------------------------------------------------------------------------------------------------
+
+
+@JOBS
+@pytest.mark.parametrize("count", [1, 39, 40, 41, 200])
+def test_forty_go_into_a_call_and_the_rest_into_the_last(job: Job, count: int) -> None:
+    server = Server() if job is REGISTER else Server(set(keys(many(count))))
+    report = send(server, many(count), job)
+    assert report.done == keys(many(count))
+    assert [len(numbers) for numbers in server.numbers_sent()] == [40] * (count // 40) + [count % 40] * (count % 40 > 0)
+    assert len(server.calls) == -(-count // 40)
+
+
+@JOBS
+def test_nothing_to_send_makes_no_call(job: Job) -> None:
+    server = Server()
+    assert len(send(server, [], job)) == 0
+    assert len(send(server, [shipment(""), shipment("n1", "no such code"), "text", None], job).rejected) == 4
+    assert server.calls == []
+
+
+def test_a_shipment_mentioned_again_is_counted_and_not_sent() -> None:
+    server = Server()
+    report = send(server, [*many(50), *many(30), shipment(" n0001 "), shipment("n0001", "dhl")])
+    assert report.duplicates == 31
+    assert len(report.done) == 51
+    sent = [number for numbers in server.numbers_sent() for number in numbers]
+    assert Counter(sent) == Counter([f"n{at:04d}" for at in range(50)] + ["n0001"])
+    assert report.totals == "51 created, 0 existing, 0 rejected (31 mentioned more than once)"
+
+
+def test_what_cannot_be_sent_is_rejected_in_its_place_and_costs_the_others_nothing() -> None:
+    server = Server()
+    report = send(server, [shipment("n1"), shipment("", "dhl"), shipment("n2"), {"carrier_code": "dhl"}, 7])
+    assert report.done == (("usps", "n1"), ("usps", "n2"))
+    assert [one.code for one in report.rejected] == [None] * 3
+    assert [one.message[:10] for one in report.rejected] == ["shipment 2", "shipment 4", "shipment 5"]
+    assert len(server.calls) == 1
+
+
+def test_progress_is_told_after_each_call_and_ends_with_all_of_them() -> None:
+    told: list[tuple[int, int]] = []
+    checked = check_shipments([*many(90), shipment("")])
+    drive(send_batches(REGISTER, checked, BatchReport(), lambda *now: told.append(now)), Server().send)
+    assert told == [(41, 91), (81, 91), (91, 91)]
+
+
+# What the items are told ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("conduct", ["", "lists", "silent"])
+def test_one_that_exists_already_counts_as_registered_however_it_is_said(conduct: str) -> None:
+    server = Server({ShipmentKey("usps", "n0001")}, {"n0001": conduct})
+    report = send(server, many(3))
+    assert report.done == (("usps", "n0000"), ("usps", "n0002"))
+    assert report.unchanged == (("usps", "n0001"),)
+    assert report.rejected == ()
+
+
+def test_a_refused_item_is_rejected_with_code_and_reason() -> None:
+    report = send(Server(conduct={"n0001": 4014}), many(3))
+    assert rejected(report) == {"n0001": 4014}
+    assert report.rejected[0].message == "Said of the item"
+
+
+def test_a_number_that_comes_back_in_capitals_is_still_the_one_that_was_sent() -> None:
+    server = Server(conduct={"n0001": "upper"})
+    assert send(server, many(2)).done == keys(many(2))
+    assert len(server.calls) == 1
+
+
+def test_what_an_answer_does_not_mention_is_looked_up_in_one_call() -> None:
+    server = Server(conduct={"n0001": "silent", "n0002": "silent", "n0003": "forgets"})
+    report = send(server, many(5))
+    assert report.done == (("usps", "n0000"), ("usps", "n0004"))
+    assert report.unchanged == (("usps", "n0001"), ("usps", "n0002"))
+    assert rejected(report) == {"n0003": None}
+    assert "not registered: run it again" in report.rejected[0].message
+    assert [call.path for call in server.calls] == ["/trackings/batch", "/trackings/get"]
+
+
+def test_a_deletion_that_is_not_mentioned_is_believed_once_the_shipment_is_gone() -> None:
+    server = Server(set(keys(many(4))), {"n0001": "silent", "n0002": "forgets"})
+    report = send(server, many(5), DELETE)
+    assert set(report.done) == {("usps", "n0000"), ("usps", "n0001"), ("usps", "n0003")}
+    assert report.unchanged == (("usps", "n0004"),)
+    assert rejected(report) == {"n0002": None}
+    assert "still registered" in report.rejected[0].message
+
+
+@pytest.mark.parametrize("job", [UPDATE, STOP], ids=["update", "stop"])
+def test_what_is_not_registered_can_neither_be_changed_nor_stopped(job: Job) -> None:
+    report = send(Server(set(keys(many(2)))), many(3), job)
+    assert report.done == keys(many(2))
+    assert rejected(report) == {"n0002": 4017}
+
+
+# What a whole call is told --------------------------------------------------------------------------------------------
+
+
+@JOBS
+@pytest.mark.parametrize("code", WHOLE_CALL)
+def test_one_that_brings_its_call_down_costs_none_of_the_others(job: Job, code: int) -> None:
+    shipments = many(80)
+    registered = set() if job is REGISTER else set(keys(shipments))
+    server = Server(registered, {"n0017": -code})
+    report = send(server, shipments, job)
+    assert rejected(report) == {"n0017": code}
+    assert set(report.done) == set(keys(shipments)) - {("usps", "n0017")}
+    # 2 calls for 80; the refused one is halved until the one is alone: 20, 10, 5, 2 or 3, 1 or 2, 1.
+    assert len(server.calls) <= 2 + 2 * 6
+
+
+def test_several_that_bring_their_call_down_are_each_found() -> None:
+    bad = {"n0000": -4014, "n0013": -4015, "n0014": -4012, "n0039": -4020}
+    server = Server(conduct=dict(bad))
+    report = send(server, many(40))
+    assert rejected(report) == {number: -code for number, code in bad.items()}
+    assert len(report.done) == 36
+
+
+def test_a_call_refused_because_all_exist_ends_with_all_existing() -> None:
+    server = Server(conduct={f"n{at:04d}": -4016 for at in range(6)})
+    report = send(server, many(6))
+    assert report.unchanged == keys(many(6))
+    assert report.rejected == ()
+
+
+def test_a_deletion_refused_because_it_is_not_there_is_as_it_should_be() -> None:
+    server = Server(set(keys(many(4))), {"n0002": -4017})
+    report = send(server, many(4), DELETE)
+    assert report.unchanged == (("usps", "n0002"),)
+    assert len(report.done) == 3
+
+
+def test_a_server_that_takes_fewer_than_forty_gets_fewer() -> None:
+    server = Server()
+
+    def send_ten(request: Request[Any]) -> Any:
+        if isinstance(request.body, list) and len(request.body) > 10:
+            server.calls.append(request)
+            return read_answer(request, 200, {}, b'{"meta": {"code": 4020}, "data": []}')
+        return server.send(request)
+
+    report = drive(send_batches(REGISTER, check_shipments(many(40)), BatchReport()), send_ten)
+    assert report.done == keys(many(40))
+    assert [len(numbers) for numbers in server.numbers_sent()] == [40, 20, 10, 10, 20, 10, 10]
+
+
+@JOBS
+def test_a_function_that_is_not_activated_rejects_what_was_asked(job: Job) -> None:
+    report = send(Server(conduct={"n0000": -4018}), many(40), job)
+    assert set(rejected(report).values()) == {4018}
+    assert "ask TrackingMore's support" in report.rejected[0].message
+
+
+# Quota ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("says", ["item", "call"])
+def test_quota_that_runs_out_in_the_middle_rejects_only_what_is_not_registered(says: str) -> None:
+    server = Server({ShipmentKey("usps", "n0060")}, quota=50, quota_says=says)
+    report = send(server, many(100))
+    registered = set(report.done) | set(report.unchanged)
+    assert registered == server.registered
+    assert len(registered) == 51
+    assert set(rejected(report).values()) == {4021}
+    assert len(report) == 100
+
+
+@pytest.mark.parametrize("job", [UPDATE, DELETE, STOP], ids=["update", "delete", "stop"])
+def test_an_account_that_must_pay_has_changed_nothing(job: Job) -> None:
+    server = Server(set(keys(many(3))), {"n0001": -402})
+    report = send(server, many(3), job)
+    assert report.done == report.unchanged == ()
+    assert set(rejected(report).values()) == {402}
+    assert len(server.calls) == 1
+
+
+# When the account or the connection fails -----------------------------------------------------------------------------
+
+
+@JOBS
+@pytest.mark.parametrize("error", [AnswerLostError("no answer"), ServerError("it failed", code=500)], ids=repr)
+def test_a_failure_in_mid_run_leaves_an_account_of_everything(job: Job, error: TrackingMoreError) -> None:
+    shipments = [*many(130), shipment("n0000"), shipment("")]
+    server = Server(set() if job is REGISTER else set(keys(shipments)), fail=lambda call: error if call == 3 else None)
+    with pytest.raises(type(error)) as caught:
+        send(server, shipments, job)
+    report = caught.value.report
+    assert caught.value is error
+    assert report is not None
+    assert type(report) is (RegistrationReport if job is REGISTER else BatchReport)
+    assert report.done == keys(many(80))
+    assert report.duplicates == 1
+    assert len(report) == 131
+    messages = {one.tracking_number: one.message for one in report.rejected}
+    assert len(messages) == 51
+    assert all("not known whether it was carried out" in messages[f"n{at:04d}"] for at in range(80, 120))
+    assert all("not sent" in messages[f"n{at:04d}"] for at in range(120, 130))
+    assert "tracking_number is missing" in messages[""]
+
+
+def test_a_key_that_is_refused_ends_the_run_at_once() -> None:
+    server = Server(fail=lambda call: AuthenticationError("wrong key", code=4001))
+    with pytest.raises(AuthenticationError) as caught:
+        send(server, many(200))
+    assert len(server.calls) == 1
+    assert caught.value.report is not None
+    assert len(caught.value.report.rejected) == 200
+
+
+def test_a_failure_while_the_unmentioned_are_looked_up_leaves_an_account_too() -> None:
+    server = Server(conduct={"n0001": "silent"}, fail=lambda call: AnswerLostError("gone") if call == 2 else None)
+    with pytest.raises(AnswerLostError) as caught:
+        send(server, many(3))
+    assert caught.value.report is not None
+    assert len(caught.value.report.rejected) == 3
+
+
+# Any mix of conduct ---------------------------------------------------------------------------------------------------
+
+NUMBERS = st.sampled_from(
+    [f"{letter}{at:02d}" for letter in "aA" for at in range(60)] + ["a,1", "b c", "50%", "é12345"]
+)
+CONDUCT = st.sampled_from(["", "lists", "upper", "silent", "forgets", 4014, 4032, *(-code for code in WHOLE_CALL)])
+ENTRIES = st.one_of(
+    st.builds(shipment, NUMBERS, st.sampled_from(["usps", "dhl"])),
+    st.sampled_from([None, "text", {}, shipment(""), {"tracking_number": "n1"}]),
+)
+
+
+@given(
+    job=st.sampled_from([REGISTER, UPDATE, DELETE, STOP]),
+    entries=st.lists(ENTRIES, max_size=130),
+    conduct=st.dictionaries(NUMBERS, CONDUCT, max_size=30),
+    there=st.sets(st.builds(ShipmentKey, st.sampled_from(["usps", "dhl"]), NUMBERS), max_size=40),
+    quota=st.one_of(st.just(1_000), st.integers(0, 60)),
+    quota_says=st.sampled_from(["item", "call"]),
+    fails_at=st.one_of(st.none(), st.integers(1, 8)),
+)
+def test_whatever_happens_every_shipment_stands_in_the_report_once(
+    job: Job,
+    entries: list[Any],
+    conduct: dict[str, str | int],
+    there: set[ShipmentKey],
+    quota: int,
+    quota_says: str,
+    fails_at: int | None,
+) -> None:
+    # Numbers that differ in case only are two shipments here; a server that writes them alike cannot tell them apart.
+    conduct = {number: "" if value == "upper" and number[0] in "aA" else value for number, value in conduct.items()}
+    server = Server(set(there), conduct, quota, quota_says)
+    server.fail = lambda call: AnswerLostError("gone") if call == fails_at else None
+    checked = check_shipments(entries)
+    report = report_in_spite_of_failures(server, entries, job)
+    named = [*report.done, *report.unchanged]
+    named += [ShipmentKey(one.carrier_code, one.tracking_number) for one in report.rejected]
+    assert Counter(key for key in named if key in checked.bodies) == Counter(dict.fromkeys(checked.bodies, 1))
+    assert len(report) + report.duplicates == len(entries)
+    registered = {_folded(key) for key in server.registered}
+    if job is REGISTER:
+        assert {_folded(key) for key in (*report.done, *report.unchanged)} <= registered
+    if job is DELETE:
+        assert not {*report.done, *report.unchanged} & server.registered
+
+
+def report_in_spite_of_failures(server: Server, entries: list[Any], job: Job) -> BatchReport:
+    try:
+        return send(server, entries, job)
+    except AnswerLostError as error:
+        return error.report or BatchReport()
+
+
+def _folded(key: ShipmentKey) -> tuple[str, ...]:
+    return tuple(map(str.casefold, key))
+
+
+# Looking up -----------------------------------------------------------------------------------------------------------
+
+
+def lookup(server: Server, wanted: Iterable[ShipmentKey]) -> dict[ShipmentKey, Tracking]:
+    return drive(find(wanted), server.send)
+
+
+def test_forty_numbers_go_into_one_look() -> None:
+    server = Server(set(keys(many(100))))
+    assert set(lookup(server, [*keys(many(100)), *keys(many(20))])) == set(keys(many(100)))
+    assert [len(call.query["numbers"].split(",")) for call in server.calls] == [40, 40, 20]
+
+
+def test_nothing_to_look_up_makes_no_call() -> None:
+    server = Server()
+    assert lookup(server, []) == {}
+    assert drive(look([]), server.send) == {}
+    assert server.calls == []
+
+
+def test_two_carriers_with_the_same_number_are_two_shipments() -> None:
+    usps, dhl, ups = (ShipmentKey(carrier, "1234567890") for carrier in ("usps", "dhl", "ups"))
+    server = Server({usps, dhl})
+    found = lookup(server, [usps, dhl, ups])
+    assert {key: tracking.carrier_code for key, tracking in found.items()} == {usps: "usps", dhl: "dhl"}
+    assert server.calls[0].query["numbers"] == "1234567890"
+
+
+def test_case_makes_no_difference_to_what_is_found() -> None:
+    server = Server({ShipmentKey("usps", "AB12")})
+    found = lookup(server, [ShipmentKey("USPS", "ab12")])
+    assert found[ShipmentKey("USPS", "ab12")].tracking_number == "AB12"
+
+
+@pytest.mark.parametrize("number", ["1 2 3", "50%", "50%2C1", "a&b=c", "é-ß-漢", "a+b", "#1", "a;b", 'a"b', "a/b?c"])
+def test_odd_numbers_are_asked_for_as_they_are(number: str) -> None:
+    server = Server({ShipmentKey("usps", number)})
+    assert lookup(server, [ShipmentKey("usps", number)])[ShipmentKey("usps", number)].tracking_number == number
+    assert server.calls[0].path == "/trackings/get"
+    assert server.calls[0].target.count("&") == 2
+    assert server.calls[0].target.isascii()
+
+
+def test_a_number_with_a_comma_cannot_stand_in_a_list_and_is_asked_for_alone() -> None:
+    listed, alone, missing = (ShipmentKey("usps", number) for number in ("n1", "n1,2", "x,y"))
+    server = Server({listed, alone})
+    assert set(lookup(server, [listed, alone, missing])) == {listed, alone}
+    assert [call.target for call in server.calls[1:]] == ["/trackings/usps/n1%2C2", "/trackings/usps/x%2Cy"]
+    assert server.calls[0].query["numbers"] == "n1"
+
+
+def test_long_numbers_are_divided_so_that_no_address_grows_too_long() -> None:
+    plain = [ShipmentKey("usps", f"{at:03d}" + "x" * 197) for at in range(40)]
+    wide = [ShipmentKey("usps", f"{at:03d}" + "漢" * 197) for at in range(40)]
+    server = Server({*plain, *wide})
+    assert set(lookup(server, plain + wide)) == {*plain, *wide}
+    assert max(len(call.target) for call in server.calls) <= MAX_FILTER_CHARACTERS + 100
+    assert len(server.calls) == 22
+
+
+def test_a_number_that_spoils_the_list_is_found_by_halving_and_left_out() -> None:
+    server = Server(set(keys(many(40))), {"n0023": -4014})
+    assert set(lookup(server, keys(many(40)))) == set(keys(many(40))) - {("usps", "n0023")}
+    assert len(server.calls) <= 1 + 2 * 6
+
+
+def test_a_failed_account_is_no_missing_shipment() -> None:
+    server = Server(fail=lambda call: AuthenticationError("wrong key", code=4001))
+    with pytest.raises(AuthenticationError):
+        lookup(server, keys(many(3)))
+    with pytest.raises(AuthenticationError):
+        drive(look(keys(many(3))), server.send)
+
+
+def test_before_one_is_called_missing_it_is_asked_for_alone() -> None:
+    server = Server(set(keys(many(5))), hidden=set(keys(many(2))))
+    found = drive(look(keys(many(7))), server.send)
+    assert [key for key, tracking in found.items() if tracking is None] == [("usps", "n0005"), ("usps", "n0006")]
+    # The list left two out, so the list is not believed; the third one that it left out is missing indeed.
+    assert [call.path for call in server.calls] == [
+        "/trackings/get",
+        *(f"/trackings/usps/n000{at}" for at in (0, 1, 5)),
+    ]
+
+
+def test_when_nothing_is_missing_nothing_is_asked_twice() -> None:
+    server = Server(set(keys(many(60))))
+    assert None not in drive(look(keys(many(60))), server.send).values()
+    assert len(server.calls) == 2
+
+
+def test_a_missing_number_with_a_comma_says_nothing_about_the_list() -> None:
+    comma, hidden = ShipmentKey("usps", "a,b"), ShipmentKey("usps", "n1")
+    server = Server({hidden}, hidden={hidden})
+    found = drive(look([comma, hidden]), server.send)
+    assert found[comma] is None
+    assert found[hidden] is not None
+    assert sum(call.path.endswith("a%2Cb") for call in server.calls) == 1
+
+
+def test_a_carrier_that_the_vendor_corrected_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    checked = check_shipments({"carrier_code": "usps", "tracking_number": "9400110000000001"})
+
+    def corrects(request: Request[Any]) -> Any:
+        data = {"trackings": [{"tracking_number": "9400110000000001", "carrier_code": "ups", "status": "pending"}]}
+        return read_answer(request, 200, {}, json.dumps({"meta": {"code": 201}, "data": data}).encode())
+
+    report = drive(send_batches(REGISTER, checked, RegistrationReport()), corrects)
+    assert report.created == (ShipmentKey("usps", "9400110000000001"),)
+    assert "usps 9400110000000001: TrackingMore chose another carrier and registered ups" in caplog.text

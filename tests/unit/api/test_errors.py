@@ -1,0 +1,96 @@
+"""Every error says whether trying again can help, and survives the way between two processes."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_provider_trackingmore.api import errors
+from airflow_provider_trackingmore.api.errors import ApiError, Retry, TrackingMoreError
+from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.api.reports import RegistrationReport, Rejection
+
+RETRY: dict[type[TrackingMoreError], Retry] = {
+    TrackingMoreError: Retry.NEVER,
+    errors.InvalidShipmentError: Retry.NEVER,
+    errors.TransportError: Retry.NEVER,
+    errors.ConnectError: Retry.ALWAYS,
+    errors.TLSError: Retry.NEVER,
+    errors.AnswerLostError: Retry.IF_REPEATABLE,
+    errors.MalformedAnswerError: Retry.IF_REPEATABLE,
+    errors.ApiError: Retry.NEVER,
+    errors.AuthenticationError: Retry.NEVER,
+    errors.InvalidRequestError: Retry.NEVER,
+    errors.TrackingExistsError: Retry.NEVER,
+    errors.TrackingNotFoundError: Retry.NEVER,
+    errors.ActivationRequiredError: Retry.NEVER,
+    errors.QuotaExceededError: Retry.NEVER,
+    errors.BatchTooLargeError: Retry.NEVER,
+    errors.CarrierNotDetectedError: Retry.NEVER,
+    errors.RateLimitError: Retry.ALWAYS,
+    errors.ServiceUnavailableError: Retry.ALWAYS,
+    errors.ServerError: Retry.IF_REPEATABLE,
+}
+
+
+def tree(root: type[TrackingMoreError]) -> Iterator[type[TrackingMoreError]]:
+    yield root
+    for branch in root.__subclasses__():
+        if branch.__module__ == errors.__name__:
+            yield from tree(branch)
+
+
+def test_every_class_of_the_tree_says_whether_trying_again_can_help() -> None:
+    assert {cls: cls.retry for cls in tree(TrackingMoreError)} == RETRY
+
+
+def test_no_error_is_one_that_airflow_would_turn_into_a_skip() -> None:
+    for cls in RETRY:
+        assert {base.__module__ for base in cls.__mro__} <= {errors.__name__, "builtins"}
+
+
+@pytest.mark.parametrize("cls", RETRY, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("way", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
+def test_an_error_keeps_everything_when_it_is_copied_or_pickled(cls, way) -> None:
+    report = RegistrationReport(
+        done=(ShipmentKey("ups", "1Z5R89390357567127"),), rejected=(Rejection("ups", "1", 4014, "no"),), duplicates=2
+    )
+    error = cls("what happened", code=4014, http_status=200, retry_after=7.5, report=report)
+    other = way(error)
+    assert type(other) is cls
+    assert str(other) == other.message == "what happened"
+    assert (other.code, other.http_status, other.retry_after, other.report) == (4014, 200, 7.5, report)
+
+
+def test_an_error_without_details_has_none() -> None:
+    error = TrackingMoreError("what happened")
+    assert (error.code, error.http_status, error.retry_after, error.report) == (None, None, None, None)
+
+
+def test_a_bad_argument_is_a_value_error_too() -> None:
+    with pytest.raises(ValueError, match="no number"):
+        raise errors.InvalidShipmentError("no number")
+
+
+@pytest.mark.parametrize(
+    ("code", "cls"),
+    [
+        (500, errors.ServerError),
+        (502, errors.ServerError),
+        (504, errors.ServerError),
+        (599, errors.ServerError),
+        (503, errors.ServiceUnavailableError),
+        (429, errors.RateLimitError),
+        (418, ApiError),
+        (600, ApiError),
+        (4099, ApiError),
+        (0, ApiError),
+        (-1, ApiError),
+        (10**30, ApiError),
+    ],
+)
+def test_codes_outside_the_table_have_a_class_as_well(code: int, cls: type[ApiError]) -> None:
+    assert errors.error_class(code) is cls

@@ -1,0 +1,284 @@
+"""Every shipment put in stands in exactly one place of the report, and the report holds nothing else."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_trackingmore.api import endpoints
+from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.api.reports import BatchAnswer, BatchReport, RegistrationReport, Rejection, match
+
+A, B, C = ShipmentKey("ups", "A1"), ShipmentKey("dpd", "B2"), ShipmentKey("gls", "C3")
+NO = Rejection("gls", "C3", 4015, "no such carrier")
+KEYS = st.builds(
+    ShipmentKey, st.sampled_from(["ups", "UPS", "dpd", ""]), st.sampled_from(["A1", "a1", "B2", "ß", "SS", ""])
+)
+
+
+def body(key: ShipmentKey) -> dict[str, str]:
+    return {"tracking_number": key.tracking_number, "carrier_code": key.carrier_code}
+
+
+# Reports -------------------------------------------------------------------------------------------------------------
+
+
+def test_reports_add_up() -> None:
+    first = RegistrationReport(done=(A,), duplicates=1)
+    second = BatchReport(unchanged=(B,), rejected=(NO,), duplicates=2)
+    total = first + second
+    assert total == RegistrationReport(done=(A,), unchanged=(B,), rejected=(NO,), duplicates=3)
+    assert isinstance(total, RegistrationReport)
+    assert len(total) == 3
+    assert len(BatchReport()) == 0
+
+
+def test_adding_keeps_the_order_of_the_calls() -> None:
+    assert (BatchReport(done=(A, B)) + BatchReport(done=(C,))).done == (A, B, C)
+
+
+def test_registering_has_its_own_words() -> None:
+    report = RegistrationReport(done=(A,), unchanged=(B,), rejected=(NO,))
+    assert (report.created, report.existing) == ((A,), (B,))
+    assert list(report.as_dict()) == ["created", "existing", "rejected"]
+    assert report.totals == "1 created, 1 existing, 1 rejected"
+
+
+def test_one_line_has_the_totals() -> None:
+    assert BatchReport(done=(A, B)).totals == "2 done, 0 unchanged, 0 rejected"
+    assert BatchReport(done=(A,), duplicates=4).totals == "1 done, 0 unchanged, 0 rejected (4 mentioned more than once)"
+
+
+def test_as_dict_is_plain_data_with_identity_code_and_message_only() -> None:
+    report = BatchReport(done=(A,), unchanged=(B,), rejected=(NO, Rejection("", "", None, "shipment 4: is missing")))
+    plain = report.as_dict()
+    assert json.loads(json.dumps(plain)) == plain
+    assert plain == {
+        "done": [{"carrier_code": "ups", "tracking_number": "A1"}],
+        "unchanged": [{"carrier_code": "dpd", "tracking_number": "B2"}],
+        "rejected": [
+            {"carrier_code": "gls", "tracking_number": "C3", "code": 4015, "message": "no such carrier"},
+            {"carrier_code": "", "tracking_number": "", "code": None, "message": "shipment 4: is missing"},
+        ],
+    }
+    assert type(plain["done"][0]) is dict
+
+
+def test_a_report_survives_pickling() -> None:
+    report = RegistrationReport((A,), (B,), (NO,), 2)
+    assert pickle.loads(pickle.dumps(report)) == report
+
+
+@pytest.mark.parametrize(
+    ("rejection", "line"),
+    [
+        (NO, "gls C3: no such carrier (4015)"),
+        (Rejection("ups", "", None, "tracking_number is missing"), "ups: tracking_number is missing"),
+        (Rejection("", "", None, "shipment 4: is missing"), "a shipment: shipment 4: is missing"),
+    ],
+)
+def test_a_refusal_reads_as_a_line(rejection: Rejection, line: str) -> None:
+    assert str(rejection) == line
+
+
+# Which one is meant --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "mentioned", "found"),
+    [
+        ([A, B], [B, A], {A: A, B: B}),
+        ([A], [ShipmentKey("ups", "a1")], {ShipmentKey("ups", "a1"): A}),
+        ([A], [ShipmentKey("UPS", "A1")], {ShipmentKey("UPS", "A1"): A}),
+        ([A], [ShipmentKey("fedex", "A1")], {ShipmentKey("fedex", "A1"): A}),
+        ([A], [ShipmentKey("", "A1")], {ShipmentKey("", "A1"): A}),
+        ([A], [ShipmentKey("ups", "")], {}),
+        ([A], [B], {}),
+        ([], [A], {}),
+        ([A], [], {}),
+    ],
+    ids=[
+        "exact",
+        "case of number",
+        "case of carrier",
+        "corrected",
+        "no carrier",
+        "no number",
+        "other",
+        "none",
+        "silent",
+    ],
+)
+def test_a_mentioned_shipment_is_recognised(sent, mentioned, found) -> None:
+    assert match(sent, mentioned) == found
+
+
+def test_two_carriers_that_share_a_number_are_told_apart() -> None:
+    ups, dpd = ShipmentKey("ups", "A1"), ShipmentKey("dpd", "A1")
+    assert match([ups, dpd], [dpd]) == {dpd: dpd}
+    assert match([ups, dpd], [ShipmentKey("DPD", "a1")]) == {ShipmentKey("DPD", "a1"): dpd}
+
+
+def test_a_corrected_carrier_is_not_guessed_among_two() -> None:
+    ups, dpd, other = ShipmentKey("ups", "A1"), ShipmentKey("dpd", "A1"), ShipmentKey("fedex", "A1")
+    assert match([ups, dpd], [other]) == {}
+
+
+@pytest.mark.parametrize("certain", [ShipmentKey("dpd", "A1"), ShipmentKey("DPD", "a1")])
+def test_a_corrected_carrier_is_known_once_the_other_one_is(certain: ShipmentKey) -> None:
+    ups, dpd, other = ShipmentKey("ups", "A1"), ShipmentKey("dpd", "A1"), ShipmentKey("fedex", "A1")
+    assert match([ups, dpd], [other, certain]) == {other: ups, certain: dpd}
+    assert match([ups, dpd], [certain, other]) == {other: ups, certain: dpd}
+
+
+def test_numbers_that_differ_in_case_only_are_two_shipments() -> None:
+    upper, lower = ShipmentKey("ups", "AB"), ShipmentKey("ups", "ab")
+    assert match([upper, lower], [lower, upper]) == {lower: lower, upper: upper}
+    assert match([upper, lower], [ShipmentKey("ups", "Ab")]) == {}
+
+
+@settings(max_examples=300, deadline=None)
+@given(sent=st.lists(KEYS, max_size=6), mentioned=st.lists(KEYS, max_size=6))
+def test_no_shipment_is_recognised_twice(sent: list[ShipmentKey], mentioned: list[ShipmentKey]) -> None:
+    found = match(sent, mentioned)
+    assert set(found) <= set(mentioned)
+    assert set(found.values()) <= set(sent)
+    assert len(set(found.values())) == len(found)
+    for key in set(sent) & set(mentioned):
+        assert found[key] == key
+
+
+# Answers about many --------------------------------------------------------------------------------------------------
+
+
+def created(data: object, read: Callable[..., Any], sent: tuple[ShipmentKey, ...] = (A, B, C)) -> BatchAnswer:
+    answer: BatchAnswer = read(
+        endpoints.create_batch([body(key) for key in sent]), {"meta": {"code": 201}, "data": data}
+    )
+    return answer
+
+
+@pytest.mark.parametrize("data", [[], {}, None, {"submitted": 3}, {"trackings": None, "errors": {}}, "x", [1], 7])
+def test_what_an_answer_does_not_mention_is_said(data: object, read: Callable[..., Any]) -> None:
+    """Success without a record is one form of "already there"; only a look can tell."""
+    assert created(data, read) == BatchAnswer(unmentioned=(A, B, C))
+
+
+def test_created_existing_refused_and_unmentioned_are_kept_apart(read: Callable[..., Any]) -> None:
+    d = ShipmentKey("usps", "D4")
+    data = {
+        "trackings": [{**body(A), "status": "pending"}],
+        "errors": [
+            {**body(B), "code": 4016, "message": "Tracking already exists."},
+            {**body(C), "code": 4014, "message": "x" * 1000},
+        ],
+    }
+    answer = created(data, read, (A, B, C, d))
+    assert (answer.done, answer.unchanged, answer.unmentioned) == ((A,), (B,), (d,))
+    (rejection,) = answer.rejected
+    assert (rejection.carrier_code, rejection.tracking_number, rejection.code) == ("gls", "C3", 4014)
+    assert len(rejection.message) == 300
+
+
+def test_an_existing_one_may_come_back_as_its_record(read: Callable[..., Any]) -> None:
+    data = {"trackings": [{**body(A), "status": "transit"}, {**body(B), "status": "pending"}, body(C)]}
+    assert created(data, read) == BatchAnswer(done=(B, C), unchanged=(A,))
+
+
+def test_a_refusal_without_code_or_reason_is_a_refusal(read: Callable[..., Any]) -> None:
+    answer = created({"errors": [body(A), {**body(B), "code": None, "message": ""}]}, read)
+    assert answer.rejected == (
+        Rejection("ups", "A1", None, "refused without a reason"),
+        Rejection("dpd", "B2", None, "refused without a reason"),
+    )
+    assert answer.unmentioned == (C,)
+
+
+def test_a_record_proves_more_than_a_refusal_of_the_same_shipment(read: Callable[..., Any]) -> None:
+    data = {"trackings": [body(A), body(A)], "errors": [{**body(A), "code": 4014}, {**body(B), "code": 4016}]}
+    assert created(data, read) == BatchAnswer(done=(A,), unchanged=(B,), unmentioned=(C,))
+
+
+def test_a_corrected_carrier_is_reported(read: Callable[..., Any]) -> None:
+    as_registered = ShipmentKey("dpd-uk", "B2")
+    data = {
+        "trackings": [{**body(as_registered), "status": "pending"}, {"tracking_number": "A1"}, {"carrier_code": "x"}]
+    }
+    assert created(data, read) == BatchAnswer(done=(B, A), unmentioned=(C,), corrected=((B, as_registered),))
+
+
+def test_another_case_of_a_code_is_no_correction(read: Callable[..., Any]) -> None:
+    assert created({"trackings": [body(ShipmentKey("UPS", "a1"))]}, read).corrected == ()
+
+
+def test_a_refused_shipment_without_its_carrier_is_still_recognised(read: Callable[..., Any]) -> None:
+    answer = created({"errors": [{"tracking_number": "C3", "code": 4015, "message": "no"}]}, read)
+    assert answer.rejected == (Rejection("gls", "C3", 4015, "no"),)
+    assert answer.corrected == ()
+
+
+def test_strangers_in_an_answer_are_ignored(read: Callable[..., Any]) -> None:
+    stranger = body(ShipmentKey("usps", "Z9"))
+    data = {"trackings": [stranger, body(A), body(B), body(C)], "errors": [{**stranger, "code": 4014}]}
+    assert created(data, read) == BatchAnswer(done=(A, B, C))
+
+
+@pytest.mark.parametrize("wrap", [lambda entry: {"meta": entry}, lambda entry: entry], ids=["meta", "flat"])
+def test_each_deleted_one_has_its_own_code(wrap: Callable[[Any], Any], read: Callable[..., Any]) -> None:
+    d = ShipmentKey("usps", "D4")
+    entries = [
+        {**body(A), "code": 200},
+        {**body(B), "code": 4017},
+        {**body(C), "code": 4012, "message": "not understood"},
+    ]
+    data = {"submitted": 4, "delete": 1, "trackings": [wrap(entry) for entry in entries]}
+    answer = read(endpoints.delete_batch([body(key) for key in (A, B, C, d)]), {"meta": {"code": 200}, "data": data})
+    assert answer == BatchAnswer(
+        done=(A,), unchanged=(B,), rejected=(Rejection("gls", "C3", 4012, "not understood"),), unmentioned=(d,)
+    )
+
+
+def test_of_two_entries_about_one_shipment_the_first_counts(read: Callable[..., Any]) -> None:
+    entries = [{"meta": {**body(A), "code": code}} for code in (200, 4017)]
+    request = endpoints.delete_batch([body(A)])
+    assert read(request, {"meta": {"code": 200}, "data": {"trackings": entries}}) == BatchAnswer(done=(A,))
+
+
+def test_a_count_of_all_means_all_are_deleted(read: Callable[..., Any]) -> None:
+    request = endpoints.delete_batch([body(A), body(B)])
+    assert read(request, {"meta": {"code": 200}, "data": {"delete": "2"}}).done == (A, B)
+    assert read(request, {"meta": {"code": 200}, "data": {"delete": 1}}).unmentioned == (A, B)
+
+
+@pytest.mark.parametrize("build", [endpoints.update_batch, endpoints.stop_updates])
+def test_what_an_undocumented_answer_does_not_refuse_is_done(build, read: Callable[..., Any]) -> None:
+    request = build([body(A), body(B), body(C)])
+    assert read(request, {"meta": {"code": 200}, "data": []}) == BatchAnswer(done=(A, B, C))
+    refusal = {**body(B), "code": 4017, "message": "Tracking does not exist."}
+    for data in ({"errors": [refusal]}, {"trackings": [{"meta": refusal}, {"meta": {**body(A), "code": 200}}]}):
+        assert read(request, {"meta": {"code": 200}, "data": data}) == BatchAnswer(
+            done=(A, C), rejected=(Rejection("dpd", "B2", 4017, "Tracking does not exist."),)
+        )
+
+
+@pytest.mark.parametrize(
+    ("data", "is_new"),
+    [
+        ([], False),
+        ({}, False),
+        (None, False),
+        ({"status": "pending"}, True),
+        ({"id": "1"}, True),
+        ({"status": "transit"}, False),
+    ],
+)
+def test_a_single_create_tells_new_from_existing(data: object, is_new: bool, read: Callable[..., Any]) -> None:
+    tracking = read(endpoints.create_tracking(body(A)), {"meta": {"code": 201}, "data": data})
+    assert tracking.created is is_new
+    assert tracking.key == A
