@@ -1,0 +1,100 @@
+"""Bounds the time of one whole answer, headers included. Knows urllib3's and http.client's seams; knows no API.
+
+The read time-out of ``requests`` counts anew for each piece that comes in: a server that sends one byte a second holds
+a caller for ever. Here the same number bounds the answer from its first byte to its last, without a further thread.
+The connection also says whether a failure came before anything was sent.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import ssl
+import time
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NewConnectionError, SSLError
+from urllib3.poolmanager import PoolManager
+
+
+class HandshakeError(SSLError):
+    """The TLS handshake failed for a reason that will not pass: nothing was sent."""
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads from a socket until a moment, not for a while."""
+
+    def __init__(self, raw: io.RawIOBase, sock: Any, seconds: float) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._until = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        remaining = self._until - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(remaining)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        seconds = sock.gettimeout()
+        if seconds is not None:
+            buffered: Any = self.fp
+            self.fp = io.BufferedReader(_TimedReader(buffered.detach(), sock, seconds))
+
+
+class _TimedHTTPConnection(HTTPConnection):
+    response_class = _TimedResponse
+
+
+class _TimedHTTPSConnection(HTTPSConnection):
+    response_class = _TimedResponse
+
+    def connect(self) -> None:
+        # urllib3 reports what fails in a handshake and what fails after the request was sent in the same words.
+        try:
+            super().connect()
+        except (TimeoutError, ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+            raise NewConnectionError(self, f"TLS handshake: {type(error).__name__}") from error
+        except (ssl.SSLError, SSLError, ValueError) as error:
+            raise HandshakeError(error) from error
+
+
+class _TimedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _TimedHTTPConnection
+
+
+class _TimedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _TimedHTTPSConnection
+
+
+_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _TimedHTTPPool, "https": _TimedHTTPSPool}
+
+
+class TimedAdapter(HTTPAdapter):
+    """The adapter of requests, with answers whose read time-out bounds them as a whole."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pool manager."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> PoolManager:
+        """Make or find the pool manager of a proxy."""
+        manager: PoolManager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        if not proxy.lower().startswith("socks"):  # those have connections of their own
+            manager.pool_classes_by_scheme = _POOLS
+        return manager

@@ -1,0 +1,232 @@
+"""The client of one account: waits for a slot, sends, repeats what is safe to repeat, reads the answer.
+
+Joins pacing, transport, retry and envelope, once for threads (``send``) and once for an event loop (``asend``); knows
+no endpoint and no Airflow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self, TypeVar
+
+from airflow_provider_trackingmore.api.envelope import Request, read_answer
+from airflow_provider_trackingmore.api.errors import RateLimitError, TrackingMoreError
+from airflow_provider_trackingmore.client.pacing import Pacer, Wait
+from airflow_provider_trackingmore.client.retry import Budget, RetryPolicy
+from airflow_provider_trackingmore.client.settings import ClientSettings
+from airflow_provider_trackingmore.client.slot_stores import slot_store
+from airflow_provider_trackingmore.client.transport import Transport
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LONG_WAIT_SECONDS = 5.0
+"""Longer waits for a slot are logged: somebody may wonder why nothing happens."""
+SHORTEST_KEY_TO_BLANK = 12
+"""A shorter text (a sandbox key such as "demo") may well stand in an answer by chance; real keys are longer."""
+
+
+@dataclass
+class Statistics:
+    """What a client has done so far.
+
+    :param requests: attempts to send, repetitions included.
+    :param retries: repetitions.
+    :param rate_limited: answers 429.
+    :param slot_wait_seconds: time that callers waited for a slot.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    rate_limited: int = 0
+    slot_wait_seconds: float = 0.0
+
+
+class TrackingMoreClient:
+    """Sends requests to one account; may be used by several threads and event loops at a time.
+
+    :param settings: how the account is reached.
+    :param clock: seconds, for the pace and for waiting budgets; None: the real ones.
+    :param sleep: waits in :meth:`send`.
+    :param async_sleep: waits in :meth:`asend`.
+    """
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        *,
+        clock: Callable[[], float] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock or time.monotonic
+        self._sleep = sleep
+        self._async_sleep = async_sleep
+        self._transport = Transport(settings)
+        self._policy = RetryPolicy(settings.max_attempts, settings.cool_down_seconds)
+        # Processes that share a file share no monotonic clock (two hosts, a restart): their common time is the wall's.
+        shared_clock = clock or time.time
+        name = settings.fingerprint
+
+        def pacer(name: str, rate: float) -> Pacer:
+            store = slot_store(settings.pacing, name, interval=1 / rate)
+            return Pacer(store, interval=1 / rate, clock=shared_clock)
+
+        self._pacer = self._realtime_pacer = pacer(name, settings.requests_per_second)
+        if settings.realtime_requests_per_second is not None:
+            self._realtime_pacer = pacer(f"{name}-realtime", settings.realtime_requests_per_second)
+        self._statistics = Statistics()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<TrackingMoreClient {self._settings.base_url} account {self._settings.fingerprint}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def settings(self) -> ClientSettings:
+        """How the account is reached."""
+        return self._settings
+
+    @property
+    def statistics(self) -> Statistics:
+        """What this client has done so far: a copy, which does not change any more."""
+        with self._lock:
+            return replace(self._statistics)
+
+    def close(self) -> None:
+        """Close all connections. A closed client can be used again."""
+        self._transport.close()
+
+    def send(self, request: Request[T], *, max_wait_seconds: float | None = None) -> T:
+        """Send a request as soon as the account's pace allows, and read its answer.
+
+        :param request: the call.
+        :param max_wait_seconds: longest time for all waiting together (for slots, before repetitions); None: no bound.
+            When the next wait would be too long, the last error is raised at once. The exchanges themselves are bounded
+            by ``timeout_seconds`` each.
+        :return: what ``request.parse`` makes of the answer.
+        :raises TrackingMoreError: what the server said, or why there is no answer.
+        """
+        turn = _Turn(request, Budget(max_wait_seconds, self._clock), self._pacer_of(request))
+
+        def attempt() -> T:
+            while isinstance(step := self._step(request, turn), Wait):
+                self._waited(seconds := turn.pause(step))
+                self._sleep(seconds)
+            return step
+
+        loop = self._policy.retrying(request, turn.budget, sleep=self._sleep, on_retry=self._retried)
+        return loop(attempt)
+
+    async def asend(self, request: Request[T], *, max_wait_seconds: float | None = None) -> T:
+        """Send a request like :meth:`send`, without blocking the event loop.
+
+        Slots are awaited on the loop; taking one, the exchange and the reading of the answer happen in one worker
+        thread. The thread takes its slot itself, so that no time passes between a slot and its departure however busy
+        the pool of threads is, and a cancelled call leaves the pace as it should be.
+
+        :param request: the call.
+        :param max_wait_seconds: as for :meth:`send`.
+        """
+        turn = _Turn(request, Budget(max_wait_seconds, self._clock), self._pacer_of(request))
+
+        async def attempt() -> T:
+            while isinstance(step := await asyncio.to_thread(self._step, request, turn), Wait):
+                self._waited(seconds := turn.pause(step))
+                await self._async_sleep(seconds)
+            return step
+
+        loop = self._policy.async_retrying(request, turn.budget, sleep=self._async_sleep, on_retry=self._retried)
+        return await loop(attempt)
+
+    def _pacer_of(self, request: Request[T]) -> Pacer:
+        return self._realtime_pacer if request.realtime else self._pacer
+
+    def _step(self, request: Request[T], turn: _Turn) -> T | Wait:
+        """Take the slot and make the exchange, or say how long to wait for the slot."""
+        warm = self._transport.warm
+        departure = turn.pacer.depart(warm=warm)
+        if isinstance(departure, Wait):
+            return departure
+        with self._lock:
+            self._statistics.requests += 1
+        turn.rounds = 0
+        error: TrackingMoreError
+        try:
+            answer = self._transport.exchange(request, answered=lambda: turn.pacer.arrived(departure, warm=warm))
+            headers = {name: self._blanked(value) for name, value in answer.headers.items()}
+            return read_answer(request, answer.status, headers, self._without_key(answer.body))
+        except TrackingMoreError as caught:
+            error = caught
+        if isinstance(error, RateLimitError):
+            self._keep_silent(error)
+        error.args = (self._blanked(error.message),)
+        turn.last_error = error
+        raise error
+
+    def _keep_silent(self, error: RateLimitError) -> None:
+        seconds = self._policy.silence(error)
+        self._pacer.cool_down(seconds)
+        if self._realtime_pacer is not self._pacer:
+            self._realtime_pacer.cool_down(seconds)
+        with self._lock:
+            self._statistics.rate_limited += 1
+
+    def _without_key(self, body: bytes) -> bytes:
+        """Keep a server that echoes the key from bringing it into results and messages."""
+        key = self._settings.api_key.encode()
+        return body.replace(key, b"***") if len(key) >= SHORTEST_KEY_TO_BLANK and key in body else body
+
+    def _blanked(self, text: str) -> str:
+        return text.replace(self._settings.api_key, "***")
+
+    def _waited(self, seconds: float) -> None:
+        with self._lock:
+            self._statistics.slot_wait_seconds += seconds
+
+    def _retried(self) -> None:
+        with self._lock:
+            self._statistics.retries += 1
+
+
+class _Turn:
+    """One call on its way through slots and repetitions."""
+
+    def __init__(self, request: Request[T], budget: Budget, pacer: Pacer) -> None:
+        self._name = request.name
+        self.budget = budget
+        self.pacer = pacer
+        self.rounds = 0
+        self.last_error: TrackingMoreError | None = None
+
+    def pause(self, wait: Wait) -> float:
+        """How long to sleep before the next look at the slot.
+
+        :raises TrackingMoreError: the last error, if that would be longer than the call may wait.
+        """
+        seconds = self.pacer.pause(wait, self.rounds)
+        self.rounds += 1
+        if not self.budget.allows(seconds):
+            raise self.last_error or RateLimitError(
+                f"{self._name}: not sent, for the next free slot of this account is {seconds:.1f} s away, longer than "
+                "the call may wait: another program uses the account, or it is silent after a 429",
+                retry_after=seconds,
+            )
+        if seconds > LONG_WAIT_SECONDS:
+            log.info("%s: waiting %.0f s until this account may send again", self._name, seconds)
+        return seconds

@@ -1,0 +1,151 @@
+"""A slot clock in Redis, which many hosts share; while Redis is lost, the clock in this host's file. Knows no pace.
+
+The time is Redis's own, read in the transaction: the hosts' clocks may differ as they like.
+
+All processes of a host change between Redis and the file at the same moment, or else the host would have two clocks:
+whether there is an outage, and when to ask Redis again, stands in a file of its own. Whoever changes first keeps
+everybody silent for as long as a request that departed by the old clock may need, and for what it knows of a cool-down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from airflow_provider_trackingmore.client.pacing import Change, SlotState, SlotStore, held
+from airflow_provider_trackingmore.client.settings import InvalidSettingsError
+from airflow_provider_trackingmore.client.slot_record import decoded, encoded
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+PREFIX = "airflow-provider-trackingmore:pace:"
+EXPIRY_SECONDS = 86_400
+"""An account that nobody uses for a day is forgotten; no silence is longer than an hour."""
+ASK_AGAIN_SECONDS = 5.0
+"""How long a host does without Redis before it asks again."""
+REDIS_TIMEOUT_SECONDS = 2.0
+ATTEMPTS = 50
+"""How often others may come between before Redis counts as lost."""
+
+
+class RedisSlots:
+    """A slot clock in Redis.
+
+    :param url: ``redis://``, ``rediss://`` or ``unix://``; may hold a password, which appears nowhere.
+    :param name: the account's fingerprint; the end of the key.
+    :param file: the clock of this host, for outages.
+    :param outage: notes for this host whether there is an outage: ``next_free_at`` is when to ask Redis again.
+    :param handover_seconds: silence when the clock changes: an interval, and the time that a request may travel.
+    :raises InvalidSettingsError: the ``redis`` package is not installed, or does not understand the URL.
+    """
+
+    def __init__(self, url: str, name: str, *, file: SlotStore, outage: SlotStore, handover_seconds: float) -> None:
+        try:
+            import redis
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+        except ModuleNotFoundError:
+            raise InvalidSettingsError(
+                "pacing by Redis needs a package that is not installed: "
+                "pip install 'airflow-provider-trackingmore[redis]'"
+            ) from None
+        made: redis.Redis | None = None
+        with contextlib.suppress(ValueError, TypeError):  # the text of the error may hold parts of the URL
+            made = redis.Redis.from_url(
+                url,
+                socket_timeout=REDIS_TIMEOUT_SECONDS,
+                socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+                retry=Retry(NoBackoff(), 1),
+            )
+        if made is None:
+            raise InvalidSettingsError("pacing is a URL that the redis package does not understand")
+        self._redis = made
+        self._error, self._came_between = redis.RedisError, redis.WatchError
+        parts = urlsplit(url)
+        self._place = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        self._key = PREFIX + name
+        self._file = file
+        self._outage = outage
+        self._handover_seconds = handover_seconds
+        self._lost = False
+
+    def __repr__(self) -> str:
+        return f"<RedisSlots {self._place} {self._key}>"
+
+    def update(self, change: Change[R], clock: Callable[[], float]) -> R:
+        """See :meth:`SlotStore.update`."""
+        outage, left = self._outage.update(lambda s, now: (None, (s != SlotState(), s.next_free_at - now)), clock)
+        if not outage or not 0 < left <= ASK_AGAIN_SECONDS:
+            try:
+                if outage:
+                    self._back(clock)
+                result, left = self._transaction(change)
+            except self._error as error:
+                self._begin_outage(error, clock, first=not outage)
+            else:
+                if self._lost:
+                    self._lost = False
+                    log.info("Redis at %s is back: all hosts share the pace of this account again", self._place)
+                if left > self._handover_seconds:  # a cool-down outlives the server
+                    _hold(self._file, left, clock)
+                return result
+        elif not self._lost:
+            self._warn("another process of this host cannot reach it")
+        return self._file.update(change, clock)
+
+    def _transaction(self, change: Change[R]) -> tuple[R, float]:
+        """Change the state in Redis.
+
+        :return: the result, and for how long the clock is silent.
+        """
+        with self._redis.pipeline() as pipe:
+            for _ in range(ATTEMPTS):
+                try:
+                    pipe.watch(self._key)  # type: ignore[no-untyped-call]  # of redis-py
+                    found = decoded(pipe.get(self._key))
+                    seconds, microseconds = pipe.time()
+                    now = seconds + microseconds / 1e6
+                    state, result = change(found, now)
+                    pipe.multi()
+                    if state is not None:
+                        pipe.set(self._key, encoded(state), ex=EXPIRY_SECONDS)
+                    pipe.execute()
+                except self._came_between:
+                    continue
+                return result, (state or found).earliest_at - now
+        raise self._came_between
+
+    def _begin_outage(self, error: Exception, clock: Callable[[], float], *, first: bool) -> None:
+        if first:
+            _hold(self._file, self._handover_seconds, clock)
+        self._outage.update(lambda _, now: (SlotState(next_free_at=now + ASK_AGAIN_SECONDS), None), clock)
+        if not self._lost:
+            self._warn(type(error).__name__)  # the text may hold parts of the URL
+
+    def _warn(self, reason: str) -> None:
+        self._lost = True
+        log.warning(
+            "Redis at %s is lost (%s): until it is back, the pace of this account is shared by the processes of this "
+            "host only. Other hosts that use the account may bring it a 429",
+            self._place,
+            reason,
+        )
+
+    def _back(self, clock: Callable[[], float]) -> None:
+        """Go back to Redis.
+
+        :raises RedisError: it is still lost.
+        """
+        left = self._file.update(lambda state, now: (None, state.next_free_at - now), clock)
+        seconds = max(self._handover_seconds, left)
+        self._transaction(lambda state, now: (held(state, now, seconds=seconds), None))
+        self._outage.update(lambda _, now: (SlotState(), None), clock)
+
+
+def _hold(store: SlotStore, seconds: float, clock: Callable[[], float]) -> None:
+    store.update(lambda state, now: (held(state, now, seconds=seconds), None), clock)

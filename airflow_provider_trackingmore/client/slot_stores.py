@@ -1,0 +1,142 @@
+"""Where slot clocks live: this process's memory, or a file that all processes of the user on this host share.
+
+Knows locks, files and what can be wrong with them, and where else to look; knows nothing about pace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import stat
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from airflow_provider_trackingmore.client.pacing import COLD_GRACE_SECONDS, Change, SlotState, SlotStore
+from airflow_provider_trackingmore.client.slot_record import RECORD_BYTES, decoded, encoded
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+DIRECTORY_VARIABLE = "TRACKINGMORE_PACING_DIR"
+"""Environment variable that names another directory for the files, such as one that several users share."""
+
+
+class MemorySlots:
+    """A slot clock for the threads and event loops of one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._state = SlotState()
+
+    def update(self, change: Change[R], clock: Callable[[], float]) -> R:
+        """See :meth:`SlotStore.update`."""
+        with self._lock:
+            state, result = change(self._state, clock())
+            if state is not None:
+                self._state = state
+            return result
+
+
+_in_this_process: dict[str, MemorySlots] = {}
+
+
+def memory_slots(name: str) -> MemorySlots:
+    """Find the slot clock of an account in this process.
+
+    :param name: the account's fingerprint.
+    :return: the same object for the same name.
+    """
+    return _in_this_process.setdefault(name, MemorySlots())
+
+
+class FileSlots:
+    """A slot clock in a small file, locked with ``flock``: the kernel frees the lock of a process that dies.
+
+    When the file cannot be used, the clock of this process's memory takes over and a warning says so.
+
+    :param name: the account's fingerprint; the file's name.
+    :param directory: where the file is; None: the user's own directory for temporary files.
+    """
+
+    def __init__(self, name: str, directory: Path | None = None) -> None:
+        self._name = name
+        self._directory = directory
+        self._warned = False
+
+    def update(self, change: Change[R], clock: Callable[[], float]) -> R:
+        """See :meth:`SlotStore.update`."""
+        try:
+            with self._locked() as descriptor:
+                state, result = change(decoded(os.pread(descriptor, RECORD_BYTES, 0)), clock())
+                if state is not None:
+                    os.pwrite(descriptor, encoded(state), 0)
+                return result
+        except OSError as error:
+            if not self._warned:
+                self._warned = True
+                log.warning(
+                    "The pace of this account is not shared with other processes: %s. "
+                    "Make that directory usable, or name another one in %s",
+                    error,
+                    DIRECTORY_VARIABLE,
+                )
+        return memory_slots(self._name).update(change, clock)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[int]:
+        if self._directory:
+            self._directory.mkdir(parents=True, exist_ok=True)
+        path = (self._directory or _own_directory()) / f"{self._name}.json"
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o660)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                # Whoever cleans up temporary files may have removed it while we waited for the lock: then others
+                # already use a new one.
+                if os.fstat(descriptor).st_nlink:
+                    yield descriptor
+                    return
+            finally:
+                os.close(descriptor)
+
+
+def slot_store(pacing: str, name: str, *, interval: float) -> SlotStore:
+    """Open the slot clock of an account.
+
+    :param pacing: ``"file"``, ``"memory"`` or the URL of a Redis server.
+    :param name: the account's fingerprint.
+    :param interval: seconds between two arrivals.
+    :raises InvalidSettingsError: when the package that speaks to Redis is not there.
+    """
+    if pacing == "memory":
+        return memory_slots(name)
+    directory = Path(os.environ[DIRECTORY_VARIABLE]) if os.environ.get(DIRECTORY_VARIABLE) else None
+    file = FileSlots(name, directory)
+    if pacing == "file":
+        return file
+    from airflow_provider_trackingmore.client.redis_slots import RedisSlots
+
+    outage = FileSlots(f"{name}-outage", directory)
+    return RedisSlots(pacing, name, file=file, outage=outage, handover_seconds=interval + COLD_GRACE_SECONDS)
+
+
+def _own_directory() -> Path:
+    """Make or find the directory that only this user can write to.
+
+    :raises OSError: if it cannot be made, or what is there belongs to somebody else.
+    """
+    directory = Path(tempfile.gettempdir()) / f"trackingmore-pacing-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir(mode=0o700)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise PermissionError(f"{directory} is not a directory of this user")
+    if found.st_mode & 0o077:
+        directory.chmod(0o700)
+    return directory

@@ -1,0 +1,256 @@
+"""Every way in which an exchange can fail, over a real socket: its class, what is repeated, what arrives and leaks."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_trackingmore.api.envelope import Repeat, Request
+from airflow_provider_trackingmore.api.errors import (
+    AnswerLostError,
+    ConnectError,
+    InvalidRequestError,
+    MalformedAnswerError,
+    RateLimitError,
+    Retry,
+    ServerError,
+    ServiceUnavailableError,
+    TLSError,
+    TrackingMoreError,
+    TransportError,
+)
+from airflow_provider_trackingmore.client import transport
+from airflow_provider_trackingmore.client.client import TrackingMoreClient
+from tests.integration.client.conftest import KEY, FakeTime
+from tests.integration.client.fault_server import Behaviour, Conversation, FaultServer, answer, envelope, raw
+
+MakeClient = Callable[..., TrackingMoreClient]
+Check = Callable[[BaseException], None]
+
+HTML = b"<html><body>Bad Gateway " + KEY.encode() + b"</body></html>"
+
+
+def call(repeat: Repeat = Repeat.ALWAYS) -> Request[object]:
+    return Request(
+        method="POST",
+        path="/trackings/realtime",
+        query={"customer_email": "someone@example.com"},
+        body={"tracking_number": "PG1"},
+        parse=lambda data: data,
+        repeat=repeat,
+    )
+
+
+def says_nothing(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.server.stopping.wait(20)
+
+
+def drips_its_headers(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.drip(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"z" * 1000, seconds=0.05)
+
+
+def drips_its_body(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    conversation.drip(b" " * 1000, seconds=0.05)
+
+
+def resets_before_reading(conversation: Conversation) -> None:
+    conversation.connection.recv(1, socket.MSG_PEEK)  # there is a request, and it stays unread
+    conversation.reset()
+
+
+def resets_after_reading(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.reset()
+
+
+def resets_within_the_answer(conversation: Conversation) -> None:
+    conversation.read_request()
+    conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
+    conversation.reset()
+
+
+def hangs_up_after_reading(conversation: Conversation) -> None:
+    conversation.read_request()
+
+
+FAULTS: dict[str, tuple[Behaviour, type[TrackingMoreError]]] = {
+    "an HTML page with 200": (answer(HTML, content_type="text/html"), MalformedAnswerError),
+    "an HTML page with 502": (answer(HTML, status=502, content_type="text/html"), ServerError),
+    "HTTP 500": (answer(envelope(500, KEY), status=500), ServerError),
+    "HTTP 503": (answer(b"", status=503), ServiceUnavailableError),
+    "503 in HTTP 200": (answer(envelope(503)), ServiceUnavailableError),
+    "an answer shorter than announced": (answer(envelope()[:30], length=5000), MalformedAnswerError),
+    "JSON that is cut off": (answer(envelope(message=KEY)[:-9]), MalformedAnswerError),
+    "an empty body": (answer(b""), MalformedAnswerError),
+    "JSON that is no envelope": (answer(b"[1, 2]"), MalformedAnswerError),
+    "a wrong content type with the key in it": (
+        answer(b"?", content_type=f"application/{KEY}"),
+        MalformedAnswerError,
+    ),
+    "broken chunks": (
+        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nnothex\r\n"),
+        MalformedAnswerError,
+    ),
+    "chunks without an end": (
+        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+        MalformedAnswerError,
+    ),
+    "broken compression": (
+        answer(gzip.compress(envelope())[:12] + b"xxxxxxxx", headers={"Content-Encoding": "gzip"}),
+        MalformedAnswerError,
+    ),
+    "something that is not HTTP": (raw(b"220 mail.example ESMTP\r\n"), MalformedAnswerError),
+    "no answer in time": (says_nothing, AnswerLostError),
+    "headers byte by byte": (drips_its_headers, AnswerLostError),
+    "a body byte by byte": (drips_its_body, AnswerLostError),
+    "a reset before the request is read": (resets_before_reading, AnswerLostError),
+    "a reset after the request is read": (resets_after_reading, AnswerLostError),
+    "a reset within the answer": (resets_within_the_answer, AnswerLostError),
+    "a hang-up instead of an answer": (hangs_up_after_reading, AnswerLostError),
+    "a refusal in HTTP 200": (answer(envelope(4012, f"bad {KEY}")), InvalidRequestError),
+    "429 in HTTP 200": (answer(envelope(429)), RateLimitError),
+    "HTTP 429": (answer(b"", status=429, headers={"Retry-After": "7"}), RateLimitError),
+    "a redirect to another host": (
+        answer(b"", status=302, headers={"Location": f"http://elsewhere.example/v2/x?key={KEY}"}),
+        TransportError,
+    ),
+}
+
+
+def expected_requests(kind: type[TrackingMoreError], repeat: Repeat) -> int:
+    repeated = {Retry.ALWAYS: True, Retry.IF_REPEATABLE: repeat is Repeat.ALWAYS, Retry.NEVER: False}
+    return 3 if repeated[kind.retry] else 1
+
+
+@pytest.mark.parametrize("repeat", Repeat)
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("how", ["send", "asend"])
+def test_each_fault_has_its_class_and_is_repeated_only_when_that_is_safe(
+    fault: str, repeat: Repeat, how: str, server: FaultServer, make_client: MakeClient, assert_no_key: Check
+) -> None:
+    behaviour, kind = FAULTS[fault]
+    server.does(behaviour)
+    client = make_client(server.url, timeout_seconds=0.3 if kind is AnswerLostError else 5)
+    ways = {"send": client.send, "asend": lambda request: asyncio.run(client.asend(request))}
+    with pytest.raises(TrackingMoreError) as caught:
+        ways[how](call(repeat))
+    error = caught.value
+    assert type(error) is kind
+    assert error.retry is kind.retry
+    assert "POST /trackings/realtime" in str(error)
+    expected = expected_requests(kind, repeat)
+    assert client.statistics.requests == expected
+    assert client.statistics.retries == expected - 1
+    if behaviour is resets_before_reading:
+        assert (server.connections, server.requests) == (expected, [])
+    else:
+        assert len(server.requests) == expected
+    assert all(KEY.encode() in request for request in server.requests)
+    assert "someone@example.com" not in str(error)
+    assert_no_key(error)
+
+
+@pytest.mark.parametrize("repeat", Repeat)
+def test_a_refused_connection_never_left_and_is_always_tried_again(
+    repeat: Repeat, make_client: MakeClient, assert_no_key: Check
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    client = make_client(f"http://127.0.0.1:{port}/v2")
+    with pytest.raises(ConnectError, match="Connection refused") as caught:
+        client.send(call(repeat))
+    assert client.statistics.requests == 3
+    assert_no_key(caught.value)
+
+
+def test_an_unknown_host_never_left(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, assert_no_key: Check
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    client = make_client("http://nowhere.invalid/v2")
+    with pytest.raises(ConnectError, match=r"nowhere\.invalid .*Name or service not known") as caught:
+        client.send(call(Repeat.UNLESS_SENT))
+    assert client.statistics.requests == 3
+    assert_no_key(caught.value)
+
+
+def test_a_certificate_that_nobody_vouches_for_ends_the_call_at_once(
+    tls_server: FaultServer, make_client: MakeClient, assert_no_key: Check
+) -> None:
+    client = make_client(tls_server.url)
+    with pytest.raises(TLSError, match=r"self.signed certificate.*'verify'") as caught:
+        client.send(call())
+    assert caught.value.retry is Retry.NEVER
+    assert (tls_server.connections, tls_server.requests) == (1, [])
+    assert_no_key(caught.value)
+
+
+def test_a_ca_bundle_makes_the_certificate_good(
+    tls_server: FaultServer, self_signed: Path, make_client: MakeClient
+) -> None:
+    assert make_client(tls_server.url, verify=str(self_signed)).send(call()) == {"fine": True}
+
+
+def test_tls_against_a_plain_server_is_a_tls_error(server: FaultServer, make_client: MakeClient) -> None:
+    server.does(lambda conversation: conversation.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+    with pytest.raises(TLSError):
+        make_client(server.url.replace("http:", "https:"), timeout_seconds=1).send(call())
+
+
+@pytest.mark.parametrize("behaviour", [resets_before_reading, says_nothing], ids=["reset", "silent"])
+def test_a_handshake_that_breaks_off_never_left(
+    behaviour: Behaviour, server: FaultServer, make_client: MakeClient, assert_no_key: Check
+) -> None:
+    server.does(behaviour)
+    client = make_client(server.url.replace("http:", "https:"), timeout_seconds=0.3)
+    with pytest.raises(ConnectError) as caught:
+        client.send(call(Repeat.UNLESS_SENT))
+    assert client.statistics.requests == 3
+    assert_no_key(caught.value)
+
+
+def test_an_endless_answer_is_given_up(
+    server: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 1 << 20)
+    server.does(answer(b" " * (2 << 20)))
+    with pytest.raises(TransportError, match="longer than 1 MB"):
+        make_client(server.url).send(call())
+    assert len(server.requests) == 1
+
+
+def test_the_redirect_names_the_other_host_and_never_meets_it(server: FaultServer, make_client: MakeClient) -> None:
+    other = FaultServer()
+    try:
+        server.does(answer(b"", status=307, headers={"Location": f"{other.url}/trackings/realtime?a=b"}))
+        with pytest.raises(TransportError, match=r"points to 127\.0\.0\.1\. ") as caught:
+            make_client(server.url).send(call())
+        assert other.connections == 0
+        assert "a=b" not in str(caught.value)
+        assert caught.value.http_status == 307
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("fault", [name for name, (_, kind) in FAULTS.items() if kind.retry is not Retry.NEVER])
+def test_after_a_fault_that_passes_the_call_succeeds(
+    fault: str, server: FaultServer, make_client: MakeClient, fake_time: FakeTime
+) -> None:
+    behaviour, kind = FAULTS[fault]
+    server.does(behaviour, answer())
+    client = make_client(server.url, timeout_seconds=0.3 if kind is AnswerLostError else 5)
+    assert client.send(call()) == {"fine": True}
+    assert client.statistics.requests == 2
+    assert sum(fake_time.slept) >= (120 if kind is RateLimitError else 1)

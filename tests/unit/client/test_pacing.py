@@ -1,0 +1,368 @@
+"""The slot clock under a clock that the test moves: no gap too small, hardly a slot lost, nobody starved."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_trackingmore.client.pacing import (
+    COLD_GRACE_SECONDS,
+    FIRST_MARGIN,
+    LARGEST_MARGIN,
+    LOOK_AGAIN,
+    WARM_GRACE_SECONDS,
+    Pacer,
+    SlotState,
+    Wait,
+)
+from airflow_provider_trackingmore.client.slot_stores import MemorySlots
+from airflow_provider_trackingmore.client.trips import UNTOUCHED
+
+START = 1_800_000_000.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def pacer(clock: Clock) -> Pacer:
+    return Pacer(MemorySlots(), interval=1.0, clock=clock)
+
+
+def departed(outcome: str | Wait) -> str:
+    assert isinstance(outcome, str)
+    return outcome
+
+
+def waiting(outcome: str | Wait) -> float:
+    assert isinstance(outcome, Wait)
+    return outcome.seconds
+
+
+def test_the_first_request_departs_at_once(pacer: Pacer) -> None:
+    departed(pacer.depart(warm=True))
+
+
+def test_nobody_follows_before_the_request_had_time_to_arrive(pacer: Pacer, clock: Clock) -> None:
+    departed(pacer.depart(warm=True))
+    clock.now += 1 + WARM_GRACE_SECONDS - 0.03125
+    assert waiting(pacer.depart(warm=True)) == 0.03125
+    clock.now += 0.03125
+    departed(pacer.depart(warm=True))
+
+
+def test_a_request_that_must_connect_first_gets_more_time(pacer: Pacer, clock: Clock) -> None:
+    departed(pacer.depart(warm=False))
+    clock.now += 1 + COLD_GRACE_SECONDS - 0.03125
+    assert waiting(pacer.depart(warm=True)) == 0.03125
+
+
+def test_an_answer_frees_the_slot_one_interval_after_it(pacer: Pacer, clock: Clock) -> None:
+    departure = departed(pacer.depart(warm=True))
+    clock.now += 0.125
+    pacer.arrived(departure)
+    assert waiting(pacer.depart(warm=True)) == 1.0
+    clock.now += 1.0
+    departed(pacer.depart(warm=True))
+
+
+def test_a_late_answer_does_not_put_the_slot_off(pacer: Pacer, clock: Clock) -> None:
+    departure = departed(pacer.depart(warm=True))
+    clock.now += 1.25
+    pacer.arrived(departure)
+    assert waiting(pacer.depart(warm=True)) == 0.25
+
+
+def test_the_answer_to_an_older_request_says_nothing_about_the_last_one(pacer: Pacer, clock: Clock) -> None:
+    older = departed(pacer.depart(warm=True))
+    clock.now += 1.5
+    departed(pacer.depart(warm=False))
+    clock.now += 0.25
+    pacer.arrived(older)
+    clock.now += 1.0
+    assert waiting(pacer.depart(warm=True)) == LOOK_AGAIN  # an answer may free the slot at any moment
+    clock.now += 1.21875
+    assert waiting(pacer.depart(warm=True)) == 0.03125
+
+
+def test_a_waiter_looks_again_an_interval_after_the_departure_since_an_answer_may_have_freed_the_slot(
+    pacer: Pacer, clock: Clock
+) -> None:
+    departure = departed(pacer.depart(warm=False))
+    assert waiting(pacer.depart(warm=True)) == 1.0
+    clock.now += 0.125
+    pacer.arrived(departure)
+    clock.now += 0.875
+    assert waiting(pacer.depart(warm=True)) == 0.125
+
+
+def test_a_cool_down_holds_for_everybody_and_no_answer_ends_it(pacer: Pacer, clock: Clock) -> None:
+    departure = departed(pacer.depart(warm=True))
+    clock.now += 0.125
+    pacer.cool_down(120)
+    pacer.arrived(departure)
+    assert waiting(pacer.depart(warm=True)) == 120
+    clock.now += 119.5
+    assert waiting(pacer.depart(warm=True)) == 0.5
+    clock.now += 0.5
+    departed(pacer.depart(warm=True))
+
+
+def test_a_shorter_cool_down_does_not_end_a_longer_one(pacer: Pacer) -> None:
+    pacer.cool_down(300)
+    pacer.cool_down(120)
+    assert waiting(pacer.depart(warm=True)) == 300
+
+
+def test_no_silence_is_longer_than_an_hour(pacer: Pacer) -> None:
+    pacer.cool_down(1e9)
+    assert waiting(pacer.depart(warm=True)) == 3600
+
+
+def test_a_clock_that_is_set_back_prolongs_no_wait(pacer: Pacer, clock: Clock) -> None:
+    pacer.cool_down(120)
+    clock.now -= 86_400
+    assert waiting(pacer.depart(warm=True)) == 120
+    clock.now += 60
+    assert waiting(pacer.depart(warm=True)) == 60
+    clock.now += 60
+    departed(pacer.depart(warm=True))
+
+
+def test_a_clock_that_is_set_back_lets_nobody_depart_early(pacer: Pacer, clock: Clock) -> None:
+    departure = departed(pacer.depart(warm=True))
+    clock.now -= 86_400
+    pacer.arrived(departure)
+    assert waiting(pacer.depart(warm=True)) == 1.0
+
+
+def test_a_state_absurdly_far_in_the_future_is_cut_to_an_hour(clock: Clock) -> None:
+    store = MemorySlots()
+    store.update(lambda _, now: (SlotState(START * 2, START * 2, "", START), None), clock)
+    assert waiting(Pacer(store, interval=1, clock=clock).depart(warm=True)) == 3600
+
+
+def test_the_longer_somebody_waits_the_sooner_they_come_to_the_slot(pacer: Pacer) -> None:
+    pauses = [pacer.pause(Wait(1.0), rounds) for rounds in range(6)]
+    assert pauses == sorted(pauses, reverse=True)
+    assert all(1.0 < pause <= 1.01 for pause in pauses)
+
+
+@given(
+    state=st.builds(
+        SlotState,
+        st.floats(-1e12, 1e12),
+        st.floats(-1e12, 1e12),
+        st.sampled_from(["", "a"]),
+        st.floats(-1e12, 1e12),
+        st.floats(-1e12, 1e12),
+    ),
+    now=st.floats(0, 2e9),
+)
+def test_whatever_the_state_the_slot_is_free_within_an_hour(state: SlotState, now: float) -> None:
+    clock, store = Clock(), MemorySlots()
+    clock.now = now
+    store.update(lambda _, now: (state, None), clock)
+    pacer = Pacer(store, interval=1, clock=clock)
+    pacer.arrived("a")
+    for _ in range(3700):
+        outcome = pacer.depart(warm=True)
+        if not isinstance(outcome, Wait):
+            break
+        clock.now += max(outcome.seconds, 1e-3)
+    assert isinstance(outcome, str)
+    assert clock.now <= now + 3602
+
+
+# What trips and refusals teach ----------------------------------------------------------------------------------------
+
+
+def travelled(pacer: Pacer, clock: Clock, seconds: float, *, warm: bool = True) -> float:
+    """Depart as soon as possible and be answered after ``seconds``; return when it departed."""
+    while isinstance(outcome := pacer.depart(warm=warm), Wait):
+        clock.now += outcome.seconds
+    departure = clock.now
+    clock.now += seconds
+    pacer.arrived(outcome, warm=warm)
+    return departure
+
+
+def test_who_knows_that_every_trip_takes_as_long_does_not_wait_for_the_answers_way_back(
+    pacer: Pacer, clock: Clock
+) -> None:
+    departures = [travelled(pacer, clock, 0.25) for _ in range(20)]
+    gaps = [after - before for before, after in itertools.pairwise(departures)]
+    assert gaps[:11] == [1.25] * 11
+    assert gaps[12:] == pytest.approx([1 + UNTOUCHED] * 7)
+
+
+def test_trips_that_include_the_connection_teach_nothing(pacer: Pacer, clock: Clock) -> None:
+    departures = [travelled(pacer, clock, 0.25, warm=False) for _ in range(20)]
+    assert [after - before for before, after in itertools.pairwise(departures)] == [1.25] * 19
+
+
+def test_who_knows_nothing_about_its_trips_follows_the_certain_gap_of_one_who_does(clock: Clock) -> None:
+    store = MemorySlots()
+    far, new = (Pacer(store, interval=1.0, clock=clock) for _ in range(2))
+    for _ in range(20):
+        travelled(far, clock, 0.25)
+    answered = clock.now
+    assert travelled(new, clock, 0.01) == pytest.approx(answered + 1 - (0.25 - UNTOUCHED) / 2)
+
+
+def test_trips_that_differ_teach_nothing(pacer: Pacer, clock: Clock) -> None:
+    random.seed(7)
+    for _ in range(200):
+        travelled(pacer, clock, random.uniform(0, 0.15))
+    before = travelled(pacer, clock, 0.15)
+    assert travelled(pacer, clock, 0.0) == pytest.approx(before + 1.15)
+
+
+def test_each_429_widens_the_gap_and_answers_narrow_it_slowly(pacer: Pacer, clock: Clock) -> None:
+    def gap() -> float:
+        before = travelled(pacer, clock, 0.0)
+        return travelled(pacer, clock, 0.0) - before
+
+    widths = []
+    for _ in range(8):
+        pacer.cool_down(120)
+        widths.append(gap() - 1)
+    assert widths[0] == pytest.approx(FIRST_MARGIN, rel=0.01)
+    assert [after / before for before, after in itertools.pairwise(widths[:4])] == pytest.approx([2] * 3, rel=0.01)
+    assert max(widths) <= LARGEST_MARGIN
+    for _ in range(600):
+        gap()
+    assert gap() - 1 == pytest.approx(widths[-1] / 4, rel=0.02)
+    for _ in range(4000):
+        gap()
+    assert gap() == pytest.approx(1)
+
+
+def test_the_refusals_of_one_silence_count_once(clock: Clock) -> None:
+    store = MemorySlots()
+    for pacer in [Pacer(store, interval=1.0, clock=clock) for _ in range(3)]:
+        pacer.cool_down(120)
+    before = travelled(pacer, clock, 0.0)
+    assert travelled(pacer, clock, 0.0) - before == pytest.approx(1 + FIRST_MARGIN)
+
+
+def test_what_was_learnt_is_forgotten_after_a_429(pacer: Pacer, clock: Clock) -> None:
+    for _ in range(20):
+        travelled(pacer, clock, 0.25)
+    pacer.cool_down(120)
+    before = travelled(pacer, clock, 0.25)
+    assert travelled(pacer, clock, 0.25) - before == pytest.approx(1.25 + FIRST_MARGIN, rel=0.001)
+
+
+# Many callers at once ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Caller:
+    greedy: bool = True
+    rounds: int = 0
+    since: float = START
+    waits: list[float] = field(default_factory=list)
+
+
+def simulate(callers: list[Caller], seconds: float, trip: Callable[[], float], *, killed: float = 0.0) -> list[float]:
+    """Let callers send as fast as they may (or every ten seconds); return the moments at which requests arrive.
+
+    :param trip: how long a request or an answer travels.
+    :param killed: share of requests whose caller dies on the way: nobody notes the answer.
+    """
+    clock, store = Clock(), MemorySlots()
+    pacers = {id(caller): Pacer(store, interval=1.0, clock=clock) for caller in callers}  # a process has its own
+    order = itertools.count()
+    events: list[tuple[float, int, Caller, str]] = []
+
+    def at(moment: float, caller: Caller, departure: str = "") -> None:
+        heapq.heappush(events, (moment, next(order), caller, departure))
+
+    arrivals = []
+    for caller in callers:
+        at(START + random.random(), caller)
+    while events and clock.now < START + seconds:
+        clock.now, _, caller, departure = heapq.heappop(events)
+        pacer = pacers[id(caller)]
+        if departure:
+            if random.random() >= killed:
+                pacer.arrived(departure, warm=True)
+            caller.since = clock.now + (0 if caller.greedy else 10)
+            at(caller.since, caller)
+            continue
+        outcome = pacer.depart(warm=True)
+        if isinstance(outcome, Wait):
+            at(clock.now + pacer.pause(outcome, caller.rounds), caller)
+            caller.rounds += 1
+            continue
+        caller.waits.append(clock.now - caller.since)
+        caller.rounds = 0
+        arrivals.append(clock.now + trip())
+        at(arrivals[-1] + trip(), caller, outcome)
+    return sorted(arrivals)
+
+
+def smallest_gap(arrivals: list[float]) -> float:
+    return min(after - before for before, after in itertools.pairwise(arrivals))
+
+
+@given(seed=st.integers(0, 2**32), callers=st.integers(1, 12), latency=st.floats(0, 0.5), jitter=st.floats(0, 1))
+@settings(
+    max_examples=60, deadline=None, derandomize=True
+)  # "never", but for one in hundreds of hours of so wild a line
+def test_requests_never_arrive_closer_than_the_interval_however_long_they_travel(
+    seed: int, callers: int, latency: float, jitter: float
+) -> None:
+    random.seed(seed)
+    arrivals = simulate(
+        [Caller() for _ in range(callers)], 60, lambda: latency * (1 - jitter * random.random()), killed=0.1
+    )
+    assert smallest_gap(arrivals) >= 1.0 - 1e-6
+
+
+def test_hardly_a_slot_is_lost_when_latency_is_small() -> None:
+    random.seed(7)
+    assert len(simulate([Caller() for _ in range(8)], 1000, lambda: 0.01)) >= 950
+
+
+@pytest.mark.parametrize("latency", [0.01, 0.1, 0.3])
+def test_95_percent_of_the_slots_are_used_however_long_a_steady_latency(latency: float) -> None:
+    random.seed(7)
+    arrivals = simulate([Caller() for _ in range(8)], 3600, lambda: latency)
+    assert smallest_gap(arrivals) >= 1.0 - 1e-6
+    assert len(arrivals) >= 0.95 * 3600
+
+
+def test_random_delays_of_150_ms_cost_less_than_15_percent_of_the_slots() -> None:
+    random.seed(7)
+    arrivals = simulate([Caller() for _ in range(8)], 3600, lambda: random.uniform(0, 0.15))
+    assert smallest_gap(arrivals) >= 1.0 - 1e-6
+    assert len(arrivals) >= 0.85 * 3600
+
+
+def test_greedy_callers_do_not_starve_one_that_calls_now_and_then() -> None:
+    random.seed(7)
+    greedy, sensor = [Caller() for _ in range(8)], Caller(greedy=False)
+    simulate([*greedy, sensor], 1000, lambda: random.uniform(0, 0.05))
+    assert len(sensor.waits) >= 40
+    assert max(sensor.waits) <= 2 * 9  # nobody has two turns before it has one
+    shares = [len(caller.waits) for caller in greedy]
+    assert max(shares) - min(shares) <= 5

@@ -1,0 +1,171 @@
+"""What is repeated, how long it waits before, and when it gives up; no socket, and a sleep that takes no time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from airflow_provider_trackingmore.api.envelope import Repeat, Request
+from airflow_provider_trackingmore.api.errors import (
+    AnswerLostError,
+    AuthenticationError,
+    ConnectError,
+    RateLimitError,
+    ServiceUnavailableError,
+    TrackingMoreError,
+)
+from airflow_provider_trackingmore.client.retry import Budget, RetryPolicy, is_worth_repeating
+
+SAFE: Request[object] = Request(method="GET", path="/trackings/get", parse=lambda data: data)
+COSTLY: Request[object] = Request(
+    method="POST", path="/carriers/detect", parse=lambda data: data, repeat=Repeat.UNLESS_SENT
+)
+
+
+class Run:
+    """One call under the policy: fails as scripted, then succeeds; remembers what it slept."""
+
+    def __init__(
+        self, *errors: Exception, attempts: int = 5, cool_down: float = 120, budget: float | None = None
+    ) -> None:
+        self.errors = list(errors)
+        self.slept: list[float] = []
+        self.tried = self.retries = 0
+        self.now = 0.0
+        self.policy = RetryPolicy(attempts, cool_down)
+        self.budget = Budget(budget, lambda: self.now)
+
+    def attempt(self) -> str:
+        self.tried += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "done"
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def retried(self) -> None:
+        self.retries += 1
+
+    def sync(self, request: Request[object] = SAFE) -> str:
+        return self.policy.retrying(request, self.budget, sleep=self.sleep, on_retry=self.retried)(self.attempt)
+
+    def asynchronously(self, request: Request[object] = SAFE) -> str:
+        async def sleep(seconds: float) -> None:
+            self.sleep(seconds)
+
+        async def attempt() -> str:
+            return self.attempt()
+
+        return asyncio.run(
+            self.policy.async_retrying(request, self.budget, sleep=sleep, on_retry=self.retried)(attempt)
+        )
+
+
+Way = Callable[[Run], str]
+both_ways = pytest.mark.parametrize("way", [Run.sync, Run.asynchronously])
+
+
+@pytest.mark.parametrize(
+    ("error", "safe", "costly"),
+    [
+        (ConnectError("x"), True, True),
+        (RateLimitError("x"), True, True),
+        (ServiceUnavailableError("x"), True, True),
+        (AnswerLostError("x"), True, False),
+        (AuthenticationError("x"), False, False),
+        (TrackingMoreError("x"), False, False),
+        (ValueError("x"), False, False),
+        (KeyboardInterrupt(), False, False),
+    ],
+)
+def test_only_what_is_safe_and_may_help_is_repeated(error: BaseException, safe: bool, costly: bool) -> None:
+    assert is_worth_repeating(error, SAFE) is safe
+    assert is_worth_repeating(error, COSTLY) is costly
+
+
+@both_ways
+def test_waits_double_from_one_second_to_sixty_with_jitter(way: Way) -> None:
+    run = Run(*[ConnectError("x")] * 9, attempts=10)
+    assert way(run) == "done"
+    assert run.retries == 9
+    for slept, least in zip(run.slept, [1, 2, 4, 8, 16, 32, 60, 60, 60], strict=True):
+        assert least <= slept <= min(least + 1, 60)
+    assert len(set(run.slept)) >= 6
+
+
+@both_ways
+def test_the_last_error_is_raised_when_the_attempts_are_used_up(way: Way) -> None:
+    errors = [ConnectError(str(number)) for number in range(9)]
+    run = Run(*errors, attempts=3)
+    with pytest.raises(ConnectError) as caught:
+        way(run)
+    assert caught.value is errors[2]
+    assert (run.tried, len(run.slept)) == (3, 2)
+
+
+def test_retry_after_is_honoured_when_it_is_longer() -> None:
+    run = Run(ServiceUnavailableError("x", retry_after=30), ServiceUnavailableError("x", retry_after=0))
+    run.sync()
+    assert run.slept[0] == 30
+    assert 2 <= run.slept[1] <= 3
+
+
+def test_a_rate_limit_waits_for_the_cool_down_or_longer_if_the_server_asks() -> None:
+    run = Run(RateLimitError("x"), RateLimitError("x", retry_after=7), RateLimitError("x", retry_after=300))
+    run.sync()
+    assert run.slept == [120, 120, 300]
+
+
+def test_no_server_can_ask_for_more_than_an_hour() -> None:
+    run = Run(RateLimitError("x", retry_after=99_999), ServiceUnavailableError("x", retry_after=99_999))
+    run.sync()
+    assert run.slept == [3600, 3600]
+
+
+@both_ways
+def test_a_wait_beyond_the_budget_raises_the_last_error_at_once(way: Way) -> None:
+    error = RateLimitError("x")
+    run = Run(ConnectError("y"), error, budget=60)
+    with pytest.raises(RateLimitError) as caught:
+        way(run)
+    assert caught.value is error
+    assert run.now < 3
+    assert run.tried == 2
+
+
+def test_a_spent_budget_allows_nothing_any_more() -> None:
+    budget = Budget(10, lambda: 0.0)
+    assert budget.allows(10)
+    assert not budget.allows(11)
+    assert not budget.allows(1)
+    assert budget.spent
+    assert Budget(None, lambda: 0.0).allows(1e12)
+
+
+def test_each_retry_is_logged_once_with_what_will_happen(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    Run(ConnectError("GET /x: no connection"), RateLimitError("GET /x: 429")).sync()
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("GET /x: no connection; attempt 2 of 5 in 1.")
+    assert second == "GET /x: 429; attempt 3 of 5 in 120.0 s"
+
+
+def test_a_cancelled_call_is_not_repeated() -> None:
+    run = Run()
+
+    async def cancelled() -> None:
+        run.tried += 1
+        raise asyncio.CancelledError
+
+    async def sleep(_: float) -> None:
+        raise AssertionError("nothing to wait for")
+
+    retrying = run.policy.async_retrying(SAFE, run.budget, sleep=sleep, on_retry=run.retried)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(retrying(cancelled))
+    assert run.tried == 1

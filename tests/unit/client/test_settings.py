@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_trackingmore.api.errors import Retry, TrackingMoreError
+from airflow_provider_trackingmore.client.settings import ClientSettings, InvalidSettingsError
+
+KEY = "5ecret0f-7e57-4bad-cafe-0123456789ab"
+
+
+def settings(**values: object) -> ClientSettings:
+    return ClientSettings(**{"api_key": KEY, **values})  # type: ignore[arg-type]
+
+
+def test_only_the_key_is_needed_and_the_rest_is_as_documented() -> None:
+    made = settings()
+    assert made.base_url == "https://api.trackingmore.com/v2"
+    assert (made.requests_per_second, made.cool_down_seconds, made.timeout_seconds) == (1.0, 120.0, 30.0)
+    assert (made.max_attempts, made.pacing, made.verify, made.proxies) == (5, "file", True, {})
+    assert made.realtime_requests_per_second is None
+
+
+def test_neither_the_key_nor_a_proxy_password_is_shown() -> None:
+    shown = repr(settings(proxies={"https": "http://user:pa55@proxy.example"}))
+    assert KEY not in shown
+    assert "pa55" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "way_out"),
+    [
+        ("api_key", "", "password field"),
+        ("api_key", None, "password field"),
+        ("api_key", f"{KEY}\n", "stray line end"),
+        ("api_key", f"{KEY}ü", "printable ASCII"),
+        ("api_key", "two words", "white space"),
+        ("base_url", "api.trackingmore.com/v2", "http:// or https://"),
+        ("base_url", "ftp://api.trackingmore.com/v2", "http:// or https://"),
+        ("base_url", "file:///etc/passwd", "http:// or https://"),
+        ("base_url", "https://", "name a host"),
+        ("base_url", "https:///v2", "name a host"),
+        ("base_url", "https://user:pa55@api.trackingmore.com/v2", "user or a password"),
+        ("base_url", "https://api.trackingmore.com/v2?key=pa55", "query"),
+        ("base_url", "https://api.trackingmore.com/v2#x", "fragment"),
+        ("base_url", "https://api.tracking more.com/v2", "white space"),
+        ("base_url", "https://api.trackingmore.com:port/v2", "not a URL"),
+        ("base_url", "https://[::1/v2", "not a URL"),
+        ("base_url", None, "must be text"),
+        ("requests_per_second", 0, "from 0.001"),
+        ("requests_per_second", -1, "from 0.001"),
+        ("requests_per_second", float("nan"), "number"),
+        ("requests_per_second", "1", "number"),
+        ("requests_per_second", True, "number"),
+        ("realtime_requests_per_second", 0, "from 0.001"),
+        ("cool_down_seconds", -1, "from 0 to 3600"),
+        ("cool_down_seconds", 1e9, "from 0 to 3600"),
+        ("timeout_seconds", 0, "from 0.001"),
+        ("timeout_seconds", float("inf"), "number"),
+        ("max_attempts", 0, "from 1"),
+        ("max_attempts", 2.5, "whole number"),
+        ("pacing", "redis://user:pa55@/0", "names no Redis server"),
+        ("pacing", "redis://user:pa55@host:port/0", "names no Redis server"),
+        ("pacing", "unix://", "names no Redis server"),
+        ("pacing", "redis:/user:pa55@host", "'memory' or the URL of a Redis server"),
+        ("pacing", "http://user:pa55@host/0", "'memory' or the URL of a Redis server"),
+        ("pacing", "disk", "'memory' or the URL of a Redis server"),
+        ("verify", "/no/such/bundle.pem", "CA bundle"),
+        ("verify", None, "CA bundle"),
+        ("verify", "", "CA bundle"),
+        ("proxies", "http://user:pa55@proxy.example", "map schemes to URLs"),
+        ("proxies", {"https": None}, "map schemes to URLs"),
+        ("user_agent", "two\r\nlines", "printable ASCII"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_named_with_the_way_out(name: str, value: object, way_out: str) -> None:
+    with pytest.raises(InvalidSettingsError) as caught:
+        settings(**{name: value})
+    message = str(caught.value)
+    assert name in message
+    assert way_out in message
+    assert KEY not in message
+    assert "pa55" not in message
+    assert caught.value.retry is Retry.NEVER
+    assert isinstance(caught.value, TrackingMoreError)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_addresses_of_one_account_are_one_account() -> None:
+    one = settings(base_url="https://API.trackingmore.com/v2/")
+    other = settings(base_url=" https://api.trackingmore.com/v2 ")
+    assert one.base_url == other.base_url == "https://api.trackingmore.com/v2"
+    assert one.fingerprint == other.fingerprint
+
+
+def test_the_fingerprint_tells_accounts_apart_and_hides_the_key() -> None:
+    fingerprints = {
+        settings().fingerprint,
+        settings(api_key=KEY[::-1]).fingerprint,
+        settings(base_url="http://127.0.0.1:8700/v2").fingerprint,
+    }
+    assert len(fingerprints) == 3
+    assert all(len(fingerprint) == 16 and int(fingerprint, 16) >= 0 for fingerprint in fingerprints)
+
+
+def test_a_ca_bundle_that_exists_is_taken(tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.touch()
+    assert settings(verify=str(bundle)).verify == str(bundle)
+
+
+def test_the_host_is_named_with_its_port() -> None:
+    assert settings(base_url="http://127.0.0.1:8700/v2").host == "127.0.0.1:8700"
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://user:pa55@redis.example:6379/0", "rediss://:pa55@[::1]", "unix:///run/redis.sock?password=pa55"]
+)
+def test_the_url_of_a_redis_server_is_accepted_and_its_password_is_not_shown(url: str) -> None:
+    made = settings(pacing=url)
+    assert made.pacing == url
+    assert "pa55" not in repr(made)
