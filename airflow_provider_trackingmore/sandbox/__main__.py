@@ -1,0 +1,6 @@
+"""``python -m airflow_provider_trackingmore.sandbox``."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,67 @@
+"""One account for each key: quota, rate limits, shipments, what it has heard of. Knows no HTTP."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from .limits import FIFTHS_TRACKING, REALTIME_PER_SECOND, RateLimit
+from .store import Key, Store
+
+
+@dataclass(slots=True)
+class Account:
+    """What the service knows about one customer.
+
+    :param index: its place in the list of keys.
+    :param key: the API key; it never leaves this object.
+    :param quota: how many new trackings are left.
+    """
+
+    index: int
+    key: str = field(repr=False)
+    quota: float
+    deleted: bool = False
+    deleted_code: int = 4002
+    charged_fifths: int = 0
+    fifths_left: int = field(init=False)
+    store: Store = field(init=False)
+    rate: RateLimit = field(default_factory=RateLimit)
+    realtime_rate: RateLimit = field(default_factory=lambda: RateLimit(1.0 / REALTIME_PER_SECOND))
+    realtime_at: dict[Key, float] = field(default_factory=dict)
+    heard_of: dict[Key, float] = field(default_factory=dict)
+    ever_registered: set[Key] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.fifths_left = 0
+        self.set_quota(self.quota)
+        self.store = Store(self.index)
+
+    def set_quota(self, quota: float) -> None:
+        """Say what is left.
+
+        :param quota: new trackings left.
+        """
+        self.fifths_left = math.floor(quota * FIFTHS_TRACKING)
+
+    @property
+    def quota_left(self) -> float:
+        """New trackings left, in steps of a fifth."""
+        return self.fifths_left / FIFTHS_TRACKING
+
+    @property
+    def quota_charged(self) -> float:
+        """What has been charged so far, in trackings."""
+        return self.charged_fifths / FIFTHS_TRACKING
+
+    def charge(self, fifths: int) -> bool:
+        """Charge the quota, if there is enough of it.
+
+        :param fifths: the price in fifths of a tracking.
+        :return: whether it was charged.
+        """
+        if fifths > self.fifths_left:
+            return False
+        self.fifths_left -= fifths
+        self.charged_fifths += fifths
+        return True

@@ -1,0 +1,105 @@
+"""``POST /trackings/aircargo`` (reference 1.16): seeded flights for waybills. Nothing else."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from .chance import Chance
+from .envelope import Answer, Refusal
+from .limits import FIFTHS_WAYBILL
+from .script import DAY
+from .visit import Visit, text_of
+
+_WAYBILL = re.compile(r"(\d{3})[ -]?(\d{7,8})")
+_AIRLINES = {
+    "020": ("Lufthansa Cargo", "LH"),
+    "057": ("Air France", "AF"),
+    "125": ("British Airways", "BA"),
+    "157": ("Qatar Airways", "QR"),
+    "172": ("Cargolux", "CV"),
+    "176": ("Emirates", "EK"),
+    "180": ("Korean Air", "KE"),
+    "297": ("China Airlines", "CI"),
+    "784": ("China Southern", "CZ"),
+    "999": ("Air China", "CA"),
+}
+_AIRPORTS = ("PVG", "CAN", "HKG", "ICN", "DOH", "DXB", "LUX", "FRA", "LHR", "CDG", "ORD", "JFK")
+_EVENTS = ((0.0, "BKD"), (0.1, "RCS"), (0.2, "MAN"), (0.3, "DEP"), (0.7, "ARR"), (0.8, "RCF"), (1.0, "DLV"))
+
+
+def track_air_cargo(visit: Visit) -> Answer:
+    """``POST /trackings/aircargo``: 20 quota for each waybill of a known airline; the others are left out."""
+    given = visit.json_object().get("track_number")
+    waybills = given if isinstance(given, list) else [given]
+    if not waybills or given in (None, ""):
+        raise Refusal(4012)
+    if len(waybills) > visit.switches.number("batch_max"):
+        raise Refusal(4020)
+    wanted: dict[str, str] = {}
+    for waybill in waybills:
+        match = _WAYBILL.fullmatch(text_of(waybill) or "")
+        if not match:
+            raise Refusal(4014)
+        wanted[match[0]] = match[1]
+    known = {waybill: prefix for waybill, prefix in wanted.items() if prefix in _AIRLINES}
+    if not known:
+        raise Refusal(4031)
+    visit.charge(FIFTHS_WAYBILL * len(known))
+    return Answer({waybill: _cargo(visit, waybill, prefix) for waybill, prefix in known.items()}, items=len(known))
+
+
+def _cargo(visit: Visit, waybill: str, prefix: str) -> dict[str, Any]:
+    name, letters = _AIRLINES[prefix]
+    chance = Chance(visit.world.seed, "waybill", waybill)
+    first = int(chance.draw() * len(_AIRPORTS))
+    origin, destination = _AIRPORTS[first], _AIRPORTS[(first + 1 + int(chance.draw() * 10)) % len(_AIRPORTS)]
+    flight = f"{letters}{1000 + int(chance.draw() * 9000)}"
+    begins = visit.account.heard_of.setdefault(("air-waybill", waybill), visit.now) - DAY * chance.draw()
+    length = (2 + 3 * chance.draw()) * DAY
+    piece, weight = str(1 + int(chance.draw() * 40)), f"{20 + chance.draw() * 900:.1f}"
+
+    def stamp(share: float, actual: bool = True) -> str:
+        at = begins + share * length
+        return "" if actual and at > visit.now else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+
+    reached = [(share, event) for share, event in _EVENTS if stamp(share)]
+    return {
+        "return_data": {
+            "weight": weight,
+            "piece": piece,
+            "origin": origin,
+            "destination": destination,
+            "status_number": 4 if len(reached) == len(_EVENTS) else 3 if len(reached) > 4 else 2,
+            "flight_info": {
+                flight: {
+                    "depart_station": origin,
+                    "arrival_station": destination,
+                    "plan_depart_time": stamp(0.3, False),
+                    "depart_time": stamp(0.3),
+                    "plan_arrival_time": stamp(0.7, False),
+                    "arrival_time": stamp(0.7),
+                }
+            },
+            "track_info": [
+                {
+                    "plan_date": stamp(share, False),
+                    "actual_date": stamp(share),
+                    "event": event,
+                    "station": origin if share < 0.5 else destination,
+                    "flight_number": flight if event in ("DEP", "ARR") else "",
+                    "status": event,
+                    "piece": piece,
+                    "weight": weight,
+                }
+                for share, event in reversed(reached)
+            ],
+        },
+        "airline_info": {
+            "name": name,
+            "url": f"http://www.{letters.lower()}-cargo.example/",
+            "track_url": f"http://www.{letters.lower()}-cargo.example/awb/{waybill}",
+            "trackpage_url": f"http://www.{letters.lower()}-cargo.example/awb/",
+        },
+    }

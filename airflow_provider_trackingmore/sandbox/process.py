@@ -1,0 +1,158 @@
+"""A sandbox in a process of its own. Standard library only; knows nothing of the vendor's API."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from typing import IO, Any, Self, cast
+
+from .steering import SandboxControl, SandboxError
+
+__all__ = ["SandboxControl", "SandboxError", "SandboxProcess"]
+
+DEFAULT_KEY = "sandbox-key"
+FASTEST_PACE = 10_000.0
+"""Calls a second that a connection may ask for, however fast the clock runs."""
+_KEYS_VARIABLE = "TRACKINGMORE_SANDBOX_API_KEYS"
+
+
+class SandboxProcess(SandboxControl):
+    """A sandbox in a process of its own, on loopback; ends with this process at the latest. A context manager.
+
+    :param api_keys: one key for each account.
+    :param time_scale: clock seconds in a real second.
+    :param no_limits: switch the rate limits off.
+    :param seed: decides what happens to all parcels.
+    :param quota: new trackings in each account.
+    :param start: ISO 8601 instant at which the clock begins; None begins now.
+    :param switches: positions other than the defaults.
+    :param host: address to listen at.
+    :param port: port; 0 takes a free one.
+    :param pacing: the ``pacing`` extra of :attr:`connection`; None leaves it to the client.
+    :param ready_timeout: real seconds to wait until it is ready.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_keys: Sequence[str] = (DEFAULT_KEY,),
+        time_scale: float = 1.0,
+        no_limits: bool = False,
+        seed: int = 0,
+        quota: float = 100_000,
+        start: str | None = None,
+        switches: Mapping[str, str | bool | float] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        pacing: str | None = None,
+        ready_timeout: float = 60.0,
+    ) -> None:
+        super().__init__("")
+        self.api_keys = tuple(api_keys)
+        self.time_scale = time_scale
+        self.no_limits = no_limits
+        self.pacing = pacing
+        self.ready_timeout = ready_timeout
+        self._arguments = ["--host", host, "--port", str(port), "--time-scale", repr(time_scale), "--seed", str(seed)]
+        self._arguments += ["--quota", repr(quota), "--exit-with-parent"]
+        self._arguments += ["--no-limits"] if no_limits else []
+        self._arguments += ["--start", start] if start else []
+        for name, value in (switches or {}).items():
+            self._arguments += ["--switch", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
+        self._process: subprocess.Popen[str] | None = None
+        self._errors: IO[str] | None = None
+
+    @property
+    def api_key(self) -> str:
+        """The key of the first account."""
+        return self.api_keys[0]
+
+    @property
+    def pid(self) -> int | None:
+        """The process id; None when it does not run."""
+        return self._process.pid if self._process else None
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """An Airflow connection to the first account, with the pace that the sandbox allows at its time scale."""
+        return self.connection_for(0)
+
+    def connection_for(self, account: int) -> dict[str, Any]:
+        """Describe an Airflow connection.
+
+        :param account: index of the account.
+        :return: ``conn_type``, ``host``, ``password``, ``extra``, as ``AIRFLOW_CONN_…`` takes it in JSON.
+        """
+        extra: dict[str, Any] = {
+            "requests_per_second": 1_000.0 if self.no_limits else min(self.time_scale, FASTEST_PACE),
+            "cool_down_seconds": 120 / self.time_scale,
+        }
+        if self.pacing:
+            extra["pacing"] = self.pacing
+        return {
+            "conn_type": "trackingmore",
+            "host": self.base_url,
+            "password": self.api_keys[account],
+            "extra": extra,
+        }
+
+    def start(self) -> Self:
+        """Start it and wait until it is ready.
+
+        :return: this object.
+        :raises SandboxError: it did not become ready.
+        """
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "airflow_provider_trackingmore.sandbox", *self._arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=os.environ | {_KEYS_VARIABLE: json.dumps(self.api_keys)},
+        )
+        lines: queue.Queue[str] = queue.Queue()
+        pipe = cast("IO[str]", self._process.stdout)
+        threading.Thread(target=lambda: lines.put(pipe.readline()), daemon=True).start()
+        try:
+            line = lines.get(timeout=self.ready_timeout).strip()
+        except queue.Empty:
+            line = ""
+        if not line:
+            self._errors.seek(0)
+            said = self._errors.read().strip()
+            self.stop()
+            raise SandboxError(said or f"the sandbox was not ready after {self.ready_timeout:g} s")
+        self.base_url = line
+        return self
+
+    def stop(self) -> int | None:
+        """End it.
+
+        :return: its exit code; None when it did not run.
+        """
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        process.terminate()
+        try:
+            code = process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+        cast("IO[str]", process.stdout).close()
+        if self._errors:
+            self._errors.close()
+        return code
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

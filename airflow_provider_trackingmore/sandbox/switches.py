@@ -1,0 +1,222 @@
+"""Every doubt about the vendor as one switch: its positions, its default, its source. Knows no endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class SwitchError(ValueError):
+    """An unknown switch, or a position it does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """One doubt.
+
+    :param values: the positions; empty means any number from ``minimum``.
+    :param default: the best-evidenced position.
+    :param says: what it decides.
+    :param source: where the doubt comes from in the reference.
+    :param minimum: the smallest number, for a switch that holds a number.
+    """
+
+    values: tuple[str, ...]
+    default: str
+    says: str
+    source: str
+    minimum: float = 0
+
+
+_YES_NO = ("true", "false")
+
+SWITCHES: Mapping[str, Switch] = {
+    # creating
+    "created_code": Switch(("201", "200"), "201", "`meta.code` of a created tracking", "1.1; 1.5 LIVE has 201"),
+    "batch_code": Switch(("201", "200"), "201", "`meta.code` of a batch", "1.5 LIVE"),
+    "existing_form": Switch(
+        ("4016", "201-empty", "201-object", "200-empty", "200-object"),
+        "4016",
+        "answer to creating an existing number",
+        "1.1 CONTRADICTION",
+    ),
+    "batch_existing": Switch(
+        ("errors", "trackings"), "errors", "where a batch lists an existing number", "1.5 LIVE has `errors`; 1.1"
+    ),
+    "batch_max": Switch((), "40", "most items in one body list", "1.5; 4 CONTRADICTION 40 or 200", 1),
+    "batch_quota": Switch(
+        ("errors", "refuse", "applied-then-4021"),
+        "errors",
+        "quota running out inside a batch: a 4021 per item; the whole batch refused; "
+        "or the first ones created and the answer 4021 all the same",
+        "1.0b, INFERRED",
+    ),
+    "blank_carrier": Switch(
+        ("4015", "detect"), "4015", "creating without a carrier is refused, or the carrier is detected", "1.1"
+    ),
+    "readd_charge": Switch(
+        ("free", "charge"), "free", "whether creating a deleted number again costs quota", "6.2 CONTRADICTION"
+    ),
+    "quota_code": Switch(("4021", "4019"), "4021", "code when the quota is used up", "2.1"),
+    "number_format": Switch(
+        ("sdk", "any"), "sdk", "numbers must look as the vendor's SDK checks, or may be any text", "1.0"
+    ),
+    # single answers
+    "unknown_number": Switch(("4031", "4017"), "4031", "code of a GET for an unknown number", "1.2"),
+    "bad_json": Switch(("4015", "4012"), "4015", "code of a body that is not JSON", "1.0; 9.1"),
+    "empty_data": Switch(("list", "object", "null"), "list", "`data` of errors and of DELETE: [], {} or null", "1.0"),
+    "key_header": Switch(("v2", "both"), "v2", "accept only Trackingmore-Api-Key, or Tracking-Api-Key too", "0"),
+    # items
+    "email_form": Switch(
+        ("string", "array", "null"), "string", "`customer_email` as text, as list, or null when unset", "1.19 LIVE"
+    ),
+    "unset_text": Switch(
+        ("null", "text-null", "empty"), "null", 'unset texts as null, as the text "null", or as ""', "1.1; 1.19"
+    ),
+    "tz": Switch(("+08:00", "+00:00"), "+08:00", "offset of `created_at` and `updated_at`", "1.0 LIVE has +08:00"),
+    "courier_time": Switch(
+        ("seconds", "minutes"), "seconds", "courier times with or without seconds", "1.0; LIVE 2019 has seconds"
+    ),
+    "destination_info": Switch(
+        ("absent", "nulls"), "absent", "`destination_info` of a parcel that has none", "1.19 LIVE 2019, LIVE 2017"
+    ),
+    "track_update": Switch(("present", "absent"), "present", "whether items have `track_update`", "1.19 LIVE"),
+    "substatus": Switch(
+        ("rarely", "null", "filled"),
+        "rarely",
+        "`substatus`: only for exception and undelivered, never, or always (then in checkpoints too)",
+        "3, INFERRED",
+    ),
+    "substatus_spelling": Switch(
+        ("exception010", "exception0010"), "exception010", "how two-digit substatuses are written", "3"
+    ),
+    "updated_at_delivered": Switch(
+        ("null-at-first-look", "null", "time"),
+        "null-at-first-look",
+        "`updated_at` of delivered parcels: null when the first look-up found them delivered, always null, never null",
+        "1.19 LIVE",
+    ),
+    "updated_at_moves": Switch(
+        ("change", "refresh"), "change", "whether `updated_at` moves when something changed, or at every refresh", "5"
+    ),
+    "refresh_hours": Switch(
+        ("by-type", "4", "6"), "by-type", "hours between refreshes; by type: express 3, postal 6", "4"
+    ),
+    # lists
+    "empty_list": Switch(("4031", "empty"), "4031", "an empty list as 4031 or as success without items", "1.6"),
+    "total_as_string": Switch(_YES_NO, "true", "`total` of a list as text", "1.6 LIVE"),
+    "list_count": Switch(("present", "absent"), "present", "whether a list has `count`", "1.6 LIVE"),
+    "list_by_post": Switch(_YES_NO, "false", "whether POST /trackings/get works, filters in the body", "1.0 INFERRED"),
+    "page_over_max": Switch(
+        ("4012", "clamp"), "4012", "a `limit` above 2000 is refused, or read as 2000", "1.6, INFERRED"
+    ),
+    # reports of several
+    "item_reports": Switch(
+        ("full", "bare"),
+        "full",
+        "entries of delete, notupdate and updatemore: all fields, or the number alone",
+        "1.8; 1.13",
+    ),
+    "updatemore_form": Switch(("counted", "empty"), "counted", "answer of updatemore: a report, or no data", "1.7"),
+    # realtime
+    "realtime_registers": Switch(_YES_NO, "false", "whether realtime registers the number", "1.9 CONTRADICTION"),
+    "realtime_item": Switch(("old", "full"), "old", "item of realtime: as in its samples, or as in GET", "1.9"),
+    "realtime_repeat": Switch(
+        ("202", "429", "4020", "4012", "403"), "202", "code for the same parcel twice in 2 hours", "1.9; 2.1 INFERRED"
+    ),
+    "realtime_limit": Switch(
+        ("account", "own-3"), "account", "realtime shares the account's 1/s, or has 3/s of its own", "1.9; 4"
+    ),
+    "realtime_activated": Switch(_YES_NO, "true", "false answers realtime with 4018", "1.9"),
+    # others
+    "userinfo_form": Switch(("flat", "plan"), "flat", "`track_number`, or `plan.remaining_order`", "1.11"),
+    "userinfo_phone": Switch(("text", "number"), "text", "`phone` as text or as number", "1.11"),
+    "carriers_meta_short": Switch(_YES_NO, "true", '`meta` of GET /carriers is {"code":200}', "1.0; 1.17"),
+    "carrier_urls": Switch(("http", "relative"), "http", "`homepage` with http: or protocol-relative", "1.17 LIVE"),
+    "costtime_ranges": Switch(("share", "count"), "share", "ranges of costtime as shares or counts", "1.15"),
+    # limits
+    "rate_limit_form": Switch(("http200", "http429"), "http200", "HTTP status of a 429", "4 INFERRED"),
+    "retry_after": Switch(("absent", "present"), "absent", "whether a 429 has a Retry-After header", "4"),
+    "cool_down_refresh": Switch(
+        ("rate", "any", "never"),
+        "rate",
+        "which requests in a cool-down begin it anew: those above the rate, all, none",
+        "2.1 (429)",
+    ),
+    "rate_tolerance": Switch(
+        (), "0", "real seconds by which a request may come early; the average rate stays", "ours, for busy machines"
+    ),
+}
+
+
+class Switchboard:
+    """The positions of all switches.
+
+    :param positions: positions other than the defaults.
+    """
+
+    def __init__(self, positions: Mapping[str, str] | None = None) -> None:
+        self._initial = checked(positions or {})
+        self.positions: dict[str, str] = {}
+        self.reset()
+
+    def __getitem__(self, name: str) -> str:
+        return self.positions[name]
+
+    def number(self, name: str) -> float:
+        """Read a switch that holds a number.
+
+        :param name: the switch.
+        :return: its number.
+        """
+        return float(self.positions[name])
+
+    def yes(self, name: str) -> bool:
+        """Read a switch of true and false.
+
+        :param name: the switch.
+        :return: whether it is true.
+        """
+        return self.positions[name] == "true"
+
+    def move(self, positions: Mapping[str, object]) -> None:
+        """Set switches: all of them, or none if one is wrong.
+
+        :param positions: name to position.
+        :raises SwitchError: an unknown switch or position.
+        """
+        self.positions.update(checked(positions))
+
+    def reset(self) -> None:
+        """Set all switches as they were at the start."""
+        self.positions = {name: switch.default for name, switch in SWITCHES.items()} | self._initial
+
+
+def checked(positions: Mapping[str, object]) -> dict[str, str]:
+    """Check names and positions.
+
+    :param positions: name to position; true, false and numbers are read as their texts.
+    :return: the same with every position as text.
+    :raises SwitchError: an unknown switch or position, with those that there are.
+    """
+    result: dict[str, str] = {}
+    for name, raw in positions.items():
+        switch = SWITCHES.get(name)
+        if switch is None:
+            raise SwitchError(f"there is no switch {name!r}; there are {', '.join(sorted(SWITCHES))}")
+        value = str(raw).lower() if isinstance(raw, bool) else "null" if raw is None else str(raw)
+        if switch.values and value not in switch.values:
+            raise SwitchError(f"switch {name} is one of {', '.join(switch.values)}, not {value!r}")
+        if not switch.values:
+            _check_number(name, value, switch.minimum)
+        result[name] = value
+    return result
+
+
+def _check_number(name: str, value: str, minimum: float) -> None:
+    try:
+        right = minimum <= float(value) < float("inf")
+    except ValueError:
+        right = False
+    if not right:
+        raise SwitchError(f"switch {name} is a number from {minimum:g}, not {value!r}")

@@ -1,0 +1,143 @@
+"""The command line and the process handle: starting, stopping, dying, explaining."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from airflow_provider_trackingmore.sandbox.process import SandboxError, SandboxProcess
+
+MODULE = [sys.executable, "-m", "airflow_provider_trackingmore.sandbox"]
+
+
+def gone(pid: int) -> bool:
+    state = Path(f"/proc/{pid}/stat")
+    if state.parent.parent.joinpath("self").exists():
+        try:
+            return state.read_text().rpartition(")")[2].split()[0] == "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def within_ten_seconds(happens) -> bool:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if happens():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_prints_its_url_once_it_answers_and_ends_cleanly(stop):
+    command = [*MODULE, "--port", "0", "--api-key", "one", "--api-key", "two", "--quota", "7", "--switch", "tz=+00:00"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:")
+        assert url.endswith("/v2")
+        for key in ("one", "two"):
+            answer = requests.get(url + "/trackings/getuserinfo", headers={"Trackingmore-Api-Key": key}, timeout=5)
+            assert answer.json()["data"]["track_number"] == 7
+        process.send_signal(stop)
+        assert process.wait(10) == 0
+        assert process.stdout.read() == ""
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--switch", "tz=+05:00"], "one of +08:00, +00:00"),
+        (["--switch", "nonsense=1"], "no switch 'nonsense'"),
+        (["--start", "tomorrow"], "ISO 8601"),
+        (["--time-scale", "0"], "above 0"),
+    ],
+)
+def test_a_wrong_argument_is_explained(arguments, says):
+    done = subprocess.run([*MODULE, *arguments], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+def test_a_taken_port_is_explained_in_one_line(sandbox):
+    port = sandbox.base_url.rpartition(":")[2].removesuffix("/v2")
+    done = subprocess.run([*MODULE, "--port", port], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"cannot listen at 127.0.0.1:{port}: Address already in use"
+
+
+@pytest.mark.parametrize("missing", ["fastapi", "uvicorn"])
+def test_a_missing_extra_is_explained_in_one_line(tmp_path, missing):
+    (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('there is none', name='{missing}')\n")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run(MODULE, capture_output=True, text=True, timeout=30, env=environment, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip().count("\n") == 0
+    assert "pip install 'airflow-provider-trackingmore[sandbox]'" in done.stderr
+
+
+def test_a_sandbox_ends_with_the_process_that_started_it():
+    script = (
+        "from airflow_provider_trackingmore.sandbox.process import SandboxProcess\n"
+        "import os\n"
+        "print(SandboxProcess().start().pid, flush=True)\n"
+        "os._exit(9)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, env=environment, check=False
+    )
+    pid = int(done.stdout)
+    assert within_ten_seconds(lambda: gone(pid))
+
+
+def test_a_handle_starts_with_what_it_is_told_and_stops():
+    with SandboxProcess(
+        api_keys=["k1", "k2"],
+        time_scale=50,
+        seed=4,
+        quota=12,
+        start="2026-05-01T00:00:00",
+        switches={"created_code": 200, "total_as_string": False},
+        pacing="memory",
+    ) as sandbox:
+        assert sandbox.clock()["now"].startswith("2026-05-01T00:")
+        assert [account["quota_left"] for account in sandbox.accounts()] == [12, 12]
+        assert sandbox.order("GET", "/switches")["total_as_string"]["position"] == "false"
+        assert sandbox.connection == {
+            "conn_type": "trackingmore",
+            "host": sandbox.base_url,
+            "password": "k1",
+            "extra": {"requests_per_second": 50.0, "cool_down_seconds": 2.4, "pacing": "memory"},
+        }
+        assert sandbox.connection_for(1)["password"] == "k2"
+        pid = sandbox.pid
+    assert gone(pid)
+    assert sandbox.stop() is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
+def test_the_key_is_not_among_the_arguments_of_the_process():
+    with SandboxProcess(api_keys=["a-very-secret-key"]) as sandbox:
+        assert "a-very-secret-key" not in Path(f"/proc/{sandbox.pid}/cmdline").read_text()
+        assert "a-very-secret-key" not in repr(sandbox)
+
+
+def test_a_sandbox_that_cannot_start_says_why(sandbox):
+    with pytest.raises(SandboxError, match="one of"):
+        SandboxProcess(switches={"tz": "nowhere"}).start()
+    port = int(sandbox.base_url.rpartition(":")[2].removesuffix("/v2"))
+    with pytest.raises(SandboxError, match="cannot listen"):
+        SandboxProcess(port=port).start()
