@@ -1,0 +1,142 @@
+"""An Airflow connection as ``ClientSettings``. Knows the extras by name, in all their forms; connects to nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_trackingmore.api.limits import DEFAULT_BASE_URL
+from airflow_provider_trackingmore.client.settings import ClientSettings, InvalidSettingsError
+from airflow_provider_trackingmore.get_provider_info import CONNECTION_TYPE
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+FIELDS: dict[str, dict[str, Any]] = CONNECTION_TYPE["conn-fields"]
+
+
+def settings_from(connection: Connection, extra: Mapping[str, Any]) -> ClientSettings:
+    """Read a connection. Extras that are not known are not used for anything.
+
+    :param connection: ``password`` is the API key, ``host`` the base URL (may be empty).
+    :param extra: the connection's extra as a mapping; every value may also come as text, as older forms store it.
+    :return: the settings.
+    :raises InvalidSettingsError: naming the connection, the field and what it may be.
+    """
+    try:
+        if not connection.password:
+            raise InvalidSettingsError("it has no API key: put the key into its password field")
+        known = {name: _read(name, extra[name]) for name in FIELDS if _given(extra, name)}
+        return ClientSettings(api_key=connection.password, base_url=_base_url(connection), **known)
+    except InvalidSettingsError as error:
+        raise InvalidSettingsError(f"connection {connection.conn_id!r}: {error.message}") from None
+
+
+def _base_url(connection: Connection) -> str:
+    host = (connection.host or "").strip()
+    if not host:
+        return DEFAULT_BASE_URL
+    if "://" in host:
+        return host
+    # A connection given as a URI has its parts taken apart: https is what they meant.
+    name, _, path = host.partition("/")
+    port = f":{connection.port}" if connection.port else ""
+    return f"https://{name}{port}/{path or connection.schema or 'v2'}"
+
+
+def _given(extra: Mapping[str, Any], name: str) -> bool:
+    return extra.get(name) not in (None, "")
+
+
+def _read(name: str, value: object) -> Any:
+    if name == "verify":
+        return _verify(value)
+    if name == "proxies":
+        return _proxies(value)
+    if name == "pacing":
+        return value
+    number = _number(name, value)
+    return int(number) if name == "max_attempts" and float(number).is_integer() else number
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    try:
+        return float(str(value))
+    except ValueError:
+        raise InvalidSettingsError(f"{name} must be a number, not {str(value)[:40]!r}") from None
+
+
+def _verify(value: object) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(str(value).strip().lower(), str(value))
+
+
+def _proxies(value: object) -> Mapping[str, str]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, Mapping):
+        raise InvalidSettingsError('proxies must be JSON such as {"https": "http://proxy.example:3128"}')
+    return value
+
+
+# The connection form as Airflow 2.11 to 3.1 ask a hook for it; later ones read the metadata, and so do these.
+
+
+def form_behaviour() -> dict[str, Any]:
+    """Describe the standard fields of the form, and the defaults of the others.
+
+    :return: ``hidden_fields``, ``relabeling``, ``placeholders``.
+    """
+    behaviour = {name.replace("-", "_"): value for name, value in CONNECTION_TYPE["ui-field-behaviour"].items()}
+    schemas = {name: field["schema"] for name, field in FIELDS.items()}
+    defaults = {name: str(schema["default"]) for name, schema in schemas.items() if "default" in schema}
+    return {**behaviour, "placeholders": {**behaviour["placeholders"], **defaults}}
+
+
+def form_widgets() -> dict[str, Any]:
+    """Describe the fields for the extras; what cannot work is refused where it is typed.
+
+    :return: a widget for each name.
+    """
+    from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+    from flask_babel import lazy_gettext
+    from markupsafe import Markup
+    from wtforms import StringField
+    from wtforms.validators import Optional, ValidationError
+
+    class ExtraWidget(BS3TextFieldWidget):  # type: ignore[misc]  # Airflow 3 comes without it
+        def __call__(self, field: Any, **attributes: Any) -> Any:
+            # The command line and URIs may store JSON here; shown as Python's repr it could not be saved again.
+            shown = field.data if isinstance(field.data, str) else json.dumps(field.data)
+            box = super().__call__(field, **{"value": "" if field.data is None else shown, **attributes})
+            # Airflow 2.11 writes a hint of its own over the box for errors that would follow: say it here instead.
+            errors, field.errors = field.errors, ()
+            return box + Markup("").join(
+                Markup('<span class="text-danger">{}</span>').format(error) for error in errors
+            )
+
+    def refuse_what_cannot_work(form: object, field: Any) -> None:
+        name = field.name.rpartition("__")[2]
+        if name == "verify":
+            return  # the CA bundle is on the workers, perhaps not here
+        try:
+            ClientSettings(api_key="not-looked-at", **{name: _read(name, field.data)})
+        except InvalidSettingsError as error:
+            raise ValidationError(error.message) from None
+
+    return {
+        name: StringField(
+            lazy_gettext(field["label"]),
+            description=field["description"],
+            validators=[Optional(), refuse_what_cannot_work],
+            widget=ExtraWidget(),
+        )
+        for name, field in FIELDS.items()
+    }

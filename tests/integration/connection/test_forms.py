@@ -1,0 +1,174 @@
+"""What Airflow makes of the metadata: the form of 3.2 and later, the widgets of 2.11, and what they store."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_trackingmore.client.settings import ClientSettings
+from airflow_provider_trackingmore.get_provider_info import CONNECTION_TYPE
+from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+
+from .conftest import VERSION
+
+FIELDS = CONNECTION_TYPE["conn-fields"]
+BAD = {
+    "requests_per_second": ["fast", "0", "10001", "nan"],
+    "cool_down_seconds": ["-1", "3601"],
+    "timeout_seconds": ["0", "an hour"],
+    "max_attempts": ["0", "2.7", "1001"],
+    "pacing": ["memry", "redis://127.0.0.1"],
+    "realtime_requests_per_second": ["0", "inf"],
+    "proxies": ["proxy.example", "[]", '{"https": 1}'],
+}
+GOOD = {
+    "requests_per_second": "2.5",
+    "cool_down_seconds": "0",
+    "timeout_seconds": "30",
+    "max_attempts": "7",
+    "pacing": "memory",
+    "realtime_requests_per_second": "3",
+    "verify": "false",
+    "proxies": '{"https": "http://proxy.example:3128"}',
+}
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Read a connection with these extras by way of Airflow."""
+    monkeypatch.setenv("TRACKINGMORE_PACING_DIR", str(tmp_path))
+
+    def read(extra: dict[str, Any]) -> ClientSettings:
+        stored = {"conn_type": "trackingmore", "password": "key", "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_STORED", json.dumps(stored))
+        with TrackingMoreHook("stored") as hook:
+            return hook.get_conn().settings
+
+    return read
+
+
+@pytest.mark.parametrize("name", [name for name in FIELDS if "minimum" in FIELDS[name]["schema"]])
+def test_the_help_of_a_number_names_its_bounds(name: str) -> None:
+    schema = FIELDS[name]["schema"]
+    assert f"From {schema['minimum']:g} to {schema['maximum']:g}" in FIELDS[name]["description"]
+
+
+def test_what_the_form_of_airflow_3_stores_when_only_the_key_is_given_means_the_defaults(read: Any) -> None:
+    stored = {name: field["schema"].get("default") for name, field in FIELDS.items()}
+    assert read(stored) == ClientSettings(api_key="key")
+
+
+HOOK_META = """
+import json
+from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+
+(found,) = (meta for meta in HookMetaService.hook_meta_data() if meta.connection_type == "trackingmore")
+print("it is " + json.dumps({"fields": found.extra_fields, "standard": found.standard_fields.model_dump()}))
+"""
+
+
+@pytest.mark.skipif(VERSION < (3, 2), reason="Airflow before 3.2 builds no form from the metadata")
+def test_the_web_server_of_airflow_3_hands_every_field_to_the_form(airflow_environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HOOK_META], env=airflow_environment, capture_output=True, text=True, timeout=120
+    )
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("it is ")) if done.stdout else ("",)
+    assert line, done.stderr
+    meta = json.loads(line.removeprefix("it is "))
+    assert set(meta["fields"]) == set(FIELDS)
+    for name, field in FIELDS.items():
+        shown = meta["fields"][name]
+        assert shown["value"] == field["schema"].get("default")
+        assert shown["schema"]["title"] == field["label"]
+        assert field["description"] in (shown["description"], shown["schema"].get("description"))
+        for bound in ("minimum", "maximum", "enum"):
+            assert shown["schema"].get(bound) == field["schema"].get(bound)
+    assert meta["standard"]["password"]["title"] == "API key"
+    assert meta["standard"]["host"] == {
+        "hidden": False,
+        "title": "Base URL",
+        "placeholder": "https://api.trackingmore.com/v2",
+    }
+    assert all(meta["standard"][name]["hidden"] for name in ("port", "login", "url_schema"))
+
+
+def old_form(given: dict[str, str] | None = None) -> Any:
+    """The extras as the form of Airflow 2.11 has them; None: nothing was sent yet."""
+    wtforms = pytest.importorskip("wtforms", reason="only the forms of Airflow 2 need wtforms")
+    from werkzeug.datastructures import MultiDict
+
+    prefix = "extra__trackingmore__"
+    members = {prefix + name: widget for name, widget in TrackingMoreHook.get_connection_form_widgets().items()}
+    sent = None if given is None else MultiDict({prefix + name: value for name, value in given.items()})
+    return type("Form", (wtforms.Form,), members)(sent)
+
+
+def field_of(form: Any, name: str) -> Any:
+    return form[f"extra__trackingmore__{name}"]
+
+
+def test_the_old_form_has_every_field_with_its_help_and_its_default_in_grey() -> None:
+    form = old_form()
+    assert [field.name.rpartition("__")[2] for field in form] == list(FIELDS)
+    placeholders = TrackingMoreHook.get_ui_field_behaviour()["placeholders"]
+    for name, field in FIELDS.items():
+        assert field_of(form, name).description == field["description"]
+        assert placeholders.get(name) == (str(field["schema"]["default"]) if "default" in field["schema"] else None)
+        assert 'value=""' in str(field_of(form, name)())
+
+
+def test_the_old_form_knows_its_fields_by_the_only_classes_that_airflow_2_takes() -> None:
+    wtforms = pytest.importorskip("wtforms", reason="only the forms of Airflow 2 need wtforms")
+    assert {widget.field_class for widget in TrackingMoreHook.get_connection_form_widgets().values()} == {
+        wtforms.StringField
+    }
+
+
+def test_the_old_form_takes_numbers_as_text_and_nothing_at_all(read: Any) -> None:
+    assert old_form(dict.fromkeys(FIELDS, "")).validate()
+    form = old_form(GOOD)
+    assert form.validate(), form.errors
+    settings = read({name: field_of(form, name).data for name in GOOD})
+    assert {name: getattr(settings, name) for name in GOOD} == {
+        "requests_per_second": 2.5,
+        "cool_down_seconds": 0,
+        "timeout_seconds": 30,
+        "max_attempts": 7,
+        "pacing": "memory",
+        "realtime_requests_per_second": 3,
+        "verify": False,
+        "proxies": {"https": "http://proxy.example:3128"},
+    }
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def test_the_old_form_refuses_what_cannot_work_and_says_so_at_the_field(name: str, value: str) -> None:
+    form = old_form(GOOD | {name: value})
+    assert not form.validate()
+    assert set(form.errors) == {f"extra__trackingmore__{name}"}
+    shown = str(field_of(form, name)())
+    assert f'<span class="text-danger">{name} must ' in shown
+    assert not field_of(form, name).errors, "Airflow would write another text over it"
+
+
+def test_the_old_form_leaves_the_path_of_a_ca_bundle_to_the_workers() -> None:
+    assert old_form(GOOD | {"verify": "/on/the/workers/only.pem"}).validate()
+
+
+def test_the_old_form_shows_json_that_it_can_save_again() -> None:
+    form = old_form()
+    field = field_of(form, "proxies")
+    field.data = {"https": "http://proxy.example:3128"}
+    assert 'value="{&#34;https&#34;: &#34;http://proxy.example:3128&#34;}"' in str(field())
+    assert old_form({"proxies": json.dumps(field.data)}).validate()
+
+
+def test_the_old_form_escapes_what_was_typed() -> None:
+    form = old_form(GOOD | {"timeout_seconds": "<script>"})
+    assert not form.validate()
+    assert "<script>" not in str(field_of(form, "timeout_seconds")())

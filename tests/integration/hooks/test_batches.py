@@ -1,0 +1,257 @@
+"""Registering, changing and removing by the thousand, over a socket: in good times, and when answers get lost."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_trackingmore.api.errors import AnswerLostError, QuotaExceededError, TrackingMoreError
+from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+
+Shipments = Callable[..., list[dict[str, Any]]]
+
+SPOILT = ("reset_after", "close_after", "partial", "truncated", "empty", "slow")
+"""The server has done it, and the answer does not arrive."""
+REFUSED = ("429", "500", "503", "html", "reset_before", "close_before")
+"""The server has not done it."""
+
+
+def keys(shipments: list[dict[str, Any]]) -> set[ShipmentKey]:
+    return {ShipmentKey(one["carrier_code"], one["tracking_number"]) for one in shipments}
+
+
+def registered(sandbox: SandboxProcess) -> set[ShipmentKey]:
+    return {ShipmentKey(one["carrier_code"], one["tracking_number"]) for one in sandbox.trackings()}
+
+
+def hasty(sandbox: SandboxProcess) -> str:
+    """A connection that does not wait long for an answer."""
+    return json.dumps(
+        sandbox.connection | {"extra": {"pacing": "memory", "timeout_seconds": 1.0, "requests_per_second": 500}}
+    )
+
+
+def test_a_thousand_with_duplicates_rejects_and_existing_ones_are_all_accounted_for(
+    hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments
+) -> None:
+    good = shipments(900)
+    existing = shipments(60, "dhl")
+    sandbox.seed(shipments=existing)
+    refused = [{"tracking_number": f"SBX-REJECT-4014-{at}", "carrier_code": "ups"} for at in range(20)]
+    refused += [{"tracking_number": f"SBX-PENDING-{at}", "carrier_code": "no-such-carrier"} for at in range(10)]
+    impossible = [{"tracking_number": "", "carrier_code": "ups"}, {"tracking_number": 12345, "carrier_code": "ups"}]
+    mixed = [one for group in zip(good[:60], existing, strict=True) for one in group]
+    put_in = [*impossible, *mixed, *refused, *good[60:], *good[:8]]
+    assert len(put_in) == 1_000
+
+    report = hook.create_trackings(iter(put_in))
+
+    assert set(report.created) == keys(good)
+    assert set(report.existing) == keys(existing)
+    assert Counter(one.code for one in report.rejected) == {4014: 20, 4015: 10, None: 2}
+    assert report.duplicates == 8
+    assert len(report) + report.duplicates == 1_000
+    batches = sandbox.calls("POST", "/trackings/batch")
+    assert [call["body"]["items"] for call in batches] == [40] * 24 + [30]
+    assert sandbox.ledger()["requests"] == 25
+    assert sandbox.ledger()["created_twice"] == []
+    assert registered(sandbox) == keys(good) | keys(existing)
+
+
+def test_any_iterable_will_do_and_one_shipment_too(
+    hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments
+) -> None:
+    (one,) = shipments(1)
+    assert len(hook.create_trackings(one).created) == 1  # type: ignore[arg-type]
+    assert len(hook.create_trackings({"a": 1, **one}).existing) == 1  # type: ignore[arg-type]
+    assert len(hook.create_trackings(tuple(shipments(2))).created) == 1
+    assert set(hook.create_trackings(hook.list_trackings()).existing) == keys(shipments(2))
+    assert hook.create_trackings([]).totals == "0 created, 0 existing, 0 rejected"
+
+
+@pytest.mark.parametrize("fault", SPOILT)
+def test_an_answer_that_is_lost_after_the_server_did_it_leaves_the_report_right(
+    monkeypatch: pytest.MonkeyPatch, sandbox: SandboxProcess, shipments: Shipments, fault: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_HASTY", hasty(sandbox))
+    sandbox.fault(fault, path="/trackings/batch", nth=2, **({"seconds": 2.0} if fault == "slow" else {}))
+    put_in = shipments(100)
+    with TrackingMoreHook("trackingmore_hasty") as hook:
+        report = hook.create_trackings(put_in)
+    assert set(report.created) == keys(put_in[:40]) | keys(put_in[80:])
+    assert set(report.existing) == keys(put_in[40:80])
+    assert report.rejected == ()
+    assert sandbox.ledger()["created_twice"] == []
+    assert sandbox.ledger()["quota_charged"] == 100
+    assert len(sandbox.calls("POST", "/trackings/batch")) == 4
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_a_call_that_the_server_did_not_take_is_repeated(
+    hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments, fault: str
+) -> None:
+    sandbox.fault(fault, path="/trackings/batch", nth=2, count=2)
+    put_in = shipments(100)
+    report = hook.create_trackings(put_in)
+    assert set(report.created) == keys(put_in)
+    assert report.existing == report.rejected == ()
+    assert len(sandbox.calls("POST", "/trackings/batch")) == 5
+    assert sandbox.ledger()["created_twice"] == []
+
+
+def test_faults_at_random_moments_change_nothing(
+    hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments
+) -> None:
+    for at, fault in enumerate(("reset_after", "503", "truncated", "429", "html")):
+        sandbox.fault(fault, probability=0.07, seed=at, count=None)
+    put_in = shipments(600)
+    report = hook.create_trackings(put_in)
+    assert set(report.created) | set(report.existing) == keys(put_in) == registered(sandbox)
+    assert report.rejected == ()
+    assert sandbox.ledger()["created_twice"] == []
+    removed = hook.delete_trackings(put_in)
+    assert set(removed.done) | set(removed.unchanged) == keys(put_in)
+    assert registered(sandbox) == set()
+    assert sum(sandbox.ledger()["faults"].values()) > 5
+
+
+def test_a_server_that_stays_down_leaves_an_account_of_everything(
+    hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments
+) -> None:
+    sandbox.fault("reset_after", path="/trackings/batch", nth=2, count=None)
+    put_in = shipments(130)
+    with pytest.raises(AnswerLostError) as caught:
+        hook.create_trackings([*put_in, put_in[0], {}])
+    report = caught.value.report
+    assert report is not None
+    assert set(report.done) == keys(put_in[:40])
+    assert report.duplicates == 1
+    assert len(report) == 131
+    messages = {one.tracking_number: one.message for one in report.rejected}
+    assert "not known whether it was carried out" in messages[put_in[40]["tracking_number"]]
+    assert "not sent" in messages[put_in[129]["tracking_number"]]
+    sandbox.clear_faults()
+    again = hook.create_trackings(put_in)
+    assert (len(again.created), len(again.existing)) == (50, 80)
+    assert sandbox.ledger()["created_twice"] == []
+
+
+@pytest.mark.parametrize("position", ["errors", "refuse", "applied-then-4021"])
+def test_quota_that_runs_out_rejects_what_is_not_registered_and_nothing_else(
+    hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments, position: str
+) -> None:
+    sandbox.switch(batch_quota=position)
+    existing = shipments(5, first=190)
+    sandbox.seed(shipments=existing)
+    sandbox.change_account(quota=70)
+    put_in = shipments(200)
+    report = hook.create_trackings(put_in)
+    assert {*report.created, *report.existing} == registered(sandbox)
+    assert keys(existing) <= set(report.existing)
+    assert {one.code for one in report.rejected} == {4021}
+    assert {ShipmentKey(one.carrier_code, one.tracking_number) for one in report.rejected} == keys(put_in) - registered(
+        sandbox
+    )
+    assert sandbox.accounts()[0]["quota_left"] == (30 if position == "refuse" else 0)
+    sandbox.change_account(quota=0)
+    with pytest.raises(QuotaExceededError):
+        hook.create_tracking(put_in[150])
+
+
+def test_changing_stopping_and_removing_account_for_everything_too(
+    hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments
+) -> None:
+    there, missing = shipments(90), shipments(5, "dhl")
+    sandbox.seed(shipments=there)
+    changes = [one | {"title": "Changed", "archived": True} for one in (*there, *missing)]
+    changed = hook.update_trackings([*changes, there[0] | {"status": "lost"}, {"title": "of nothing"}])
+    assert set(changed.done) == keys(there)
+    assert Counter(one.code for one in changed.rejected) == {4017: 5, None: 1}
+    assert changed.duplicates == 1
+    assert all(one["archived"] for one in sandbox.trackings())
+    stopped = hook.stop_updates([*there, *missing])
+    assert set(stopped.done) == keys(there)
+    assert {one.code for one in stopped.rejected} == {4017}
+    assert not any(one["track_update"] for one in sandbox.trackings())
+    removed = hook.delete_trackings([*there, *missing])
+    assert set(removed.done) == keys(there)
+    assert set(removed.unchanged) == keys(missing)
+    assert removed.rejected == ()
+    assert registered(sandbox) == set()
+    assert [call["body"]["items"] for call in sandbox.calls("POST")] == [40, 40, 15] * 3
+
+
+@pytest.mark.parametrize("fault", ["reset_after", "truncated"])
+def test_one_shipment_survives_a_lost_answer_like_many(
+    hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments, fault: str
+) -> None:
+    (one,) = shipments(1)
+    sandbox.fault(fault, path="/trackings/post")
+    created = hook.create_tracking(one | {"title": "Mine"})
+    assert (created.created, created.title) == (False, "Mine")
+    sandbox.fault(fault, path="/trackings/update")
+    hook.change_carrier(one["tracking_number"], "usps", "dhl")
+    sandbox.fault(fault, method="PUT")
+    assert hook.update_tracking("dhl", one["tracking_number"], title="Theirs").title == "Theirs"
+    sandbox.fault(fault, method="DELETE")
+    hook.delete_tracking("dhl", one["tracking_number"])
+    assert registered(sandbox) == set()
+    assert sandbox.ledger()["created_twice"] == []
+    assert sandbox.ledger()["faults"] == {fault: 4}
+
+
+@pytest.mark.parametrize(
+    ("path", "call"),
+    [
+        ("/carriers/detect", lambda hook: hook.detect_carrier("RN123456785CN")),
+        ("/trackings/remote", lambda hook: hook.check_remote_areas([{"country": "US", "postcode": "1"}])),
+        ("/trackings/aircargo", lambda hook: hook.track_air_cargo(["172-28891937"])),
+        (
+            "/trackings/realtime",
+            lambda hook: hook.realtime_tracking({"tracking_number": "N0001", "carrier_code": "ups"}),
+        ),
+    ],
+)
+def test_what_costs_each_time_is_not_repeated_once_it_left(
+    hook: TrackingMoreHook, sandbox: SandboxProcess, path: str, call: Callable[[TrackingMoreHook], object]
+) -> None:
+    sandbox.fault("reset_after", path=path, count=None)
+    with pytest.raises(AnswerLostError):
+        call(hook)
+    assert len(sandbox.calls("POST", path)) == 1
+    sandbox.clear_faults()
+    sandbox.advance(hours=3)
+    sandbox.fault("503", path=path)
+    call(hook)
+    assert len(sandbox.calls("POST", path)) == 3
+
+
+def test_more_places_lanes_and_waybills_than_a_call_takes_go_into_several(
+    hook: TrackingMoreHook, sandbox: SandboxProcess
+) -> None:
+    places = [{"country": "US", "postcode": f"REMOTE-{at}", "company": "dhl"} for at in range(90)]
+    assert [area.postcode for area in hook.check_remote_areas(places)] == [place["postcode"] for place in places]
+    lanes = [{"carrier_code": "usps", "original": "US", "destination": code} for code in ("DE", "FR", "PL") * 15]
+    assert len(hook.get_transit_times(lanes)) == 45
+    waybills = [f"172-2889{at:04d}" for at in range(41)]
+    assert list(hook.track_air_cargo(waybills)) == waybills
+    assert [call["body"]["items"] for call in sandbox.calls("POST", "/trackings/remote")] == [40, 40, 10]
+    assert [call["body"]["items"] for call in sandbox.calls("POST", "/trackings/costtime")] == [40, 5]
+    assert len(sandbox.calls("POST", "/trackings/aircargo")) == 2
+    assert sandbox.ledger()["quota_charged"] == pytest.approx(41 * 20 + 3 * 0.2)
+
+
+def test_a_budget_ends_the_waiting_and_still_leaves_an_account(sandbox: SandboxProcess, shipments: Shipments) -> None:
+    sandbox.fault("429", path="/trackings/batch", nth=2, count=None)
+    with TrackingMoreHook(max_wait_seconds=0.1) as hook, pytest.raises(TrackingMoreError) as caught:
+        hook.create_trackings(shipments(80))
+    assert caught.value.code == 429
+    assert caught.value.report is not None
+    assert (len(caught.value.report.done), len(caught.value.report.rejected)) == (40, 40)
+    assert sandbox.ledger()["rate_limited"] == 1

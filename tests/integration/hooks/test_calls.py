@@ -1,0 +1,230 @@
+"""Each method makes the calls it names and no others; a wrong argument makes none."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+
+ONE = {"carrier_code": "usps", "tracking_number": "SBX-STUCK-1"}
+NEW = {"carrier_code": "usps", "tracking_number": "SBX-STUCK-2"}
+PLACE = {"country": "US", "postcode": "10001"}
+LANE = {"carrier_code": "usps", "original": "US", "destination": "DE"}
+
+Use = Callable[[Any], object]
+
+CALLS: list[tuple[str, Use, list[str]]] = [
+    ("create_tracking", lambda hook: hook.create_tracking(NEW), ["POST /trackings/post"]),
+    ("create_trackings", lambda hook: hook.create_trackings([NEW, ONE]), ["POST /trackings/batch"]),
+    ("get_tracking", lambda hook: hook.get_tracking("usps", "SBX-STUCK-1"), ["GET /trackings/usps/SBX-STUCK-1"]),
+    (
+        "get_tracking",
+        lambda hook: hook.get_tracking("usps", "SBX-STUCK-1", "cn"),
+        ["GET /trackings/usps/SBX-STUCK-1/cn"],
+    ),
+    ("list_trackings", lambda hook: list(hook.list_trackings()), ["GET /trackings/get"]),
+    ("find_trackings", lambda hook: hook.find_trackings([ONE, NEW]), ["GET /trackings/get"]),
+    (
+        "look_up",
+        lambda hook: hook.look_up([ShipmentKey(**ONE), ShipmentKey(**NEW)]),
+        ["GET /trackings/get", "GET /trackings/usps/SBX-STUCK-2"],
+    ),
+    (
+        "update_tracking",
+        lambda hook: hook.update_tracking("usps", "SBX-STUCK-1", title="T"),
+        ["PUT /trackings/usps/SBX-STUCK-1"],
+    ),
+    ("update_trackings", lambda hook: hook.update_trackings([ONE | {"title": "T"}]), ["POST /trackings/updatemore"]),
+    (
+        "delete_tracking",
+        lambda hook: hook.delete_tracking("usps", "SBX-STUCK-1"),
+        ["DELETE /trackings/usps/SBX-STUCK-1"],
+    ),
+    ("delete_trackings", lambda hook: hook.delete_trackings([ONE, NEW]), ["POST /trackings/delete"]),
+    ("realtime_tracking", lambda hook: hook.realtime_tracking(ONE), ["POST /trackings/realtime"]),
+    ("realtime_trackings", lambda hook: hook.realtime_trackings([ONE, NEW]), ["POST /trackings/realtime"] * 2),
+    (
+        "change_carrier",
+        lambda hook: hook.change_carrier("SBX-STUCK-1", "usps", "dhl"),
+        ["POST /trackings/update"],
+    ),
+    ("stop_updates", lambda hook: hook.stop_updates([ONE]), ["POST /trackings/notupdate"]),
+    ("count_by_status", lambda hook: hook.count_by_status(), ["GET /trackings/getstatusnumber"]),
+    ("get_account", lambda hook: hook.get_account(), ["GET /trackings/getuserinfo"]),
+    ("test_connection", lambda hook: hook.test_connection(), ["GET /trackings/getuserinfo"]),
+    ("check_remote_areas", lambda hook: hook.check_remote_areas([PLACE]), ["POST /trackings/remote"]),
+    ("get_transit_times", lambda hook: hook.get_transit_times([LANE]), ["POST /trackings/costtime"]),
+    ("track_air_cargo", lambda hook: hook.track_air_cargo(["172-28891937"] * 3), ["POST /trackings/aircargo"]),
+    ("list_carriers", lambda hook: hook.list_carriers("es"), ["GET /carriers"]),
+    ("detect_carrier", lambda hook: hook.detect_carrier("RN123456785CN"), ["POST /carriers/detect"]),
+]
+
+BAD_IDENTITIES: list[dict[str, Any]] = [
+    {"carrier_code": "usps", "tracking_number": ""},
+    {"carrier_code": "usps", "tracking_number": "  "},
+    {"carrier_code": "usps", "tracking_number": None},
+    {"carrier_code": "usps", "tracking_number": 9400},
+    {"carrier_code": "usps", "tracking_number": ".."},
+    {"carrier_code": "usps", "tracking_number": "1\n2"},
+    {"carrier_code": "usps", "tracking_number": "\ud83d"},
+    {"carrier_code": "usps", "tracking_number": "9" * 201},
+    {"carrier_code": "", "tracking_number": "9400"},
+    {"carrier_code": None, "tracking_number": "9400"},
+    {"carrier_code": 7, "tracking_number": "9400"},
+    {"carrier_code": "us ps", "tracking_number": "9400"},
+    {"carrier_code": "../carriers", "tracking_number": "9400"},
+    {"carrier_code": 7, "tracking_number": ["9400"]},
+]
+
+ABOUT_ONE: dict[str, Callable[[Any, Any, Any], object]] = {
+    "create_tracking": lambda hook, code, number: hook.create_tracking(_of(code, number)),
+    "get_tracking": lambda hook, code, number: hook.get_tracking(code, number),
+    "find_trackings": lambda hook, code, number: hook.find_trackings([ONE, _of(code, number)]),
+    "update_tracking": lambda hook, code, number: hook.update_tracking(code, number, title="T"),
+    "delete_tracking": lambda hook, code, number: hook.delete_tracking(code, number),
+    "realtime_tracking": lambda hook, code, number: hook.realtime_tracking(_of(code, number)),
+    "change_carrier": lambda hook, code, number: hook.change_carrier(number, code, "dhl"),
+}
+
+OTHERWISE_WRONG: list[tuple[str, Use, str]] = [
+    ("get_tracking", lambda hook: hook.get_tracking("usps", "9400", ".."), r"'\.\.' cannot stand in the path"),
+    ("list_trackings", lambda hook: hook.list_trackings(carrier="usps"), "no filter 'carrier'"),
+    ("list_trackings", lambda hook: hook.list_trackings(page_size=2001), "between 1 and 2000"),
+    ("list_trackings", lambda hook: hook.list_trackings(numbers=["1"] * 41), "at most 40"),
+    (
+        "list_trackings",
+        lambda hook: hook.list_trackings(created_at_min="yesterday"),
+        "created_at_min must be .* with a time zone",
+    ),
+    ("count_by_status", lambda hook: hook.count_by_status(status="transit"), "no filter 'status'"),
+    ("update_tracking", lambda hook: hook.update_tracking("usps", "9400"), "nothing to change"),
+    ("update_tracking", lambda hook: hook.update_tracking("usps", "9400", carrier_code2="x"), "cannot be changed"),
+    ("update_tracking", lambda hook: hook.update_tracking("usps", "9400", status="lost"), "delivered, exception"),
+    ("change_carrier", lambda hook: hook.change_carrier("9400", "usps", ""), "new_carrier_code is missing"),
+    ("check_remote_areas", lambda hook: hook.check_remote_areas([PLACE] * 50 + [{}]), "country, postcode is missing"),
+    ("get_transit_times", lambda hook: hook.get_transit_times([LANE] * 50 + [{"original": "US"}]), "is missing"),
+    ("track_air_cargo", lambda hook: hook.track_air_cargo(["172-28891937", "17-1"]), "no air waybills.*'17-1'"),
+    ("list_carriers", lambda hook: hook.list_carriers("fr"), "en, cn, tw, es, ru, it"),
+    ("detect_carrier", lambda hook: hook.detect_carrier(" "), "tracking_number is missing"),
+    ("create_trackings", lambda hook: hook.create_trackings("9400"), "not str"),
+    ("create_trackings", lambda hook: hook.create_trackings(7), "not int"),
+    ("update_trackings", lambda hook: hook.update_trackings("9400"), "not str"),
+    ("delete_trackings", lambda hook: hook.delete_trackings("9400"), "not str"),
+    ("stop_updates", lambda hook: hook.stop_updates("9400"), "not str"),
+    ("find_trackings", lambda hook: hook.find_trackings("9400"), "not str"),
+]
+
+
+def _of(code: Any, number: Any) -> dict[str, Any]:
+    return {"carrier_code": code, "tracking_number": number}
+
+
+@pytest.mark.parametrize(("method", "use", "calls"), CALLS, ids=[method for method, _, _ in CALLS])
+def test_each_method_makes_the_calls_it_names(
+    hook: TrackingMoreHook, sandbox: SandboxProcess, method: str, use: Use, calls: list[str]
+) -> None:
+    sandbox.seed(shipments=[ONE])
+    use(hook)
+    assert [f"{call['method']} {call['path']}" for call in sandbox.calls()] == calls
+
+
+def test_every_method_of_the_hook_is_covered() -> None:
+    own = {name for name, value in vars(TrackingMoreHook).items() if callable(value) and not name.startswith("_")}
+    airflow_s = {"get_conn", "aget_conn", "close", "get_ui_field_behaviour", "get_connection_form_widgets"}
+    static = {name for name, value in vars(TrackingMoreHook).items() if isinstance(value, staticmethod)}
+    assert own - airflow_s - static == {method for method, _, _ in CALLS}
+
+
+@pytest.mark.parametrize("identity", BAD_IDENTITIES, ids=ascii)
+@pytest.mark.parametrize("method", ABOUT_ONE)
+def test_an_identity_that_cannot_be_sent_is_reported_before_any_call(
+    hook: TrackingMoreHook, sandbox: SandboxProcess, method: str, identity: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidShipmentError) as caught:
+        ABOUT_ONE[method](hook, identity["carrier_code"], identity["tracking_number"])
+    assert caught.value.message
+    assert caught.value.message.isprintable()
+    assert sandbox.ledger()["requests"] == 0
+
+
+@pytest.mark.parametrize("method", ["create_trackings", "delete_trackings", "stop_updates", "realtime_trackings"])
+def test_in_a_batch_they_are_rejected_before_any_call(
+    hook: TrackingMoreHook, sandbox: SandboxProcess, method: str
+) -> None:
+    report = getattr(hook, method)([*BAD_IDENTITIES, None, "text"])
+    assert len(report.rejected) == len(report) == len(BAD_IDENTITIES) + 2
+    assert {one.code for one in report.rejected} == {None}
+    assert sandbox.ledger()["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "use", "message"),
+    OTHERWISE_WRONG,
+    ids=[f"{method}: {message}" for method, _, message in OTHERWISE_WRONG],
+)
+def test_any_other_wrong_argument_is_reported_before_any_call(
+    hook: TrackingMoreHook, sandbox: SandboxProcess, method: str, use: Use, message: str
+) -> None:
+    with pytest.raises(InvalidShipmentError, match=message):
+        use(hook)
+    assert sandbox.ledger()["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda hook: hook.create_trackings([]),
+        lambda hook: hook.create_trackings(None),
+        lambda hook: hook.update_trackings([]),
+        lambda hook: hook.delete_trackings([]),
+        lambda hook: hook.stop_updates([]),
+        lambda hook: hook.realtime_trackings([]),
+        lambda hook: hook.find_trackings([]),
+        lambda hook: hook.look_up([]),
+        lambda hook: hook.check_remote_areas([]),
+        lambda hook: hook.get_transit_times([]),
+        lambda hook: hook.track_air_cargo([]),
+    ],
+)
+def test_a_day_without_work_makes_no_call(hook: TrackingMoreHook, sandbox: SandboxProcess, use: Use) -> None:
+    assert len(use(hook)) == 0  # type: ignore[arg-type]
+    assert sandbox.ledger()["requests"] == 0
+
+
+def test_a_connection_that_works_says_whose_it_is(hook: TrackingMoreHook) -> None:
+    assert hook.test_connection() == (True, "TrackingMore answered for a…@sandbox.example; quota left: 100000")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"password": "of-nobody-at-all"}, "4001.*check the API key in the password field"),
+        ({"host": "http://127.0.0.1:1/v2"}, "127.0.0.1:1"),
+        ({"password": ""}, "no API key"),
+    ],
+)
+def test_a_connection_that_does_not_work_says_why(
+    sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], says: str
+) -> None:
+    connection = sandbox.connection | {"extra": {"pacing": "memory", "max_attempts": 1}} | change
+    monkeypatch.setenv("AIRFLOW_CONN_BROKEN", json.dumps(connection))
+    works, message = TrackingMoreHook("broken").test_connection()
+    assert not works
+    assert re.search(says, message)
+    assert "of-nobody-at-all" not in message
+
+
+def test_a_key_that_was_deleted_in_mid_run_ends_it_at_once(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
+    sandbox.change_account(deleted=True)
+    works, message = hook.test_connection()
+    assert not works
+    assert "400" in message
+    assert sandbox.ledger()["requests"] == 1
