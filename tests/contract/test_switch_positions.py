@@ -1,0 +1,420 @@
+"""Where the vendor is unclear, all readings mean the same to the user: the whole hook at each position of each switch.
+
+Parametrised from the sandbox's own table, so that a new switch is covered as soon as it exists.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+
+from airflow_provider_trackingmore.api.errors import (
+    ActivationRequiredError,
+    AuthenticationError,
+    QuotaExceededError,
+    TrackingMoreError,
+    TrackingNotFoundError,
+)
+from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
+from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from airflow_provider_trackingmore.sandbox.switches import SWITCHES, Switch
+
+TIME_SCALE = 1_000
+LIMITS = ("rate_limit_form", "retry_after", "cool_down_refresh", "rate_tolerance", "realtime_limit")
+
+DELIVERED = ShipmentKey("usps", "SBX-DELIVERED-2D-1")
+UNDER_WAY = ShipmentKey("china-post", "SBX-STUCK-1")
+IN_TROUBLE = ShipmentKey("dhl", "SBX-EXCEPTION-2D-1")
+NOT_LOOKED_UP = ShipmentKey("ups", "SBX-PENDING-1")
+SEEDED = {DELIVERED, UNDER_WAY, IN_TROUBLE, NOT_LOOKED_UP}
+NOWHERE = ShipmentKey("usps", "NOWHERE1")
+
+
+def positions_of(switch: Switch) -> tuple[str, ...]:
+    if switch.values:
+        return switch.values
+    return tuple(dict.fromkeys(f"{number:g}" for number in (switch.minimum, float(switch.default) * 5 + 1)))
+
+
+EACH_POSITION = [
+    (name, value) for name, switch in SWITCHES.items() for value in positions_of(switch) if value != switch.default
+]
+
+
+def mixed(seed: int) -> dict[str, str]:
+    chance = random.Random(seed)
+    # Where realtime is not activated there is nothing to mix.
+    return {
+        name: chance.choice((*positions_of(switch), switch.default))
+        for name, switch in SWITCHES.items()
+        if name != "realtime_activated"
+    }
+
+
+@dataclass
+class World:
+    hook: TrackingMoreHook
+    sandbox: SandboxProcess
+    positions: Mapping[str, str]
+
+    def at(self, name: str, *values: str) -> bool:
+        """Whether a switch is at one of these positions: where the vendor says less, less can be known."""
+        return self.positions.get(name, SWITCHES[name].default) in values
+
+
+def body(key: ShipmentKey, **details: str) -> dict[str, str]:
+    return {**key._asdict(), **details}
+
+
+@pytest.fixture
+def enter(
+    trackingmore_sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Mapping[str, str]], World]]:
+    """Enter a world with these positions; its clock stands still."""
+    sandbox = trackingmore_sandbox
+    connection = sandbox.connection
+    connection["extra"] |= {
+        "requests_per_second": 1_000,
+        "realtime_requests_per_second": 3_000,
+        "cool_down_seconds": 150 / TIME_SCALE,
+        "max_attempts": 3,
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", json.dumps(connection))
+
+    with TrackingMoreHook() as hook:
+
+        def enter(positions: Mapping[str, str]) -> World:
+            sandbox.set_time_scale(TIME_SCALE)
+            sandbox.freeze()
+            sandbox.switch(**positions)
+            details = {"order_id": "ORDER-7", "customer_email": "buyer@shop.example"}
+            shipments = [body(key) | {"age_hours": 24 * 20} for key in SEEDED - {DELIVERED}]
+            sandbox.seed(shipments=[*shipments, body(DELIVERED, **details) | {"age_hours": 24 * 20}])
+            return World(hook, sandbox, positions)
+
+        yield enter
+
+
+CHECKS: list[Callable[[World], None]] = []
+
+
+def check(function: Callable[[World], None]) -> Callable[[World], None]:
+    CHECKS.append(function)
+    return function
+
+
+@pytest.mark.parametrize(("name", "value"), EACH_POSITION, ids=lambda part: part)
+def test_the_hook_says_the_same_at_each_position(
+    enter: Callable[[Mapping[str, str]], World], name: str, value: str
+) -> None:
+    assert CHECKS
+    world = enter({name: value})
+    for one in CHECKS:
+        one(world)
+
+
+def test_the_hook_says_the_same_with_all_defaults(enter: Callable[[Mapping[str, str]], World]) -> None:
+    world = enter({})
+    for one in CHECKS:
+        one(world)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_hook_says_the_same_in_any_mix(enter: Callable[[Mapping[str, str]], World], seed: int) -> None:
+    world = enter(mixed(seed))
+    for one in CHECKS:
+        one(world)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name in LIMITS for value in positions_of(SWITCHES[name])], ids=lambda x: x
+)
+def test_after_a_429_the_account_is_silent_and_then_goes_on(
+    enter: Callable[[Mapping[str, str]], World], name: str, value: str
+) -> None:
+    world = enter({name: value})
+    world.sandbox.freeze(False)
+    world.sandbox.fault("429", nth=2, cool_down=True)
+    for _ in range(4):
+        world.hook.get_account()
+    for at in range(4):
+        assert world.hook.realtime_tracking(body(ShipmentKey("dhl", f"SBX-STUCK-{at}"))).carrier_code == "dhl"
+    assert world.sandbox.ledger()["rate_limited"] == 1
+    if not world.at("retry_after", "present"):
+        refused, *others = (call for call in world.sandbox.calls() if call["real"] >= at_the_429(world))
+        assert others[0]["real"] - refused["real"] >= 120 / TIME_SCALE
+
+
+def at_the_429(world: World) -> float:
+    return next(call["real"] for call in world.sandbox.calls() if call["code"] == 429)
+
+
+# What the hook says ---------------------------------------------------------------------------------------------------
+
+
+@check
+def reading_one(world: World) -> None:
+    found = world.hook.get_tracking(*DELIVERED)
+    assert found.key == DELIVERED
+    assert found.status is ShipmentStatus.DELIVERED
+    assert found.order_id == "ORDER-7"
+    assert found.customer_emails == ("buyer@shop.example",)
+    assert found.title is found.comment is found.customer_name is found.customer_phone is None
+    assert found.archived is False
+    assert found.updating in ((None,) if world.at("track_update", "absent") else (False,))
+    assert found.substatus in (("delivered001", "delivered003") if world.at("substatus", "filled") else (None,))
+    assert found.created_at is not None
+    assert found.created_at.utcoffset() is not None
+    age = datetime.fromtimestamp(world.sandbox.clock()["unix"], UTC) - found.created_at
+    assert 19.9 < age.total_seconds() / 86_400 < 20.1
+    assert found.updated_at is None or found.updated_at >= found.created_at
+    assert found.delivered_at is not None
+    assert found.delivered_at == found.last_update == found.checkpoints[0].time
+    assert len(found.delivered_at) == len("2026-03-02T08:00:00")
+    assert datetime.fromisoformat(found.delivered_at).tzinfo is None
+    assert found.checkpoints[0].status is ShipmentStatus.DELIVERED
+    assert [one.time for one in found.checkpoints] == sorted(
+        (one.time or "" for one in found.checkpoints), reverse=True
+    )
+
+
+@check
+def reading_others(world: World) -> None:
+    trouble, pending = world.hook.get_tracking(*IN_TROUBLE), world.hook.get_tracking(*NOT_LOOKED_UP)
+    assert trouble.status is ShipmentStatus.EXCEPTION
+    assert (trouble.substatus or "exception").startswith("exception")
+    assert trouble.delivered_at is None
+    assert pending.status is ShipmentStatus.PENDING
+    assert pending.checkpoints == pending.customer_emails == ()
+    assert pending.order_id is pending.last_update is None
+    for lang in ("en", "cn"):
+        assert world.hook.get_tracking(*UNDER_WAY, lang).status is ShipmentStatus.TRANSIT
+    with pytest.raises(TrackingNotFoundError, match="NOWHERE1"):
+        world.hook.get_tracking(*NOWHERE)
+
+
+@check
+def listing(world: World) -> None:
+    hook = world.hook
+    for page_size in (2000, 4, 2):
+        keys = [found.key for found in hook.list_trackings(page_size=page_size)]
+        assert set(keys) == SEEDED
+        assert len(keys) == len(SEEDED)
+    assert {found.key for found in hook.list_trackings(status="delivered")} == {DELIVERED}
+    assert {found.key for found in hook.list_trackings(orders=["ORDER-7", "ORDER-8"])} == {DELIVERED}
+    assert {found.key for found in hook.list_trackings(numbers=["SBX-STUCK-1"])} == {UNDER_WAY}
+    assert list(hook.list_trackings(status="undelivered")) == []
+    assert list(hook.list_trackings(archived=True)) == []
+    assert len(list(hook.list_trackings(archived=False))) == len(SEEDED)
+
+
+@check
+def looking_up(world: World) -> None:
+    found = world.hook.find_trackings([body(key) for key in (*SEEDED, NOWHERE, ShipmentKey("ups", DELIVERED[1]))])
+    assert set(found) == SEEDED
+    looked = world.hook.look_up([DELIVERED, NOWHERE])
+    assert looked[DELIVERED] is not None
+    assert looked[NOWHERE] is None
+    assert world.hook.find_trackings([body(NOWHERE)]) == {}
+
+
+@check
+def counting(world: World) -> None:
+    expected = dict.fromkeys((status for status in ShipmentStatus if status != "unknown"), 0)
+    assert world.hook.count_by_status(created_at_min=world.sandbox.clock()["unix"] + 86_400) == expected
+    expected |= {ShipmentStatus(status): 1 for status in ("delivered", "transit", "exception", "pending")}
+    assert world.hook.count_by_status() == expected
+
+
+@check
+def creating_one(world: World) -> None:
+    new = ShipmentKey("gls", "SBX-PENDING-2")
+    created = world.hook.create_tracking(body(new, title="A box", order_id="ORDER-9"))
+    assert (created.key, created.created, created.status) == (new, True, ShipmentStatus.PENDING)
+    assert (created.title, created.order_id, created.comment) == ("A box", "ORDER-9", None)
+    again = world.hook.create_tracking(body(DELIVERED))
+    assert (again.key, again.created, again.status) == (DELIVERED, False, ShipmentStatus.DELIVERED)
+    with pytest.raises(TrackingMoreError) as caught:
+        world.hook.create_tracking(body(ShipmentKey("dhl", "SBX-REJECT-4014-1")))
+    assert caught.value.code == 4014
+
+
+@check
+def creating_many(world: World) -> None:
+    new = [ShipmentKey("dpd", f"SBX-PENDING-{at}") for at in range(10, 13)]
+    bad = [ShipmentKey("no-such-carrier", "NUMBER0001"), ShipmentKey("dhl", "SBX-REJECT-4032-1")]
+    report = world.hook.create_trackings(
+        [*map(body, [*new, DELIVERED, UNDER_WAY, *bad, *new]), {"carrier_code": "dhl"}]
+    )
+    assert set(report.created) == set(new)
+    assert set(report.existing) == {DELIVERED, UNDER_WAY}
+    assert {one.tracking_number: one.code for one in report.rejected} == {
+        "NUMBER0001": 4015,
+        "SBX-REJECT-4032-1": 4032,
+        "": None,
+    }
+    assert report.duplicates == 3
+    assert world.sandbox.ledger()["created_twice"] == []
+
+
+@check
+def the_account(world: World) -> None:
+    account = world.hook.get_account()
+    assert account.quota_left == 100_000 - 4
+    assert account.balance == 0
+    assert account.email == "account-0@sandbox.example"
+    assert (account.phone or "").lstrip("+") == "10005550000"
+    assert account.registered_at is not None
+    works, message = world.hook.test_connection()
+    assert works
+    assert message == "TrackingMore answered for a…@sandbox.example; quota left: 99996"
+
+
+@check
+def changing(world: World) -> None:
+    hook = world.hook
+    changed = hook.update_tracking(*DELIVERED, title="Changed", archived=True)
+    assert (changed.key, changed.title, changed.archived) == (DELIVERED, "Changed", True)
+    assert {found.key for found in hook.list_trackings(archived=True)} == {DELIVERED}
+    with pytest.raises(TrackingNotFoundError):
+        hook.update_tracking(*NOWHERE, title="Changed")
+    report = hook.update_trackings(
+        [body(UNDER_WAY, title="Both"), body(IN_TROUBLE, title="Both"), body(NOWHERE, title="")]
+    )
+    assert {UNDER_WAY, IN_TROUBLE} <= set(report.done)
+    assert hook.get_tracking(*UNDER_WAY).title == hook.get_tracking(*IN_TROUBLE).title == "Both"
+    unsaid = world.at("item_reports", "bare") or world.at("updatemore_form", "empty")
+    assert [one.code for one in report.rejected] == ([] if unsaid else [4017])
+    for status in ("delivered", "exception"):
+        hook.update_tracking(*NOT_LOOKED_UP, status=status)
+        assert hook.get_tracking(*NOT_LOOKED_UP).status is ShipmentStatus(status)
+    hook.update_tracking(*NOT_LOOKED_UP, status="restore")
+    assert hook.get_tracking(*NOT_LOOKED_UP).status is ShipmentStatus.PENDING
+
+
+@check
+def changing_the_carrier(world: World) -> None:
+    wrong, right = (ShipmentKey(code, "SBX-PENDING-20") for code in ("gls", "dpd"))
+    world.hook.create_tracking(body(wrong))
+    for _ in range(2):
+        world.hook.change_carrier(wrong.tracking_number, "gls", "dpd")
+        assert set(world.hook.find_trackings([body(wrong), body(right)])) == {right}
+    with pytest.raises(TrackingNotFoundError):
+        world.hook.change_carrier("NOWHERE1", "gls", "dpd")
+    assert world.hook.delete_tracking(*right)
+
+
+@check
+def stopping(world: World) -> None:
+    report = world.hook.stop_updates([body(UNDER_WAY), body(NOWHERE)])
+    assert UNDER_WAY in report.done
+    assert [one.code for one in report.rejected] == ([] if world.at("item_reports", "bare") else [4017])
+    states = {state["tracking_number"]: state["track_update"] for state in world.sandbox.trackings()}
+    assert states[UNDER_WAY.tracking_number] is False
+
+
+@check
+def asking_the_carrier(world: World) -> None:
+    if world.at("realtime_activated", "false"):
+        with pytest.raises(ActivationRequiredError, match="support"):
+            world.hook.realtime_tracking(body(IN_TROUBLE))
+        return
+    found = world.hook.realtime_tracking(body(IN_TROUBLE))
+    assert (found.key, found.status) == (IN_TROUBLE, ShipmentStatus.EXCEPTION)
+    assert found.checkpoints
+    with pytest.raises(TrackingMoreError, match="only once in 2 hours"):
+        world.hook.realtime_tracking(body(IN_TROUBLE))
+    stranger = ShipmentKey("royal-mail", "SBX-STUCK-9")
+    assert world.hook.realtime_tracking(body(stranger)).key == stranger
+    assert world.hook.delete_tracking(*stranger) is world.at("realtime_registers", "true")
+
+
+@check
+def deleting(world: World) -> None:
+    hook = world.hook
+    assert hook.delete_tracking("gls", "SBX-PENDING-2") is True
+    assert hook.delete_tracking("gls", "SBX-PENDING-2") is False
+    gone = [ShipmentKey("dpd", f"SBX-PENDING-{at}") for at in range(10, 13)]
+    report = hook.delete_trackings([body(key) for key in (*gone, NOWHERE)])
+    assert set(gone) <= set(report.done)
+    assert NOWHERE in (report.done if world.at("item_reports", "bare") else report.unchanged)
+    assert report.rejected == ()
+    assert hook.find_trackings(map(body, gone)) == {}
+    assert hook.create_tracking(body(gone[0])).created is True
+    assert hook.delete_tracking(*gone[0]) is True
+
+
+@check
+def carriers_lanes_and_places(world: World) -> None:
+    hook = world.hook
+    carriers = {carrier.code: carrier for carrier in hook.list_carriers()}
+    assert {"usps", "china-post", "dhl"} <= set(carriers)
+    assert {carrier.type for carrier in carriers.values()} == {"express", "globalpost"}
+    assert all((carrier.homepage or "http").startswith("http") and carrier.name for carrier in carriers.values())
+    assert hook.detect_carrier("RN123456785CN")[0].code == "china-post"
+    assert hook.detect_carrier("SBX-UNDETECTABLE-1") == []
+    places = [{"country": "US", "postcode": "REMOTE-1", "company": "dhl"}, {"country": "US", "postcode": "CITY-1"}]
+    asked = [[place] for place in places] if world.at("batch_max", "1") else [places]
+    areas = [area for some in asked for area in hook.check_remote_areas(some)]
+    assert [(area.company, area.country_code, area.postcode) for area in areas] == [("dhl", "US", "REMOTE-1")]
+    (times,) = hook.get_transit_times([{"carrier_code": "usps", "original": "US", "destination": "DE"}])
+    assert (times.carrier_code, times.original, times.destination) == ("usps", "US", "DE")
+    assert times.total is not None
+    assert times.delivered is not None
+    assert times.total >= times.delivered > 0
+    ranges = [times.days_0_7, times.days_7_15, times.days_16_30, times.days_31_60]
+    whole = times.delivered if world.at("costtime_ranges", "count") else 1
+    assert sum(value or 0 for value in ranges) == pytest.approx(whole, rel=0.01)
+
+
+@check
+def air_cargo(world: World) -> None:
+    asked = ["172-28891937"] if world.at("batch_max", "1") else ["172-28891937", "555-12345678"]
+    found = world.hook.track_air_cargo(asked)
+    assert set(found) == {"172-28891937"}
+    assert found["172-28891937"].flights[0].flight_number
+    assert found["172-28891937"].events
+    assert world.hook.track_air_cargo(["555-12345678"]) == {}
+
+
+@check
+def one_429_on_the_way(world: World) -> None:
+    world.sandbox.fault("429", nth=2)
+    for _ in range(3):
+        assert world.hook.get_account().balance == 0
+    calls = world.sandbox.calls("GET", "/trackings/getuserinfo")
+    assert [call["code"] for call in calls][-4:] == [200, 429, 200, 200]
+
+
+@check
+def quota_that_runs_out(world: World) -> None:
+    world.sandbox.change_account(quota=2)
+    new = [ShipmentKey("yanwen", f"SBX-PENDING-{at}") for at in range(30, 35)]
+    report = world.hook.create_trackings(map(body, [*new, DELIVERED]))
+    registered = {(found["carrier_code"], found["tracking_number"]) for found in world.sandbox.trackings()}
+    assert {*report.created, *report.existing} == registered & {*new, DELIVERED}
+    assert len(registered & {*new}) == (
+        0 if world.at("batch_quota", "refuse") and not world.at("batch_max", "1") else 2
+    )
+    quota_code = 4019 if world.at("quota_code", "4019") else 4021
+    assert {one.code for one in report.rejected} == {quota_code}
+    assert len(report) == 6
+    world.sandbox.change_account(quota=0)
+    with pytest.raises(QuotaExceededError, match="top up"):
+        world.hook.create_tracking(body(new[-1]))
+
+
+@check
+def a_wrong_key(world: World) -> None:
+    connection = world.sandbox.connection | {"password": "not-the-key-of-anybody"}
+    with pytest.MonkeyPatch.context() as patch, TrackingMoreHook("trackingmore_wrong") as hook:
+        patch.setenv("AIRFLOW_CONN_TRACKINGMORE_WRONG", json.dumps(connection))
+        with pytest.raises(AuthenticationError, match="password field"):
+            hook.get_account()
+        assert hook.test_connection()[0] is False
