@@ -1,0 +1,1 @@
+"""What "delivered" means, and how to wait for it cheaply."""

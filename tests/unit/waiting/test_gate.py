@@ -1,0 +1,323 @@
+"""The gate: what is waited for + what is known -> Waiting | Released | Failed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
+from airflow_provider_trackingmore.waiting.gate import (
+    NOT_REGISTERED,
+    TIMED_OUT,
+    WAITING,
+    Decision,
+    Failed,
+    Goal,
+    Outcome,
+    Released,
+    Waiting,
+    goal,
+    summary,
+    timed_out,
+)
+
+STATUSES = [status.value for status in ShipmentStatus if status is not ShipmentStatus.UNKNOWN]
+MISSING = "missing"
+UNHEARD_OF = "beamed_up"
+PARCELS = [{"carrier_code": "usps", "tracking_number": f"P{number}"} for number in range(4)]
+DEFAULT_FAIL_ON = ("exception", "expired")
+
+
+def key(number: int) -> ShipmentKey:
+    return ShipmentKey("usps", f"P{number}")
+
+
+def outcome(number: int, state: str) -> Outcome:
+    known = None if state == MISSING else Tracking(*key(number), status_text=state)
+    return Outcome.of(key(number), known)
+
+
+def known(*states: str | None) -> dict[ShipmentKey, Outcome]:
+    """What is known of the first shipments; None for one that has not been looked at."""
+    return {key(number): outcome(number, state) for number, state in enumerate(states) if state is not None}
+
+
+def decide(states: tuple[str | None, ...], **wanted: Any) -> Decision:
+    return goal(PARCELS[: len(states)], **{"fail_on": DEFAULT_FAIL_ON} | wanted).decide(known(*states))
+
+
+@pytest.mark.parametrize(
+    ("wait_for", "states", "expected"),
+    [
+        ("all", ("delivered", "delivered"), Released),
+        ("all", ("delivered", "transit"), Waiting),
+        ("all", ("delivered", None), Waiting),
+        ("all", (None, None), Waiting),
+        ("all", ("delivered", "exception"), Failed),
+        ("all", ("transit", "expired"), Failed),
+        ("all", ("delivered", "undelivered"), Waiting),
+        ("all", ("pending", "notfound", "pickup"), Waiting),
+        ("all", ("delivered", UNHEARD_OF), Waiting),
+        ("all", ("delivered", MISSING), Failed),
+        ("any", ("transit", "delivered"), Released),
+        ("any", ("exception", "delivered"), Released),
+        ("any", ("exception", "transit"), Waiting),
+        ("any", ("exception", None), Waiting),
+        ("any", ("exception", "expired"), Failed),
+        ("any", ("delivered", MISSING), Released),
+        ("any", ("transit", MISSING), Failed),
+        (2, ("delivered", "delivered", "exception"), Released),
+        (2, ("delivered", "transit", "exception"), Waiting),
+        (2, ("delivered", "exception", "exception"), Failed),
+        (2, ("exception", "exception", "transit"), Failed),
+        (2, ("delivered", "delivered", MISSING), Released),
+        ("2", ("delivered", "transit", "delivered"), Released),
+        (1, ("transit",), Waiting),
+    ],
+)
+def test_the_decision(wait_for: Any, states: tuple[str | None, ...], expected: type) -> None:
+    assert type(decide(states, wait_for=wait_for)) is expected
+
+
+def test_without_fail_on_nothing_but_a_missing_registration_fails() -> None:
+    assert isinstance(decide(("exception", "expired"), fail_on=()), Waiting)
+    assert isinstance(decide(("exception", MISSING), fail_on=()), Failed)
+
+
+def test_a_status_that_is_waited_for_has_arrived_even_if_it_would_also_fail() -> None:
+    assert isinstance(decide(("exception",), statuses=("delivered", "exception")), Released)
+    assert isinstance(decide(("expired",), statuses=("delivered", "exception")), Failed)
+
+
+def test_one_of_several_statuses_is_enough() -> None:
+    decision = decide(("pickup", "delivered"), statuses=("pickup", "delivered"))
+    assert isinstance(decision, Released)
+    assert [one.outcome for one in decision.outcomes] == ["pickup", "delivered"]
+
+
+@pytest.mark.parametrize("wait_for", ["all", "any", 2])
+def test_nothing_to_wait_for_is_released(wait_for: object) -> None:
+    assert goal([], wait_for=wait_for).decide({}) == Released(())
+    assert goal(None, wait_for=wait_for).decide({}) == Released(())
+
+
+def test_the_order_is_the_users_and_each_shipment_comes_once() -> None:
+    wanted = goal([PARCELS[2], PARCELS[0], PARCELS[2], ShipmentKey("usps", "P0"), PARCELS[1]])
+    assert wanted.shipments == (key(2), key(0), key(1))
+    assert [one.key for one in wanted.decide(known("delivered")).outcomes] == [key(2), key(0), key(1)]
+
+
+def test_a_mention_twice_does_not_count_twice() -> None:
+    wanted = goal([PARCELS[0], PARCELS[0], PARCELS[1]], wait_for=2)
+    assert isinstance(wanted.decide(known("delivered", "transit")), Waiting)
+    with pytest.raises(InvalidShipmentError, match="wait_for is 3, but there are only 2 shipments"):
+        goal([PARCELS[0], PARCELS[0], PARCELS[1]], wait_for=3)
+
+
+def test_one_shipment_alone_is_a_list_of_one() -> None:
+    assert goal(PARCELS[0]).shipments == (key(0),)
+
+
+def test_the_reason_names_each_lost_shipment_and_only_those() -> None:
+    decision = decide(("exception", "delivered", "expired", "transit"), wait_for=3)
+    assert isinstance(decision, Failed)
+    assert decision.reason == "usps P0: exception; usps P2: expired"
+
+
+def test_the_reason_for_a_missing_shipment_names_the_way_out() -> None:
+    decision = decide(("exception", MISSING, "transit"))
+    assert isinstance(decision, Failed)
+    assert decision.reason == "usps P1 is not registered with TrackingMore: run CreateTrackingsOperator first"
+
+
+def test_a_long_reason_is_cut_and_says_so() -> None:
+    parcels = [{"carrier_code": "usps", "tracking_number": f"P{number}"} for number in range(23)]
+    decision = goal(parcels, fail_on=("expired",)).decide({key(n): outcome(n, "expired") for n in range(23)})
+    assert isinstance(decision, Failed)
+    assert decision.reason.endswith("; usps P19: expired; and 3 more")
+
+
+def test_each_outcome_says_what_it_means_for_the_wait() -> None:
+    decision = decide(("delivered", "exception", "transit", MISSING), wait_for="any")
+    assert [(one.status, one.outcome) for one in decision.outcomes] == [
+        ("delivered", "delivered"),
+        ("exception", "exception"),
+        ("transit", WAITING),
+        (None, NOT_REGISTERED),
+    ]
+
+
+def test_a_claimed_outcome_is_not_believed_against_the_status() -> None:
+    claims = [Outcome(*key(0), status="transit", outcome="delivered"), Outcome(*key(0), outcome="delivered")]
+    for claim in claims:
+        assert isinstance(goal(PARCELS[0]).decide({key(0): claim}), Waiting)
+
+
+def test_only_what_is_still_open_is_asked_for_again() -> None:
+    wanted = goal(PARCELS, fail_on=DEFAULT_FAIL_ON, wait_for="any")
+    assert wanted.still_open(known("delivered", "expired", "transit")) == (key(2), key(3))
+    assert wanted.still_open({}) == tuple(key(number) for number in range(4))
+
+
+def test_a_time_out_marks_what_was_still_waited_for_and_nothing_else() -> None:
+    decision = decide(("delivered", "transit", None, UNHEARD_OF))
+    assert [one.outcome for one in timed_out(decision.outcomes)] == ["delivered", TIMED_OUT, TIMED_OUT, TIMED_OUT]
+
+
+def test_the_summary_counts_statuses() -> None:
+    decision = decide(("transit", "delivered", "transit", MISSING), wait_for="any")
+    assert summary(decision.outcomes) == "1 delivered, 1 not_registered, 2 transit"
+    assert summary(()) == "no shipments"
+
+
+def test_an_outcome_survives_plain_data_and_newer_fields() -> None:
+    one = Outcome("usps", "P0", "delivered", "delivered001", "2026-03-01T10:00:00", None, "A-1", "delivered")
+    assert Outcome.from_dict(one.as_dict() | {"of_a_newer_version": 1}) == one
+
+
+def test_an_outcome_holds_no_personal_data() -> None:
+    personal = {
+        "customer_name": "Ada Lovelace",
+        "customer_email": ["ada@example.com"],
+        "customer_phone": "+44 20 7946 0000",
+        "lastEvent": "signed by A. LOVELACE",
+    }
+    tracking = Tracking.from_payload({"carrier_code": "usps", "tracking_number": "P0", "status": "transit", **personal})
+    assert set(Outcome.of(key(0), tracking).as_dict()) == {field.name for field in dataclasses.fields(Outcome)}
+    assert not any(word in str(Outcome.of(key(0), tracking).as_dict()) for word in ("Ada", "ada@", "7946", "LOVELACE"))
+
+
+# Any decision --------------------------------------------------------------------------------------------------------
+
+states = st.sampled_from([None, MISSING, UNHEARD_OF, "", *STATUSES])
+some_statuses = st.sets(st.sampled_from(STATUSES))
+
+
+@st.composite
+def waits(draw: st.DrawFn) -> tuple[Goal, list[str | None]]:
+    total = draw(st.integers(1, 6))
+    parcels = [key(number) for number in range(total)]
+    wait_for = draw(st.one_of(st.sampled_from(["all", "any"]), st.integers(1, total)))
+    wanted = goal(
+        parcels,
+        statuses=draw(some_statuses.filter(bool)),
+        wait_for=wait_for,
+        fail_on=draw(some_statuses),
+    )
+    return wanted, draw(st.lists(states, min_size=total, max_size=total))
+
+
+@given(waits())
+def test_any_decision_is_what_counting_says(wait: tuple[Goal, list[str | None]]) -> None:
+    wanted, given_states = wait
+    arrived = sum(state in wanted.statuses for state in given_states)
+    lost = sum(state in wanted.fail_on - wanted.statuses for state in given_states)
+    needed = {"all": len(given_states), "any": 1}.get(str(wanted.wait_for), wanted.wait_for)
+    decision = wanted.decide(known(*given_states))
+    if arrived >= needed:
+        assert isinstance(decision, Released)
+    elif MISSING in given_states or len(given_states) - lost < needed:
+        assert isinstance(decision, Failed)
+        assert decision.reason
+    else:
+        assert isinstance(decision, Waiting)
+        assert wanted.still_open(known(*given_states))
+    assert [one.key for one in decision.outcomes] == list(wanted.shipments)
+
+
+@given(waits(), st.data())
+def test_more_arrivals_never_undo_a_release(wait: tuple[Goal, list[str | None]], data: st.DataObject) -> None:
+    wanted, before = wait
+    lucky = data.draw(st.sets(st.sampled_from(range(len(before)))))
+    arrived = data.draw(st.sampled_from(sorted(wanted.statuses)))
+    after = [arrived if number in lucky else state for number, state in enumerate(before)]
+    ranks = {Failed: 0, Waiting: 1, Released: 2}
+    earlier, later = wanted.decide(known(*before)), wanted.decide(known(*after))
+    assert ranks[type(later)] >= ranks[type(earlier)]
+
+
+@given(waits())
+def test_plain_data_decides_the_same(wait: tuple[Goal, list[str | None]]) -> None:
+    wanted, given_states = wait
+    decision = wanted.decide(known(*given_states))
+    read_back = {one.key: Outcome.from_dict(one.as_dict()) for one in decision.outcomes}
+    assert wanted.decide(read_back) == decision
+
+
+# Arguments -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "says"),
+    [
+        ("shipments", "P0", "shipments must be a list of mappings.*render_template_as_native_obj"),
+        ("shipments", 7, "shipments must be a list of mappings .* not int"),
+        ("shipments", ["P0"], "shipment 1: a shipment is a mapping .* not str 'P0'"),
+        ("shipments", [PARCELS[0], {"tracking_number": "P1"}], "shipment 2: carrier_code is missing.*P1"),
+        ("shipments", [{"carrier_code": "usps"}], "shipment 1: tracking_number is missing"),
+        ("shipments", [{"carrier_code": "usps", "tracking_number": 940}], "put it in quotes"),
+        ("wait_for", 0, "wait_for must be 'all', 'any' or a number from 1, not 0"),
+        ("wait_for", "most", "wait_for must be .* not 'most'"),
+        ("wait_for", True, "wait_for must be"),
+        ("wait_for", 1.5, "wait_for must be .* not 1.5"),
+        ("wait_for", None, "wait_for must be .* not NoneType"),
+        ("wait_for", "²", "wait_for must be"),
+        ("wait_for", 9, "wait_for is 9, but there are only 4 shipments"),
+        pytest.param("wait_for", 10**5000, "more than 60 digits", id="huge-wait_for"),
+        ("statuses", ["delivred"], "statuses names 'delivred'; the statuses are pending, "),
+        ("statuses", "delivred", "statuses names 'delivred'"),
+        ("statuses", ["unknown"], "statuses names 'unknown'"),
+        ("statuses", [], "statuses is empty: name at least one"),
+        ("statuses", 3, "statuses must be a list of statuses, not int"),
+        ("fail_on", ["lost"], "fail_on names 'lost'; the statuses are "),
+        ("fail_on", None, "fail_on must be a list of statuses, not NoneType"),
+        pytest.param("fail_on", [10**5000], "fail_on names .more than 60 digits", id="huge-fail_on"),
+    ],
+)
+def test_a_wrong_argument_is_named_with_the_way_out(argument: str, value: object, says: str) -> None:
+    with pytest.raises(InvalidShipmentError, match=says):
+        goal(**{"shipments": PARCELS, argument: value})  # type: ignore[arg-type]
+
+
+def test_all_wrong_shipments_are_named_at_once() -> None:
+    with pytest.raises(InvalidShipmentError, match=r"shipment 2: .*; shipment 3: .*") as caught:
+        goal([PARCELS[0], {"tracking_number": "X"}, 5])
+    assert "shipment 1" not in caught.value.message
+
+
+def test_a_single_status_may_be_a_plain_text() -> None:
+    assert goal(PARCELS, statuses="pickup", fail_on=ShipmentStatus.EXPIRED).statuses == {"pickup"}
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=4)
+    | st.sampled_from(["all", "any", "delivered", "9" * 5000, "²", object(), ShipmentKey("usps", "P0")])
+    | st.builds(lambda: 10**5000),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["carrier_code", "tracking_number", "x"]), inner, max_size=3)
+    | st.tuples(inner, inner),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(anything, anything, anything, anything)
+def test_whatever_is_given_it_is_a_goal_or_a_named_error(
+    shipments: object, wait_for: object, statuses: object, fail_on: object
+) -> None:
+    for arguments in (
+        {"shipments": shipments, "wait_for": wait_for, "statuses": statuses, "fail_on": fail_on},
+        {"shipments": shipments},
+        {"shipments": PARCELS, "wait_for": wait_for},
+        {"shipments": PARCELS, "statuses": statuses},
+        {"shipments": PARCELS, "fail_on": fail_on},
+    ):
+        try:
+            wanted = goal(**arguments)  # type: ignore[arg-type]
+        except InvalidShipmentError:
+            continue
+        assert isinstance(wanted.decide({}), Waiting if wanted.shipments else Released)

@@ -1,0 +1,416 @@
+"""The hub: many waits, few calls. On a loop whose time passes by itself, against an account in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import pytest
+
+from airflow_provider_trackingmore.api.errors import (
+    AuthenticationError,
+    RateLimitError,
+    ServiceUnavailableError,
+    TrackingMoreError,
+)
+from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.waiting import hub
+from airflow_provider_trackingmore.waiting.hub import Hub, Member, News, hub_of
+from tests.unit.waiting.conftest import KEY, Account, TimelessLoop
+
+T = TypeVar("T")
+Run = Callable[[Coroutine[Any, Any, T]], T]
+
+
+def key(number: object) -> ShipmentKey:
+    return ShipmentKey("usps", f"N{number}")
+
+
+def keys(*numbers: object) -> list[ShipmentKey]:
+    return [key(number) for number in numbers]
+
+
+def joined(account: Account) -> Hub:
+    return hub_of(account)  # type: ignore[arg-type]
+
+
+async def looks(account: Account, wanted: list[ShipmentKey], times: int, interval: float = 60) -> list[News]:
+    """Wait like a trigger does, for so many looks."""
+    found = []
+    with joined(account).join(wanted, interval) as member:
+        for _ in range(times):
+            news = await member.news(None)
+            assert news is not None
+            found.append(news)
+    return found
+
+
+def register(account: Account, *numbers: object, status: str = "transit") -> None:
+    account.parcels |= dict.fromkeys(keys(*numbers), status)
+
+
+@pytest.mark.parametrize("members", [1, 40, 41, 100, 1000])
+def test_any_number_of_members_costs_one_call_per_forty_shipments(account: Account, run: Run, members: int) -> None:
+    register(account, *range(members))
+
+    async def wait() -> None:
+        found = await asyncio.gather(*(looks(account, keys(number), 3) for number in range(members)))
+        assert all(set(news) == {key(number)} for number, seen in enumerate(found) for news in seen)
+
+    run(wait())
+    assert len(account.calls) == 3 * math.ceil(members / 40)
+
+
+def test_shipments_that_several_members_wait_for_are_asked_for_once(account: Account, run: Run) -> None:
+    register(account, *range(40))
+
+    async def wait() -> None:
+        await asyncio.gather(*(looks(account, keys(*range(40)), 2) for _ in range(25)))
+
+    run(wait())
+    assert len(account.calls) == 2
+    assert all(sorted(set(numbers)) == sorted(numbers) for _, numbers in account.calls)
+
+
+def test_members_hear_only_of_their_own_shipments(account: Account, run: Run) -> None:
+    register(account, 1, 2, 3)
+    seen = run(_together(looks(account, keys(1, 2), 1), looks(account, keys(3), 1)))
+    assert [set(news[0]) for news in seen] == [set(keys(1, 2)), set(keys(3))]
+
+
+async def _together(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
+    return await asyncio.gather(*coroutines)
+
+
+def test_a_shipment_that_is_not_registered_is_reported_as_such_to_its_member_alone(account: Account, run: Run) -> None:
+    register(account, 1)
+    missing, there = run(_together(looks(account, keys(404), 1), looks(account, keys(1), 1)))
+    assert missing == [{key(404): None}]
+    assert there[0][key(1)] is not None
+
+
+@pytest.mark.parametrize("intervals", [(10, 33, 60, 100, 77), (8.1, 0.7, 0.3, 1.1)], ids=str)
+def test_every_member_is_served_as_often_as_it_asked(account: Account, run: Run, intervals: tuple[float, ...]) -> None:
+    register(account, *intervals)
+    account.takes = 0.0
+    long = 36 * max(intervals)
+
+    async def wait() -> None:
+        async def member(interval: float) -> None:
+            begun = asyncio.get_running_loop().time()
+            with joined(account).join(keys(interval), interval) as me:
+                while asyncio.get_running_loop().time() < begun + long:
+                    await me.news(None)
+
+        await asyncio.gather(*map(member, intervals))
+
+    run(wait())
+    for interval in intervals:
+        times = account.times(f"N{interval}")
+        gaps = [after - before for before, after in itertools.pairwise(times)]
+        assert abs(len(times) - long / interval) <= 2, "as often as asked, and not more often"
+        assert max(gaps) <= interval * (1 + 2 * hub.TOGETHER)
+        assert min(gaps) >= interval * (1 - 2 * hub.TOGETHER)
+
+
+def test_members_of_one_interval_share_their_calls_whenever_they_joined(account: Account, run: Run) -> None:
+    register(account, *range(10))
+
+    async def late(number: int) -> None:
+        await asyncio.sleep(7 * number)
+        await looks(account, keys(number), 5, interval=100)
+
+    run(_together(*map(late, range(10))))
+    assert len(account.calls) == 5
+
+
+def test_a_member_that_joins_during_a_round_is_served_by_the_next_one(account: Account, run: Run) -> None:
+    register(account, 1, 2)
+    account.takes = 30.0
+
+    async def late() -> list[News]:
+        await asyncio.sleep(70)  # the first round began at 60
+        return await looks(account, keys(2), 1)
+
+    run(_together(looks(account, keys(1), 2), late()))
+    assert account.asked == [["N1"], ["N1", "N2"]]
+
+
+def test_a_member_with_a_short_interval_does_not_wait_for_the_others_turn(account: Account, run: Run) -> None:
+    register(account, 1, 2)
+
+    async def late() -> float:
+        await asyncio.sleep(100)
+        await looks(account, keys(2), 1, interval=5)
+        return asyncio.get_running_loop().time()
+
+    async def wait() -> float:
+        begun = asyncio.get_running_loop().time()
+        _, end = await asyncio.gather(looks(account, keys(1), 1, interval=3600), late())
+        return end - begun
+
+    assert run(wait()) <= 106
+
+
+def test_a_member_may_ask_for_fewer_shipments_as_they_arrive(account: Account, run: Run) -> None:
+    register(account, 1, 2)
+
+    async def wait() -> None:
+        with joined(account).join(keys(1, 2), 60) as member:
+            await member.news(None)
+            member.keys = (key(2),)
+            assert set(await member.news(None) or ()) == {key(2)}
+
+    run(wait())
+    assert account.asked == [["N1", "N2"], ["N2"]]
+
+
+def test_the_event_loop_sees_to_others_while_a_thousand_members_hear_their_news(account: Account, run: Run) -> None:
+    register(account, *range(1000))
+    account.takes = 0.0
+    heard_in: list[int] = []
+    turn = 0
+
+    async def member(number: int) -> None:
+        await looks(account, keys(number), 1)
+        heard_in.append(turn)
+
+    async def wait() -> None:
+        nonlocal turn
+        everybody = asyncio.gather(*map(member, range(1000)))
+        await account.asked_something.wait()
+        while not everybody.done():
+            turn += 1
+            await asyncio.sleep(0)
+
+    run(wait())
+    assert max(heard_in.count(one) for one in set(heard_in)) <= 2 * hub.AT_ONCE
+
+
+def test_news_end_when_the_time_is_up(account: Account, run: Run) -> None:
+    register(account, 1)
+
+    async def wait() -> float:
+        begun = asyncio.get_running_loop().time()
+        with joined(account).join(keys(1), 3600) as member:
+            assert await member.news(90.0) is None
+            assert await member.news(0.0) is None
+        return asyncio.get_running_loop().time() - begun
+
+    assert run(wait()) == pytest.approx(90)
+    assert account.calls == []
+
+
+# Failures ------------------------------------------------------------------------------------------------------------
+
+
+def test_transient_failures_do_not_end_a_wait_and_are_logged_ever_more_rarely(
+    account: Account, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    register(account, 1)
+    account.failures = [ServiceUnavailableError("503 again") for _ in range(20)]
+    news = run(looks(account, keys(1), 1))
+    assert key(1) in news[0]
+    said = [record.args[0] for record in caplog.records if "in a row failed" in record.message]
+    assert said == [1, 2, 4, 8, 16]
+    assert len(account.calls) == 21
+    gaps = [after[0] - before[0] for before, after in itertools.pairwise(account.calls)]
+    assert max(gaps) <= hub.LONGEST_BACK_OFF + 60 + 1
+
+
+def test_failures_are_counted_anew_after_a_success(
+    account: Account, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    register(account, 1)
+
+    async def wait() -> None:
+        with joined(account).join(keys(1), 60) as member:
+            for _ in range(3):
+                account.failures = [ServiceUnavailableError("busy")]
+                await member.news(None)
+
+    run(wait())
+    assert [record.args[0] for record in caplog.records if "in a row failed" in record.message] == [1, 1, 1]
+
+
+def test_the_back_off_grows_and_honours_what_the_server_asked_for(account: Account, run: Run) -> None:
+    register(account, 1)
+    account.failures = [RateLimitError("429", retry_after=500.0), *[ServiceUnavailableError("503")] * 9]
+    run(looks(account, keys(1), 1, interval=1))
+    gaps = [after[0] - before[0] for before, after in itertools.pairwise(account.calls)]
+    assert gaps[0] >= 500
+    assert all(gap <= hub.LONGEST_BACK_OFF + 1 for gap in gaps[1:])
+    assert gaps[-1] >= hub.LONGEST_BACK_OFF / 2
+
+
+def test_a_failure_does_not_make_a_patient_member_look_more_often(account: Account, run: Run) -> None:
+    register(account, 1)
+    account.failures = [ServiceUnavailableError("503")]
+    run(looks(account, keys(1), 2, interval=1800))
+    assert account.calls[1][0] - account.calls[0][0] >= 1800
+
+
+def test_a_wrong_key_ends_every_wait_with_one_clear_reason(account: Account, run: Run) -> None:
+    account.failures = [AuthenticationError("the key is not accepted: check the password field", code=4001)]
+
+    async def member(number: int, interval: float) -> str:
+        with joined(account).join(keys(number), interval) as me, pytest.raises(TrackingMoreError) as caught:
+            await me.news(None)
+        return caught.value.message
+
+    said = run(_together(*(member(number, 60 * number) for number in range(1, 60))))
+    assert set(said) == {"the key is not accepted: check the password field"}
+    assert len(account.calls) == 1
+    assert account.closed >= 1
+
+
+def test_after_a_wrong_key_a_newcomer_is_asked_for_again(account: Account, run: Run) -> None:
+    account.failures = [AuthenticationError("no")]
+    register(account, 2)
+
+    async def wait() -> list[News]:
+        with joined(account).join(keys(1), 60) as ended:
+            with pytest.raises(AuthenticationError):
+                await ended.news(None)
+            return await looks(account, keys(2), 1)
+
+    assert key(2) in run(wait())[0]
+
+
+def test_a_bug_ends_the_waits_with_a_reason_instead_of_leaving_them_for_ever(
+    account: Account, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    account.failures = [ZeroDivisionError("0123 secret details")]
+
+    async def wait() -> None:
+        with joined(account).join(keys(1), 60) as member:
+            await member.news(None)
+
+    with pytest.raises(TrackingMoreError, match=r"^the polling loop failed: ZeroDivisionError$"):
+        run(wait())
+    assert "The polling loop of this account failed" in caplog.text
+
+
+def test_one_refused_shipment_costs_the_others_nothing(account: Account, run: Run) -> None:
+    """The vendor may refuse a whole call for one number in it: the call is halved until that one is alone."""
+    register(account, *range(8))
+    account.refuses = "N5"
+    seen = run(_together(*(looks(account, keys(number), 1) for number in range(8))))
+    for number, (news,) in enumerate(seen):
+        assert (news[key(number)] is None) == (number == 5)
+    assert len(account.calls) <= 2 * 3 + 2, "halved, not asked for one by one"
+
+
+# Coming and going ----------------------------------------------------------------------------------------------------
+
+
+def test_a_cancelled_member_leaves_and_the_others_go_on(account: Account, run: Run) -> None:
+    register(account, 1, 2)
+
+    async def wait() -> None:
+        cancelled = asyncio.create_task(looks(account, keys(1), 99))
+        staying = asyncio.create_task(looks(account, keys(2), 3))
+        await asyncio.sleep(61)
+        cancelled.cancel()
+        await staying
+        assert cancelled.cancelled()
+
+    run(wait())
+    assert account.asked == [["N1", "N2"], ["N2"], ["N2"]]
+
+
+def test_the_last_member_to_leave_ends_the_loop_and_closes_the_client(account: Account, run: Run) -> None:
+    register(account, 1)
+
+    async def wait() -> None:
+        await looks(account, keys(1), 1)
+        assert account.closed == 1
+        await asyncio.sleep(3600)
+
+    run(wait())
+    assert len(account.calls) == 1, "nobody is asked for any more"
+
+
+def test_leaving_in_the_middle_of_a_call_ends_the_loop_too(account: Account, run: Run) -> None:
+    register(account, 1)
+    account.takes = 30.0
+
+    async def wait() -> None:
+        with joined(account).join(keys(1), 60) as member:
+            assert await member.news(75.0) is None
+        assert account.closed == 1
+
+    run(wait())
+    assert len(account.calls) == 1
+
+
+def test_a_hub_that_has_ended_is_followed_by_a_new_one(account: Account, run: Run) -> None:
+    register(account, 1)
+    other = Account()
+    register(other, 1)
+
+    async def wait() -> None:
+        first = joined(account)
+        await looks(account, keys(1), 1)
+        await looks(other, keys(1), 1)
+        assert joined(other) is not first
+        with joined(other).join(keys(1), 60):
+            pass
+
+    run(wait())
+    assert len(account.calls) == len(other.calls) == 1
+
+
+def test_waits_of_one_account_share_a_hub_and_the_spare_clients_are_closed(account: Account, run: Run) -> None:
+    spare, somebody_elses = Account(), Account("another-key-9876543210")
+
+    async def wait() -> None:
+        with joined(account).join(keys(1), 60) as member:
+            assert joined(spare) is member._hub
+            assert spare.closed == 1
+            other = joined(somebody_elses)
+            assert other is not member._hub
+            with other.join(keys(1), 60):
+                assert somebody_elses.closed == 0
+
+    run(wait())
+    assert account.closed == somebody_elses.closed == 1
+
+
+def test_two_event_loops_have_two_hubs(account: Account) -> None:
+    async def hub_here() -> Hub:
+        with joined(account).join(keys(1), 60) as member:
+            return member._hub
+
+    with asyncio.Runner(loop_factory=TimelessLoop) as one, asyncio.Runner(loop_factory=TimelessLoop) as two:
+        assert one.run(hub_here()) is not two.run(hub_here())
+
+
+def test_leaving_twice_does_no_harm(account: Account, run: Run) -> None:
+    async def wait() -> None:
+        home = joined(account)
+        with home.join(keys(1), 60) as member:
+            pass
+        home.leave(member)
+        assert isinstance(member, Member)
+
+    run(wait())
+    assert account.closed == 1
+
+
+def test_no_log_line_holds_the_key(account: Account, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    account.failures = [ServiceUnavailableError("503"), ZeroDivisionError("x")]
+
+    async def wait() -> None:
+        with joined(account).join(keys(1), 60) as member:
+            await member.news(None)
+
+    with pytest.raises(TrackingMoreError):
+        run(wait())
+    assert caplog.records
+    assert KEY not in caplog.text
