@@ -1,0 +1,1 @@
+"""Sensors: wait for shipments on a worker, or defer."""

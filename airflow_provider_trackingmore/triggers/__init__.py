@@ -1,0 +1,1 @@
+"""Triggers: wait for shipments in the triggerer."""

@@ -1,0 +1,116 @@
+"""A sandbox whose clock stands still unless a test moves it, Airflow connections to it, and a database of Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.integration.airflow.parcels import AGES, PERSONAL, parcel
+
+KEYS = ("first-account-0f3b9c", "second-account-77aa01")
+START = "2026-03-02T08:00:00+00:00"
+
+
+@pytest.fixture(scope="session")
+def _running() -> Iterator[SandboxProcess]:
+    with SandboxProcess(
+        api_keys=KEYS, no_limits=True, time_scale=1_000.0, start=START, seed=3, pacing="memory"
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(_running: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
+    """Fresh and frozen. The connections: the default; one that tries each call once; one whose key is wrong."""
+    _running.reset()
+    _running.freeze()
+    for name, connection in connections(_running).items():
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
+    return _running
+
+
+def connections(sandbox: SandboxProcess) -> dict[str, dict[str, Any]]:
+    default, once = sandbox.connection_for(0), sandbox.connection_for(1)
+    once["extra"] = once["extra"] | {"max_attempts": 1}
+    return {
+        "trackingmore_default": default,
+        "trackingmore_once": once,
+        "trackingmore_wrong_key": default | {"password": "wrong-key-4d5e6f"},
+    }
+
+
+@pytest.fixture
+def seed(sandbox: SandboxProcess) -> Callable[..., list[dict[str, Any]]]:
+    """Register parcels by the state they are to be in, such as ``transit``; personal data comes with each of them."""
+
+    def registered(*names: str, account: int = 0) -> list[dict[str, Any]]:
+        parcels = [parcel(name) for name in names]
+        rows = [
+            one | PERSONAL | {"age_hours": AGES[name.partition("#")[0]]}
+            for one, name in zip(parcels, names, strict=True)
+        ]
+        sandbox.seed(shipments=rows, account=account)
+        return parcels
+
+    return registered
+
+
+@pytest.fixture
+def personal_data() -> list[str]:
+    """What must not leave the hook."""
+    return [*map(str, PERSONAL.values()), "Lovelace", "@example.com"]
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def run_dag(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
+    """Run a DAG of this folder with ``dag.test()`` in a process of its own."""
+    here = Path(__file__).parent
+
+    def run(dag_id: str, connected: dict[str, dict[str, Any]]) -> Run:
+        report = tmp_path_factory.mktemp(dag_id) / "run.json"
+        variables = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connected.items()}
+        variables |= {"AIRFLOW__CORE__DAGS_FOLDER": str(here / "dags"), "PYTHONPATH": str(here.parents[2])}
+        command = [sys.executable, str(here / "run_dag.py"), str(here / "dags" / f"{dag_id}.py"), dag_id, str(report)]
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | variables,
+            timeout=240,
+        )
+        assert report.exists(), done.stdout
+        return Run(json.loads(report.read_text()), done.stdout)
+
+    return run
+
+
+class Run:
+    """What came of a DAG run.
+
+    :param tasks: task id (``id[n]`` for a mapped one) -> state, try number and returned XCom.
+    :param log: everything that was logged and printed.
+    """
+
+    def __init__(self, tasks: dict[str, dict[str, Any]], log: str) -> None:
+        self.tasks = tasks
+        self.log = log
+
+    def state(self, task: str) -> str:
+        return str(self.tasks[task]["state"])
+
+    def returned(self, task: str) -> Any:
+        return self.tasks[task]["returned"]

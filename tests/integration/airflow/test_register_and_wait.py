@@ -1,0 +1,132 @@
+"""From registration to delivery through ``dag.test()``: parcels that come from other tasks, and an API that fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.integration.airflow.conftest import KEYS, Run, connections
+from tests.integration.airflow.parcels import AGES, parcel
+
+LIST = "/trackings/get"
+MODES = ("poke", "reschedule", "deferrable")
+modes = pytest.mark.parametrize("mode", MODES)
+
+
+def number(name: str) -> str:
+    return parcel(name)["tracking_number"]
+
+
+@contextmanager
+def days_pass_after_the_second_look(sandbox: SandboxProcess) -> Iterator[None]:
+    """However slow the machine is, each wait has looked in vain before its parcels arrive."""
+    done = threading.Event()
+
+    def watch() -> None:
+        waiting = [number(f"soon#{mode}1") for mode in MODES]
+        while waiting and not done.wait(0.05):
+            looks = [call for call in sandbox.calls(path=LIST) if waiting[0] in call["query"].get("numbers", "")]
+            if len(looks) >= 2:
+                sandbox.advance(days=6)
+                waiting.pop(0)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def seeded(_running: SandboxProcess) -> SandboxProcess:
+    _running.reset()
+    _running.freeze()
+    for account in (0, 1):
+        names = ("delivered", "delivered#a", "delivered#b", "transit#a")
+        _running.seed(shipments=[parcel(name) | {"age_hours": AGES["delivered"]} for name in names], account=account)
+    # What one fault hits, the later ones do not see: two failures, an answer, two failures, an answer, ...
+    for at, kind in enumerate(("503", "429", "html")):
+        _running.fault(kind, path=LIST, account=1, nth=at + 1, count=2)
+    return _running
+
+
+@pytest.fixture(scope="module")
+def run(run_dag: Callable[..., Run], seeded: SandboxProcess) -> Run:
+    with days_pass_after_the_second_look(seeded):
+        return run_dag("register_and_wait", connections(seeded))
+
+
+def test_all_tasks_succeed_but_the_one_that_is_to_fail(run: Run) -> None:
+    assert [name for name, task in run.tasks.items() if task["state"] != "success"] == ["register_refused"]
+
+
+@modes
+def test_what_a_task_has_registered_another_waits_for(run: Run, seeded: SandboxProcess, mode: str) -> None:
+    numbers = [number(f"soon#{mode}2"), number(f"soon#{mode}1")]
+    assert run.returned(f"{mode}__register") == {
+        "created": [{"carrier_code": "usps", "tracking_number": one} for one in numbers],
+        "existing": [],
+        "rejected": [],
+    }
+    outcomes = run.returned(f"{mode}__wait")
+    assert [(one["tracking_number"], one["outcome"]) for one in outcomes] == [(one, "delivered") for one in numbers]
+    looks = [call for call in seeded.calls(path=LIST) if numbers[0] in call["query"].get("numbers", "")]
+    assert len(looks) >= 3, "two in vain and one that finds them"
+    assert all(numbers[1] in call["query"]["numbers"] for call in looks), "both in one call"
+
+
+def test_each_batch_is_registered_with_one_call(run: Run, seeded: SandboxProcess) -> None:
+    bodies = [call["body"]["shipments"] for call in seeded.calls("POST", "/trackings/batch")]
+    for mode in MODES:
+        assert len([rows for rows in bodies if number(f"soon#{mode}1") in str(rows)]) == 1
+
+
+@modes
+def test_failures_of_the_api_do_not_end_a_wait(run: Run, seeded: SandboxProcess, mode: str) -> None:
+    assert run.returned(f"{mode}__unlucky")[0]["outcome"] == "delivered"
+    assert run.tasks[f"{mode}__unlucky"]["tries"] == 1
+    assert seeded.ledger(1)["faults"] == {"503": 2, "429": 2, "html": 2}
+
+
+def test_mapped_waits_take_one_order_each(run: Run) -> None:
+    assert [[one["outcome"] for one in run.returned(f"of_each_order[{index}]")] for index in range(3)] == [
+        ["delivered"],
+        [],
+        ["transit", "delivered"],
+    ]
+
+
+@modes
+def test_the_parcels_may_come_from_mapped_tasks(run: Run, mode: str) -> None:
+    outcomes = run.returned(f"{mode}__gathered")
+    assert [one["tracking_number"] for one in outcomes] == [number("delivered#b"), number("delivered#a")]
+
+
+def test_the_report_can_be_read_after_the_task_has_failed(run: Run) -> None:
+    report = run.returned("register_refused")
+    assert [one["tracking_number"] for one in report["created"]] == [number("delivered#c")]
+    assert run.returned("read_report") == [4014]
+    assert "1 of 2 shipments were rejected: usps SBX-REJECT-4014-1" in run.log
+
+
+def test_registering_takes_mapped_orders_and_says_what_was_there_already(run: Run) -> None:
+    reports = [run.returned(f"register_each_order[{index}]") for index in range(3)]
+    assert [len(report["existing"]) for report in reports] == [1, 0, 2]
+    assert all(report["created"] == report["rejected"] == [] for report in reports)
+
+
+def test_nothing_to_do_is_success_and_says_so(run: Run) -> None:
+    assert run.returned("delete_nothing") == {"done": [], "unchanged": [], "rejected": []}
+    assert "No shipments: nothing to do" in run.log
+
+
+def test_neither_log_nor_xcom_holds_the_key_or_personal_data(run: Run) -> None:
+    shown = run.log + str(run.tasks)
+    for secret in (*KEYS, "Lovelace", "ada.lovelace", "@example.com", "442079460958"):
+        assert secret not in shown

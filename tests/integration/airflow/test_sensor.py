@@ -1,0 +1,144 @@
+"""One execution of the sensor against the sandbox: what it defers, what a look costs, what a failing API means."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
+
+from airflow_provider_trackingmore.api.errors import AuthenticationError, TrackingMoreError
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from airflow_provider_trackingmore.sensors.shipments import GRACE_SECONDS, ShipmentDeliveredSensor, ShipmentsFailedError
+from tests.integration.airflow.conftest import KEYS
+from tests.integration.airflow.parcels import parcel
+
+Seed = Callable[..., list[dict[str, Any]]]
+LIST = "/trackings/get"
+
+
+def sensor(shipments: Any, **arguments: Any) -> ShipmentDeliveredSensor:
+    return ShipmentDeliveredSensor(**{"task_id": "wait", "shipments": shipments, "poke_interval": 0.05} | arguments)
+
+
+def deferred(waiting: ShipmentDeliveredSensor) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as caught:
+        waiting.execute({})  # type: ignore[arg-type]
+    return caught.value
+
+
+def test_it_looks_once_and_defers_the_rest(sandbox: SandboxProcess, seed: Seed) -> None:
+    waiting = sensor(seed("transit", "delivered"), deferrable=True, timeout=600, poke_interval=1800, wait_for=2)
+    began = time.time()
+    deferral = deferred(waiting)
+    assert len(sandbox.calls()) == 1
+    path, arguments = deferral.trigger.serialize()
+    assert path == "airflow_provider_trackingmore.triggers.shipments.ShipmentStatusTrigger"
+    assert began + 600 <= arguments.pop("deadline") <= time.time() + 600, "counted from the start of the task"
+    assert arguments == {
+        "shipments": [["usps", "SBX-STUCK-1"], ["usps", "SBX-DELIVERED-1D-1"]],
+        "statuses": ["delivered"],
+        "fail_on": ["exception", "expired"],
+        "wait_for": 2,
+        "poke_interval": 1800.0,
+        "trackingmore_conn_id": "trackingmore_default",
+    }
+    assert deferral.method_name == "execute_complete"
+
+
+def test_airflow_waits_for_what_is_left_of_the_time_out_and_a_little_longer(
+    sandbox: SandboxProcess, seed: Seed
+) -> None:
+    parcels = seed("transit")
+    sandbox.fault("latency", path=LIST, min_ms=700, max_ms=700)
+    deferral = deferred(sensor(parcels, deferrable=True, timeout=600))
+    assert deferral.timeout is not None
+    assert 0 < deferral.timeout.total_seconds() - GRACE_SECONDS <= 600 - 0.7
+
+
+def test_what_the_task_defers_holds_neither_key_nor_personal_data(seed: Seed, personal_data: list[str]) -> None:
+    parcels = [one | {"customer_email": "ada.lovelace@example.com"} for one in seed("transit")]
+    shown = str(deferred(sensor(parcels, deferrable=True)).trigger.serialize())
+    for secret in (*KEYS, *personal_data):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize("kind", ["503", "500", "429", "html", "reset_after"])
+def test_a_first_look_that_fails_is_no_reason_not_to_wait(sandbox: SandboxProcess, seed: Seed, kind: str) -> None:
+    parcels = seed("delivered", account=1)
+    sandbox.fault(kind, path=LIST, account=1)
+    deferral = deferred(sensor(parcels, deferrable=True, trackingmore_conn_id="trackingmore_once"))
+    assert deferral.trigger.serialize()[1]["shipments"] == [["usps", "SBX-DELIVERED-1D-1"]]
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("soft_fail", [False, True])
+def test_a_definite_refusal_ends_it_at_once(
+    sandbox: SandboxProcess, seed: Seed, deferrable: bool, soft_fail: bool
+) -> None:
+    waiting = sensor(
+        seed("transit"), deferrable=deferrable, soft_fail=soft_fail, trackingmore_conn_id="trackingmore_wrong_key"
+    )
+    with pytest.raises(AuthenticationError, match="check the API key"):
+        waiting.execute({})  # type: ignore[arg-type]
+    assert len(sandbox.calls()) == 1
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("state", ["missing", "exception"])
+def test_what_cannot_arrive_fails_at_the_first_look_or_is_skipped(
+    sandbox: SandboxProcess, seed: Seed, deferrable: bool, state: str
+) -> None:
+    seed("exception")
+    parcels = [parcel(state)]
+    with pytest.raises(ShipmentsFailedError):
+        sensor(parcels, deferrable=deferrable).execute({})  # type: ignore[arg-type]
+    with pytest.raises(AirflowSkipException):
+        sensor(parcels, deferrable=deferrable, soft_fail=True).execute({})  # type: ignore[arg-type]
+    returned = sensor(parcels, deferrable=deferrable, on_failure="return").execute({})  # type: ignore[arg-type]
+    assert [one["outcome"] for one in returned] == ["not_registered" if state == "missing" else "exception"]
+
+
+def test_in_poke_mode_what_has_arrived_is_not_asked_for_again(sandbox: SandboxProcess, seed: Seed) -> None:
+    parcels = seed("delivered", "transit")
+    with pytest.raises(TrackingMoreError, match="has spoken"):
+        _stopped_after(3, sensor(parcels, timeout=60)).execute({})  # type: ignore[arg-type]
+    asked_for = [call["query"]["numbers"] for call in sandbox.calls(path=LIST)]
+    assert asked_for == ["SBX-DELIVERED-1D-1,SBX-STUCK-1", "SBX-STUCK-1", "SBX-STUCK-1"]
+
+
+def _stopped_after(looks: int, waiting: ShipmentDeliveredSensor) -> ShipmentDeliveredSensor:
+    class Stopped(ShipmentDeliveredSensor):
+        left = looks
+
+        def poke(self, context: Any) -> Any:
+            if not self.left:
+                raise TrackingMoreError("the test has spoken")
+            self.left -= 1
+            return super().poke(context)
+
+    waiting.__class__ = Stopped
+    return waiting
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_one_look_costs_a_call_for_forty_parcels(sandbox: SandboxProcess, seed: Seed, deferrable: bool) -> None:
+    parcels = seed(*(f"delivered#{number}" for number in range(81)))
+    returned = sensor(parcels, deferrable=deferrable).execute({})  # type: ignore[arg-type]
+    assert [one["tracking_number"] for one in returned] == [one["tracking_number"] for one in parcels]
+    assert len(sandbox.calls()) == 3
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_shipments_may_come_from_anything_that_can_be_gone_through_once(seed: Seed, deferrable: bool) -> None:
+    parcels = seed("delivered", "delivered#2")
+    assert len(sensor(iter(parcels), deferrable=deferrable).execute({})) == 2  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_an_empty_list_costs_no_call_and_needs_no_connection(sandbox: SandboxProcess, deferrable: bool) -> None:
+    waiting = sensor([], deferrable=deferrable, trackingmore_conn_id="no_such_connection", wait_for=3)
+    assert waiting.execute({}) == []  # type: ignore[arg-type]
+    assert sandbox.calls() == []

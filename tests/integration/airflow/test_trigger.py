@@ -1,0 +1,227 @@
+"""The trigger against the sandbox: one event for each way that a wait can end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import time
+import warnings
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
+from airflow_provider_trackingmore.waiting import hub
+from tests.integration.airflow.conftest import KEYS
+from tests.integration.airflow.parcels import parcel
+
+Seed = Callable[..., list[dict[str, Any]]]
+LIST = "/trackings/get"
+
+
+def trigger(shipments: list[dict[str, Any]], **arguments: Any) -> ShipmentStatusTrigger:
+    return ShipmentStatusTrigger(
+        **{"shipments": shipments, "poke_interval": 0.05, "deadline": time.time() + 30} | arguments
+    )
+
+
+async def event_of(waiting: ShipmentStatusTrigger) -> dict[str, Any]:
+    events = [event async for event in waiting.run()]
+    assert len(events) == 1
+    payload = events[0].payload
+    assert json.loads(json.dumps(payload)) == payload, "plain JSON"
+    assert set(payload) == {"version", "result", "reason", "outcomes"}
+    assert payload["version"] == 1
+    return payload
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - another process is looked at
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture(autouse=True)
+async def nothing_left_over() -> AsyncIterator[None]:
+    """No task, no hub and no socket outlives a wait."""
+    yield
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", ResourceWarning)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        # A call that was under way when its wait was cancelled ends in its thread.
+        await asyncio.get_running_loop().shutdown_default_executor()
+        gc.collect()
+    assert not [str(one.message) for one in warned if "socket" in str(one.message)]
+    assert not hub._hubs.get(asyncio.get_running_loop())
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "trackingmore-hub"]
+
+
+async def test_released_when_the_last_parcel_arrives(sandbox: SandboxProcess, seed: Seed) -> None:
+    parcels = seed("soon", "delivered")
+    waiting = asyncio.create_task(event_of(trigger(parcels)))
+    await eventually(lambda: len(sandbox.calls(path=LIST)) >= 2)
+    assert not waiting.done()
+    await asyncio.to_thread(sandbox.advance, days=5)
+    event = await waiting
+    assert event["result"] == "released"
+    assert [one["tracking_number"] for one in event["outcomes"]] == [one["tracking_number"] for one in parcels]
+    assert [one["outcome"] for one in event["outcomes"]] == ["delivered", "delivered"]
+    assert all(one["delivered_at"] and one["last_update"] for one in event["outcomes"])
+    asked_for = [call["query"]["numbers"] for call in sandbox.calls(path=LIST)]
+    assert asked_for[0].count(",") == 1, "both"
+    assert asked_for[1:] == [parcels[0]["tracking_number"]] * (len(asked_for) - 1), "only the one still awaited"
+
+
+async def test_failed_when_too_few_can_arrive(seed: Seed) -> None:
+    event = await event_of(trigger(seed("delivered", "exception", "transit"), wait_for=3))
+    assert event["result"] == "failed"
+    assert event["reason"].startswith("usps SBX-EXCEPTION-1D-1: exception")
+    assert [one["outcome"] for one in event["outcomes"]] == ["delivered", "exception", "waiting"]
+
+
+async def test_failed_when_one_is_not_registered(seed: Seed) -> None:
+    event = await event_of(trigger([*seed("transit"), parcel("missing")]))
+    assert event["result"] == "failed"
+    assert "SBX-NEVER-1 is not registered with TrackingMore: run CreateTrackingsOperator first" in event["reason"]
+
+
+async def test_timed_out_at_the_deadline_with_what_is_known(seed: Seed) -> None:
+    event = await event_of(trigger(seed("transit", "delivered"), deadline=time.time() + 0.5))
+    assert (event["result"], event["reason"]) == ("timed_out", "")
+    assert [(one["status"], one["outcome"]) for one in event["outcomes"]] == [
+        ("transit", "timed_out"),
+        ("delivered", "delivered"),
+    ]
+
+
+async def test_a_deadline_in_the_past_ends_the_wait_without_a_call(sandbox: SandboxProcess, seed: Seed) -> None:
+    parcels = seed("transit")
+    sandbox.clear_ledger()
+    event = await event_of(trigger(parcels, deadline=time.time() - 3600, poke_interval=60))
+    assert event["result"] == "timed_out"
+    assert sandbox.calls() == []
+
+
+async def test_a_wrong_key_is_an_event_with_the_way_out(seed: Seed) -> None:
+    event = await event_of(trigger(seed("transit"), trackingmore_conn_id="trackingmore_wrong_key"))
+    assert event["result"] == "error"
+    assert "check the API key in the password field of the Airflow connection" in event["reason"]
+
+
+async def test_a_connection_that_does_not_exist_is_an_event(seed: Seed) -> None:
+    event = await event_of(trigger(seed("transit"), trackingmore_conn_id="no_such_connection"))
+    assert event["result"] == "error"
+    assert "no_such_connection" in event["reason"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"wait_for": "most"},
+        {"statuses": ["delivred"]},
+        {"fail_on": ["lost"]},
+        {"poke_interval": float("nan")},
+        {"deadline": "soon"},
+    ],
+    ids=str,
+)
+async def test_arguments_that_cannot_be_used_are_an_event(seed: Seed, wrong: dict[str, Any]) -> None:
+    event = await event_of(trigger(seed("transit"), **wrong))
+    assert event["result"] == "error"
+    assert event["reason"].startswith(next(iter(wrong)))
+
+
+async def test_running_it_twice_gives_the_same_and_changes_nothing(sandbox: SandboxProcess, seed: Seed) -> None:
+    waiting = trigger(seed("delivered", "transit"), wait_for="any")
+    before = sandbox.trackings()
+    assert await event_of(waiting) == await event_of(waiting)
+    both = await asyncio.gather(event_of(waiting), event_of(waiting))
+    assert both[0] == both[1]
+    assert sandbox.trackings() == before
+    assert {call["method"] for call in sandbox.calls()} == {"GET"}
+
+
+async def test_many_triggers_of_one_account_share_their_calls(sandbox: SandboxProcess, seed: Seed) -> None:
+    parcels = seed(*(f"delivered#{number}" for number in range(80)))
+    sandbox.clear_ledger()
+    events = await asyncio.gather(*(event_of(trigger([one], poke_interval=1.0)) for one in parcels))
+    assert [event["outcomes"][0]["tracking_number"] for event in events] == [one["tracking_number"] for one in parcels]
+    assert len(sandbox.calls()) <= 2 * 2, "two calls of 40; twice if a tick fell between the joins"
+
+
+async def test_transient_failures_do_not_end_it(
+    sandbox: SandboxProcess, seed: Seed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(hub, "FIRST_BACK_OFF", 0.02)
+    parcels = seed("delivered", account=1)
+    for kind in ("503", "429", "html", "truncated", "reset_after", "empty"):
+        sandbox.fault(kind, path=LIST, account=1)
+    event = await event_of(trigger(parcels, trackingmore_conn_id="trackingmore_once"))
+    assert event["result"] == "released"
+    assert sum(sandbox.ledger(1)["faults"].values()) == 6
+    assert "Look number 1 in a row failed" in caplog.text
+
+
+@pytest.mark.parametrize("latency", [0, 300])
+async def test_cancelling_it_cleans_up(sandbox: SandboxProcess, seed: Seed, latency: int) -> None:
+    """With ``latency`` a call is under way when the wait ends."""
+    parcels = seed("transit")
+    if latency:
+        sandbox.fault("latency", path=LIST, count=None, min_ms=latency, max_ms=latency)
+    waiting = asyncio.create_task(event_of(trigger(parcels)))
+    await eventually(lambda: sandbox.calls(path=LIST))
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_closing_it_cleans_up(seed: Seed) -> None:
+    """Airflow may drop the generator while it waits."""
+    waiting = trigger(seed("transit")).run()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await anext(waiting)
+    await waiting.aclose()
+
+
+async def test_the_loop_goes_on_while_a_page_of_forty_comes(sandbox: SandboxProcess, seed: Seed) -> None:
+    parcels = seed(*(f"delivered#{number}" for number in range(40)))
+    sandbox.fault("latency", path=LIST, count=None, min_ms=500, max_ms=500)
+    spent = 0.0
+    turns = 0
+
+    async def tick() -> None:
+        nonlocal spent, turns
+        while True:
+            before = time.thread_time()
+            await asyncio.sleep(0.01)
+            # What this thread computed meanwhile: unlike a stop-watch it does not run for other programs.
+            spent = max(spent, time.thread_time() - before)
+            turns += 1
+
+    ticking = asyncio.create_task(tick())
+    event = await event_of(trigger(parcels))
+    ticking.cancel()
+    assert event["result"] == "released"
+    assert turns >= 10, "the call takes half a second"
+    assert spent < 0.05
+
+
+async def test_neither_key_nor_personal_data_leaves(
+    seed: Seed, personal_data: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    waiting = trigger(seed("delivered", "exception", "transit"))
+    event = await event_of(waiting)
+    assert event["result"] == "failed"
+    shown = json.dumps(event) + json.dumps(waiting.serialize()) + caplog.text + repr(waiting)
+    assert event["outcomes"][0]["order_id"] == "A-1001"
+    personal_data.remove("A-1001")
+    for secret in (*KEYS, *personal_data):
+        assert secret not in shown

@@ -1,0 +1,246 @@
+"""The sensor's side of a deferral: events it believes and events it does not. Modes are tested through Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
+from airflow_provider_trackingmore.sensors.shipments import (
+    ShipmentDeliveredSensor,
+    ShipmentsFailedError,
+    ShipmentStatusSensor,
+)
+from airflow_provider_trackingmore.waiting.gate import Outcome
+
+PARCELS = [{"carrier_code": "usps", "tracking_number": "P1"}, {"carrier_code": "dhl", "tracking_number": "P2"}]
+FAILED_DEFERRAL = "__fail__"
+TIME_OUTS = ("Trigger timeout", "Trigger/execution timeout")
+"""How 3.3 and 2.11 put it."""
+
+
+def sensor(**arguments: Any) -> ShipmentDeliveredSensor:
+    return ShipmentDeliveredSensor(**{"task_id": "wait", "shipments": PARCELS, "timeout": 600.0} | arguments)
+
+
+def outcomes(*statuses: str | None, outcome: str = "waiting") -> list[dict[str, Any]]:
+    return [
+        Outcome(**parcel, status=status, outcome=outcome).as_dict()
+        for parcel, status in zip(PARCELS, statuses, strict=False)
+    ]
+
+
+def event(result: str, *statuses: str | None, **changes: Any) -> dict[str, Any]:
+    return {"version": 1, "result": result, "reason": "", "outcomes": outcomes(*statuses)} | changes
+
+
+def resume(waiting: ShipmentStatusSensor, method: str = "execute_complete", **arguments: Any) -> Any:
+    """As Airflow resumes a deferred task."""
+    return waiting.resume_execution(method, arguments, {})  # type: ignore[arg-type]
+
+
+def test_a_released_event_returns_the_outcomes_in_the_users_order() -> None:
+    told = event("released", "delivered", "delivered")
+    told["outcomes"].reverse()
+    returned = resume(sensor(), event=told)
+    assert [one["tracking_number"] for one in returned] == ["P1", "P2"]
+    assert [one["outcome"] for one in returned] == ["delivered", "delivered"]
+
+
+def test_fields_of_a_newer_version_do_no_harm() -> None:
+    told = event("released", "delivered", "delivered", of_a_newer_version=1)
+    told["outcomes"][0]["of_a_newer_version"] = 1
+    assert len(resume(sensor(), event=told)) == 2
+
+
+def test_a_failed_event_names_what_was_lost() -> None:
+    with pytest.raises(ShipmentsFailedError, match=r"^usps P1: exception; dhl P2: expired$"):
+        resume(sensor(), event=event("failed", "exception", "expired"))
+
+
+def test_a_failed_event_is_returned_if_asked_for() -> None:
+    returned = resume(sensor(on_failure="return"), event=event("failed", "exception", "transit"))
+    assert [one["outcome"] for one in returned] == ["exception", "waiting"]
+
+
+def test_an_error_event_raises_what_the_trigger_said_even_with_soft_fail() -> None:
+    for soft_fail in (False, True):
+        with pytest.raises(TrackingMoreError, match=r"^the key is wrong$"):
+            resume(sensor(soft_fail=soft_fail), event=event("error", reason="the key is wrong"))
+
+
+def time_is_up(**settings: Any) -> list[Callable[[], Any]]:
+    """The trigger's own word for it, and Airflow's, on any version."""
+    told = event("timed_out", "transit", "delivered")
+    return [
+        lambda: resume(sensor(**settings), event=told),
+        *(lambda text=text: resume(sensor(**settings), FAILED_DEFERRAL, error=text) for text in TIME_OUTS),
+    ]
+
+
+def test_a_time_out_is_a_sensors_time_out_whoever_noticed_it() -> None:
+    for ending in time_is_up():
+        with pytest.raises(AirflowSensorTimeout, match="time-out of 600 s is over: usps P1"):
+            ending()
+
+
+def test_a_time_out_is_skipped_with_soft_fail() -> None:
+    for ending in time_is_up(soft_fail=True):
+        with pytest.raises(AirflowSkipException):
+            ending()
+
+
+@pytest.mark.parametrize("soft_fail", [False, True])
+def test_a_time_out_is_returned_if_asked_for(soft_fail: bool) -> None:
+    known, *unknown = (ending() for ending in time_is_up(on_failure="return", soft_fail=soft_fail))
+    assert [(one["status"], one["outcome"]) for one in known] == [("transit", "timed_out"), ("delivered", "delivered")]
+    for returned in unknown:
+        assert [(one["status"], one["outcome"]) for one in returned] == [(None, "timed_out"), (None, "timed_out")]
+
+
+def test_what_airflow_itself_builds_for_a_time_out_is_understood() -> None:
+    try:
+        from airflow.sdk.bases.operator import TriggerFailureReason
+    except ImportError:
+        pytest.skip("Airflow 2.11 has a plain text, which is tested above")
+    with pytest.raises(AirflowSensorTimeout):
+        resume(sensor(), FAILED_DEFERRAL, error=TriggerFailureReason.TRIGGER_TIMEOUT)
+    with pytest.raises(TrackingMoreError):
+        resume(sensor(), FAILED_DEFERRAL, error=TriggerFailureReason.TRIGGER_FAILURE, traceback=["Boom"])
+
+
+@pytest.mark.parametrize("settings", [{}, {"soft_fail": True}, {"on_failure": "return"}], ids=str)
+def test_a_broken_triggerer_fails_the_task_and_is_never_skipped(settings: dict[str, Any]) -> None:
+    with pytest.raises(TrackingMoreError, match="the wait failed in the triggerer, see its log: Trigger failure"):
+        resume(sensor(**settings), FAILED_DEFERRAL, error="Trigger failure", traceback=["Traceback ...", "Boom"])
+    with pytest.raises(TrackingMoreError):
+        sensor(**settings).resume_execution(FAILED_DEFERRAL, None, {})  # type: ignore[arg-type]
+
+
+def test_api_errors_are_not_what_airflow_skips() -> None:
+    assert not issubclass(TrackingMoreError, AirflowException)
+    assert issubclass(ShipmentsFailedError, AirflowFailException)
+
+
+# Events that are not believed ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        "released",
+        {},
+        event("released", "delivered", "delivered", version=2),
+        event("success", "delivered", "delivered"),
+        event("released", "delivered", "delivered", outcomes=None),
+        event("released", "delivered"),
+        event("released"),
+        event("released", "delivered", "transit"),
+        event("released", None, None),
+        event("released", "delivered", "delivered", outcomes=[*outcomes("delivered", "delivered"), {}]),
+        event("released", outcomes=outcomes("transit", "transit", outcome="delivered")),
+        event("released", outcomes=outcomes(None, None, outcome="delivered")),
+        event("released", outcomes=[*outcomes("delivered", "delivered"), Outcome("ups", "P3", "delivered").as_dict()]),
+        event("released", outcomes=[Outcome("ups", "P3", "delivered").as_dict()] * 2),
+        event("failed", "transit", "transit"),
+        event("failed", "delivered", "delivered"),
+        event("timed_out", "transit"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("settings", [{}, {"soft_fail": True}, {"on_failure": "return"}], ids=str)
+def test_an_event_that_does_not_fit_fails_the_task(told: Any, settings: dict[str, Any]) -> None:
+    with pytest.raises(TrackingMoreError) as caught:
+        resume(sensor(**settings), event=told)
+    assert any(word in caught.value.message for word in ("not understood", "other shipments", "its outcomes do not"))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6)
+    | st.sampled_from(["released", "timed_out", "failed", "error", "delivered", "P1", "P2", "usps", "dhl"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["version", "result", "reason", "outcomes", "status", "outcome"]), inner),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@st.composite
+def damaged_events(draw: st.DrawFn) -> Any:
+    """A proper release with one thing in it replaced."""
+    told: Any = event("released", "delivered", "delivered")
+    place = draw(st.sampled_from(["version", "result", "outcomes", *Outcome.__slots__]))
+    value = draw(json_values)
+    (told["outcomes"][0] if place in Outcome.__slots__ else told)[place] = value
+    return told
+
+
+@given(json_values | damaged_events())
+def test_no_event_but_a_true_release_is_success(told: Any) -> None:
+    waiting = sensor()
+    try:
+        returned = resume(waiting, event=told)
+    except (TrackingMoreError, AirflowSensorTimeout, ShipmentsFailedError):
+        return
+    assert told["version"] == 1
+    assert told["result"] == "released"
+    assert {(one["carrier_code"], one["tracking_number"]) for one in told["outcomes"]} == {
+        ("usps", "P1"),
+        ("dhl", "P2"),
+    }
+    assert [one["status"] for one in returned] == ["delivered", "delivered"]
+
+
+# Arguments -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"shipments": "P1"}, "render_template_as_native_obj"),
+        ({"shipments": [{"tracking_number": "P1"}]}, "carrier_code is missing"),
+        ({"wait_for": 3}, "wait_for is 3, but there are only 2"),
+        ({"fail_on": ["lost"]}, "fail_on names 'lost'"),
+        ({"on_failure": "ignore"}, "on_failure must be 'fail' or 'return', not 'ignore'"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_wrong_arguments_are_found_when_the_task_runs_and_named(
+    wrong: dict[str, Any], says: str, deferrable: bool
+) -> None:
+    waiting = sensor(**wrong, deferrable=deferrable, trackingmore_conn_id="no_such_connection")
+    with pytest.raises(InvalidShipmentError, match=says):
+        waiting.execute({})  # type: ignore[arg-type]
+
+
+def test_every_argument_that_a_user_may_want_templated_is() -> None:
+    assert set(ShipmentDeliveredSensor.template_fields) == {"shipments", "wait_for", "fail_on", "trackingmore_conn_id"}
+    assert set(ShipmentStatusSensor.template_fields) == {*ShipmentDeliveredSensor.template_fields, "statuses"}
+
+
+def test_times_may_be_given_as_timedelta() -> None:
+    waiting = sensor(timeout=timedelta(hours=2), poke_interval=timedelta(minutes=30))
+    assert (waiting.timeout, waiting.poke_interval) == (7200.0, 1800.0)
+
+
+def test_making_a_sensor_looks_at_no_argument() -> None:
+    """Templates are not rendered yet, and the connection need not exist where a DAG is parsed."""
+    templates = {"shipments": "{{ ti.xcom_pull('x') }}", "wait_for": "{{ 1 }}", "fail_on": "{{ [] }}"}
+    made = sensor(**templates, trackingmore_conn_id="{{ var.value.none }}")
+    assert {name: getattr(made, name) for name in templates} == templates
+
+
+def test_the_default_is_not_to_defer_unless_airflow_is_configured_so() -> None:
+    assert sensor().deferrable is False
