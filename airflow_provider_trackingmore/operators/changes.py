@@ -1,0 +1,40 @@
+"""The same changes for many shipments: checked once, put to each of them. Sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow_provider_trackingmore.api.arguments import UPDATE_FIELDS, changes_body
+from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
+from airflow_provider_trackingmore.operators.rendered import options
+
+
+def with_changes(shipments: Iterable[object], given: object) -> list[Any]:
+    """Put changes to shipments, in place of whatever else stands in them.
+
+    :param shipments: as the user gave them.
+    :param given: the changes as the user gave them.
+    :return: identity and changes of each shipment; what is no shipment, as it is.
+    :raises InvalidShipmentError: if a change is not possible: not once for each shipment, but once.
+    """
+    changes = options("changes", given)
+    if wrong := sorted(set(changes) - set(UPDATE_FIELDS)):
+        raise InvalidShipmentError(
+            f"changes cannot hold {', '.join(wrong)}; what can be changed: {', '.join(UPDATE_FIELDS)}"
+        )
+    try:
+        changes_body(changes)
+    except InvalidShipmentError as error:
+        raise InvalidShipmentError(f"changes: {error.message}") from None
+    return [_with(shipment, changes) for shipment in shipments]
+
+
+def _with(shipment: object, changes: Mapping[str, Any]) -> object:
+    names = ("tracking_number", "carrier_code")
+    if isinstance(shipment, (ShipmentKey, Tracking)):
+        return {**changes, **{name: getattr(shipment, name) for name in names}}
+    if isinstance(shipment, Mapping):
+        return {**changes, **{name: shipment.get(name) for name in names}}
+    return shipment

@@ -1,0 +1,65 @@
+"""What it takes to execute one operator: the sandbox of the Airflow tests, a task instance, and what was logged."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+from airflow_provider_trackingmore.operators.task import TrackingMoreTask
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.integration.airflow.conftest import _running, airflow_database, personal_data, sandbox, seed
+
+__all__ = ["_running", "airflow_database", "personal_data", "sandbox", "seed"]
+
+Seed = Callable[..., list[dict[str, Any]]]
+
+
+class TaskInstance:
+    """Keeps what a task pushes."""
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+@pytest.fixture
+def ti() -> TaskInstance:
+    return TaskInstance()
+
+
+Execute = Callable[..., Any]
+
+
+@pytest.fixture
+def execute(sandbox: SandboxProcess, ti: TaskInstance) -> Execute:
+    """Execute an operator with its arguments, on an empty ledger; what it returns has been through JSON."""
+
+    def executed(operator: type, **arguments: Any) -> Any:
+        sandbox.clear_ledger()
+        returned = operator(task_id="t", **arguments).execute({"ti": ti})
+        assert json.loads(json.dumps(returned)) == returned, "what is returned survives XCom as it is"
+        return returned
+
+    return executed
+
+
+@pytest.fixture
+def asked(sandbox: SandboxProcess) -> Callable[[], dict[str, int]]:
+    """How often each endpoint was asked."""
+    return lambda: dict(sandbox.ledger()["by_endpoint"])
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """The lines that tasks and hooks log, with their level. Where Airflow's own loggers write differs by version."""
+    caplog.set_level(logging.INFO)
+    for cls in (TrackingMoreTask, TrackingMoreHook):
+        monkeypatch.setattr(cls, "log", logging.getLogger(cls.__module__))
+    return lambda: [f"{record.levelname} {record.getMessage()}" for record in caplog.records]

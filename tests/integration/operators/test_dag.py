@@ -1,0 +1,165 @@
+"""Every operator in one DAG through ``dag.test()``, and the link of each of its task instances."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from airflow import __version__ as airflow_version
+
+from airflow_provider_trackingmore.links import DASHBOARD
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.integration.airflow.conftest import KEYS, Run, connections
+from tests.integration.operators.dags.every_operator import FIRST, MODES, NUMBER, PLACE, SECOND, THIRD, WAYBILL
+from tests.unit.hooks.test_provider_info import as_if_installed
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+DAG_FILE = str(HERE / "dags" / "every_operator.py")
+HAS_RETRY_POLICIES = tuple(map(int, airflow_version.split(".")[:2])) >= (3, 3)
+
+
+class Ran(NamedTuple):
+    """The run, the calls it made, and the links that were read after it."""
+
+    run: Run
+    calls: Counter[str]
+    links: dict[str, str | None]
+
+
+@pytest.fixture(scope="module")
+def ran(_running: SandboxProcess, airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    _running.reset()
+    _running.freeze()
+    folder = tmp_path_factory.mktemp("every_operator")
+    # On Airflow 2 the web server shows only links that an installed provider lists.
+    as_if_installed(folder)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))}
+    environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(HERE / "dags")
+    connected = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(one) for name, one in connections(_running).items()}
+    script = ROOT / "tests" / "integration" / "airflow" / "run_dag.py"
+    tasks, log = reported(script, folder / "run.json", environment | connected)
+    calls = Counter(call["endpoint"] for call in _running.calls(account=0))
+    links, _ = reported(HERE / "read_links.py", folder / "links.json", environment)
+    return Ran(Run(tasks, log), calls, links)
+
+
+def reported(script: Path, report: Path, environment: dict[str, str]) -> tuple[Any, str]:
+    done = subprocess.run(
+        [sys.executable, str(script), DAG_FILE, "every_operator", str(report)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        timeout=240,
+    )
+    assert report.exists(), done.stdout
+    return json.loads(report.read_text()), done.stdout
+
+
+def page(shipment: dict[str, str]) -> str:
+    return f"https://www.trackingmore.com/track/en/{shipment['tracking_number']}?express={shipment['carrier_code']}"
+
+
+def test_every_task_succeeds_but_the_one_with_the_wrong_key(ran: Ran) -> None:
+    assert {name: task["state"] for name, task in ran.run.tasks.items() if task["state"] != "success"} == {
+        "wrong_key": "failed"
+    }
+    assert len(ran.run.tasks) > 40
+
+
+def test_mapped_tasks_and_references_do_their_part(ran: Ran) -> None:
+    def returned(task: str, index: int | None = None) -> Any:
+        return ran.run.returned(task if index is None else f"{task}[{index}]")
+
+    nothing: dict[str, list[Any]] = {"unchanged": [], "rejected": []}
+    everyone = [FIRST, SECOND, THIRD]
+    assert [returned("create", index)["created"] for index in (0, 1)] == [[FIRST], [SECOND, THIRD]]
+    assert [len(returned("get", index)["found"]) for index in (0, 1)] == [1, 2]
+    assert [one["tracking_number"] for one in returned("get_together")["found"]] == [
+        one["tracking_number"] for one in everyone
+    ]
+    assert [returned("update", index) for index in (0, 1)] == [{"done": everyone} | nothing] * 2
+    assert [len(returned("list", index)) for index in (0, 1, 2)] == [3, 0, 3], "archived, not archived, pending"
+    assert {one["order_id"] for one in returned("list", 0)} == {"every_operator"}
+    assert [returned("count", index)["pending"] for index in (0, 1)] == [3, 0]
+    assert [len(returned("realtime", index)["done"]) for index in (0, 1)] == [1, 2]
+    assert [returned("stop", index) for index in (0, 1)] == [
+        {"done": [FIRST]} | nothing,
+        {"done": [SECOND, THIRD]} | nothing,
+    ]
+    assert [returned("change", index) for index in (0, 1)] == [one | {"carrier_code": "dhl"} for one in (FIRST, SECOND)]
+    assert ["raw" in returned("carriers", index)[0] for index in (0, 1)] == [False, True]
+    assert [returned("detect", index)["detected"][0]["carrier_code"] for index in (0, 1)] == ["usps", "usps"]
+    assert returned("create_detected")["created"] == [{"carrier_code": "usps", "tracking_number": NUMBER}]
+    assert returned("lanes", 0) == returned("lanes", 1)
+    assert [returned("remote", index)[0]["postcode"] for index in (0, 1)] == [PLACE["postcode"]] * 2
+    assert [list(returned("air", index)) for index in (0, 1)] == [[WAYBILL]] * 2
+    assert ["raw" in returned("account", index) for index in (0, 1)] == [False, True]
+    assert returned("without_xcom") is None
+    assert returned("delete", 0)["done"] == [THIRD]
+    assert returned("delete", 1)["done"] == []
+    assert returned("delete", 2)["done"] == [FIRST | {"carrier_code": "dhl"}]
+    assert returned("delete", 2)["unchanged"] == [FIRST], "it has another carrier now"
+
+
+def test_no_task_asks_more_than_it_has_to(ran: Ran) -> None:
+    assert {endpoint: times for endpoint, times in ran.calls.items() if endpoint != "GET /trackings/get"} == {
+        "POST /trackings/batch": 3,
+        "POST /trackings/updatemore": 2,
+        "GET /trackings/getstatusnumber": 2,
+        "POST /trackings/realtime": 3,
+        "POST /trackings/notupdate": 2,
+        "POST /trackings/update": 2,
+        "GET /carriers": 2,
+        "POST /carriers/detect": 2,
+        "POST /trackings/costtime": 2,
+        "POST /trackings/remote": 2,
+        "POST /trackings/aircargo": 2,
+        "POST /trackings/delete": 2,
+        "GET /trackings/getuserinfo": 6,  # two tasks, and the floors of four
+    }
+
+
+def test_a_task_with_one_shipment_links_to_its_public_page(ran: Ran) -> None:
+    for task in ("create[0]", "get[0]", "realtime[0]", "stop[0]"):
+        assert ran.links[task] == page(FIRST), task
+    for task, shipment in (("change[0]", FIRST), ("change[1]", SECOND)):
+        assert ran.links[task] == page(shipment | {"carrier_code": "dhl"}), "the carrier it has now"
+    assert ran.links["delete[0]"] == page(THIRD)
+    assert ran.links["create_detected"] == page({"carrier_code": "usps", "tracking_number": NUMBER})
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_sensor_links_to_what_it_waited_for_in_every_mode(ran: Ran, mode: str) -> None:
+    assert [ran.links[f"wait_{mode}[{index}]"] for index in (0, 1)] == [page(THIRD), DASHBOARD]
+    assert ran.run.returned(f"wait_{mode}[0]")[0]["outcome"] == "timed_out"
+
+
+def test_any_other_task_links_to_the_dashboard(ran: Ran) -> None:
+    for task in ("create[1]", "get[1]", "update[0]", "list[2]", "count[0]", "delete[1]", "account[1]", "air[0]"):
+        assert ran.links[task] == DASHBOARD, task
+    assert ran.links["wrong_key"] == DASHBOARD
+    assert ran.links["without_xcom"] == DASHBOARD, "nothing was left for the link"
+
+
+def test_tasks_of_others_have_no_such_link(ran: Ran) -> None:
+    assert ran.links["orders"] is None
+
+
+@pytest.mark.skipif(not HAS_RETRY_POLICIES, reason="Airflow has retry policies since 3.3")
+def test_the_retry_policy_ends_a_task_whose_key_is_wrong_at_its_first_try(ran: Ran) -> None:
+    assert ran.run.tasks["wrong_key"]["tries"] == 1
+    assert "AuthenticationError: trying again does not help" in ran.run.log
+
+
+def test_neither_log_nor_xcom_nor_link_holds_a_key(ran: Ran) -> None:
+    shown = ran.run.log + str(ran.run.tasks) + str(ran.links)
+    for secret in (*KEYS, "wrong-key-4d5e6f"):
+        assert secret not in shown

@@ -1,0 +1,195 @@
+"""Listing: into XCom up to a bound, into a file without one, with filters as templates write them."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
+from airflow_provider_trackingmore.operators.trackings import (
+    ListTrackingsOperator,
+    TooManyRowsError,
+    UpdateTrackingsOperator,
+)
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.integration.airflow.parcels import PERSONAL
+from tests.integration.operators.conftest import Execute, Seed
+
+Asked = Callable[[], dict[str, int]]
+FIELDS = ["carrier_code", "tracking_number", "status", "substatus", "delivered_at", "last_update", "order_id"]
+LIST = "GET /trackings/get"
+
+
+def numbers(entries: list[dict[str, Any]]) -> set[str]:
+    return {entry["tracking_number"] for entry in entries}
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+# Into XCom -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_list_has_each_shipment_without_personal_data(
+    execute: Execute, seed: Seed, personal_data: list[str], logged: Callable[[], list[str]]
+) -> None:
+    parcels = seed("transit", "delivered", "exception")
+    rows = execute(ListTrackingsOperator)
+    assert numbers(rows) == numbers(parcels)
+    assert [list(row) for row in rows] == [FIELDS] * 3
+    personal_data.remove("A-1001")
+    assert not [secret for secret in personal_data if secret in str(rows)]
+    assert logged()[-1] == "INFO 3 shipments match"
+    assert "raw" in execute(ListTrackingsOperator, include_raw="True")[0]
+
+
+@pytest.mark.parametrize("most", [3, "3", 3.0])
+def test_as_many_as_allowed_are_returned_and_one_more_is_an_error_with_a_way_out(
+    execute: Execute, seed: Seed, most: Any
+) -> None:
+    seed("transit", "delivered", "exception")
+    assert len(execute(ListTrackingsOperator, max_rows=most)) == 3
+    seed("transit#2")
+    with pytest.raises(
+        TooManyRowsError, match="more than max_rows=3 shipments match: give a path to write them to, na"
+    ):
+        execute(ListTrackingsOperator, max_rows=most)
+    assert len(execute(ListTrackingsOperator, max_rows=most, filters={"status": "transit"})) == 2
+
+
+def test_too_many_rows_are_found_out_without_reading_them_all(
+    sandbox: SandboxProcess, execute: Execute, asked: Asked
+) -> None:
+    sandbox.seed(count=9_000, seed=8)
+    with pytest.raises(TooManyRowsError, match="more than max_rows=1000 shipments match"):
+        execute(ListTrackingsOperator)
+    assert asked()[LIST] < 5
+
+
+def test_an_empty_account_is_an_empty_list(execute: Execute) -> None:
+    assert execute(ListTrackingsOperator) == []
+
+
+# Into a file ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["{}", "file://{}"])
+def test_with_a_path_the_rows_go_there_one_a_line(
+    execute: Execute, seed: Seed, tmp_path: Path, address: str, logged: Callable[[], list[str]]
+) -> None:
+    file = tmp_path / "night ✓.ndjson"
+    parcels = seed("transit", "delivered")
+    path = address.format(file)
+    assert execute(ListTrackingsOperator, path=path, max_rows=1) == {"path": path, "rows": 2}
+    assert numbers(lines(file)) == numbers(parcels)
+    assert [list(row) for row in lines(file)] == [FIELDS, FIELDS]
+    assert logged()[-1] == f"INFO 2 shipments written to {path}"
+
+
+def test_a_file_is_written_anew_and_holds_personal_data_only_when_asked(
+    execute: Execute, seed: Seed, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.ndjson"
+    seed("transit")
+    execute(ListTrackingsOperator, path=str(file), include_raw="True")
+    assert lines(file)[0]["raw"]["customer_email"] == PERSONAL["customer_email"]
+    execute(ListTrackingsOperator, path=str(file), include_raw="False")
+    assert PERSONAL["customer_email"] not in file.read_text(encoding="utf-8")
+    assert execute(ListTrackingsOperator, path=str(file), filters={"status": "expired"})["rows"] == 0
+    assert file.read_text(encoding="utf-8") == ""
+
+
+def test_a_path_that_a_template_left_empty_is_none(execute: Execute, seed: Seed) -> None:
+    seed("transit")
+    assert [len(execute(ListTrackingsOperator, path=path)) for path in (None, "None", "")] == [1, 1, 1]
+
+
+def test_a_list_that_fails_midway_fails_the_task(sandbox: SandboxProcess, execute: Execute, tmp_path: Path) -> None:
+    sandbox.seed(count=2_500, seed=9)
+    sandbox.fault("expired_key", path="/trackings/get", nth=2)
+    with pytest.raises(TrackingMoreError, match="check the API key"):
+        execute(ListTrackingsOperator, path=str(tmp_path / "rows.ndjson"))
+
+
+def test_memory_holds_a_few_pages_and_not_the_list(sandbox: SandboxProcess, execute: Execute, tmp_path: Path) -> None:
+    peaks = []
+    for more in (6_000, 4_000):  # three pages, then five
+        sandbox.seed(count=more, seed=more)
+        tracemalloc.start()
+        execute(ListTrackingsOperator, path=str(tmp_path / "rows.ndjson"))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert len(lines(tmp_path / "rows.ndjson")) == 10_000
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+# Filters -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2026-03-01 12:00:00+00:00",  # {{ data_interval_start }}
+        "2026-03-01T12:00:00+00:00",  # {{ ts }}
+        "2026-03-01T14:00:00.000000+02:00",
+        "1772366400",
+        1772366400,
+    ],
+    ids=str,
+)
+def test_a_time_may_be_written_as_templates_write_it(execute: Execute, seed: Seed, moment: Any) -> None:
+    old, new = seed("transit", "pending")  # registered 48 hours ago, and now
+    assert numbers(execute(ListTrackingsOperator, filters={"created_at_min": moment})) == numbers([new])
+    assert numbers(execute(ListTrackingsOperator, filters={"created_at_max": moment})) == numbers([old])
+
+
+@pytest.mark.parametrize(("archived", "found"), [("True", 1), ("False", 1), ("None", 2), (True, 1), (None, 2)])
+def test_archived_may_be_a_truth_value_as_text(
+    sandbox: SandboxProcess, execute: Execute, seed: Seed, archived: Any, found: int
+) -> None:
+    first, _ = seed("transit", "delivered")
+    execute(UpdateTrackingsOperator, shipments=first, changes={"archived": True})
+    assert len(execute(ListTrackingsOperator, filters={"archived": archived})) == found
+
+
+def test_numbers_and_orders_choose_shipments(execute: Execute, seed: Seed) -> None:
+    first, _ = seed("transit", "delivered")
+    assert numbers(execute(ListTrackingsOperator, filters={"numbers": [first["tracking_number"]]})) == numbers([first])
+    assert len(execute(ListTrackingsOperator, filters={"orders": PERSONAL["order_id"]})) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"filters": {"colour": "red"}}, "there is no filter 'colour'; there are archived, "),
+        ({"filters": {"page_size": "5"}}, "there is no filter 'page_size'"),
+        (
+            {"filters": {"created_at_min": "2026-03-01T12:00:00"}},
+            "created_at_min must be unix seconds, or .* time zone",
+        ),
+        ({"filters": {"archived": "perhaps"}}, "archived must be True or False, not 'perhaps'"),
+        ({"filters": "{'status': 'transit'}"}, "filters must be a mapping .* not str .*render_template_as_native_obj"),
+        ({"filters": ["transit"]}, "filters must be a mapping of names to values, not list"),
+        ({"filters": {1: 2}}, "filters must be a mapping of names to values"),
+        ({"max_rows": "ten"}, "max_rows must be a number from 0, not 'ten'"),
+        ({"max_rows": -1}, "max_rows must be a number from 0, not -1"),
+        ({"max_rows": None}, "max_rows must be a number from 0, not NoneType"),
+        ({"path": 5}, "path must be text, not 5"),
+        ({"include_raw": "yes"}, "include_raw must be True or False, not 'yes'"),
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_is_named_before_any_call_or_file(
+    execute: Execute, asked: Asked, tmp_path: Path, arguments: dict[str, Any], says: str
+) -> None:
+    file = tmp_path / "rows.ndjson"
+    with pytest.raises(InvalidShipmentError, match=says):
+        execute(ListTrackingsOperator, **{"path": str(file)} | arguments)
+    assert asked() == {}
+    assert not file.exists()

@@ -1,0 +1,281 @@
+"""The operators that look something up: account, carriers, lanes, remote areas, air waybills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
+from airflow_provider_trackingmore.operators.account import GetAccountOperator
+from airflow_provider_trackingmore.operators.air_cargo import TrackAirCargoOperator
+from airflow_provider_trackingmore.operators.carriers import (
+    CarrierNotDecidedError,
+    DetectCarrierOperator,
+    ListCarriersOperator,
+    RemoteAreasOperator,
+    TransitTimesOperator,
+)
+from airflow_provider_trackingmore.operators.trackings import CreateTrackingsOperator
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.integration.operators.conftest import Execute, TaskInstance
+
+Asked = Callable[[], dict[str, int]]
+TWO_CANDIDATES, ONE_CANDIDATE, NO_CANDIDATE = "94001118992233445566", "1Z0E9W810312345678", "SBX-UNDETECTABLE-1"
+DETECT, REMOTE, AIR, LANES = (
+    "POST /carriers/detect",
+    "POST /trackings/remote",
+    "POST /trackings/aircargo",
+    "POST /trackings/costtime",
+)
+
+
+# Account -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["flat", "plan"])
+def test_the_account_says_what_is_left_and_not_whose_it_is(
+    sandbox: SandboxProcess, execute: Execute, asked: Asked, form: str
+) -> None:
+    sandbox.switch(userinfo_form=form)
+    sandbox.change_account(0, quota=1234)
+    account = execute(GetAccountOperator)
+    assert (account["quota_left"], account["balance"]) == (1234, 0)
+    assert account["registered_at"].endswith("+00:00")
+    assert list(account) == ["quota_left", "balance", "registered_at"]
+    assert asked() == {"GET /trackings/getuserinfo": 1}
+
+
+def test_the_accounts_record_comes_when_asked_for(execute: Execute) -> None:
+    assert "@" in execute(GetAccountOperator, include_raw="True")["raw"]["email"]
+
+
+# Carriers ------------------------------------------------------------------------------------------------------------
+
+
+def test_carriers_are_listed(execute: Execute, asked: Asked) -> None:
+    carriers = execute(ListCarriersOperator)
+    assert len(carriers) > 80
+    assert {tuple(carrier) for carrier in carriers} == {("code", "name", "type", "phone", "homepage")}
+    assert "usps" in [carrier["code"] for carrier in carriers]
+    assert asked() == {"GET /carriers": 1}
+    assert "raw" in execute(ListCarriersOperator, lang="None", include_raw=True)[0]
+
+
+def test_a_language_that_there_is_not_is_named_before_any_call(execute: Execute, asked: Asked) -> None:
+    with pytest.raises(InvalidShipmentError, match="lang must be one of en, cn, tw, es, ru, it, not 'de'"):
+        execute(ListCarriersOperator, lang="de")
+    with pytest.raises(InvalidShipmentError, match="lang must be text, not 7"):
+        execute(ListCarriersOperator, lang=7)
+    assert asked() == {}
+
+
+# Detecting -----------------------------------------------------------------------------------------------------------
+
+
+def test_detecting_picks_nothing_unless_asked_and_gives_the_best_first(
+    sandbox: SandboxProcess, execute: Execute, asked: Asked
+) -> None:
+    result = execute(DetectCarrierOperator, tracking_numbers=[TWO_CANDIDATES, ONE_CANDIDATE, TWO_CANDIDATES])
+    assert result == {
+        "detected": [
+            {
+                "tracking_number": TWO_CANDIDATES,
+                "candidates": [{"code": "usps", "name": "USPS"}, {"code": "dhlglobalmail", "name": "DHL ECommerce"}],
+            },
+            {"tracking_number": ONE_CANDIDATE, "candidates": [{"code": "ups", "name": "UPS"}]},
+        ],
+        "undetected": [],
+    }
+    assert asked() == {DETECT: 2}
+    assert sandbox.ledger()["quota_charged"] == 0.4
+
+
+@pytest.mark.parametrize(
+    ("pick", "decided", "undecided"),
+    [
+        (None, {TWO_CANDIDATES: None, ONE_CANDIDATE: None}, [NO_CANDIDATE]),
+        ("None", {TWO_CANDIDATES: None, ONE_CANDIDATE: None}, [NO_CANDIDATE]),
+        ("first", {TWO_CANDIDATES: "usps", ONE_CANDIDATE: "ups"}, [NO_CANDIDATE]),
+        ("only", {ONE_CANDIDATE: "ups"}, [TWO_CANDIDATES, NO_CANDIDATE]),
+    ],
+)
+def test_what_a_pick_means(
+    execute: Execute, ti: TaskInstance, pick: Any, decided: dict[str, str | None], undecided: list[str]
+) -> None:
+    arguments = {"tracking_numbers": [TWO_CANDIDATES, ONE_CANDIDATE, NO_CANDIDATE], "pick": pick}
+    result = execute(DetectCarrierOperator, **arguments, on_undetected="report")
+    assert {one["tracking_number"]: one.get("carrier_code") for one in result["detected"]} == decided
+    assert [one["tracking_number"] for one in result["undetected"]] == undecided
+    assert not any("carrier_code" in one for one in result["undetected"])
+    assert ti.pushed == {}
+    with pytest.raises(CarrierNotDecidedError) as caught:
+        execute(DetectCarrierOperator, **arguments)
+    assert ti.pushed["return_value"] == result
+    assert f"{NO_CANDIDATE}: no carrier found" in str(caught.value)
+    assert (f"{TWO_CANDIDATES}: usps, dhlglobalmail" in str(caught.value)) == (pick == "only")
+
+
+def test_one_number_needs_no_list(execute: Execute) -> None:
+    [one] = execute(DetectCarrierOperator, tracking_numbers=f" {ONE_CANDIDATE} ", pick="only")["detected"]
+    assert (one["tracking_number"], one["carrier_code"]) == (ONE_CANDIDATE, "ups")
+
+
+def test_what_was_picked_can_be_registered(execute: Execute) -> None:
+    picked = execute(DetectCarrierOperator, tracking_numbers=[TWO_CANDIDATES], pick="first")["detected"]
+    created = execute(CreateTrackingsOperator, shipments=picked)["created"]
+    assert created == [{"carrier_code": "usps", "tracking_number": TWO_CANDIDATES}]
+
+
+def test_what_was_paid_for_is_pushed_when_a_later_call_fails(
+    sandbox: SandboxProcess, execute: Execute, ti: TaskInstance
+) -> None:
+    sandbox.fault("expired_key", path="/carriers/detect", nth=2)
+    with pytest.raises(TrackingMoreError, match="check the API key"):
+        execute(DetectCarrierOperator, tracking_numbers=[ONE_CANDIDATE, TWO_CANDIDATES], pick="first")
+    assert [one["carrier_code"] for one in ti.pushed["return_value"]["detected"]] == ["ups"]
+
+
+def test_without_xcom_nothing_is_pushed(execute: Execute, ti: TaskInstance) -> None:
+    with pytest.raises(CarrierNotDecidedError):
+        execute(DetectCarrierOperator, tracking_numbers=[NO_CANDIDATE], do_xcom_push=False)
+    assert ti.pushed == {}
+
+
+# Lanes, remote areas -------------------------------------------------------------------------------------------------
+
+
+def test_transit_times_of_lanes(execute: Execute, asked: Asked) -> None:
+    lane = {"carrier_code": "usps", "original": "CN", "destination": "US"}
+    [times] = execute(TransitTimesOperator, lanes=lane)
+    assert list(times) == [
+        *lane, "total", "delivered", "days_0_7", "days_7_15", "days_16_30", "days_31_60",
+    ]  # fmt: skip
+    assert lane.items() <= times.items()
+    assert times["total"] >= times["delivered"] > 0
+    lanes = [lane | {"destination": chr(a) + chr(b)} for a in range(65, 69) for b in range(65, 76)]
+    assert len(execute(TransitTimesOperator, lanes=lanes, include_raw=True)) == 44
+    assert asked() == {LANES: 2}
+
+
+def test_remote_areas_are_those_that_a_carrier_calls_so(
+    sandbox: SandboxProcess, execute: Execute, asked: Asked
+) -> None:
+    places = [
+        {"country": "US", "postcode": "REMOTE-1", "company": "ups"},
+        {"country": "United States", "postcode": "CITY-1"},
+    ]
+    assert execute(RemoteAreasOperator, places=places) == [
+        {"company": "ups", "country_code": "US", "country": "United States", "postcode": "REMOTE-1"}
+    ]
+    assert asked() == {REMOTE: 1}
+    assert sandbox.ledger()["quota_charged"] == 0.2
+
+
+# Air waybills --------------------------------------------------------------------------------------------------------
+
+
+def test_air_waybills_are_followed_each_once(sandbox: SandboxProcess, execute: Execute, asked: Asked) -> None:
+    waybills = ["172-31415926", "020-27182818", "172-31415926", "001-12345675"]
+    found = execute(TrackAirCargoOperator, waybills=waybills)
+    assert list(found) == waybills[:2], "the last one's airline is not known"
+    assert list(found["172-31415926"]) == [
+        "waybill", "origin", "destination", "pieces", "weight", "status_number", "airline", "track_url", "events",
+        "flights",
+    ]  # fmt: skip
+    assert found["172-31415926"]["airline"] == "Cargolux"
+    assert {"event", "station", "actual_date"} <= found["172-31415926"]["events"][0].keys()
+    assert {"flight_number", "depart_time"} <= found["172-31415926"]["flights"][0].keys()
+    assert asked() == {AIR: 1}
+    assert sandbox.ledger()["quota_charged"] == 40
+    raw = execute(TrackAirCargoOperator, waybills=waybills[0], include_raw="true")["172-31415926"]["raw"]
+    assert "return_data" in raw
+
+
+def test_waybills_that_were_paid_for_are_pushed_when_a_later_call_fails(
+    sandbox: SandboxProcess, execute: Execute, ti: TaskInstance, asked: Asked
+) -> None:
+    sandbox.fault("expired_key", path="/trackings/aircargo", nth=2)
+    waybills = [f"172-{31415926 + number}" for number in range(45)]
+    with pytest.raises(TrackingMoreError, match="check the API key"):
+        execute(TrackAirCargoOperator, waybills=waybills)
+    assert list(ti.pushed["return_value"]) == waybills[:40]
+    assert asked()[AIR] == 2
+    assert sandbox.ledger()["quota_charged"] == 800
+
+
+def test_air_cargo_is_not_tried_again_by_itself() -> None:
+    assert TrackAirCargoOperator(task_id="t", waybills=[]).retries == 0
+    assert TrackAirCargoOperator(task_id="t", waybills=[], retries=2).retries == 2
+
+
+# All of them ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("operator", "argument", "says"),
+    [
+        (DetectCarrierOperator, "tracking_numbers", "No numbers: nothing to do"),
+        (TransitTimesOperator, "lanes", "No lanes: nothing to do"),
+        (RemoteAreasOperator, "places", "No places: nothing to do"),
+        (TrackAirCargoOperator, "waybills", "No waybills: nothing to do"),
+    ],
+)
+@pytest.mark.parametrize("nothing", [[], (), None, iter([])], ids=["list", "tuple", "None", "iterator"])
+def test_nothing_to_look_up_is_success_without_a_call(
+    execute: Execute,
+    asked: Asked,
+    logged: Callable[[], list[str]],
+    operator: type,
+    argument: str,
+    says: str,
+    nothing: Any,
+) -> None:
+    quota = {} if operator is TransitTimesOperator else {"quota_floor": 1_000_000}
+    result = execute(operator, **{argument: nothing}, **quota)
+    assert not any(result.values() if isinstance(result, dict) else result)
+    assert f"INFO {says}" in logged()
+    assert asked() == {}
+
+
+@pytest.mark.parametrize(
+    ("operator", "arguments", "says"),
+    [
+        (DetectCarrierOperator, {"tracking_numbers": 9400}, "tracking_numbers must be a list of texts, not 9400"),
+        (DetectCarrierOperator, {"tracking_numbers": [9400]}, "tracking_number must be text, not int 9400"),
+        (
+            DetectCarrierOperator,
+            {"tracking_numbers": "['A', 'B']"},
+            "tracking_numbers .* render_template_as_native_obj",
+        ),
+        (DetectCarrierOperator, {"tracking_numbers": {"a": 1}}, "tracking_numbers must be a list of texts, not dict"),
+        (
+            DetectCarrierOperator,
+            {"tracking_numbers": "A", "pick": "best"},
+            "pick must be 'first' or 'only', not 'best'",
+        ),
+        (
+            DetectCarrierOperator,
+            {"tracking_numbers": "A", "on_undetected": "skip"},
+            "on_undetected must be 'fail' or 'report', not 'skip'",
+        ),
+        (TransitTimesOperator, {"lanes": "[{}]"}, "lanes must be a list of mappings, not text .*native_obj"),
+        (TransitTimesOperator, {"lanes": 3}, "lanes must be a list of mappings, not 3"),
+        (TransitTimesOperator, {"lanes": [{"carrier_code": "usps"}]}, "a lane is .* original, destination is missing"),
+        (RemoteAreasOperator, {"places": "Oban"}, "places must be a list of mappings, not text"),
+        (RemoteAreasOperator, {"places": ["Oban"]}, "a place is a mapping with country, postcode"),
+        (TrackAirCargoOperator, {"waybills": ["172"]}, "no air waybills .*: '172'"),
+        (TrackAirCargoOperator, {"waybills": 172}, "waybills must be a list of texts, not 172"),
+        (TrackAirCargoOperator, {"waybills": "['172-31415926']"}, "waybills .* render_template_as_native_obj"),
+        (TrackAirCargoOperator, {"waybills": ["172-31415926"], "lang": 5}, "lang must be text, not 5"),
+        (GetAccountOperator, {"include_raw": "ja"}, "include_raw must be True or False, not 'ja'"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else getattr(value, "__name__", ""),
+)
+def test_a_wrong_argument_is_named_before_any_call(
+    execute: Execute, asked: Asked, operator: type, arguments: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InvalidShipmentError, match=says):
+        execute(operator, **arguments)
+    assert asked() == {}

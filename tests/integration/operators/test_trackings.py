@@ -1,0 +1,323 @@
+"""The operators about trackings: what they return, what they ask for, what comes of it at the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingNotFoundError
+from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.operators.trackings import (
+    ChangeCarrierOperator,
+    CountByStatusOperator,
+    CreateTrackingsOperator,
+    DeleteTrackingsOperator,
+    GetTrackingsOperator,
+    RealtimeTrackOperator,
+    ShipmentsMissingError,
+    ShipmentsRejectedError,
+    StopUpdatesOperator,
+    UpdateTrackingsOperator,
+)
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.integration.airflow.parcels import PERSONAL, parcel
+from tests.integration.operators.conftest import Execute, Seed, TaskInstance
+
+Asked = Callable[[], dict[str, int]]
+FIELDS = ["carrier_code", "tracking_number", "status", "substatus", "delivered_at", "last_update", "order_id"]
+LIST, UPDATE, STOP = "GET /trackings/get", "POST /trackings/updatemore", "POST /trackings/notupdate"
+
+
+@pytest.fixture
+def state(sandbox: SandboxProcess) -> Callable[[str], dict[str, Any]]:
+    """What the sandbox knows of a parcel."""
+
+    def known(name: str) -> dict[str, Any]:
+        [found] = sandbox.trackings(tracking_number=parcel(name)["tracking_number"])
+        return found
+
+    return known
+
+
+# Get -----------------------------------------------------------------------------------------------------------------
+
+
+def test_getting_says_what_is_there_and_what_is_not_each_in_the_order_asked(
+    execute: Execute, seed: Seed, asked: Asked
+) -> None:
+    transit, delivered = seed("transit", "delivered")
+    wanted = [delivered, parcel("missing"), transit, delivered, parcel("missing#2")]
+    result = execute(GetTrackingsOperator, shipments=wanted, on_missing="report")
+    assert [list(entry) for entry in result["found"]] == [FIELDS, FIELDS]
+    assert [entry["status"] for entry in result["found"]] == ["delivered", "transit"]
+    assert [entry["delivered_at"] is None for entry in result["found"]] == [False, True]
+    assert result["missing"] == [parcel("missing"), parcel("missing#2")]
+    assert asked() == {LIST: 1}
+
+
+def test_getting_asks_for_forty_at_a_time(sandbox: SandboxProcess, execute: Execute, asked: Asked) -> None:
+    seeded = sandbox.seed(count=81, seed=5)
+    assert len(execute(GetTrackingsOperator, shipments=seeded)["found"]) == 81
+    assert asked() == {LIST: 3}
+
+
+def test_a_missing_shipment_fails_after_the_result_was_pushed(execute: Execute, seed: Seed, ti: TaskInstance) -> None:
+    [delivered] = seed("delivered")
+    with pytest.raises(ShipmentsMissingError, match=r"usps SBX-NEVER-1\. Run CreateTrackingsOperator first"):
+        execute(GetTrackingsOperator, shipments=[delivered, parcel("missing")])
+    pushed = ti.pushed["return_value"]
+    assert [entry["tracking_number"] for entry in pushed["found"]] == [delivered["tracking_number"]]
+    assert pushed["missing"] == [parcel("missing")]
+
+
+def test_getting_names_every_shipment_that_cannot_be_asked_for_before_any_call(execute: Execute, asked: Asked) -> None:
+    with pytest.raises(InvalidShipmentError) as caught:
+        execute(GetTrackingsOperator, shipments=[{"carrier_code": "usps"}, parcel("transit"), 7])
+    assert "shipment 1: tracking_number is missing" in str(caught.value)
+    assert "shipment 3: a shipment is a mapping with tracking_number and carrier_code, not int 7" in str(caught.value)
+    assert asked() == {}
+
+
+# Personal data -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operator", [GetTrackingsOperator, RealtimeTrackOperator])
+@pytest.mark.parametrize("include_raw", [False, "False", "false", None, "None"])
+def test_personal_data_stays_in_the_hook(
+    execute: Execute, seed: Seed, personal_data: list[str], operator: type, include_raw: Any
+) -> None:
+    parcels = [one | PERSONAL for one in seed("delivered", "transit")]
+    shown = str(execute(operator, shipments=parcels, include_raw=include_raw))
+    personal_data.remove("A-1001")  # an order is no person
+    assert [one["tracking_number"] in shown for one in parcels] == [True, True]
+    assert not [secret for secret in personal_data if secret in shown]
+
+
+@pytest.mark.parametrize("include_raw", [True, "True", "true"])
+def test_the_vendors_record_comes_when_asked_for(execute: Execute, seed: Seed, include_raw: Any) -> None:
+    result = execute(GetTrackingsOperator, shipments=seed("delivered"), include_raw=include_raw)
+    assert list(result["found"][0]) == [*FIELDS, "raw"]
+    assert result["found"][0]["raw"]["customer_name"] == PERSONAL["customer_name"]
+
+
+@pytest.mark.parametrize("include_raw", ["perhaps", 1, [True]])
+def test_an_include_raw_that_is_no_truth_value_is_refused_before_any_call(
+    execute: Execute, seed: Seed, asked: Asked, include_raw: Any
+) -> None:
+    parcels = seed("delivered")
+    for operator in (GetTrackingsOperator, RealtimeTrackOperator):
+        with pytest.raises(InvalidShipmentError, match="include_raw must be True or False, not "):
+            execute(operator, shipments=parcels, include_raw=include_raw)
+        assert asked() == {}
+
+
+# Update --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "becomes"),
+    [
+        ("transit", "delivered", "delivered"),
+        ("transit", "exception", "exception"),
+        ("delivered", "exception", "exception"),
+    ],
+)
+def test_a_status_is_set_and_restored(
+    execute: Execute, seed: Seed, state: Callable[[str], Any], name: str, status: str, becomes: str
+) -> None:
+    parcels = seed(name)
+    report = execute(UpdateTrackingsOperator, shipments=parcels, changes={"status": status})
+    assert report == {"done": parcels, "unchanged": [], "rejected": []}
+    assert state(name)["status"] == becomes
+    execute(UpdateTrackingsOperator, shipments=parcels, changes={"status": "restore"})
+    assert state(name)["status"] == name
+
+
+@pytest.mark.parametrize("archived", [(True, False), ("True", "False"), ("true", "false")], ids=str)
+def test_shipments_are_archived_and_taken_back(
+    execute: Execute, seed: Seed, state: Callable[[str], Any], archived: tuple[Any, Any]
+) -> None:
+    parcels = seed("transit")
+    for value, becomes in zip(archived, (True, False), strict=True):
+        execute(UpdateTrackingsOperator, shipments=parcels, changes={"archived": value})
+        assert state("transit")["archived"] is becomes
+
+
+def test_the_vendors_numbers_go_over_the_wire(sandbox: SandboxProcess, execute: Execute, seed: Seed) -> None:
+    """The sandbox knows no word for a status: one that is not 4, 7 or 8 is refused with 4033."""
+    parcels = seed("transit", "delivered")
+    for status in ("delivered", "exception", "restore"):
+        execute(UpdateTrackingsOperator, shipments=parcels, changes={"status": status})
+        assert [call["code"] for call in sandbox.calls()] == [200]
+
+
+def test_with_changes_nothing_else_of_a_row_is_sent(
+    sandbox: SandboxProcess, execute: Execute, seed: Seed, state: Callable[[str], Any]
+) -> None:
+    rows = [
+        one | {"status": "shipped", "title": "three mugs", "order_id": "B-7", "price": 9} for one in seed("transit")
+    ]
+    execute(UpdateTrackingsOperator, shipments=rows, changes={"archived": True})
+    [call] = sandbox.calls()
+    assert call["body"]["fields"] == ["archived", "carrier_code", "tracking_number"]
+    assert (state("transit")["status"], state("transit")["order_id"]) == ("transit", PERSONAL["order_id"])
+
+
+def test_without_changes_each_row_brings_its_own(execute: Execute, seed: Seed, state: Callable[[str], Any]) -> None:
+    first, second = seed("transit", "delivered")
+    report = execute(
+        UpdateTrackingsOperator,
+        shipments=[first | {"status": "delivered"}, second | {"order_id": "B-8"}, first | {"status": "lost"}],
+        on_rejected="report",
+    )
+    assert report["done"] == [first, second]
+    assert state("transit")["status"] == "delivered"
+    assert state("delivered")["order_id"] == "B-8"
+
+
+def test_a_row_whose_change_is_not_possible_costs_the_others_nothing(execute: Execute, seed: Seed) -> None:
+    first, second = seed("transit", "delivered")
+    rows = [first | {"status": "lost"}, second | {"archived": True}]
+    report = execute(UpdateTrackingsOperator, shipments=rows, on_rejected="report")
+    assert report["done"] == [second]
+    [refused] = report["rejected"]
+    assert refused["message"] == "status can only be set to delivered, exception, restore, not 'lost'"
+    with pytest.raises(ShipmentsRejectedError, match="1 of 2 shipments were rejected: usps SBX-STUCK-1: status can"):
+        execute(UpdateTrackingsOperator, shipments=rows)
+
+
+def test_changes_reach_what_other_parts_of_the_package_return(
+    execute: Execute, seed: Seed, state: Callable[[str], Any]
+) -> None:
+    [one] = seed("transit")
+    key = ShipmentKey(one["carrier_code"], one["tracking_number"])
+    assert execute(UpdateTrackingsOperator, shipments=[key], changes={"order_id": "B-9"})["done"] == [one]
+    assert state("transit")["order_id"] == "B-9"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"status": "lost"}, "changes: status can only be set to delivered, exception, restore, not 'lost'"),
+        ({"archived": "perhaps"}, "changes: archived must be True or False, not 'perhaps'"),
+        ({"tracking_number": "X"}, "changes cannot hold tracking_number; what can be changed: title, "),
+        ({"customer_phone": "1", "colour": "red"}, "changes cannot hold colour, customer_phone; what can be changed: "),
+        ({}, "changes: nothing to change"),
+        ({"title": None}, "changes: nothing to change"),
+        ("{'archived': True}", "changes must be a mapping .* not str .*render_template_as_native_obj=True"),
+        (["archived"], "changes must be a mapping of names to values, not list"),
+    ],
+    ids=str,
+)
+def test_changes_that_are_not_possible_are_named_before_any_call(
+    execute: Execute, seed: Seed, asked: Asked, changes: Any, says: str
+) -> None:
+    parcels = seed("transit")
+    with pytest.raises(InvalidShipmentError, match=says):
+        execute(UpdateTrackingsOperator, shipments=parcels, changes=changes)
+    assert asked() == {}
+
+
+# Stop, change the carrier --------------------------------------------------------------------------------------------
+
+
+def test_a_stopped_shipment_stays_as_it_is(
+    sandbox: SandboxProcess, execute: Execute, seed: Seed, state: Callable[[str], Any], asked: Asked
+) -> None:
+    parcels = seed("soon", "soon#2")
+    report = execute(StopUpdatesOperator, shipments=parcels[:1])
+    assert report == {"done": parcels[:1], "unchanged": [], "rejected": []}
+    assert asked() == {STOP: 1}
+    sandbox.advance(days=6)
+    assert (state("soon")["status"] == "delivered", state("soon#2")["status"]) == (False, "delivered")
+
+
+def test_stopping_what_is_not_there_is_rejected_with_the_vendors_code(execute: Execute, seed: Seed) -> None:
+    parcels = seed("transit")
+    report = execute(StopUpdatesOperator, shipments=[parcel("missing"), *parcels], on_rejected="report")
+    assert report["done"] == parcels
+    assert [(one["tracking_number"], one["code"]) for one in report["rejected"]] == [("SBX-NEVER-1", 4017)]
+
+
+def test_the_carrier_is_changed_once_and_doing_it_again_is_success(
+    sandbox: SandboxProcess, execute: Execute, seed: Seed
+) -> None:
+    [one] = seed("transit")
+    now = {"carrier_code": "dhl", "tracking_number": one["tracking_number"]}
+    for _ in range(2):
+        assert execute(ChangeCarrierOperator, **one, new_carrier_code=" dhl ") == now
+    assert [found["carrier_code"] for found in sandbox.trackings()] == ["dhl"]
+    assert execute(GetTrackingsOperator, shipments=now)["missing"] == []
+
+
+def test_changing_the_carrier_of_what_is_not_there_fails(execute: Execute) -> None:
+    with pytest.raises(TrackingNotFoundError, match="usps SBX-NEVER-1"):
+        execute(ChangeCarrierOperator, **parcel("missing"), new_carrier_code="dhl")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"tracking_number": 94}, "tracking_number must be text, not int 94: put it in quotes"),
+        ({"carrier_code": ""}, "carrier_code is missing"),
+        ({"new_carrier_code": "the post"}, "new_carrier_code 'the post' is not a code"),
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_of_a_change_of_carrier_is_named(
+    execute: Execute, asked: Asked, wrong: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InvalidShipmentError, match=says):
+        execute(ChangeCarrierOperator, **parcel("transit") | {"new_carrier_code": "dhl"} | wrong)
+    assert asked() == {}
+
+
+# Count ---------------------------------------------------------------------------------------------------------------
+
+
+def test_counting_gives_a_number_for_every_status(
+    execute: Execute, seed: Seed, asked: Asked, logged: Callable[[], list[str]]
+) -> None:
+    seed("transit", "transit#2", "delivered", "pending")
+    counts = execute(CountByStatusOperator)
+    assert counts == {
+        "pending": 1,
+        "notfound": 0,
+        "transit": 2,
+        "pickup": 0,
+        "delivered": 1,
+        "undelivered": 0,
+        "exception": 0,
+        "expired": 0,
+    }
+    assert asked() == {"GET /trackings/getstatusnumber": 1}
+    assert logged()[-1] == "INFO Shipments: 1 pending, 2 transit, 1 delivered"
+
+
+def test_counting_takes_a_time_as_a_template_writes_it(execute: Execute, seed: Seed) -> None:
+    seed("transit", "pending")  # registered two days ago, and now
+    assert execute(CountByStatusOperator, filters={"created_at_min": "2026-03-01 12:00:00+00:00"})["transit"] == 0
+    assert execute(CountByStatusOperator, filters={"created_at_max": "2026-03-01T12:00:00+00:00"})["transit"] == 1
+
+
+def test_counting_nothing_says_so(execute: Execute, logged: Callable[[], list[str]]) -> None:
+    assert set(execute(CountByStatusOperator).values()) == {0}
+    assert logged()[-1] == "INFO Shipments: none"
+
+
+# Create, delete ------------------------------------------------------------------------------------------------------
+
+
+def test_a_shipment_goes_through_its_life(sandbox: SandboxProcess, execute: Execute) -> None:
+    one = parcel("soon")
+    assert execute(CreateTrackingsOperator, shipments=one | PERSONAL) == {
+        "created": [one],
+        "existing": [],
+        "rejected": [],
+    }
+    assert execute(GetTrackingsOperator, shipments=one)["found"][0]["order_id"] == PERSONAL["order_id"]
+    assert execute(DeleteTrackingsOperator, shipments=one)["done"] == [one]
+    assert execute(GetTrackingsOperator, shipments=one, on_missing="report")["missing"] == [one]
+    assert sandbox.trackings() == []
