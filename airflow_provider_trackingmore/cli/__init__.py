@@ -1,0 +1,1 @@
+"""The command line: ``airflow trackingmore`` and ``python -m airflow_provider_trackingmore``. Imports nothing."""
