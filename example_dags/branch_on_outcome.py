@@ -1,0 +1,70 @@
+"""Go one way when a parcel arrives, another when it is lost, a third when time is up. Knows what to do with each.
+
+With ``on_failure="return"`` the sensor ends each wait as a success and says how it ended: the DAG decides what is a
+failure, and nothing has to be read out of a failed task.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import pendulum
+from airflow.providers.common.compat.sdk import dag, task
+
+from airflow_provider_trackingmore.operators.trackings import CreateTrackingsOperator
+from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSensor
+
+LOOK_EVERY = float(os.environ.get("BRANCH_LOOK_EVERY", 30 * 60))  # seconds
+GIVE_UP_AFTER = float(os.environ.get("BRANCH_GIVE_UP_AFTER", 14 * 24 * 60 * 60))  # seconds
+
+log = logging.getLogger(__name__)
+
+
+@dag(
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1),
+    params={"carrier_code": "dhl", "tracking_number": "SBX-DELIVERED-2D-BRANCH"},
+    default_args={"retries": 2},
+    tags=["example"],
+)
+def branch_on_outcome() -> None:
+    """Register one parcel, wait for it, and branch."""
+    # [START branch_on_outcome]
+    parcel = {"carrier_code": "{{ params.carrier_code }}", "tracking_number": "{{ params.tracking_number }}"}
+    register = CreateTrackingsOperator(task_id="register", shipments=parcel)
+    arrival = ShipmentDeliveredSensor(
+        task_id="wait",
+        shipments=parcel,
+        on_failure="return",
+        poke_interval=LOOK_EVERY,
+        timeout=GIVE_UP_AFTER,
+        deferrable=True,
+    )
+
+    @task.branch
+    def how_it_ended(outcomes: list[dict[str, Any]]) -> str:
+        [parcel] = outcomes
+        ways = {"delivered": "arrived", "timed_out": "still_on_its_way"}
+        return ways.get(parcel["outcome"], "lost")  # exception, expired, not registered
+
+    @task
+    def arrived(outcomes: list[dict[str, Any]]) -> None:
+        log.info("%s arrived at %s", outcomes[0]["tracking_number"], outcomes[0]["delivered_at"])
+
+    @task
+    def lost(outcomes: list[dict[str, Any]]) -> None:
+        log.warning("%s: %s. Send another one", outcomes[0]["tracking_number"], outcomes[0]["outcome"])
+
+    @task
+    def still_on_its_way(outcomes: list[dict[str, Any]]) -> None:
+        log.warning("%s is still %s. Ask the carrier", outcomes[0]["tracking_number"], outcomes[0]["status"])
+
+    outcomes = arrival.output
+    register >> arrival
+    how_it_ended(outcomes) >> [arrived(outcomes), lost(outcomes), still_on_its_way(outcomes)]
+    # [END branch_on_outcome]
+
+
+branch_on_outcome()

@@ -1,0 +1,53 @@
+"""Register parcels whose carrier nobody wrote down. Knows numbers only; whose they are TrackingMore says.
+
+A number that two carriers may claim is not guessed at: it is left to people, and so is one that nobody claims. Five
+questions cost one unit of quota, each registration one more; neither starts when too little would be left.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pendulum
+from airflow.providers.common.compat.sdk import dag, task
+
+from airflow_provider_trackingmore.operators.carriers import DetectCarrierOperator
+from airflow_provider_trackingmore.operators.trackings import CreateTrackingsOperator
+
+QUOTA_FLOOR = 100  # units that must be left for the registrations of others
+
+log = logging.getLogger(__name__)
+
+
+@dag(
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1),
+    params={"tracking_numbers": ["LX472918365CN", "1Z84A2160339175268"]},
+    render_template_as_native_obj=True,  # the list stays a list
+    tags=["example"],
+)
+def carrier_detection() -> None:
+    """Ask whose numbers these are, register those with one answer, name the others."""
+    # [START carrier_detection]
+    whose = DetectCarrierOperator(
+        task_id="detect",
+        tracking_numbers="{{ params.tracking_numbers }}",
+        pick="only",
+        on_undetected="report",
+        quota_floor=QUOTA_FLOOR,
+        multiple_outputs=True,  # each of the two lists is an XCom of its own
+    )
+    CreateTrackingsOperator(task_id="register", shipments=whose.output["detected"], quota_floor=QUOTA_FLOOR, retries=2)
+
+    @task
+    def leave_to_people(undetected: list[dict[str, Any]]) -> None:
+        for entry in undetected:
+            candidates = ", ".join(one["name"] for one in entry["candidates"])
+            log.warning("%s: %s", entry["tracking_number"], f"one of {candidates}" if candidates else "no carrier")
+
+    leave_to_people(whose.output["undetected"])
+    # [END carrier_detection]
+
+
+carrier_detection()

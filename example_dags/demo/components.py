@@ -1,0 +1,243 @@
+"""Airflow itself: makes a home for it, starts its components on free ports, and ends them. Knows no DAG and no shop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import psutil
+import requests
+
+DAGS = Path(__file__).resolve().parents[1]
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+
+
+def _readable(line: str) -> str:
+    """What a task said, without the ten fields around it."""
+    try:
+        entry = json.loads(line)
+        causes = [f"{cause['exc_type']}: {cause['exc_value']}" for cause in entry.get("error_detail") or ()]
+        return "  ".join([entry["level"], entry["event"], *causes])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return line
+
+
+class AirflowError(Exception):
+    """Airflow did not start, ended, or refused the DAG; the message says which, with the end of the log."""
+
+
+def free_port() -> int:
+    """Find a free port.
+
+    :return: a port that was free a moment ago.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Airflow:
+    """A whole Airflow with SQLite and LocalExecutor, in a home of its own, while the ``with`` block runs.
+
+    :param home: becomes AIRFLOW_HOME; must not exist.
+    :param log: opened for writing; gets the output of all components.
+    :param environment: further environment variables: connections, settings of the DAG.
+    """
+
+    def __init__(self, home: Path, log: IO[str], environment: Mapping[str, str]) -> None:
+        self.home = home
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.environment = self._environment() | dict(environment)
+        self._log = log
+        self._tails: dict[str, deque[str]] = {}
+        self._processes: dict[str, subprocess.Popen[str]] = {}
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def _environment(self) -> dict[str, str]:
+        ours = ("AIRFLOW", "TRACKINGMORE_")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        settings = {
+            "core__dags_folder": str(DAGS),
+            "core__load_examples": "False",
+            "core__executor": "LocalExecutor",
+            "core__parallelism": "4",
+            "core__max_active_tasks_per_dag": "64",
+            "core__default_task_retry_delay": "3",
+            "core__dags_are_paused_at_creation": "False",
+            "core__simple_auth_manager_all_admins": "True",
+            "core__execution_api_server_url": f"{self.url}/execution/",
+            "api__host": "127.0.0.1",
+            "api__port": self.url.rpartition(":")[2],
+            "api__base_url": self.url,
+            "api__workers": "1",
+            "api_auth__jwt_secret": secrets.token_hex(32),
+            "dag_processor__parsing_processes": "1",
+            # Runs come from us alone, not from the DAG's daily schedule.
+            "scheduler__use_job_schedule": "False",
+            "scheduler__scheduler_idle_sleep_time": "0.2",
+            # A worker may miss that its task has ended and then sleeps this long; at 5 s, the default, a deferral can
+            # be over before the scheduler has seen it begin, which it takes for a killed task.
+            "workers__min_heartbeat_interval": "1",
+            "logging__worker_log_server_port": str(free_port()),
+            "logging__trigger_log_server_port": str(free_port()),
+            "usage_data_collection__enabled": "False",
+        }
+        return {
+            **inherited,
+            **{f"AIRFLOW__{name.upper()}": value for name, value in settings.items()},
+            "AIRFLOW_HOME": str(self.home),
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def __enter__(self) -> Self:
+        self.home.mkdir()
+        try:
+            self._start("db migrate")
+            if self._processes["db migrate"].wait():
+                raise AirflowError(f"airflow db migrate failed:\n{self.tail('db migrate')}")
+            del self._processes["db migrate"]
+            for component in COMPONENTS:
+                self._start(component)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start(self, component: str) -> None:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "airflow", *component.split()],
+            cwd=self.home,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # Ctrl-C reaches us alone; we end the components in an orderly way
+        )
+        self._processes[component] = process
+        self._tails[component] = deque(maxlen=30)
+        threading.Thread(target=self._copy_output, args=(component, process), daemon=True).start()
+
+    def _copy_output(self, component: str, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None  # noqa: S101
+        for line in process.stdout:
+            self._tails[component].append(line)
+            with contextlib.suppress(ValueError):  # the log is closed
+                self._log.write(f"{component:13} | {line}")
+
+    def tail(self, component: str) -> str:
+        """Tell what a component said last.
+
+        :param component: one of :data:`COMPONENTS`, or ``db migrate``.
+        :return: up to 30 lines.
+        """
+        return "".join(self._tails[component])
+
+    def check(self) -> None:
+        """Make sure that all components still run.
+
+        :raises AirflowError: one does not.
+        """
+        for component, process in self._processes.items():
+            if process.poll() is not None:
+                raise AirflowError(f"airflow {component} has ended:\n{self.tail(component)}")
+
+    def wait_for_dag(self, dag_id: str, within: float) -> None:
+        """Wait until the API answers and the DAG is known.
+
+        :param dag_id: which.
+        :param within: seconds.
+        :raises AirflowError: it is not there in time, or cannot be imported.
+        """
+        until = time.monotonic() + within
+        while time.monotonic() < until:
+            self.check()
+            with contextlib.suppress(requests.ConnectionError):
+                if "Authorization" not in self._session.headers:
+                    token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
+                    self._session.headers["Authorization"] = f"Bearer {token}"
+                if self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=30).ok:
+                    return
+                for error in self.call("GET", "importErrors")["import_errors"]:
+                    if dag_id in error["filename"]:
+                        raise AirflowError(f"{error['filename']} cannot be imported:\n{error['stack_trace']}")
+            time.sleep(0.2)
+        raise AirflowError(f"DAG {dag_id} is not there after {within:.0f} s:\n{self.tail('dag-processor')}")
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Call Airflow's own API.
+
+        :param method: the HTTP method.
+        :param path: below ``/api/v2/``.
+        :param body: sent as JSON.
+        :return: the answer.
+        :raises AirflowError: it is not a success.
+        """
+        try:
+            answer = self._session.request(method, f"{self.url}/api/v2/{path}", json=body, timeout=30)
+        except requests.RequestException as error:
+            raise AirflowError(f"{method} {path}: {type(error).__name__}\n{self.tail('api-server')}") from error
+        if not answer.ok:
+            raise AirflowError(f"{method} {path}: HTTP {answer.status_code} {answer.text[:500]}")
+        decoded: dict[str, Any] = answer.json()
+        return decoded
+
+    def task_log_tail(self, dag_id: str, run_id: str) -> str:
+        """Find out why a run failed.
+
+        :param dag_id: the DAG.
+        :param run_id: its run.
+        :return: the failed tasks, and the end of the log of the first.
+        """
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances?state=failed&limit=20"
+        failed = [(task["task_id"], task["map_index"]) for task in self.call("GET", path)["task_instances"]]
+        if not failed:
+            return self.tail("scheduler")
+        folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={failed[0][0]}"
+        if failed[0][1] >= 0:
+            folder /= f"map_index={failed[0][1]}"
+        lines = [line for log in sorted(folder.glob("*.log")) for line in log.read_text(errors="replace").splitlines()]
+        return "\n".join([f"failed (task, map index): {failed}", *map(_readable, lines[-15:])])
+
+    def stop(self) -> None:
+        """End all components and everything they started."""
+        ours: list[psutil.Process] = []
+        for process in self._processes.values():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                parent = psutil.Process(process.pid)
+                ours += [parent, *parent.children(recursive=True)]
+        for member in ours:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.terminate()
+        psutil.wait_procs(ours, timeout=3)
+        for process in self._processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # each began a session; this ends what was started meanwhile
+            process.wait()
+        for member in ours:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        self._processes.clear()

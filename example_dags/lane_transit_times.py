@@ -1,0 +1,67 @@
+"""Compare carriers on the lanes that a shop ships on. Knows lanes and places; the figures are TrackingMore's.
+
+How fast a carrier is costs nothing to ask. Which places cost a surcharge does: five calls, of up to 40 places each, are
+one unit of quota.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pendulum
+from airflow.providers.common.compat.sdk import dag, task
+
+from airflow_provider_trackingmore.operators.carriers import RemoteAreasOperator, TransitTimesOperator
+
+LANES = [
+    {"carrier_code": "dhl", "original": "DE", "destination": "US"},
+    {"carrier_code": "ups", "original": "DE", "destination": "US"},
+    {"carrier_code": "dpd", "original": "DE", "destination": "PL"},
+]
+PLACES = [{"country": "NO", "postcode": "9170", "company": "dhl"}, {"country": "US", "postcode": "10001"}]
+
+log = logging.getLogger(__name__)
+
+
+@dag(
+    schedule="@weekly",
+    start_date=pendulum.datetime(2026, 1, 1),
+    catchup=False,
+    params={"lanes": LANES, "places": PLACES},
+    render_template_as_native_obj=True,  # the lists stay lists
+    tags=["example"],
+)
+def lane_transit_times() -> None:
+    """Log how many parcels of each lane arrive within a week, and which places are remote."""
+    # [START transit_times]
+    times = TransitTimesOperator(task_id="transit_times", lanes="{{ params.lanes }}", retries=2)
+
+    @task
+    def arrive_within_a_week(times: list[dict[str, Any]]) -> dict[str, float]:
+        """Whether the four figures are shares or counts nobody says: their proportion is the same."""
+        weekly = {}
+        for lane in times:
+            arrived = [lane[days] or 0 for days in ("days_0_7", "days_7_15", "days_16_30", "days_31_60")]
+            if total := sum(arrived):
+                name = f"{lane['carrier_code']} {lane['original']}-{lane['destination']}"
+                weekly[name] = round(arrived[0] / total, 3)
+                log.info("%s: %.0f%% of those that arrive do so within a week", name, 100 * weekly[name])
+        return weekly
+
+    arrive_within_a_week(times.output)
+    # [END transit_times]
+
+    # [START remote_areas]
+    remote = RemoteAreasOperator(task_id="remote_areas", places="{{ params.places }}", quota_floor=100)
+
+    @task
+    def cost_more(areas: list[dict[str, Any]]) -> None:
+        for area in areas:
+            log.info("%s charges extra for %s %s", area["company"], area["country_code"], area["postcode"])
+
+    cost_more(remote.output)
+    # [END remote_areas]
+
+
+lane_transit_times()

@@ -1,0 +1,71 @@
+"""Look into one shipment that was registered with the wrong carrier. Knows what support does when a customer asks.
+
+The right carrier must be one that TrackingMore follows; then the shipment is moved to it, the carrier is asked now, and
+the answer is what TrackingMore knows once the carrier has the parcel.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import pendulum
+from airflow.providers.common.compat.sdk import dag, task
+
+from airflow_provider_trackingmore.operators.carriers import ListCarriersOperator
+from airflow_provider_trackingmore.operators.trackings import (
+    ChangeCarrierOperator,
+    GetTrackingsOperator,
+    RealtimeTrackOperator,
+)
+from airflow_provider_trackingmore.sensors.shipments import ShipmentStatusSensor
+
+LOOK_EVERY = float(os.environ.get("ONE_SHIPMENT_LOOK_EVERY", 30 * 60))  # seconds
+
+log = logging.getLogger(__name__)
+
+
+@dag(
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1),
+    params={"tracking_number": "SBX-DELIVERED-2D-ONE", "carrier_code": "dhl", "new_carrier_code": "ups"},
+    tags=["example"],
+)
+def one_shipment() -> None:
+    """Correct the carrier, have it asked, and read the answer."""
+    carriers = ListCarriersOperator(task_id="list_carriers")
+
+    @task
+    def check(carriers: list[dict[str, Any]], wanted: str) -> None:
+        if wanted not in {carrier["code"] for carrier in carriers}:
+            raise ValueError(f"TrackingMore follows no carrier {wanted!r}")
+
+    # [START one_shipment]
+    correct = ChangeCarrierOperator(
+        task_id="correct",
+        tracking_number="{{ params.tracking_number }}",
+        carrier_code="{{ params.carrier_code }}",
+        new_carrier_code="{{ params.new_carrier_code }}",
+    )
+    ask = RealtimeTrackOperator(task_id="ask_the_carrier", shipments=correct.output)
+    moves = ShipmentStatusSensor(
+        task_id="wait_until_it_moves",
+        shipments=correct.output,
+        statuses=["transit", "pickup", "undelivered", "delivered"],
+        poke_interval=LOOK_EVERY,
+        mode="reschedule",
+    )
+    now = GetTrackingsOperator(task_id="read", shipments=correct.output)
+
+    @task
+    def answer(found: dict[str, list[dict[str, Any]]]) -> None:
+        for entry in found["found"]:
+            log.info("%s %s: %s", entry["carrier_code"], entry["tracking_number"], entry["status"])
+
+    check(carriers.output, "{{ params.new_carrier_code }}") >> correct >> ask >> moves >> now
+    answer(now.output)
+    # [END one_shipment]
+
+
+one_shipment()

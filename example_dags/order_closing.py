@@ -1,0 +1,114 @@
+"""Close the orders whose parcels have arrived. Knows the shop's two tables; tracking itself it leaves to the provider.
+
+Each day: register the parcels of all open orders, wait for each order on its own, and close it as soon as its last
+parcel is there. An order with a parcel that is lost, expired or refused is put on hold with the reason. An order still
+on its way at the end of the day stays open, and the next day's run takes it up again: no task remembers anything, and
+every task may be repeated.
+
+Change the connection ``orders_db`` and it runs on PostgreSQL, or what else Airflow has an SQL hook for. The tables::
+
+    CREATE TABLE orders (order_id VARCHAR(40) PRIMARY KEY, status VARCHAR(10), reason TEXT, delivered_at VARCHAR(30));
+    CREATE TABLE parcels (order_id VARCHAR(40), carrier_code VARCHAR(60), tracking_number VARCHAR(60));
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import pendulum
+from airflow.providers.common.compat.sdk import BaseHook, dag, task, task_group
+
+from airflow_provider_trackingmore.operators.trackings import CreateTrackingsOperator
+from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSensor
+
+LOOK_EVERY = float(os.environ.get("ORDER_CLOSING_LOOK_EVERY", 30 * 60))  # seconds
+GIVE_UP_AFTER = float(os.environ.get("ORDER_CLOSING_GIVE_UP_AFTER", 23 * 60 * 60))  # seconds: before the next day's run
+
+Parcel = dict[str, str]
+log = logging.getLogger(__name__)
+
+
+def orders_db() -> Any:
+    """Open the shop's database, whichever kind it is."""
+    return BaseHook.get_connection("orders_db").get_hook()
+
+
+def settle(order_id: str, status: str, reason: str | None = None, delivered_at: str | None = None) -> None:
+    """Settle an order, once: one that is no longer open keeps what it has."""
+    db = orders_db()
+    sql = "UPDATE orders SET status = ?, reason = ?, delivered_at = ? WHERE order_id = ? AND status = 'open'"
+    db.run(sql.replace("?", db.placeholder), parameters=(status, reason, delivered_at, order_id))
+    log.info("Order %s: %s%s", order_id, status, f", {reason}" if reason else "")
+
+
+@dag(
+    schedule="@daily",
+    start_date=pendulum.datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2},
+    tags=["example"],
+)
+def order_closing() -> None:
+    """Register the parcels of open orders, wait for them, close the orders."""
+
+    @task
+    def parcels_of_open_orders() -> list[Parcel]:
+        rows = orders_db().get_records(
+            "SELECT order_id, carrier_code, tracking_number FROM parcels JOIN orders USING (order_id)"
+            " WHERE status = 'open' ORDER BY order_id, tracking_number"
+        )
+        return [dict(zip(("order_id", "carrier_code", "tracking_number"), row, strict=True)) for row in rows]
+
+    @task
+    def orders_to_wait_for(parcels: list[Parcel], report: dict[str, list[dict[str, Any]]]) -> list[list[Parcel]]:
+        """Put the orders with a refused parcel on hold; hand on the parcels of each of the others."""
+        refused = {(parcel["carrier_code"], parcel["tracking_number"]): parcel for parcel in report["rejected"]}
+        orders: dict[str, list[Parcel]] = {}
+        for parcel in parcels:
+            orders.setdefault(parcel["order_id"], []).append(parcel)
+        for order_id, order in list(orders.items()):
+            for parcel in order:
+                if no := refused.get((parcel["carrier_code"], parcel["tracking_number"])):
+                    settle(order_id, "on hold", f"{describe(parcel)} refused: {no['message']} ({no['code']})")
+                    orders.pop(order_id, None)
+        return list(orders.values())
+
+    @task
+    def close(parcels: list[Parcel], outcomes: list[dict[str, Any]]) -> None:
+        """Close one order, put it on hold, or leave it open for the next run."""
+        order_id = parcels[0]["order_id"]
+        lost = [parcel for parcel in outcomes if parcel["outcome"] in ("exception", "expired", "not_registered")]
+        if lost:
+            settle(order_id, "on hold", "; ".join(f"{describe(parcel)} {parcel['outcome']}" for parcel in lost))
+        elif all(parcel["outcome"] == "delivered" for parcel in outcomes):
+            settle(order_id, "closed", delivered_at=max(parcel["delivered_at"] or "" for parcel in outcomes) or None)
+        else:
+            log.info("Order %s stays open: not all of its parcels have arrived", order_id)
+
+    @task_group
+    def order(parcels: list[Parcel]) -> None:
+        """One order: a sensor of its own, so that no order waits for another, or fails because of one."""
+        arrival = ShipmentDeliveredSensor(
+            task_id="wait",
+            shipments=parcels,
+            on_failure="return",
+            poke_interval=LOOK_EVERY,
+            timeout=GIVE_UP_AFTER,
+            deferrable=True,
+        )
+        close(parcels, arrival.output)
+
+    parcels = parcels_of_open_orders()
+    registration = CreateTrackingsOperator(task_id="register", shipments=parcels, on_rejected="report")
+    order.expand(parcels=orders_to_wait_for(parcels, registration.output))
+
+
+def describe(parcel: dict[str, Any]) -> str:
+    """Name a parcel in a reason."""
+    return f"{parcel['carrier_code']} {parcel['tracking_number']}"
+
+
+order_closing()

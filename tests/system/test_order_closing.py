@@ -1,0 +1,72 @@
+"""The example DAG through Airflow itself, against the sandbox over a socket and a real database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+
+from .conftest import Shop
+
+pytestmark = pytest.mark.system
+
+ORDERS = (
+    ("A-1", "dhl", "SBX-DELIVERED-1D-A1"),
+    ("A-2", "ups", "SBX-DELIVERED-2D-A2"),
+    ("A-2", "dhl", "SBX-DELIVERED-1D-A2"),
+    ("B-lost", "dhl", "SBX-DELIVERED-1D-B"),
+    ("B-lost", "ups", "SBX-EXCEPTION-2D-B"),
+    ("C-expired", "dpd", "SBX-EXPIRED-2D-C"),
+    ("D-refused", "dhl", "SBX-DELIVERED-1D-D"),
+    ("D-refused", "dhll", "SBX-DELIVERED-2D-D"),
+    ("E-known", "gls", "SBX-DELIVERED-2D-E"),
+    ("F-stuck", "gls", "SBX-STUCK-F"),
+)
+
+
+def test_every_order_ends_as_its_parcels_did_and_none_ends_twice(
+    fast_sandbox: SandboxProcess, the_shop: Shop, run_order_closing: Callable[[], str]
+) -> None:
+    the_shop.fill(*ORDERS)
+    fast_sandbox.seed(shipments=[{"carrier_code": "gls", "tracking_number": "SBX-DELIVERED-2D-E", "order_id": "other"}])
+
+    run_order_closing()
+
+    orders = the_shop.orders()
+    assert {order_id: order.status for order_id, order in orders.items()} == {
+        "A-1": "closed",
+        "A-2": "closed",
+        "B-lost": "on hold",
+        "C-expired": "on hold",
+        "D-refused": "on hold",
+        "E-known": "closed",
+        "F-stuck": "open",
+    }
+    assert orders["B-lost"].reason == "ups SBX-EXCEPTION-2D-B exception"
+    assert orders["C-expired"].reason == "dpd SBX-EXPIRED-2D-C expired"
+    assert (orders["D-refused"].reason or "").startswith("dhll SBX-DELIVERED-2D-D refused: ")
+    arrivals = {order_id: order.delivered_at for order_id, order in orders.items() if order.delivered_at}
+    assert [*arrivals] == ["A-1", "A-2", "E-known"]
+
+    run_order_closing()
+
+    assert the_shop.orders() == orders
+    assert the_shop.changes() == sorted((name, one.status) for name, one in orders.items() if one.status != "open")
+    ledger = fast_sandbox.ledger()
+    assert len(ledger["created"]) == len(ORDERS) - 2, "all but the refused one and the one that was known"
+    assert ledger["created_twice"] == []
+    assert ledger["by_endpoint"]["POST /trackings/batch"] == 2
+    looked_for = {number for call in fast_sandbox.calls("GET") for number in call["query"]["numbers"].split(",")}
+    assert looked_for == {number for order_id, _, number in ORDERS if order_id != "D-refused"}
+
+
+def test_a_day_without_orders_makes_no_call(
+    fast_sandbox: SandboxProcess, the_shop: Shop, run_order_closing: Callable[[], str]
+) -> None:
+    the_shop.fill()
+
+    run_order_closing()
+
+    assert fast_sandbox.ledger()["requests"] == 0
