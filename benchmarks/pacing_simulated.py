@@ -1,0 +1,148 @@
+"""Callers and a server's rate limit on one simulated clock: an hour in a second. Knows both sides of the wire."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from airflow_provider_trackingmore.client.pacing import Pacer, Wait
+from airflow_provider_trackingmore.client.slot_stores import MemorySlots
+from airflow_provider_trackingmore.sandbox.limits import COOL_DOWN_SECONDS, RateLimit
+
+START = 1_800_000_000.0
+
+Trip = Callable[[], float]
+
+
+class PacerLike(Protocol):
+    """What a caller asks."""
+
+    def depart(self, *, warm: bool) -> str | Wait: ...
+
+    def arrived(self, departure: str, *, warm: bool) -> None: ...
+
+    def cool_down(self, seconds: float) -> None: ...
+
+    def pause(self, wait: Wait, rounds: int) -> float: ...
+
+
+class Clock:
+    """Shows what it is set to."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Departures:
+    """Paces by departure alone, as programs do today: the next one leaves an interval after the last one left."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.next = 0.0
+
+    def depart(self, *, warm: bool) -> str | Wait:
+        if self.next > self.clock():
+            return Wait(self.next - self.clock())
+        self.next = self.clock() + 1.0
+        return "departed"
+
+    def arrived(self, departure: str, *, warm: bool) -> None:
+        pass
+
+    def cool_down(self, seconds: float) -> None:
+        self.next = max(self.next, self.clock() + seconds)
+
+    def pause(self, wait: Wait, rounds: int) -> float:
+        return wait.seconds
+
+
+@dataclass
+class Outcome:
+    """What the server saw.
+
+    :param slots: that the time had.
+    :param served: requests that were let through.
+    :param refused: requests that were answered 429.
+    :param smallest_gap: between two arrivals, seconds.
+    """
+
+    slots: int
+    served: int
+    refused: int
+    smallest_gap: float
+
+    @property
+    def used(self) -> float:
+        """Share of the slots."""
+        return self.served / self.slots
+
+
+def ours(clock: Clock, callers: int) -> list[PacerLike]:
+    """Make callers that share this package's slot clock."""
+    store = MemorySlots()
+    return [Pacer(store, interval=1.0, clock=clock) for _ in range(callers)]
+
+
+def by_departure(clock: Clock, callers: int) -> list[PacerLike]:
+    """Make callers that share a clock of departures."""
+    return [Departures(clock)] * callers
+
+
+def simulate(
+    pacers: Callable[[Clock, int], list[PacerLike]],
+    there: Trip,
+    back: Trip,
+    *,
+    callers: int = 8,
+    seconds: float = 3600,
+) -> Outcome:
+    """Let callers send as fast as they may to an account that allows one request a second.
+
+    :param pacers: makes one pacer for each caller.
+    :param there: how long a request travels.
+    :param back: how long an answer takes.
+    """
+    clock, limit = Clock(), RateLimit()
+    asking = pacers(clock, callers)
+    order = itertools.count()
+    events: list[tuple[float, int, Callable[[], None]]] = []
+    arrivals: list[float] = []
+    served = 0
+
+    def at(moment: float, what: Callable[[], None]) -> None:
+        heapq.heappush(events, (moment, next(order), what))
+
+    def ask(pacer: PacerLike, rounds: int = 0) -> None:
+        outcome = pacer.depart(warm=True)
+        if isinstance(outcome, Wait):
+            at(clock.now + pacer.pause(outcome, rounds), lambda: ask(pacer, rounds + 1))
+        else:
+            at(clock.now + there(), lambda: arrive(pacer, outcome))
+
+    def arrive(pacer: PacerLike, departure: str) -> None:
+        nonlocal served
+        arrivals.append(clock.now)
+        passed = limit.admit(clock.now, clock.now)
+        served += passed
+        at(clock.now + back(), lambda: answer(pacer, departure, passed))
+
+    def answer(pacer: PacerLike, departure: str, passed: bool) -> None:
+        pacer.arrived(departure, warm=True)
+        if not passed:
+            pacer.cool_down(COOL_DOWN_SECONDS)
+        ask(pacer)
+
+    for pacer in asking:
+        at(START + random.random(), lambda pacer=pacer: ask(pacer))  # type: ignore[misc]
+    while events and events[0][0] < START + seconds:
+        clock.now, _, what = heapq.heappop(events)
+        what()
+    gaps = [after - before for before, after in itertools.pairwise(arrivals)]
+    return Outcome(int(seconds), served, len(arrivals) - served, min(gaps, default=0.0))
