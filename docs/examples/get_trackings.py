@@ -1,0 +1,14 @@
+"""Read two parcels, one of which nobody has registered."""
+
+import pendulum
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_trackingmore.operators.trackings import GetTrackingsOperator
+
+PARCELS = [
+    {"carrier_code": "dhl", "tracking_number": "SBX-DELIVERED-1D-FIRST"},
+    {"carrier_code": "usps", "tracking_number": "SBX-NEVER-1"},
+]
+
+with DAG("get_trackings", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
+    GetTrackingsOperator(task_id="read", shipments=PARCELS, on_missing="report")

@@ -1,0 +1,73 @@
+"""The tables of the pages say what the code says."""
+
+from __future__ import annotations
+
+import re
+
+from airflow_provider_trackingmore.api import errors, limits
+from airflow_provider_trackingmore.operators import account, air_cargo, carriers, task, trackings
+from airflow_provider_trackingmore.sensors import shipments
+
+from .conftest import DOCS
+
+TRIED_AGAIN = {errors.Retry.NEVER: "no", errors.Retry.IF_REPEATABLE: "if harmless", errors.Retry.ALWAYS: "yes"}
+
+
+def table(page: str, first_heading: str) -> list[list[str]]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    rows = text.split(f"| {first_heading} |")[1].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def subclasses(cls: type) -> set[type]:
+    return {cls}.union(*map(subclasses, cls.__subclasses__()))
+
+
+def test_every_error_is_in_the_table_with_its_codes_and_what_becomes_of_it() -> None:
+    known = {cls.__name__: cls for cls in subclasses(errors.TrackingMoreError) if cls.__module__ == errors.__name__}
+    rows = {row[0].strip("`"): row[1:] for row in table("errors.md", "Class")}
+    assert sorted(rows) == sorted(known)
+    for name, (codes, tried_again, _) in rows.items():
+        cls = known[name]
+        expected = sorted(code for code, error in errors.BY_CODE.items() if error is cls)
+        assert [int(code) for code in re.findall(r"\d+", codes)] == expected, name
+        assert tried_again == TRIED_AGAIN[cls.retry], name
+
+
+def test_every_way_out_is_the_one_that_the_message_shows() -> None:
+    shown = {row[0].strip("`"): row[3] for row in table("errors.md", "Class")}
+    assert all(shown.values())
+    assert {cls.__name__: shown[cls.__name__] for cls in errors.WAY_OUT} == {
+        cls.__name__: way_out for cls, way_out in errors.WAY_OUT.items()
+    }
+
+
+def test_every_error_of_a_task_is_in_its_table() -> None:
+    text = (DOCS / "errors.md").read_text(encoding="utf-8").split("## Errors of tasks")[1].split("## ")[0]
+    modules = (account, air_cargo, carriers, task, trackings, shipments)
+    raised = {
+        name
+        for module in modules
+        for name, cls in vars(module).items()
+        if isinstance(cls, type) and name.endswith("Error") and cls.__module__.startswith("airflow_provider_")
+    }
+    ours = {name for name in raised if not hasattr(errors, name)}
+    assert set(re.findall(r"^\| `(\w+Error)`", text, re.MULTILINE)) == ours
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    assert [float(row[1]) for row in table("limits.md", "Limit of TrackingMore")] == [
+        limits.REQUESTS_PER_SECOND,
+        limits.COOL_DOWN_SECONDS,
+        limits.REALTIME_REQUESTS_PER_SECOND,
+        limits.REALTIME_REPEAT_SECONDS,
+        limits.BATCH_SIZE,
+        limits.FILTER_NUMBERS,
+        limits.PAGE_SIZE,
+        limits.REFRESH_SECONDS,
+    ]
+
+
+def test_the_quota_is_that_of_the_code() -> None:
+    costs = [float(row[1]) for row in table("limits.md", "What costs quota")]
+    assert costs == [1, limits.DETECT_QUOTA, limits.REMOTE_QUOTA, limits.AIR_CARGO_QUOTA]
