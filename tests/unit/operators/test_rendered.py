@@ -75,7 +75,7 @@ def test_a_choice_is_one_of_its_words(value: Any) -> None:
         (None, "texts", []),
         ("A", "texts", ["A"]),
         (("A", "B"), "texts", ["A", "B"]),
-        (iter(["A"]), "texts", ["A"]),
+        (dict.fromkeys(["A"]).keys(), "texts", ["A"]),
         ({"a": 1}, "mappings", [{"a": 1}]),
         ([{"a": 1}], "mappings", [{"a": 1}]),
     ],
