@@ -49,9 +49,11 @@ class Program:
     def __init__(self, sandbox: SandboxProcess, directory: Path) -> None:
         self.directory = directory
         self.keys = list(sandbox.api_keys)
+        # A terminal tells its own size; whoever runs the tests may have set another.
+        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         # A pace of its own for each test: otherwise each would wait for the one before.
         self.environment = {
-            **os.environ,
+            **inherited,
             "TRACKINGMORE_API_KEY": sandbox.api_key,
             "TRACKINGMORE_BASE_URL": sandbox.base_url,
             "TRACKINGMORE_PACING_DIR": str(directory),
