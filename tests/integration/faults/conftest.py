@@ -1,0 +1,110 @@
+"""A sandbox that goes wrong as told, and a hook whose waits take no time and are written down."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import pytest
+
+from airflow_provider_trackingmore.api.envelope import Request
+from airflow_provider_trackingmore.client import slot_stores
+from airflow_provider_trackingmore.client.client import TrackingMoreClient
+from airflow_provider_trackingmore.client.settings import ClientSettings
+from airflow_provider_trackingmore.hooks import trackingmore
+from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.integration.faults.operations import NINETY
+from tests.integration.faults.troubles import ATTEMPTS
+
+QUOTA = 10_000
+
+
+class Waits:
+    """A clock that only sleeping moves, and how far each request moved it."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self.each: list[float] = []
+        self.requests = 0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Run:
+    """One method of the hook on a sandbox with one fault."""
+
+    def __init__(self, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, waits: Waits) -> None:
+        self.sandbox = sandbox
+        self.waits = waits
+        self._monkeypatch = monkeypatch
+
+    def seed(self) -> None:
+        rows = [{**key._asdict(), "age_hours": at + 1} for at, key in enumerate(chain(*NINETY))]
+        self.sandbox.seed(shipments=rows)
+
+    def names_are_unknown(self, times: int | None) -> None:
+        """Let the next look-ups of a name fail, all of them for None."""
+        real, left = socket.getaddrinfo, [float("inf") if times is None else times]
+
+        def look_up(*given: Any, **more: Any) -> Any:
+            if left[0] > 0:
+                left[0] -= 1
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            return real(*given, **more)
+
+        self._monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+    def names_are_known(self, real: Any = socket.getaddrinfo) -> None:
+        self._monkeypatch.setattr(socket, "getaddrinfo", real)
+
+    def hook(self, *, timeout_seconds: float, max_wait_seconds: float | None) -> TrackingMoreHook:
+        extra = {
+            "pacing": "memory",
+            "requests_per_second": 20,
+            "max_attempts": ATTEMPTS,
+            "timeout_seconds": timeout_seconds,
+        }
+        connection = self.sandbox.connection | {"extra": extra}
+        self._monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", json.dumps(connection))
+        return TrackingMoreHook(max_wait_seconds=max_wait_seconds)
+
+
+@pytest.fixture(scope="session")
+def _unlimited() -> Iterator[SandboxProcess]:
+    with SandboxProcess(no_limits=True, quota=QUOTA, start="2026-03-02T08:00:00+00:00", seed=5) as process:
+        yield process
+
+
+@pytest.fixture
+def run(_unlimited: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> Run:
+    waits = Waits()
+
+    class Client(TrackingMoreClient):
+        """Waits on the clock of the test."""
+
+        def __init__(self, settings: ClientSettings) -> None:
+            super().__init__(settings, clock=waits, sleep=waits.sleep)
+
+        def send(self, request: Request[Any], *, max_wait_seconds: float | None = None) -> Any:
+            before, sent = waits.now, self.statistics.requests
+            try:
+                return super().send(request, max_wait_seconds=max_wait_seconds)
+            finally:
+                waits.each.append(waits.now - before)
+                waits.requests += self.statistics.requests - sent
+
+    monkeypatch.setattr(trackingmore, "TrackingMoreClient", Client)
+    monkeypatch.setattr(slot_stores, "_in_this_process", {})
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    _unlimited.reset()
+    return Run(_unlimited, monkeypatch, waits)

@@ -1,0 +1,150 @@
+"""Every public method of the hook: what it asks for, whether that may be asked twice, what it does and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+
+Use = Callable[[TrackingMoreHook], Any]
+Chunks = tuple[tuple[ShipmentKey, ...], ...]
+
+
+def keys(first: int, count: int) -> tuple[ShipmentKey, ...]:
+    """Shipments that never arrive, so that they stay as they are."""
+    return tuple(ShipmentKey("usps", f"SBX-PENDING-{at:05d}") for at in range(first, first + count))
+
+
+ONE = keys(0, 1)[0]
+THREE: Chunks = tuple((key,) for key in keys(0, 3))
+NINETY: Chunks = (keys(0, 40), keys(40, 40), keys(80, 10))
+PLACES = [{"country": "US", "postcode": f"REMOTE-{at}"} for at in range(50)]
+LANES = [{"carrier_code": "usps", "original": "US", "destination": "DE"}] * 50
+WAYBILLS = [f"172-2889{at:04d}" for at in range(41)]
+
+
+def shipments(chunks: Chunks, **more: str) -> list[dict[str, Any]]:
+    return [{**key._asdict(), **more} for key in chain(*chunks)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One method of the hook, and what a run without faults is.
+
+    :param use: calls it.
+    :param calls: how many requests that makes.
+    :param hit: which of them meets the fault: in the middle, where there is a middle.
+    :param repeatable: whether a request may be sent again although the server may have carried it out.
+    :param effect: what the sandbox's ledger calls it when it does something.
+    :param done: how many of these each request does.
+    :param settles: whether doing it twice does it once.
+    :param costs: quota that each request costs.
+    :param spends: whether a request is refused when there is no quota left.
+    :param look: requests more, to find out what there is, when a repetition meets its own work.
+    :param again: what is returned then, if that is something else.
+    :param report: the shipments of each request, where the method gives an account of each.
+    :param seeded: whether the shipments have to be there before.
+    """
+
+    use: Use
+    calls: int = 1
+    hit: int = 1
+    repeatable: bool = True
+    effect: str = ""
+    done: tuple[int, ...] = ()
+    settles: bool = False
+    costs: tuple[float, ...] = ()
+    spends: bool = False
+    look: int = 0
+    again: Any = None
+    report: Chunks = ()
+    seeded: bool = True
+
+
+def batch(use: Use, effect: str, **more: Any) -> Operation:
+    return Operation(use=use, calls=3, hit=2, effect=effect, done=(40, 40, 10), report=NINETY, **more)
+
+
+OPERATIONS: dict[str, Operation] = {
+    "create_tracking": Operation(
+        use=lambda hook: hook.create_tracking(ONE._asdict()),
+        effect="created",
+        done=(1,),
+        settles=True,
+        costs=(1,),
+        spends=True,
+        look=1,
+        seeded=False,
+    ),
+    "create_trackings": batch(
+        lambda hook: hook.create_trackings(shipments(NINETY)),
+        "created",
+        settles=True,
+        costs=(40, 40, 10),
+        spends=True,
+        seeded=False,
+    ),
+    "get_tracking": Operation(use=lambda hook: hook.get_tracking(*ONE)),
+    "list_trackings": Operation(use=lambda hook: list(hook.list_trackings(page_size=40)), calls=3, hit=2),
+    "find_trackings": Operation(use=lambda hook: hook.find_trackings(shipments(NINETY)), calls=3, hit=2),
+    "look_up": Operation(use=lambda hook: hook.look_up(chain(*NINETY)), calls=3, hit=2),
+    "update_tracking": Operation(use=lambda hook: hook.update_tracking(*ONE, title="New"), effect="updated", done=(1,)),
+    "update_trackings": batch(lambda hook: hook.update_trackings(shipments(NINETY, title="New")), "updated"),
+    "delete_tracking": Operation(
+        use=lambda hook: hook.delete_tracking(*ONE), effect="deleted", done=(1,), settles=True, again=False
+    ),
+    "delete_trackings": batch(lambda hook: hook.delete_trackings(shipments(NINETY)), "deleted", settles=True),
+    "realtime_tracking": Operation(
+        use=lambda hook: hook.realtime_tracking(ONE._asdict()),
+        repeatable=False,
+        effect="refreshed",
+        done=(1,),
+        spends=True,
+    ),
+    "realtime_trackings": Operation(
+        use=lambda hook: hook.realtime_trackings(shipments(THREE)),
+        calls=3,
+        hit=2,
+        repeatable=False,
+        effect="refreshed",
+        done=(1, 1, 1),
+        spends=True,
+        report=THREE,
+    ),
+    "change_carrier": Operation(
+        use=lambda hook: hook.change_carrier(ONE.tracking_number, "usps", "dhl"),
+        effect="carrier changed",
+        done=(1,),
+        settles=True,
+        look=1,
+    ),
+    "stop_updates": batch(lambda hook: hook.stop_updates(shipments(NINETY)), "stopped"),
+    "count_by_status": Operation(use=lambda hook: hook.count_by_status()),
+    "get_account": Operation(use=lambda hook: hook.get_account()),
+    "test_connection": Operation(use=lambda hook: hook.test_connection()),
+    "check_remote_areas": Operation(
+        use=lambda hook: hook.check_remote_areas(PLACES),
+        calls=2,
+        hit=2,
+        repeatable=False,
+        costs=(0.2, 0.2),
+        spends=True,
+    ),
+    "get_transit_times": Operation(use=lambda hook: hook.get_transit_times(LANES), calls=2, hit=2),
+    "track_air_cargo": Operation(
+        use=lambda hook: hook.track_air_cargo(WAYBILLS),
+        calls=2,
+        hit=2,
+        repeatable=False,
+        costs=(800, 20),
+        spends=True,
+    ),
+    "list_carriers": Operation(use=lambda hook: hook.list_carriers()),
+    "detect_carrier": Operation(
+        use=lambda hook: hook.detect_carrier("RN123456785CN"), repeatable=False, costs=(0.2,), spends=True
+    ),
+}
