@@ -16,6 +16,7 @@ from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
 from airflow_provider_trackingmore.api.records import Account, AirCargo, Carrier, Page, RemoteArea, TransitTimes
 from airflow_provider_trackingmore.api.reports import BatchAnswer
+from airflow_provider_trackingmore.api.shipments import shown
 
 CarrierLanguage = Literal["en", "cn", "tw", "es", "ru", "it"]
 
@@ -93,8 +94,10 @@ def stop_updates(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchAnswer]:
 
 def list_page(filters: ListFilters | None = None, *, page: int = 1, limit: int = PAGE_SIZE) -> Request[Page]:
     """``GET /trackings/get`` (1.6). "Empty" (4031) is a page without items."""
-    if not 1 <= limit <= PAGE_SIZE:
-        raise InvalidShipmentError(f"limit must be between 1 and {PAGE_SIZE}, not {limit}")
+    if type(limit) is not int or not 1 <= limit <= PAGE_SIZE:
+        raise InvalidShipmentError(
+            f"limit must be a whole number between 1 and {PAGE_SIZE}, not {shown(limit) or type(limit).__name__}"
+        )
     if page < 1:
         raise InvalidShipmentError(f"page must be 1 or more, not {page}")
     return Request(

@@ -88,12 +88,16 @@ def path(*segments: str | None) -> str:
     :param segments: plain text; ``/`` and all other reserved characters in it are encoded.
     :return: the path with a leading slash.
     :raises InvalidShipmentError: if a segment is empty, ``.`` or ``..``: no encoding keeps those from changing a path;
-        or if it holds half a character, which has no encoding.
+        or if it is no text, or holds half a character, which has no encoding.
     """
     kept = [segment for segment in segments if segment is not None]
     for segment in kept:
+        if not isinstance(segment, str):
+            raise InvalidShipmentError(f"{type(segment).__name__} cannot stand in the path of a call: give text")
         if segment in ("", ".", "..") or not is_unicode(segment):
-            raise InvalidShipmentError(f"{segment!r} cannot stand in the path of a call: give a real code or number")
+            raise InvalidShipmentError(
+                f"{segment[:60]!r} cannot stand in the path of a call: give a real code or number"
+            )
     return "/" + "/".join(quote(segment, safe="") for segment in kept)
 
 

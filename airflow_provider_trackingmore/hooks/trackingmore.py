@@ -177,13 +177,14 @@ class TrackingMoreHook(BaseHook):
         found = self._run(batching.find([shipment_key(shipment) for shipment in as_list(shipments)]))
         return {(*key,): tracking for key, tracking in found.items()}
 
-    def look_up(self, shipments: Iterable[ShipmentKey]) -> dict[ShipmentKey, Tracking | None]:
+    def look_up(self, shipments: Iterable[Shipment]) -> dict[ShipmentKey, Tracking | None]:
         """Look up shipments like :meth:`find_trackings`, and make sure before one is called missing.
 
         :param shipments: carrier and number of each.
         :return: one entry per shipment; None for those that are not registered.
+        :raises InvalidShipmentError: before any call, naming the shipments that cannot be asked for.
         """
-        return self._run(batching.look(shipments))
+        return self._run(batching.look([shipment_key(shipment) for shipment in as_list(shipments)]))
 
     def update_tracking(self, carrier_code: str, tracking_number: str, **changes: Any) -> Tracking:
         """Change what the account holds on a shipment, with ``PUT /trackings/{carrier_code}/{tracking_number}``.
