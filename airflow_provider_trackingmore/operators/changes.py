@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider_trackingmore.api.arguments import UPDATE_FIELDS, changes_body
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
+from airflow_provider_trackingmore.api.shipments import shown
 from airflow_provider_trackingmore.operators.rendered import options
 
 
@@ -21,9 +22,8 @@ def with_changes(shipments: Iterable[object], given: object) -> list[Any]:
     """
     changes = options("changes", given)
     if wrong := sorted(set(changes) - set(UPDATE_FIELDS)):
-        raise InvalidShipmentError(
-            f"changes cannot hold {', '.join(wrong)}; what can be changed: {', '.join(UPDATE_FIELDS)}"
-        )
+        named = ", ".join(name if name.isidentifier() and len(name) <= 60 else shown(name) for name in wrong[:20])
+        raise InvalidShipmentError(f"changes cannot hold {named}; what can be changed: {', '.join(UPDATE_FIELDS)}")
     try:
         changes_body(changes)
     except InvalidShipmentError as error:

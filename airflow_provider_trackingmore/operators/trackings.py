@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_trackingmore.api.arguments import filter_query
+from airflow_provider_trackingmore.api.arguments import CountFilters, filter_query
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.api.shipments import check_shipments, shipment_key
@@ -374,8 +374,10 @@ class CountByStatusOperator(TrackingMoreTask):
         :param context: Airflow's.
         :return: a number for each status.
         """
+        filters = options("filters", self.filters)
+        filter_query(filters, CountFilters.__optional_keys__)
         with self.hook() as hook:
-            counts = hook.count_by_status(**options("filters", self.filters))
+            counts = hook.count_by_status(**filters)
         totals = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
         self.log.info("Shipments: %s", totals or "none")
         return {status.value: count for status, count in counts.items()}
