@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 
 from .control import control_routes
 from .front_door import FrontDoor
-from .routes import add_endpoints
+from .routes import KEY_SCHEME, add_endpoints
 from .world import World
 
 if TYPE_CHECKING:
@@ -33,4 +35,20 @@ def create_app(world: World, connections: Connections) -> FrontDoor:
     )
     add_endpoints(app)
     app.include_router(control_routes(world))
+    app.add_exception_handler(RequestValidationError, _not_understood)
+    describe = app.openapi
+
+    def with_key() -> dict[str, Any]:
+        description = describe()
+        description.setdefault("components", {})["securitySchemes"] = KEY_SCHEME
+        return description
+
+    app.openapi = with_key  # type: ignore[method-assign]
     return FrontDoor(app, world, connections)
+
+
+async def _not_understood(_: Request, problem: Exception) -> JSONResponse:
+    """In words, and without what was sent: it may hold what JSON cannot, such as NaN."""
+    wrong = problem.errors() if isinstance(problem, RequestValidationError) else []
+    said = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))[:60]}: {one['msg']}" for one in wrong[:20])
+    return JSONResponse({"detail": said}, 422)

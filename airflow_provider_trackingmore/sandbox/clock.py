@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+EARLIEST, LATEST = 0.0, datetime(9000, 1, 1, tzinfo=UTC).timestamp()
+"""The clock runs from 1970 to 9000, and stands still there: no date in a journey may lie beyond what can be written."""
+
 
 class ClockError(ValueError):
     """A move that the clock does not make."""
@@ -16,13 +19,16 @@ def parse_instant(text: str) -> float:
 
     :param text: an ISO 8601 text; without an offset it is read as UTC.
     :return: unix seconds.
-    :raises ClockError: the text is not an instant.
+    :raises ClockError: the text is not an instant, or one when the clock does not run.
     """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ClockError(f"{text!r} is not an ISO 8601 instant such as 2026-03-02T08:00:00+00:00") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    instant = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not EARLIEST <= instant <= LATEST:
+        raise ClockError("the clock runs from 1970 to 9000")
+    return instant
 
 
 class Clock:
@@ -67,16 +73,18 @@ class Clock:
         """
         if self.frozen:
             return self._anchor_clock
-        return self._anchor_clock + max(0.0, real - self._anchor_real) * self.time_scale
+        return min(LATEST, self._anchor_clock + max(0.0, real - self._anchor_real) * self.time_scale)
 
     def advance(self, seconds: float) -> None:
         """Jump forward.
 
         :param seconds: clock seconds, 0 or more.
-        :raises ClockError: the jump would lead back.
+        :raises ClockError: the jump would lead back, or too far.
         """
         if not 0 <= seconds < float("inf"):
             raise ClockError("the clock only moves forward: advance by 0 seconds or more, or reset the sandbox")
+        if self.now() + seconds > LATEST:
+            raise ClockError("the clock runs from 1970 to 9000")
         self._settle(self.now() + seconds)
 
     def set(self, instant: float) -> None:

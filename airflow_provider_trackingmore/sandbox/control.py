@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .accounts import Account
 from .clock import iso, parse_instant
-from .faults import KINDS, Fault
-from .seeding import seed_list, seed_many
+from .faults import KINDS, LARGEST_QUOTA, Fault, check_settings
+from .seeding import OLDEST_DAYS, seed_list, seed_many
 from .store import Shipment
 from .switches import SWITCHES
 from .world import World
@@ -20,8 +20,19 @@ from .world import World
 _T = TypeVar("_T")
 
 
+_REFUSAL = {
+    "type": "object",
+    "required": ["detail"],
+    "properties": {"detail": {"type": "string", "description": "what is wrong"}},
+}
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"description": says, "content": {"application/json": {"schema": _REFUSAL}}}
+    for status, says in ((400, "the body is not JSON"), (404, "there is no such thing"), (422, "it cannot be done"))
+}
+
+
 class _Order(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class ClockOrder(_Order):
@@ -39,7 +50,10 @@ class SeedOrder(_Order):
     account: int = 0
     count: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     seed: int = 0
-    ages_days: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] = (0, 20)
+    ages_days: tuple[Annotated[float, Field(ge=0, le=OLDEST_DAYS)], Annotated[float, Field(ge=0, le=OLDEST_DAYS)]] = (
+        0,
+        20,
+    )
     carriers: list[str] = []
     journey: str | None = None
     shipments: list[dict[str, Any]] = []
@@ -62,7 +76,7 @@ class FaultOrder(_Order):
 class AccountOrder(_Order):
     """What to change about an account."""
 
-    quota: Annotated[float | None, Field(ge=0)] = None
+    quota: Annotated[float | None, Field(ge=0, le=LARGEST_QUOTA)] = None
     deleted: bool | None = None
     deleted_code: Literal[4001, 4002] | None = None
     cool_down: Annotated[bool | None, Field(description="true begins the two-minute silence, false ends it")] = None
@@ -83,7 +97,7 @@ def control_routes(world: World) -> APIRouter:
     :param world: everything there is.
     :return: its routes.
     """
-    router = APIRouter(prefix="/_sandbox", tags=["control"])
+    router = APIRouter(prefix="/_sandbox", tags=["control"], responses=_REFUSALS)
 
     def account_at(index: int) -> Account:
         if not 0 <= index < len(world.accounts):
@@ -157,6 +171,7 @@ def control_routes(world: World) -> APIRouter:
     async def plan_fault(order: FaultOrder) -> Response:
         if order.kind not in KINDS:
             raise HTTPException(422, f"a fault is one of {', '.join(KINDS)}")
+        _try(lambda: check_settings(order.settings))
         return _shown(world.faults.add(Fault(**order.model_dump())).public())
 
     @router.delete("/faults")

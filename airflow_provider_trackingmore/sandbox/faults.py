@@ -31,9 +31,29 @@ ANSWER = {
     "partial": "applies the request, announces the whole body, sends half of it and closes the connection",
 }
 KINDS: Mapping[str, str] = ARRIVAL | STATE | ANSWER
+LARGEST_QUOTA = 1e12
+_BOUNDS = {
+    "min_ms": (0, 600_000),
+    "max_ms": (0, 600_000),
+    "code": (4001, 4002),
+    "left": (0, LARGEST_QUOTA),
+    "status": (200, 599),
+    "seconds": (0, 3_600),
+}
 APPLIES = frozenset({"truncated", "content_type", "empty", "slow", "reset_after", "close_after", "partial"})
 """Answer faults whose request takes effect; the others can be told so by ``applied``."""
 _LAYERS = {**dict.fromkeys(ARRIVAL, "arrival"), **dict.fromkeys(STATE, "state"), **dict.fromkeys(ANSWER, "answer")}
+
+
+def check_settings(settings: Mapping[str, float | bool]) -> None:
+    """Refuse settings that would break the sandbox in place of an answer.
+
+    :param settings: what the kind lets one set.
+    :raises ValueError: naming the setting and its bounds.
+    """
+    for name, (least, most) in _BOUNDS.items():
+        if not least <= settings.get(name, least) <= most:
+            raise ValueError(f"{name} is a number from {least:g} to {most:g}")
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from . import air_cargo, editing, lookups, reading, registering
@@ -142,6 +143,9 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+KEY_SCHEME: _Schema = {"key": {"type": "apiKey", "in": "header", "name": "Trackingmore-Api-Key"}}
+
+
 def add_endpoints(app: FastAPI) -> None:
     """Let an application answer under ``/v2``.
 
@@ -197,7 +201,7 @@ async def _no_such_page(request: Request, problem: Exception) -> Response:
     status = problem.status_code if isinstance(problem, HTTPException) else 500
     if visit is None:
         detail = problem.detail if isinstance(problem, HTTPException) else "internal error"
-        return Response(detail, status)
+        return JSONResponse({"detail": detail}, status)
     visit.refuse(405 if status == 405 else 404)
     return Response()
 

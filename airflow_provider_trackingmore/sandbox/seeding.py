@@ -15,6 +15,9 @@ from .store import Key, Shipment
 from .visit import order_time
 from .world import World
 
+OLDEST_DAYS = 36_500
+"""A hundred years: dates before the year 1 cannot be written."""
+
 _Row = tuple[Key, float, Journey, dict[str, str]]
 
 
@@ -37,7 +40,10 @@ def seed_many(
     :param carriers: their carriers, in turn; empty means a usual mix.
     :param journey: a journey such as ``DELIVERED-3D``; None means the mix of journeys.
     :return: those that were not there yet.
+    :raises ValueError: a carrier that does not exist.
     """
+    if unknown := [code for code in carriers if code not in CARRIERS]:
+        raise ValueError(f"there is no carrier {unknown[0]!r}")
     codes = list(carriers) or ["dhl", "ups", "usps", "royal-mail", "china-ems", "dpd", "gls", "poczta-polska"]
     now = world.clock.now()
     young, old = min(ages_days), max(ages_days)
@@ -58,17 +64,20 @@ def seed_list(world: World, account: Account, shipments: Sequence[Mapping[str, A
     :param account: whose they are.
     :param shipments: fields as in ``POST /trackings/post``, and ``age_hours``.
     :return: those that were not there yet.
-    :raises ValueError: a carrier that does not exist, or a shipment without a number.
+    :raises ValueError: a carrier that does not exist, a shipment without a number, or an age that cannot be.
     """
     now = world.clock.now()
     for shipment in shipments:
-        if shipment.get("carrier_code") not in CARRIERS or not shipment.get("tracking_number"):
+        code, age = shipment.get("carrier_code"), shipment.get("age_hours", 0)
+        if not isinstance(code, str) or code not in CARRIERS or not shipment.get("tracking_number"):
             raise ValueError("every shipment needs a tracking_number and the carrier_code of a known carrier")
+        if not isinstance(age, int | float) or not 0 <= age <= OLDEST_DAYS * 24:
+            raise ValueError(f"age_hours is a number from 0 to {OLDEST_DAYS * 24}")
 
     def rows() -> Iterator[_Row]:
         for shipment in shipments:
             key = shipment["carrier_code"], str(shipment["tracking_number"])
-            age = float(shipment.get("age_hours", 0)) * HOUR
+            age = shipment.get("age_hours", 0) * HOUR
             yield _row(world, account, key, now - age, details_of(dict(shipment)))
 
     return _enter(world, account, rows())

@@ -44,7 +44,7 @@ class SandboxControl:
             with _opener.open(request, timeout=120) as answer:
                 return json.load(answer)
         except HTTPError as problem:
-            raise SandboxError(f"{method} {path}: {problem.read().decode(errors='replace')}") from None
+            raise SandboxError(f"{method} {path}: {_said(problem.read())}") from None
 
     def clock(self) -> dict[str, Any]:
         """Read the clock.
@@ -240,3 +240,12 @@ class SandboxControl:
         :param start: ``start``, ``time_scale``, ``seed``, ``limits`` for the new beginning.
         """
         self.order("POST", "/reset", start)
+
+
+def _said(body: bytes) -> str:
+    """The words of a refusal, without the JSON around them where there is a single text."""
+    try:
+        detail = json.loads(body)["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = None
+    return detail if isinstance(detail, str) else body.decode(errors="replace")
