@@ -1,0 +1,109 @@
+"""Whatever is answered, call after call, a method of the hook ends in a result or in an error of this package."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from itertools import chain
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_trackingmore.api.envelope import Request, read_answer
+from airflow_provider_trackingmore.api.errors import AuthenticationError, MalformedAnswerError, TrackingMoreError
+from airflow_provider_trackingmore.api.reports import BatchReport
+from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+from tests.integration.faults.operations import NINETY, OPERATIONS, keys
+from tests.unit.api.test_any_answer import ANY_JSON
+from tests.unit.hostile.things import assert_says_it_well, moderate
+
+MOST_CALLS = 2_000
+ROWS = st.lists(
+    st.builds(
+        lambda key, more: {**key._asdict(), **more},
+        st.sampled_from(keys(0, 45)),
+        st.dictionaries(
+            st.sampled_from(["status", "created_at", "meta", "code", "id", "message"]), ANY_JSON, max_size=3
+        ),
+    ),
+    max_size=5,
+)
+DATA = (
+    ANY_JSON
+    | st.dictionaries(
+        st.sampled_from(["items", "trackings", "errors", "remote", "delete"]), ROWS | ANY_JSON, max_size=3
+    )
+    | st.builds(lambda items, total: {"items": items, "total": total}, ROWS, st.integers(0, 99) | ANY_JSON)
+)
+CODES = st.sampled_from([200, 200, 200, 201, "200", 202, 4012, 4016, 4017, 4021, 4031, 4032, 500, 999, None])
+
+
+class Oracle:
+    """A server that answers with anything, and loses its patience with whoever asks without end."""
+
+    def __init__(self, answers: list[tuple[Any, Any]]) -> None:
+        self.answers = answers
+        self.sent = 0
+
+    def send(self, request: Request[Any], *, max_wait_seconds: float | None = None) -> Any:
+        code, data = self.answers[self.sent % len(self.answers)]
+        self.sent += 1
+        assert self.sent <= MOST_CALLS
+        return read_answer(request, 200, {}, json.dumps({"meta": {"code": code}, "data": data}).encode())
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@moderate(25)
+@given(answers=st.lists(st.tuples(CODES, DATA), min_size=1, max_size=4))
+def test_no_sequence_of_answers_breaks_a_method(
+    monkeypatch: pytest.MonkeyPatch, name: str, answers: list[tuple[Any, Any]]
+) -> None:
+    oracle = Oracle(answers)
+    monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: oracle)
+    report = None
+    try:
+        result = OPERATIONS[name].use(TrackingMoreHook())
+        report = result if isinstance(result, BatchReport) else None
+    except TrackingMoreError as error:
+        assert_says_it_well(error.message)
+        report = error.report
+    if OPERATIONS[name].report:
+        assert report is not None
+        assert len(report) == len(list(chain(*OPERATIONS[name].report)))
+        assert report.duplicates == 0
+
+
+def test_a_method_that_asks_for_ninety_shipments_asks_no_more_often_than_once_for_each_and_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    oracle = Oracle([(4012, None)])
+    monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: oracle)
+    report = TrackingMoreHook().create_trackings([key._asdict() for key in chain(*NINETY)])
+    assert len(report.rejected) == 90
+    assert oracle.sent < 2 * 90
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 100])
+@pytest.mark.parametrize("total", ["5", 5, 10**30, None])
+@pytest.mark.parametrize("created_at", [None, "2026-01-01T00:00:00+00:00"])
+def test_a_list_whose_total_is_wrong_comes_to_an_end(
+    monkeypatch: pytest.MonkeyPatch, page_size: int, total: object, created_at: str | None
+) -> None:
+    row = {**keys(0, 1)[0]._asdict(), "created_at": created_at}
+    oracle = Oracle([(200, {"total": total, "items": [row]})])
+    monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: oracle)
+    with contextlib.suppress(MalformedAnswerError):
+        assert len(list(TrackingMoreHook().list_trackings(page_size=page_size))) == 1
+
+
+def test_a_wrong_key_is_asked_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle = Oracle([(401, None)])
+    monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: oracle)
+    with pytest.raises(AuthenticationError):
+        TrackingMoreHook().create_trackings([key._asdict() for key in chain(*NINETY)])
+    assert oracle.sent == 1
