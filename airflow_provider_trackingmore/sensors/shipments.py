@@ -15,31 +15,26 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
     conf,
 )
+from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError, Retry, TrackingMoreError
-from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.api.shipments import as_list
 from airflow_provider_trackingmore.links import TrackingMoreLink, leave_link
-from airflow_provider_trackingmore.triggers.shipments import EVENT_VERSION, ShipmentStatusTrigger
-from airflow_provider_trackingmore.waiting.gate import (
-    Decision,
-    Failed,
-    Goal,
-    Outcome,
-    Released,
-    Waiting,
-    goal,
-    summary,
-    timed_out,
+from airflow_provider_trackingmore.triggers.shipments import (
+    EVENT_VERSION,
+    GRACE_SECONDS,
+    ShipmentStatusTrigger,
+    can_end_in_triggerer,
 )
+from airflow_provider_trackingmore.waiting.gate import Knowledge, Verdict, Wait
+from airflow_provider_trackingmore.waiting.goals import Terms, wait, wait_for_orders
+from airflow_provider_trackingmore.waiting.hub import RECONCILE_SECONDS
+from airflow_provider_trackingmore.waiting.outcomes import Outcome, listed, summary
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_trackingmore.api.shipments import Shipment
-
-GRACE_SECONDS = 30.0
-"""How much longer Airflow waits for a deferred sensor than its trigger: the trigger's own event knows the outcomes."""
 
 
 class ShipmentsFailedError(AirflowFailException):
@@ -55,59 +50,106 @@ class ShipmentStatusSensor(BaseSensorOperator):
 
     It returns a list with one dict per shipment, in the order of ``shipments``: ``carrier_code``, ``tracking_number``,
     ``status``, ``substatus``, ``delivered_at`` and ``last_update`` (ISO 8601, local time of the place, without zone),
-    ``order_id``, and ``outcome``: the status that ended the wait, or ``waiting``, ``not_registered``, ``timed_out``.
+    ``order_id``, and ``outcome``: the status that ended the wait, or ``returned``, ``stuck``, ``waiting``,
+    ``not_registered``, ``timed_out``. With ``orders`` it is one dict per order: ``order_id`` (its name), ``outcome``,
+    ``delivered_at`` (of the last shipment, None unless the order has arrived), ``shipments`` (as above).
 
     :param shipments: mappings with ``tracking_number`` and ``carrier_code``; one mapping is accepted too. An empty list
         succeeds at once.
+    :param orders: in place of ``shipments``: name of each order -> its shipments. The task waits until each order is
+        settled; ``wait_for`` then counts in each order.
     :param statuses: statuses that count as arrived.
     :param wait_for: how many must arrive: ``"all"``, ``"any"``, or a number.
-    :param fail_on: statuses that count as failed. The wait fails as soon as too few shipments are left that can arrive.
+    :param fail_on: statuses that count as failed; ``"returned"`` alone names the exceptions that are a return. The wait
+        fails as soon as too few shipments are left that can arrive.
+    :param settle_seconds: for how long a shipment must have been seen arrived before it counts; one that is on its way
+        again meanwhile does not. In reschedule mode, which remembers nothing, the vendor's whole days count.
+    :param stuck_after: seconds without a new event, in whole days as the vendor counts them, after which a shipment is
+        ``stuck``, which counts as failed; None: never.
     :param on_failure: ``"fail"`` raises; ``"return"`` ends the wait all the same and returns the list, also when the
         time is up, so that the DAG can go by each ``outcome``.
     :param deferrable: wait in the triggerer; the default is the option ``[operators] default_deferrable``.
+    :param reconcile_seconds: in deferrable mode, the longest time between two looks at a shipment that do not rely on
+        what the vendor says has changed.
+    :param end_from_trigger: in deferrable mode on Airflow 3.3 and newer, end a task that succeeds in the triggerer. One
+        that fails, or has ``outlets``, is ended by a worker.
+    :param start_from_trigger: on Airflow 3.3 and newer, begin the wait in the triggerer, without a first look on a
+        worker. Only with plain values as arguments, and not for mapped tasks. Implies ``deferrable``.
     :param trackingmore_conn_id: the Airflow connection.
     :raises ShipmentsFailedError: if too few can arrive any more, or one is not registered; names each shipment.
     :raises AirflowSensorTimeout: if ``timeout`` is over, in every mode.
     :raises InvalidShipmentError: if an argument cannot be used; names it and the way out.
     """
 
-    template_fields: Sequence[str] = ("shipments", "statuses", "wait_for", "fail_on", "trackingmore_conn_id")
+    template_fields: Sequence[str] = (
+        *("shipments", "orders", "statuses", "wait_for", "fail_on", "settle_seconds", "stuck_after"),
+        "trackingmore_conn_id",
+    )
     operator_extra_links = (TrackingMoreLink(),)
     ui_color = "#e8f1fb"
 
     def __init__(
         self,
         *,
-        shipments: list[Shipment] | Shipment,
+        shipments: list[Shipment] | Shipment | None = None,
+        orders: Mapping[str, list[Shipment] | Shipment] | None = None,
         statuses: list[str] | tuple[str, ...] = ("delivered",),
         wait_for: Literal["all", "any"] | int | str = "all",
         fail_on: list[str] | tuple[str, ...] = ("exception", "expired"),
+        settle_seconds: float | str = 0.0,
+        stuck_after: float | str | None = None,
         on_failure: Literal["fail", "return"] = "fail",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        reconcile_seconds: float = RECONCILE_SECONDS,
+        end_from_trigger: bool = False,
+        start_from_trigger: bool = False,
         trackingmore_conn_id: str = "trackingmore_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if shipments is None and orders is None:
+            raise InvalidShipmentError(f"{self.task_id}: give shipments to wait for, or orders")
         self.shipments = shipments
+        self.orders = orders
         self.statuses = statuses
         self.wait_for = wait_for
         self.fail_on = fail_on
+        self.settle_seconds = settle_seconds
+        self.stuck_after = stuck_after
         self.on_failure = on_failure
-        self.deferrable = deferrable
+        self.deferrable = deferrable or start_from_trigger
+        self.reconcile_seconds = reconcile_seconds
+        self.end_from_trigger = end_from_trigger
         self.trackingmore_conn_id = trackingmore_conn_id
-        self._known: dict[ShipmentKey, Outcome] = {}
+        self._known: Knowledge | None = None
         self._deadline: float | None = None
+        if start_from_trigger:
+            self._start_in_triggerer()
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Begin a mapped task; see Airflow's ``partial()``.
+
+        :raises InvalidShipmentError: with ``start_from_trigger``: Airflow cannot begin mapped tasks in the triggerer.
+        """
+        if kwargs.get("start_from_trigger"):
+            raise InvalidShipmentError(
+                "start_from_trigger cannot be used for mapped tasks, which get their arguments on a worker: leave it "
+                "out (end_from_trigger works for them)"
+            )
+        return super().partial(**kwargs)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Look once, and wait in the chosen mode if that is not enough.
 
         :param context: Airflow's.
-        :return: one dict per shipment, in order.
+        :return: one dict per shipment or per order, in order.
         """
         self._deadline = time.time() + self.timeout
-        # Once: an XCom that is read lazily costs a call an entry, and an iterator has its entries only once.
-        self.shipments = cast("list[Shipment]", as_list(self.shipments))
-        awaited = self._goal()
+        if self.shipments is not None:
+            # Once: an XCom that is read lazily costs a call an entry, and an iterator has its entries only once.
+            self.shipments = cast("list[Shipment]", as_list(self.shipments))
+        awaited = self._awaited()
         if self.on_failure not in ("fail", "return"):
             raise InvalidShipmentError(f"on_failure must be 'fail' or 'return', not {self.on_failure!r}")
         leave_link(self, context, awaited.shipments)
@@ -122,13 +164,13 @@ class ShipmentStatusSensor(BaseSensorOperator):
                 # With soft_fail Airflow says by a skip that the time is up; one with a cause says something else.
                 if self.on_failure == "fail" or error.__cause__ is not None:
                     raise
-                result = self._out_of_time(awaited)
+                result = self._out_of_time(awaited.decide(self._knowledge(awaited), time.time()))
             return result
-        decision = self._look(awaited)
-        if isinstance(decision, Waiting):
+        verdict = self._look(awaited)
+        if verdict.result == "waiting":
             self._defer(awaited)
         # As if it had deferred: what soft_fail and never_fail mean is decided in one place.
-        result = self.resume_execution("_conclude_first_look", {"decision": decision}, context)
+        result = self.resume_execution("_conclude_first_look", {"verdict": verdict}, context)
         return result
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -137,31 +179,31 @@ class ShipmentStatusSensor(BaseSensorOperator):
         :param context: Airflow's.
         :return: whether the wait is over, and with what.
         """
-        decision = self._look(self._goal())
-        if isinstance(decision, Waiting):
+        verdict = self._look(self._awaited())
+        if verdict.result == "waiting":
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._conclude(decision))
+        return PokeReturnValue(is_done=True, xcom_value=self._conclude(verdict))
 
     def execute_complete(self, context: Context, event: Any = None) -> list[dict[str, Any]]:
         """Go by the trigger's event; one that is not understood is an error, never success.
 
         :param context: Airflow's.
         :param event: what :class:`ShipmentStatusTrigger` yielded.
-        :return: one dict per shipment, in order.
+        :return: one dict per shipment or per order, in order.
         """
-        result, reason, known = _read_event(event)
+        result, reason, entries = _read_event(event)
         if result == "error":
             raise TrackingMoreError(reason)
-        awaited = self._goal()
-        if known.keys() != set(awaited.shipments):
+        awaited = self._awaited()
+        told = {name: {one.key for one in outcomes} for name, outcomes in entries.items()}
+        if told != {name: set(goal.shipments) for name, goal in awaited.goals.items() if goal.shipments}:
             raise TrackingMoreError("the trigger's event is about other shipments than those waited for: run it again")
-        self._known = known
+        verdict = awaited.confirm(entries)
         if result == "timed_out":
-            return self._out_of_time(awaited)
-        decision = awaited.decide(known)
-        if not isinstance(decision, Released if result == "released" else Failed):
-            raise TrackingMoreError(f"the trigger says {result}, its outcomes do not: {summary(decision.outcomes)}")
-        return self._conclude(decision)
+            return self._out_of_time(verdict)
+        if verdict.result != result:
+            raise TrackingMoreError(f"the trigger says {result}, its outcomes do not: {summary(verdict.outcomes)}")
+        return self._conclude(verdict)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Deal with a deferral that Airflow itself has ended; every version says that in words of its own.
@@ -179,95 +221,169 @@ class ShipmentStatusSensor(BaseSensorOperator):
 
     # Each step -------------------------------------------------------------------------------------------------------
 
-    def _goal(self) -> Goal:
-        return goal(self.shipments, statuses=self.statuses, wait_for=self.wait_for, fail_on=self.fail_on)
+    def _awaited(self) -> Wait:
+        if self.orders is not None and self.shipments is not None:
+            raise InvalidShipmentError("give shipments or orders, not both")
+        terms = Terms(
+            statuses=self.statuses,
+            wait_for=self.wait_for,
+            fail_on=self.fail_on,
+            settle_seconds=self.settle_seconds,
+            stuck_after=self.stuck_after,
+        )
+        return wait(self.shipments, terms) if self.orders is None else wait_for_orders(self.orders, terms)
 
-    def _look(self, awaited: Goal) -> Decision:
+    def _knowledge(self, awaited: Wait) -> Knowledge:
+        if self._known is None:
+            self._known = Knowledge(reopens=awaited.reopens)
+        return self._known
+
+    def _look(self, awaited: Wait) -> Verdict:
         from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 
+        known = self._knowledge(awaited)
         try:
             with TrackingMoreHook(self.trackingmore_conn_id, max_wait_seconds=self._time_left()) as hook:
-                found = hook.look_up(awaited.still_open(self._known))
+                found = hook.look_up(awaited.still_open(known, time.time()))
         except TrackingMoreError as error:
             if error.retry is Retry.NEVER:
                 raise
             self.log.warning("This look failed, the wait goes on: %s", error)
         else:
-            self._known.update((key, Outcome.of(key, tracking)) for key, tracking in found.items())
-        decision = awaited.decide(self._known)
-        self.log.info("Waiting for %s of %d: %s", self.wait_for, len(decision.outcomes), summary(decision.outcomes))
-        return decision
+            now = time.time()
+            for key, tracking in found.items():
+                known.learn(Outcome.of(key, tracking, now), now)
+        verdict = awaited.decide(known, time.time())
+        self.log.info("Waiting for %s of %d: %s", self.wait_for, len(verdict.outcomes), summary(verdict.outcomes))
+        return verdict
 
-    def _defer(self, awaited: Goal) -> NoReturn:
+    def _trigger(self, awaited: Wait) -> ShipmentStatusTrigger:
+        shipments = {name: [list(key) for key in goal.shipments] for name, goal in awaited.goals.items()}
+        terms = next(iter(awaited.goals.values()))
+        return ShipmentStatusTrigger(
+            shipments=shipments.get(None),
+            orders=None if None in shipments else {str(name): own for name, own in shipments.items()},
+            statuses=sorted(terms.statuses),
+            fail_on=sorted(terms.fail_on),
+            wait_for=terms.wait_for,
+            settle_seconds=terms.settle_seconds,
+            stuck_after=terms.stuck_after,
+            poke_interval=self.poke_interval,
+            deadline=self._deadline,
+            reconcile_seconds=self.reconcile_seconds,
+            look_at=0.0 if self._deadline is None else time.time() + self.poke_interval,
+            ends=self._ends_in_triggerer(),
+            push_result=self.do_xcom_push,
+            trackingmore_conn_id=self.trackingmore_conn_id,
+        )
+
+    def _ends_in_triggerer(self) -> tuple[Literal["released", "failed", "timed_out"], ...]:
+        # A failure is shown by a worker, in the task's own log; only a worker reports outlets.
+        if not self.end_from_trigger or self.outlets or not can_end_in_triggerer():
+            return ()
+        return ("released",) if self.on_failure == "fail" else ("released", "failed", "timed_out")
+
+    def _defer(self, awaited: Wait) -> NoReturn:
         self.defer(
-            trigger=ShipmentStatusTrigger(
-                shipments=[list(key) for key in awaited.shipments],
-                statuses=sorted(awaited.statuses),
-                fail_on=sorted(awaited.fail_on),
-                wait_for=awaited.wait_for,
-                poke_interval=self.poke_interval,
-                deadline=self._deadline,
-                trackingmore_conn_id=self.trackingmore_conn_id,
-            ),
+            trigger=self._trigger(awaited),
             method_name="execute_complete",
             timeout=timedelta(seconds=self._time_left() + GRACE_SECONDS),
         )
 
-    def _conclude_first_look(self, context: Context, decision: Decision) -> list[dict[str, Any]]:
-        return self._conclude(decision)
+    def _start_in_triggerer(self) -> None:
+        """Have Airflow begin the task in the triggerer, which gives it the arguments as they stand in the DAG file."""
+        unclear = [name for name in self.template_fields if not _is_plain(getattr(self, name))]
+        if unclear:
+            raise InvalidShipmentError(
+                f"start_from_trigger takes plain values only, and {', '.join(unclear)} is a template or comes from "
+                "another task, which the triggerer does not resolve: leave start_from_trigger out (end_from_trigger "
+                "works with them)"
+            )
+        awaited = self._awaited()
+        if not awaited.shipments or not can_end_in_triggerer():
+            return
+        path, arguments = self._trigger(awaited).serialize()
+        self.start_trigger_args = StartTriggerArgs(
+            trigger_cls=path,
+            trigger_kwargs=arguments,
+            next_method="execute_complete",
+            timeout=timedelta(seconds=self.timeout + GRACE_SECONDS),
+        )
+        self.start_from_trigger = True
+
+    def _conclude_first_look(self, context: Context, verdict: Verdict) -> list[dict[str, Any]]:
+        return self._conclude(verdict)
 
     def _conclude_without_event(
         self, context: Context, error: object = "Unknown", traceback: Sequence[str] | None = None, **others: Any
     ) -> list[dict[str, Any]]:
         if "timeout" in str(error).lower():
-            return self._out_of_time(self._goal())
+            awaited = self._awaited()
+            return self._out_of_time(awaited.decide(self._knowledge(awaited), time.time()))
         self.log.error("The trigger failed:\n%s", "\n".join(traceback or ()))
         # Not an AirflowException: with soft_fail a broken triggerer would look like shipments that did not arrive.
         raise TrackingMoreError(f"the wait failed in the triggerer, see its log: {error}")
 
-    def _conclude(self, decision: Decision) -> list[dict[str, Any]]:
-        self.log.info("Wait over: %s", summary(decision.outcomes))
-        if isinstance(decision, Failed):
+    def _conclude(self, verdict: Verdict) -> list[dict[str, Any]]:
+        self.log.info("Wait over: %s", summary(verdict.outcomes))
+        if verdict.result == "failed":
             if self.on_failure == "fail":
-                raise ShipmentsFailedError(decision.reason)
-            self.log.warning("Not all arrived: %s", decision.reason)
-        return [one.as_dict() for one in decision.outcomes]
+                raise ShipmentsFailedError(verdict.reason)
+            self.log.warning("Not all arrived: %s", verdict.reason)
+        return verdict.plain()
 
-    def _out_of_time(self, awaited: Goal) -> list[dict[str, Any]]:
-        outcomes = timed_out(awaited.decide(self._known).outcomes)
-        message = f"time-out of {self.timeout:.0f} s is over: {'; '.join(map(str, outcomes[:20]))}"
+    def _out_of_time(self, verdict: Verdict) -> list[dict[str, Any]]:
+        late = verdict.timed_out()
+        message = f"time-out of {self.timeout:.0f} s is over: {listed(late.outcomes)}"
         if self.on_failure == "fail":
             raise AirflowSensorTimeout(message)
         self.log.warning("The %s", message)
-        return [one.as_dict() for one in outcomes]
+        return late.plain()
 
 
 class ShipmentDeliveredSensor(ShipmentStatusSensor):
     """Wait until shipments are delivered; :class:`ShipmentStatusSensor` with ``statuses=("delivered",)``."""
 
-    template_fields: Sequence[str] = ("shipments", "wait_for", "fail_on", "trackingmore_conn_id")
+    template_fields: Sequence[str] = tuple(name for name in ShipmentStatusSensor.template_fields if name != "statuses")
 
     def __init__(
         self,
         *,
-        shipments: list[Shipment] | Shipment,
+        shipments: list[Shipment] | Shipment | None = None,
+        orders: Mapping[str, list[Shipment] | Shipment] | None = None,
         wait_for: Literal["all", "any"] | int | str = "all",
         fail_on: list[str] | tuple[str, ...] = ("exception", "expired"),
         **kwargs: Any,
     ) -> None:
-        super().__init__(shipments=shipments, wait_for=wait_for, fail_on=fail_on, **kwargs)
+        super().__init__(shipments=shipments, orders=orders, wait_for=wait_for, fail_on=fail_on, **kwargs)
 
 
-def _read_event(event: Any) -> tuple[str, str, dict[ShipmentKey, Outcome]]:
+def _is_plain(value: object) -> bool:
+    """Whether a value in a DAG file is what it says: no template, and nothing that another task will return."""
+    if isinstance(value, str):
+        return "{{" not in value and "{%" not in value
+    if isinstance(value, Mapping):
+        return all(map(_is_plain, value)) and all(map(_is_plain, value.values()))
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float)
+
+
+def _read_event(event: Any) -> tuple[str, str, dict[str | None, list[Outcome]]]:
     if (
         isinstance(event, Mapping)
         and event.get("version") == EVENT_VERSION
         and event.get("result") in ("released", "failed", "timed_out", "error")
         and isinstance(event.get("outcomes"), list)
-        and all(isinstance(entry, Mapping) and Outcome.is_in(entry) for entry in event["outcomes"])
+        and all(
+            isinstance(entry, Mapping) and Outcome.is_in(entry) and isinstance(entry.get("order", ""), str)
+            for entry in event["outcomes"]
+        )
     ):
-        outcomes = [Outcome.from_dict(entry) for entry in event["outcomes"]]
-        return event["result"], str(event.get("reason") or ""), {one.key: one for one in outcomes}
+        entries: dict[str | None, list[Outcome]] = {}
+        for entry in event["outcomes"]:
+            entries.setdefault(entry.get("order"), []).append(Outcome.from_dict(entry))
+        return event["result"], str(event.get("reason") or ""), entries
     raise TrackingMoreError(
         "the trigger's event is not understood: the triggerer may run another version of airflow-provider-trackingmore"
     )

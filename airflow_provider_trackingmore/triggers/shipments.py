@@ -3,143 +3,238 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowException
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.providers.common.compat.sdk import XCOM_RETURN_KEY, AirflowException, XCom
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
-from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
+from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.api.shipments import shown
-from airflow_provider_trackingmore.waiting.gate import Failed, Goal, Outcome, Released, goal, timed_out
+from airflow_provider_trackingmore.waiting.gate import Knowledge, Verdict, Wait
+from airflow_provider_trackingmore.waiting.goals import Terms, wait, wait_for_orders
+from airflow_provider_trackingmore.waiting.members import News
 
 EVENT_VERSION = 1
+LAST_MOMENT = 253_402_300_800.0
+"""The year 10000, in unix seconds."""
 AT_ONCE = 200
 """So many shipments are read before other triggers have their turn: some 30 microseconds each."""
+GRACE_SECONDS = 30.0
+"""How much longer Airflow waits for a deferred sensor than its trigger: the trigger's own event knows the outcomes."""
+
+
+def can_end_in_triggerer() -> bool:
+    """Tell whether a trigger can write a result that the next task reads as it is.
+
+    :return: True from Airflow 3.3 on. Older ones can end a task too, but its result would come back as JSON text.
+    """
+    return hasattr(XCom, "aset")
 
 
 class ShipmentStatusTrigger(BaseTrigger):
     """Wait until shipments have a status.
 
     It yields one event: ``{"version": 1, "result": "released" | "failed" | "timed_out" | "error", "reason": text,
-    "outcomes": [one plain dict per shipment]}``. Errors travel as events, since a trigger that raises would be skipped
-    silently with ``soft_fail``. Only looks, so it may run any number of times.
+    "outcomes": [one plain dict per shipment]}``; with ``orders`` each outcome names its ``order``. Errors travel as
+    events, since a trigger that raises would be skipped silently with ``soft_fail``. Only looks, so it may run any
+    number of times.
 
     :param shipments: [carrier_code, tracking_number] pairs, or mappings with these two.
     :param statuses: statuses that count as arrived.
-    :param fail_on: statuses that count as failed.
+    :param fail_on: statuses, or ``returned``, that count as failed.
     :param wait_for: ``all``, ``any``, or how many.
     :param poke_interval: seconds between looks.
-    :param deadline: unix seconds when the time is up; None: never. Survives a restart of the triggerer.
+    :param deadline: unix seconds when the time is up; None: when Airflow says so. Survives a restart of the triggerer.
     :param trackingmore_conn_id: the Airflow connection.
+    :param orders: name of an order -> its shipments, in place of ``shipments``.
+    :param settle_seconds: for how long a shipment must have been seen arrived before it counts.
+    :param stuck_after: seconds without a new event after which a shipment is stuck; None: never.
+    :param reconcile_seconds: longest time between two looks that do not rely on the vendor's news of changes.
+    :param look_at: unix seconds of the first look, in the past for at once; None: ``poke_interval`` from now.
+    :param ends: which results end the task here, in place of a worker: any of ``released``, ``failed``, ``timed_out``.
+        Whatever else happens is told to a worker.
+    :param push_result: whether a task that ends here leaves its result in XCom.
     :param others: arguments of newer versions are accepted and not used, so that versions may be mixed while upgrading.
     """
 
     def __init__(
         self,
-        shipments: Iterable[Any],
+        shipments: Iterable[Any] | None = None,
         statuses: Iterable[str] = ("delivered",),
         fail_on: Iterable[str] = ("exception", "expired"),
         wait_for: str | int = "all",
         poke_interval: float = 60.0,
         deadline: float | None = None,
         trackingmore_conn_id: str = "trackingmore_default",
+        orders: Mapping[str, Iterable[Any]] | None = None,
+        settle_seconds: float = 0.0,
+        stuck_after: float | None = None,
+        reconcile_seconds: float = 1800.0,
+        look_at: float | None = None,
+        ends: Iterable[Literal["released", "failed", "timed_out"]] = (),
+        push_result: bool = True,
         **others: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.shipments = [_pair(shipment) for shipment in shipments]
-        self.statuses = sorted(statuses)
-        self.fail_on = sorted(fail_on)
+        # What is stored may be of another version, or damaged: ``run`` says so, for a constructor that raises can take
+        # the whole triggerer with it.
+        self.shipments = _pairs(shipments)
+        self.statuses = _sorted(statuses)
+        self.fail_on = _sorted(fail_on)
         self.wait_for = wait_for
         self.poke_interval = poke_interval
         self.deadline = deadline
         self.trackingmore_conn_id = trackingmore_conn_id
+        self.orders: Any = {n: _pairs(own) for n, own in orders.items()} if isinstance(orders, Mapping) else orders
+        self.settle_seconds = settle_seconds
+        self.stuck_after = stuck_after
+        self.reconcile_seconds = reconcile_seconds
+        self.look_at = look_at
+        self.ends = _sorted(ends)
+        self.push_result = push_result
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Name the class and its arguments as plain JSON.
 
         :return: (path of the class, arguments).
         """
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "shipments": self.shipments,
-                "statuses": self.statuses,
-                "fail_on": self.fail_on,
-                "wait_for": self.wait_for,
-                "poke_interval": self.poke_interval,
-                "deadline": self.deadline,
-                "trackingmore_conn_id": self.trackingmore_conn_id,
-            },
+        names = (
+            *("shipments", "statuses", "fail_on", "wait_for", "poke_interval", "deadline", "trackingmore_conn_id"),
+            *("orders", "settle_seconds", "stuck_after", "reconcile_seconds", "look_at", "ends", "push_result"),
         )
+        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the one event."""
-        known: dict[ShipmentKey, Outcome] = {}
         try:
-            event = await self._wait(known)
+            result, verdict = await self._wait()
         except TrackingMoreError as error:
-            event = self._event("error", known.values(), error.message)
+            event = _event("error", error.message)
         except AirflowException as error:  # such as: there is no such connection
-            event = self._event("error", known.values(), f"{type(error).__name__}: {error}")
+            event = _event("error", f"{type(error).__name__}: {error}")
         except Exception as error:  # its text may hold anything: it stays in the triggerer's log
             self.log.exception("The wait failed")
-            event = self._event("error", known.values(), f"the wait failed in the triggerer: {type(error).__name__}")
+            event = _event("error", f"the wait failed in the triggerer: {type(error).__name__}")
+        else:
+            event = _event(result, verdict.reason, verdict)
+            if isinstance(self.ends, list) and result in self.ends and await self._leave_result(verdict):
+                self.log.info("Wait over (%s): the task ends here", result)
+                yield TaskSuccessEvent()
+                return
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
-    async def _wait(self, known: dict[ShipmentKey, Outcome]) -> dict[str, Any]:
+    async def _wait(self) -> tuple[str, Verdict]:
         from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
         from airflow_provider_trackingmore.waiting.hub import hub_of
 
-        awaited = self._goal()
+        awaited = self._awaited()
+        known = Knowledge(reopens=awaited.reopens)
+        verdict = awaited.decide(known, time.time())
+        if verdict.result != "waiting":
+            return verdict.result, verdict
         client = await TrackingMoreHook(self.trackingmore_conn_id).aget_conn()
-        with hub_of(client).join(awaited.shipments, self.poke_interval) as member:
+        look_in = None if self.look_at is None else self.look_at - time.time()
+        with hub_of(client).join(
+            awaited.shipments, self.poke_interval, look_in=look_in, reconcile_seconds=self.reconcile_seconds
+        ) as member:
             while (news := await member.news(self._time_left())) is not None:
                 await _take(news, known)
-                decision = awaited.decide(known)
-                if isinstance(decision, Released):
-                    return self._event("released", decision.outcomes)
-                if isinstance(decision, Failed):
-                    return self._event("failed", decision.outcomes, decision.reason)
-                member.keys = awaited.still_open(known)
-        return self._event("timed_out", timed_out(awaited.decide(known).outcomes))
+                now = time.time()
+                verdict = awaited.decide(known, now)
+                if verdict.result != "waiting":
+                    return verdict.result, verdict
+                member.narrow(awaited.still_open(known, now), fresh=awaited.settling(known, now))
+        return "timed_out", verdict.timed_out()
 
-    def _goal(self) -> Goal:
-        for name in ("poke_interval", "deadline"):
+    async def _leave_result(self, verdict: Verdict) -> bool:
+        """Leave the result as the task itself would, if that is possible here.
+
+        :return: False: let a worker do it.
+        """
+        task = self.task_instance
+        if task is None or not can_end_in_triggerer():  # ``dag.test()`` runs triggers without a triggerer
+            return False
+        if self.push_result:
+            result = verdict.plain()
+            place = {"dag_id": task.dag_id, "task_id": task.task_id, "run_id": task.run_id, "map_index": task.map_index}
+            try:
+                await XCom.aset(XCOM_RETURN_KEY, result, **place, _mapped_length=len(result))
+            except Exception:
+                self.log.warning("The result cannot be left from here: a worker ends the task", exc_info=True)
+                return False
+        return True
+
+    def _awaited(self) -> Wait:
+        for name in ("poke_interval", "deadline", "reconcile_seconds", "look_at"):
             value = getattr(self, name)
-            if not (isinstance(value, int | float) and math.isfinite(value)) and (name, value) != ("deadline", None):
+            optional = name in ("deadline", "look_at") and value is None
+            number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LAST_MOMENT
+            if not number and not optional:
                 raise InvalidShipmentError(
-                    f"{name} must be a number of seconds, not {shown(value) or type(value).__name__}"
+                    f"{name} must be a number of seconds from 0, not {shown(value) or type(value).__name__}"
                 )
-        shipments = [ShipmentKey(*pair) for pair in self.shipments]
-        return goal(shipments, statuses=self.statuses, wait_for=self.wait_for, fail_on=self.fail_on)
+        terms = Terms(
+            statuses=self.statuses,
+            wait_for=self.wait_for,
+            fail_on=self.fail_on,
+            settle_seconds=self.settle_seconds,
+            stuck_after=self.stuck_after,
+        )
+        if isinstance(self.orders, Mapping):
+            return wait_for_orders({name: _keys(own) for name, own in self.orders.items()}, terms)
+        if self.orders is not None or self.shipments is None:
+            return wait_for_orders(self.orders or "nothing", terms)  # which refuses it in words
+        return wait(_keys(self.shipments), terms)
 
     def _time_left(self) -> float | None:
-        return None if self.deadline is None else max(self.deadline - time.time(), 0.0)
-
-    @staticmethod
-    def _event(result: str, outcomes: Iterable[Outcome], reason: str = "") -> dict[str, Any]:
-        return {
-            "version": EVENT_VERSION,
-            "result": result,
-            "reason": reason,
-            "outcomes": [one.as_dict() for one in outcomes],
-        }
+        deadline = self.deadline
+        if deadline is None:
+            # A task that began here: Airflow keeps its deadline, and a restart does not move it.
+            airflows = getattr(self, "timeout_after", None)
+            deadline = airflows.timestamp() - GRACE_SECONDS if isinstance(airflows, datetime) else None
+        return None if deadline is None else max(deadline - time.time(), 0.0)
 
 
-async def _take(news: Mapping[ShipmentKey, Tracking | None], known: dict[ShipmentKey, Outcome]) -> None:
+def _event(result: str, reason: str, verdict: Verdict | None = None) -> dict[str, Any]:
+    outcomes = verdict.entries() if verdict is not None else []
+    return {"version": EVENT_VERSION, "result": result, "reason": reason, "outcomes": outcomes}
+
+
+async def _take(news: News, known: Knowledge) -> None:
     """Read the news of a long list bit by bit: every trigger of the triggerer shares the event loop."""
-    for position, (key, tracking) in enumerate(news.items(), start=1):
-        known[key] = Outcome.of(key, tracking)
+    now = time.time()
+    for position, outcome in enumerate(news.values(), start=1):
+        known.learn(outcome, now)
         if position % AT_ONCE == 0:
             await asyncio.sleep(0)
 
 
-def _pair(shipment: Any) -> list[str]:
-    if isinstance(shipment, Mapping):
+def _pairs(shipments: Any) -> Any:
+    """Shipments as [carrier_code, tracking_number]; what is none stays as it is."""
+    if not isinstance(shipments, Iterable) or isinstance(shipments, str | bytes | Mapping):
+        return shipments
+    return [_pair(shipment) for shipment in shipments]
+
+
+def _pair(shipment: Any) -> Any:
+    if isinstance(shipment, Mapping) and {"carrier_code", "tracking_number"} <= shipment.keys():
         return [shipment["carrier_code"], shipment["tracking_number"]]
-    carrier_code, tracking_number = shipment
-    return [carrier_code, tracking_number]
+    return list(shipment) if isinstance(shipment, tuple) else shipment
+
+
+def _keys(shipments: Any) -> Any:
+    """The same as a wait takes them, which names what is wrong."""
+    if not isinstance(shipments, list):
+        return shipments
+    return [ShipmentKey(*one) if isinstance(one, list) and len(one) == 2 else one for one in shipments]
+
+
+def _sorted(values: Any) -> Any:
+    try:
+        return sorted(values) if not isinstance(values, str) else values
+    except TypeError:
+        return list(values) if isinstance(values, Iterable) else values

@@ -1,110 +1,28 @@
 """When a wait is over: what is waited for + what is known -> Waiting | Released | Failed. Pure; the only state machine.
 
-Sensors in every mode and the trigger ask this one place. It knows no clock, no Airflow and no wire.
+Sensors in every mode and the trigger ask this one place. It is given the time; it knows no Airflow and no wire.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
-from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
-from airflow_provider_trackingmore.api.shipments import as_list, shipment_key, shown
+from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
+from airflow_provider_trackingmore.waiting.outcomes import (
+    NOT_REGISTERED,
+    RETURNED,
+    STUCK,
+    TIMED_OUT,
+    WAITING,
+    Outcome,
+    listed,
+    timed_out,
+)
 
 WaitFor: TypeAlias = "Literal['all', 'any'] | int"
-
-NOT_REGISTERED = "not_registered"
-TIMED_OUT = "timed_out"
-WAITING = "waiting"
-
-_NUMBER = re.compile(r"[0-9]{1,9}")
-"""How a template gives a count."""
-
-WAY_OUT_NOT_REGISTERED = "is not registered with TrackingMore: run CreateTrackingsOperator first"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What is known of one shipment; small, and without personal data.
-
-    :param carrier_code: the carrier.
-    :param tracking_number: the carrier's number.
-    :param status: the vendor's status; None while nothing is known.
-    :param substatus: finer code, where the vendor gives one.
-    :param delivered_at: ISO 8601 local time of the place, without zone; None while not delivered.
-    :param last_update: ISO 8601 local time of the newest event, without zone.
-    :param order_id: the order it was registered with.
-    :param outcome: what it means for the wait: the status that ended it, or one of ``not_registered``, ``timed_out``,
-        ``waiting``.
-    """
-
-    carrier_code: str
-    tracking_number: str
-    status: str | None = None
-    substatus: str | None = None
-    delivered_at: str | None = None
-    last_update: str | None = None
-    order_id: str | None = None
-    outcome: str = WAITING
-
-    @classmethod
-    def of(cls, key: ShipmentKey, tracking: Tracking | None) -> Outcome:
-        """Take from a tracking what a wait needs to know.
-
-        :param key: the shipment as the user named it.
-        :param tracking: what the vendor knows; None: it is not registered.
-        :return: the outcome so far.
-        """
-        if tracking is None:
-            return cls(*key, outcome=NOT_REGISTERED)
-        return cls(
-            *key,
-            status=tracking.status_text or tracking.status.value,
-            substatus=tracking.substatus,
-            delivered_at=tracking.delivered_at,
-            last_update=tracking.last_update,
-            order_id=tracking.order_id,
-        )
-
-    @classmethod
-    def is_in(cls, entry: Mapping[str, Any]) -> bool:
-        """Tell whether :meth:`from_dict` can read an entry.
-
-        :param entry: plain data.
-        :return: False if something that is needed is missing, or no text.
-        """
-        texts = all(isinstance(entry.get(name), str) for name in ("carrier_code", "tracking_number", "outcome"))
-        return texts and all(isinstance(entry.get(name, ""), str | None) for name in cls.__slots__)
-
-    @classmethod
-    def from_dict(cls, entry: Mapping[str, Any]) -> Outcome:
-        """Read back what :meth:`as_dict` made; unknown names are left out.
-
-        :param entry: plain data.
-        :return: the outcome.
-        """
-        values: dict[str, Any] = {name: entry[name] for name in cls.__slots__ if name in entry}
-        return cls(**values)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The outcome as plain data, for events and XCom.
-
-        :return: one value per field.
-        """
-        return asdict(self)
-
-    @property
-    def key(self) -> ShipmentKey:
-        """Carrier and number."""
-        return ShipmentKey(self.carrier_code, self.tracking_number)
-
-    def __str__(self) -> str:
-        if self.outcome == NOT_REGISTERED:
-            return f"{self.key} {WAY_OUT_NOT_REGISTERED}"
-        return f"{self.key}: {self.status or 'nothing known yet'}" + (f" ({self.substatus})" if self.substatus else "")
+DAY = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -116,20 +34,114 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Released:
-    """What was waited for has come true."""
+    """What was waited for has come true.
+
+    :param outcomes: every shipment.
+    :param arrived: those that have.
+    """
 
     outcomes: tuple[Outcome, ...]
+    arrived: tuple[Outcome, ...]
 
 
 @dataclass(frozen=True)
 class Failed:
-    """What was waited for cannot come true any more."""
+    """What was waited for cannot come true any more.
+
+    :param outcomes: every shipment.
+    :param causes: those that are to blame.
+    """
 
     outcomes: tuple[Outcome, ...]
-    reason: str
+    causes: tuple[Outcome, ...]
+
+    @property
+    def reason(self) -> str:
+        """The causes in one line."""
+        return listed(self.causes)
 
 
 Decision: TypeAlias = Waiting | Released | Failed
+
+
+class Knowledge:
+    """The newest that one wait knows of each of its shipments.
+
+    A shipment only moves forward: see :func:`follows`.
+
+    :param reopens: whether a delivered shipment may be on its way again.
+    """
+
+    def __init__(self, *, reopens: bool = False) -> None:
+        self._reopens = reopens
+        self._known: dict[ShipmentKey, Outcome] = {}
+        self._since: dict[ShipmentKey, float] = {}
+
+    def learn(self, new: Outcome, now: float) -> None:
+        """Take in what a look has found.
+
+        :param new: the shipment as it is now, or seems to be.
+        :param now: unix seconds.
+        """
+        old = self._known.get(new.key)
+        if old is not None and not follows(old, new, reopens=self._reopens):
+            return
+        if old is None or old.status != new.status:
+            self._since[new.key] = now
+        self._known[new.key] = new
+
+    def of(self, key: ShipmentKey) -> Outcome:
+        """What is known of a shipment.
+
+        :param key: the shipment.
+        :return: an outcome without a status while nothing is.
+        """
+        return self._known.get(key) or Outcome(*key)
+
+    def since(self, key: ShipmentKey, now: float) -> float:
+        """When this wait first saw the status that the shipment has.
+
+        :param key: the shipment.
+        :param now: unix seconds.
+        :return: unix seconds.
+        """
+        return self._since.get(key, now)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+_STAGE = {
+    ShipmentStatus.PENDING.value: 0,
+    ShipmentStatus.NOT_FOUND.value: 0,
+    ShipmentStatus.EXPIRED.value: 2,
+    ShipmentStatus.DELIVERED.value: 3,
+}
+"""Every other status, unknown ones too, is a stage on the way: 1. Parcels go from any of these to any other."""
+
+
+def follows(old: Outcome, new: Outcome, *, reopens: bool) -> bool:
+    """Tell whether a look is news, or something late that changes nothing.
+
+    Not found after transit, and transit after delivered, are late answers or events. What may reopen: an expired
+    shipment that is delivered after all; a delivered one, where asked for, that is on its way again *by a newer event*
+    than the delivery.
+
+    :param old: what is known.
+    :param new: what a look has found.
+    :param reopens: whether a delivered shipment may be on its way again.
+    :return: whether the new takes the place of the old.
+    """
+    if old.status is None:
+        return True
+    before = _STAGE.get(old.status, 1)
+    if new.status is None:
+        return before < _STAGE["delivered"]
+    after = _STAGE.get(new.status, 1)
+    if after >= before:
+        return True
+    newer = (new.last_update or "") > (old.last_update or "")
+    return reopens and old.status == "delivered" and after == 1 and newer
 
 
 @dataclass(frozen=True)
@@ -139,13 +151,17 @@ class Goal:
     :param shipments: each once, in the user's order.
     :param statuses: a shipment that has one of these counts as arrived.
     :param wait_for: how many must arrive: ``all``, ``any``, or a number.
-    :param fail_on: a shipment that has one of these will not arrive.
+    :param fail_on: a shipment that has one of these (or is ``returned``, if that is in it) will not arrive.
+    :param settle_seconds: for how long a shipment must have been seen arrived before it counts.
+    :param stuck_after: seconds without a new event after which a shipment counts as stuck, which is lost; None: never.
     """
 
     shipments: tuple[ShipmentKey, ...]
     statuses: frozenset[str] = frozenset({ShipmentStatus.DELIVERED.value})
     wait_for: WaitFor = "all"
     fail_on: frozenset[str] = frozenset({ShipmentStatus.EXCEPTION.value, ShipmentStatus.EXPIRED.value})
+    settle_seconds: float = 0.0
+    stuck_after: float | None = None
 
     @property
     def needed(self) -> int:
@@ -154,120 +170,185 @@ class Goal:
             return len(self.shipments)
         return min(1 if self.wait_for == "any" else int(self.wait_for), len(self.shipments))
 
-    def decide(self, known: Mapping[ShipmentKey, Outcome]) -> Decision:
+    def decide(self, known: Knowledge, now: float) -> Decision:
         """Decide whether the wait is over.
 
-        :param known: the newest knowledge of each shipment; a missing one is simply not known yet.
+        :param known: the newest knowledge of each shipment.
+        :param now: unix seconds.
         :return: ``Released`` as soon as enough have arrived, ``Failed`` as soon as too few still can, or one of them is
             not registered; ``Waiting`` otherwise. Each lists every shipment in order.
         """
-        outcomes = tuple(self._judged(known.get(key) or Outcome(*key)) for key in self.shipments)
-        arrived = [one for one in outcomes if one.outcome in self.statuses]
+        return self._decision(tuple(self.judged(key, known, now) for key in self.shipments))
+
+    def confirm(self, outcomes: Iterable[Outcome]) -> Decision:
+        """Decide by outcomes that were judged elsewhere, as far as their statuses bear them out.
+
+        :param outcomes: what an event says.
+        :return: as :meth:`decide`; what is not borne out counts as waiting.
+        """
+        said = {one.key: one for one in outcomes}
+        return self._decision(tuple(self._borne_out(said.get(key) or Outcome(*key)) for key in self.shipments))
+
+    def judged(self, key: ShipmentKey, known: Knowledge, now: float) -> Outcome:
+        """What a shipment's status means for this wait.
+
+        :param key: the shipment.
+        :param known: the newest knowledge.
+        :param now: unix seconds.
+        :return: what is known, with its ``outcome``.
+        """
+        one = known.of(key)
+        if one.status is None:
+            return one
+        if one.status in self.statuses:
+            quiet = max(now - known.since(key, now), one.quiet_days * DAY)
+            return replace(one, outcome=one.status if quiet >= self.settle_seconds else WAITING)
+        if one.status in self.fail_on or one.kind in self.fail_on:
+            return replace(one, outcome=one.kind or one.status)
+        stuck = self.stuck_after is not None and one.quiet_days * DAY >= self.stuck_after
+        return replace(one, outcome=STUCK if stuck else WAITING)
+
+    def _borne_out(self, one: Outcome) -> Outcome:
+        true = {
+            NOT_REGISTERED: one.status is None,
+            STUCK: one.status is not None and self.stuck_after is not None,
+            RETURNED: one.kind == RETURNED and bool({RETURNED, "exception"} & self.fail_on),
+        }
+        if true.get(one.outcome, one.outcome == one.status and one.outcome in self.statuses | self.fail_on):
+            return one
+        return replace(one, outcome=WAITING)
+
+    def _decision(self, outcomes: tuple[Outcome, ...]) -> Decision:
+        arrived = tuple(one for one in outcomes if one.outcome in self.statuses)
         if len(arrived) >= self.needed:
-            return Released(outcomes)
-        unregistered = [one for one in outcomes if one.outcome == NOT_REGISTERED]
+            return Released(outcomes, arrived)
+        unregistered = tuple(one for one in outcomes if one.outcome == NOT_REGISTERED)
         if unregistered:
-            return Failed(outcomes, _listed(unregistered))
-        lost = [one for one in outcomes if one.outcome != WAITING and one.outcome not in self.statuses]
+            return Failed(outcomes, unregistered)
+        lost = tuple(one for one in outcomes if one.outcome != WAITING and one.outcome not in self.statuses)
         if len(outcomes) - len(lost) < self.needed:
-            return Failed(outcomes, _listed(lost))
+            return Failed(outcomes, lost)
         return Waiting(outcomes)
 
-    def still_open(self, known: Mapping[ShipmentKey, Outcome]) -> tuple[ShipmentKey, ...]:
+
+@dataclass(frozen=True)
+class Verdict:
+    """What has become of a whole wait.
+
+    :param decisions: the decision for each order; one without a name where there are no orders.
+    """
+
+    decisions: Mapping[str | None, Decision]
+
+    @property
+    def result(self) -> Literal["waiting", "released", "failed"]:
+        """``waiting`` while one is; then ``failed`` if one has failed."""
+        if any(isinstance(one, Waiting) for one in self.decisions.values()):
+            return "waiting"
+        return "failed" if any(isinstance(one, Failed) for one in self.decisions.values()) else "released"
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """All shipments, order by order."""
+        return tuple(one for decision in self.decisions.values() for one in decision.outcomes)
+
+    @property
+    def reason(self) -> str:
+        """Why it failed; empty where it has not."""
+        failed = [(name, one.reason) for name, one in self.decisions.items() if isinstance(one, Failed)]
+        return listed([reason if name is None else f"order {name}: {reason}" for name, reason in failed])
+
+    def timed_out(self) -> Verdict:
+        """The same when the time is up: what is still waiting is not going to end well."""
+
+        def out_of_time(one: Decision) -> Decision:
+            if not isinstance(one, Waiting):
+                return one
+            outcomes = timed_out(one.outcomes)
+            return Failed(outcomes, tuple(late for late in outcomes if late.outcome == TIMED_OUT))
+
+        return Verdict({name: out_of_time(one) for name, one in self.decisions.items()})
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Every shipment as plain data, with the name of its ``order`` where there is one."""
+        return [
+            one.as_dict() | ({} if name is None else {"order": name})
+            for name, decision in self.decisions.items()
+            for one in decision.outcomes
+        ]
+
+    def plain(self) -> list[dict[str, Any]]:
+        """What a task returns: one entry per shipment, or per order.
+
+        :return: an order's entry has ``order_id``, ``outcome``, ``delivered_at`` and its ``shipments``.
+        """
+        if None in self.decisions:
+            return self.entries()
+        return [_order(name, decision) for name, decision in self.decisions.items() if name is not None]
+
+
+def _order(name: str, decision: Decision) -> dict[str, Any]:
+    decisive: tuple[Outcome, ...] = ()
+    if isinstance(decision, Released):
+        decisive = decision.arrived
+    elif isinstance(decision, Failed):
+        decisive = decision.causes
+    times = [one.delivered_at for one in decision.outcomes if one.delivered_at is not None]
+    return {
+        "order_id": name,
+        "outcome": decisive[0].outcome if decisive else WAITING,
+        "delivered_at": max(times) if times and isinstance(decision, Released) else None,
+        "shipments": [one.as_dict() for one in decision.outcomes],
+    }
+
+
+@dataclass(frozen=True)
+class Wait:
+    """One task's wait: a goal, or one for each of several orders.
+
+    :param goals: by the name of the order; a single one without a name where there are no orders.
+    """
+
+    goals: Mapping[str | None, Goal]
+
+    @property
+    def shipments(self) -> tuple[ShipmentKey, ...]:
+        """All shipments, each once."""
+        return tuple(dict.fromkeys(key for goal in self.goals.values() for key in goal.shipments))
+
+    @property
+    def reopens(self) -> bool:
+        """Whether a delivered shipment must be looked at again before it counts."""
+        return any(goal.settle_seconds > 0 for goal in self.goals.values())
+
+    def decide(self, known: Knowledge, now: float) -> Verdict:
+        """Decide whether the wait is over; see :meth:`Goal.decide`."""
+        return Verdict({name: goal.decide(known, now) for name, goal in self.goals.items()})
+
+    def confirm(self, entries: Mapping[str | None, Iterable[Outcome]]) -> Verdict:
+        """Decide by what an event says; see :meth:`Goal.confirm`."""
+        return Verdict({name: goal.confirm(entries.get(name, ())) for name, goal in self.goals.items()})
+
+    def still_open(self, known: Knowledge, now: float) -> tuple[ShipmentKey, ...]:
         """The shipments that still have to be asked for.
 
         :param known: the newest knowledge of each.
-        :return: those that have neither arrived nor failed, in order.
+        :param now: unix seconds.
+        :return: those that have neither arrived nor failed, in order; a stuck one may move again.
         """
-        return tuple(key for key in self.shipments if key not in known or self._judged(known[key]).outcome == WAITING)
+        return tuple(dict.fromkeys(one.key for one in self._judged(known, now) if one.outcome in (WAITING, STUCK)))
 
-    def _judged(self, one: Outcome) -> Outcome:
-        """The status says it; an ``outcome`` that came with it (in an event, say) is not believed."""
-        if one.status is None and one.outcome == NOT_REGISTERED:
-            return one
-        return replace(one, outcome=one.status if one.status in self.statuses | self.fail_on else WAITING)
+    def settling(self, known: Knowledge, now: float) -> tuple[ShipmentKey, ...]:
+        """The shipments that have arrived but do not count yet: they must be looked at, not merely not have changed."""
+        arrived = {status for goal in self.goals.values() for status in goal.statuses}
+        return tuple(
+            dict.fromkeys(
+                one.key for one in self._judged(known, now) if one.outcome == WAITING and one.status in arrived
+            )
+        )
 
-
-def goal(
-    shipments: object, *, statuses: object = ("delivered",), wait_for: object = "all", fail_on: object = ()
-) -> Goal:
-    """Check what a user wants to wait for.
-
-    :param shipments: one shipment or an iterable of them.
-    :param statuses: statuses that count as arrived.
-    :param wait_for: ``all``, ``any``, or how many.
-    :param fail_on: statuses that count as failed; one that also counts as arrived has arrived.
-    :return: the goal.
-    :raises InvalidShipmentError: naming every shipment or argument that is wrong, and how.
-    """
-    keys: dict[ShipmentKey, None] = {}
-    wrong: list[str] = []
-    for position, shipment in enumerate(as_list(shipments), start=1):
-        try:
-            keys.setdefault(shipment_key(shipment))
-        except InvalidShipmentError as error:
-            wrong.append(f"shipment {position}: {error.message}")
-    if wrong:
-        raise InvalidShipmentError("; ".join(wrong[:20]) + (f"; and {len(wrong) - 20} more" if wrong[20:] else ""))
-    arrived = _statuses("statuses", statuses)
-    if not arrived:
-        raise InvalidShipmentError("statuses is empty: name at least one status to wait for")
-    return Goal(tuple(keys), arrived, _wait_for(wait_for, len(keys)), _statuses("fail_on", fail_on) - arrived)
-
-
-def timed_out(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
-    """Mark what was still waited for when the time was up.
-
-    :param outcomes: what is known.
-    :return: the same, with ``timed_out`` in place of ``waiting``.
-    """
-    return tuple(replace(one, outcome=TIMED_OUT) if one.outcome == WAITING else one for one in outcomes)
-
-
-def summary(outcomes: Sequence[Outcome]) -> str:
-    """Count the statuses for one log line.
-
-    :param outcomes: what is known.
-    :return: such as ``2 delivered, 1 transit``.
-    """
-    counts: dict[str, int] = {}
-    for one in outcomes:
-        word = one.outcome if one.status is None else one.status
-        counts[word] = counts.get(word, 0) + 1
-    return ", ".join(f"{number} {word}" for word, number in sorted(counts.items())) or "no shipments"
-
-
-def _statuses(argument: str, values: object) -> frozenset[str]:
-    if isinstance(values, str):
-        values = [values]
-    if not isinstance(values, Iterable):
-        raise InvalidShipmentError(f"{argument} must be a list of statuses, not {type(values).__name__}")
-    allowed = [status.value for status in ShipmentStatus if status != ShipmentStatus.UNKNOWN]
-    chosen = list(values)
-    wrong = [value for value in chosen if value not in allowed]
-    if wrong:
-        raise InvalidShipmentError(f"{argument} names {_named(wrong[0])}; the statuses are {', '.join(allowed)}")
-    return frozenset(str(value) for value in chosen)
-
-
-def _wait_for(value: object, total: int) -> WaitFor:
-    if value == "all":
-        return "all"
-    if value == "any":
-        return "any"
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidShipmentError(f"wait_for must be 'all', 'any' or a number from 1, not {_named(value)}")
-    if total and value > total:
-        raise InvalidShipmentError(f"wait_for is {shown(value)}, but there are only {total} shipments to wait for")
-    return value
-
-
-def _named(value: object) -> str:
-    return shown(value) or type(value).__name__
-
-
-def _listed(outcomes: Sequence[Outcome]) -> str:
-    shown = "; ".join(map(str, outcomes[:20]))
-    return shown + (f"; and {len(outcomes) - 20} more" if outcomes[20:] else "")
+    def _judged(self, known: Knowledge, now: float) -> Iterator[Outcome]:
+        for goal in self.goals.values():
+            if isinstance(goal.decide(known, now), Waiting):
+                for key in goal.shipments:
+                    yield goal.judged(key, known, now)

@@ -1,7 +1,8 @@
 """Many waits, few calls: one polling loop per account in a process and event loop.
 
-Triggers join with their shipments and are handed what concerns them. The loop asks for all members that are due in
-calls of 40 numbers, whoever they belong to. It knows when to ask; what an answer means for a wait is the gate's.
+Triggers join with their shipments and are told what concerns them. The loop asks for all that are due, whoever they
+belong to, in the way that :mod:`.planner` finds cheapest. It knows when to ask; what an answer means for a wait is the
+gate's.
 """
 
 from __future__ import annotations
@@ -10,76 +11,54 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Iterable, Mapping
-from types import TracebackType
-from typing import Self, TypeAlias
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider_trackingmore.api.batching import look
+from airflow_provider_trackingmore.api import endpoints
+from airflow_provider_trackingmore.api.arguments import ListFilters
+from airflow_provider_trackingmore.api.batching import filter_chunks, look
 from airflow_provider_trackingmore.api.errors import Retry, TrackingMoreError
+from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.client.driving import adrive
+from airflow_provider_trackingmore.waiting.members import Folded, Member, Watched, folded
+from airflow_provider_trackingmore.waiting.outcomes import Outcome
+from airflow_provider_trackingmore.waiting.planner import filled_up, number_calls, pages, plan, spread
 
 log = logging.getLogger(__name__)
 
-News: TypeAlias = Mapping[ShipmentKey, Tracking | None]
-"""What a look has found; None for a shipment that is not registered."""
-
+RECONCILE_SECONDS = 1800.0
+"""A shipment is looked at by number or list at least so often, whatever the news by change say."""
 SHORTEST_INTERVAL = 0.05
 TOGETHER = 0.1
-"""Members whose turn comes within this share of their interval are asked for in the same round."""
-AT_ONCE = 200
-"""After news of so many shipments the event loop may see to others: reading one takes some 30 microseconds."""
-ROUNDING = 1e-6
-"""The tick before a tick must not be the same one, though computed times are off by a little."""
+"""Intervals whose turn comes within this share of their length are served in the same round."""
+GATHER_SECONDS = 2.0
+"""After a restart a thousand triggers start within seconds: so long the first look waits for the others."""
+AT_ONCE = 100
+"""After so many rows the event loop may see to others: reading one takes some 30 microseconds."""
+OVERLAP_SECONDS = 300.0
+"""Changes are asked for from so long before the newest one that was seen: the vendor may note one late."""
+ASK_AGAIN_SECONDS = 6 * 3600.0
+"""A way that turned out longer than another is tried again after this."""
 FIRST_BACK_OFF = 5.0
 LONGEST_BACK_OFF = 300.0
 
 
-class Member:
-    """One wait in the hub. Used in a ``with`` block: leaving it leaves the hub, however it ends.
+class _Turn:
+    """All members with one interval: they are served together.
 
-    :param hub: the hub.
-    :param keys: the shipments asked for; may be narrowed while waiting.
-    :param interval: seconds between looks.
-    :param due: when it is this member's turn, on the hub's clock.
+    ``earliest`` is the earliest moment for which somebody joined since its last round began.
     """
 
-    def __init__(self, hub: Hub, keys: Iterable[ShipmentKey], interval: float, due: float) -> None:
-        self.keys = tuple(keys)
-        self.interval = interval
+    def __init__(self, due: float) -> None:
         self.due = due
-        self._hub = hub
-        self._news: asyncio.Queue[News | TrackingMoreError] = asyncio.Queue()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._hub.leave(self)
-
-    async def news(self, within: float | None) -> News | None:
-        """Wait for the next look at this member's shipments.
-
-        :param within: seconds; None: however long it takes.
-        :return: what was found; None when the time is up first.
-        :raises TrackingMoreError: when the account cannot be asked any more (a wrong key, say).
-        """
-        try:
-            async with asyncio.timeout(within):
-                item = await self._news.get()
-        except TimeoutError:
-            return None
-        if isinstance(item, TrackingMoreError):
-            raise item
-        return item
-
-    def tell(self, item: News | TrackingMoreError) -> None:
-        """Hand over what was found, or why nothing can be found."""
-        self._news.put_nowait(item)
+        self.earliest = due
+        self.members: dict[Member, None] = {}
+        self.reconcile_seconds = math.inf
 
 
 class Hub:
@@ -89,46 +68,77 @@ class Hub:
     """
 
     def __init__(self, client: TrackingMoreClient) -> None:
-        self._client = client
-        self._members: set[Member] = set()
+        self.client = client
+        self._turns: dict[float, _Turn] = {}
+        self._watched: dict[Folded, Watched] = {}
         self._joined = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._clock = asyncio.get_running_loop().time
-        self._began = self._clock()
         self._failures = 0
+        self._list: tuple[float, int, float] | None = None  # created since, rows, when that was seen
+        # No change that this hub has not heard of is older than this, by the vendor's clock.
+        self._changed_until: float | None = None
+        self._changed = 0
+        self._changes_again_at = -math.inf
+        self._newest: float | None = None
 
-    def join(self, keys: Iterable[ShipmentKey], interval: float) -> Member:
+    def join(
+        self,
+        keys: Iterable[ShipmentKey],
+        interval: float,
+        *,
+        look_in: float | None = None,
+        reconcile_seconds: float = RECONCILE_SECONDS,
+    ) -> Member:
         """Take part.
 
         :param keys: the shipments.
         :param interval: seconds between looks; each member is served at least this often.
+        :param look_in: seconds until the first look, 0 or less for one as soon as others had time to join; None: the
+            shipments have just been looked at, so an interval from now at the latest.
+        :param reconcile_seconds: longest time between two looks that do not rely on news by change.
         :return: the membership, to be used in a ``with`` block.
         """
         interval = max(interval, SHORTEST_INTERVAL)
-        member = Member(self, keys, interval, self._next_turn(interval, self._clock()))
-        self._members.add(member)
+        now = self._clock()
+        member = Member(keys, interval, self._let_go)
+        due = now + (interval if look_in is None else max(look_in, min(GATHER_SECONDS, interval)))
+        turn = self._turns.setdefault(interval, _Turn(due))
+        turn.members[member] = None
+        turn.reconcile_seconds = min(turn.reconcile_seconds, reconcile_seconds)
+        turn.earliest = min(turn.earliest, due)
+        turn.due = min(turn.due, due)
+        for key in member.keys:
+            watched = self._watched.setdefault(folded(key), Watched(key))
+            watched.members[member] = key
+            if watched.fact is not None and now - watched.looked_at <= interval:
+                member.tell(key, watched.fact)
         self._joined.set()
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._poll(), name="trackingmore-hub")
         return member
 
-    def leave(self, member: Member) -> None:
-        """Take no part any more."""
-        self._members.discard(member)
-        if not self._members and self._task is not None:
+    def _let_go(self, member: Member, keys: Iterable[ShipmentKey]) -> None:
+        for key in keys:
+            watched = self._watched.get(folded(key))
+            if watched is not None:
+                watched.members.pop(member, None)
+                if not watched.members:
+                    del self._watched[folded(key)]
+        turn = self._turns.get(member.interval)
+        if not member.keys and turn is not None:
+            turn.members.pop(member, None)
+            if not turn.members:
+                del self._turns[member.interval]
+        if not self._turns and self._task is not None:
             self._task.cancel()
             self._task = None
-            self._client.close()
+            self.client.close()
             _forget(self)
-
-    def _next_turn(self, interval: float, after: float) -> float:
-        """The next tick of a clock that all members with this interval share: so their calls are shared too."""
-        ticks = math.floor((after - self._began) / interval + ROUNDING)
-        return self._began + interval * (ticks + 1)
 
     async def _poll(self) -> None:
         while True:
-            wait = min((member.due for member in self._members), default=math.inf) - self._clock()
+            wait = min((turn.due for turn in self._turns.values()), default=math.inf) - self._clock()
             if wait > 0:
                 self._joined.clear()
                 try:
@@ -141,30 +151,164 @@ class Hub:
 
     async def _round(self) -> None:
         now = self._clock()
-        due = [member for member in self._members if member.due <= now + TOGETHER * member.interval]
-        keys = {key: None for member in due for key in member.keys}
+        due = {interval: turn for interval, turn in self._turns.items() if turn.due <= now + TOGETHER * interval}
+        for turn in due.values():
+            turn.earliest = math.inf
+        self._newest = None
         try:
-            found = await adrive(look(keys), self._client)
+            await self._look_at(due)
         except TrackingMoreError as error:
-            self._failed(due, error)
+            self._failed(due.values(), error)
             return
         except Exception as error:  # a bug must end the waits with a reason, not leave them waiting for ever
             log.exception("The polling loop of this account failed")
             self._end_all(TrackingMoreError(f"the polling loop failed: {type(error).__name__}"))
             return
         self._failures = 0
-        now = self._clock()
-        told = 0
-        for member in due:
-            # One that was asked for a little early has had the turn that it was early for.
-            member.due = self._next_turn(member.interval, max(now, member.due))
-            member.tell({key: found[key] for key in member.keys if key in found})
-            told += len(member.keys)
-            if told >= AT_ONCE:
-                told = 0
-                await asyncio.sleep(0)
+        for interval, turn in due.items():
+            # Its own tick, which the time that a round takes does not move; what was missed meanwhile is missed.
+            ticks = max(1, math.ceil((self._clock() - turn.due) / interval))
+            turn.due = min(turn.due + ticks * interval, turn.earliest)
 
-    def _failed(self, due: Iterable[Member], error: TrackingMoreError) -> None:
+    # One round -------------------------------------------------------------------------------------------------------
+
+    async def _look_at(self, due: dict[float, _Turn]) -> None:
+        began = self._clock()
+        until = began + min(due)
+        reconcile_seconds = min(turn.reconcile_seconds for turn in due.values())
+        look_by: dict[Folded, float] = {}
+        async for name in _slowly(name for turn in due.values() for m in list(turn.members) for name in _names(m)):
+            if (watched := self._watched.get(name[0])) is not None:
+                look_by[name[0]] = -math.inf if name[1] else min(watched.look_by, look_by.get(name[0], math.inf))
+        if not look_by:
+            return
+        stale = filled_up(look_by, until)
+        since = self._registered_since(look_by)
+        rows = self._rows(since)
+        can_ask = self._changed_until is not None and began >= self._changes_again_at
+        planned = plan(
+            len(look_by),
+            len(stale),
+            rows=rows,
+            changed=self._changed if can_ask else None,
+            list_is_known=self._list is not None and began < self._list[2] + ASK_AGAIN_SECONDS,
+        )
+        wanted = stale if planned.by_change else list(look_by)
+        if planned.by_change and not await self._by_change(len(look_by)):
+            planned = plan(len(look_by), len(look_by), rows=rows, changed=None)
+            wanted = list(look_by)
+        everything = len(wanted) == len(self._watched)
+        if planned.by_list and wanted:
+            await self._by_list(since, planned.list_calls)
+            for watched in self._there(wanted):
+                if watched.looked_at >= began:
+                    watched.look_by = self._clock() + reconcile_seconds
+            wanted = [name for name in wanted if name in self._watched and self._watched[name].looked_at < began]
+        await self._by_number(wanted, reconcile_seconds)
+        if everything and self._newest is not None:
+            self._changed_until = max(self._newest, self._changed_until or 0.0)
+        log.debug(
+            "Looked at %d shipments: %s%s", len(look_by), "by change, " * planned.by_change, f"{len(wanted)} by number"
+        )
+
+    def _there(self, names: Iterable[Folded]) -> Iterator[Watched]:
+        """Those that somebody still waits for: members may leave while a call is under way."""
+        return (self._watched[name] for name in names if name in self._watched)
+
+    def _registered_since(self, names: Iterable[Folded]) -> float:
+        """When the oldest of them was registered; 0 when that is not known of each."""
+        oldest = math.inf
+        for watched in self._there(names):
+            if watched.created is None:
+                return 0.0
+            oldest = min(oldest, watched.created)
+        return oldest - 60.0 if math.isfinite(oldest) else 0.0
+
+    def _rows(self, since: float) -> int | None:
+        return self._list[1] if self._list is not None and self._list[0] <= since else None
+
+    async def _by_change(self, due: int) -> bool:
+        """Hear what has changed.
+
+        :return: False if that is more than looking at the ``due`` shipments themselves would bring.
+        """
+        assert self._changed_until is not None  # noqa: S101 - the plan says so
+        since = self._changed_until - OVERLAP_SECONDS
+        newest = self._changed_until
+        number = 0
+        while True:
+            number += 1
+            page = await self._ask({"update_time_min": int(max(0.0, since))}, number)
+            newest = max(newest, max((_changed_at(row) for row in page.items), default=newest))
+            total = len(page.items) if page.total is None else page.total
+            if number == 1 and 1 < pages(total) >= number_calls(due):
+                self._changes_again_at = self._clock() + RECONCILE_SECONDS
+                return False
+            await self._heard(page.items, looked=False)
+            if len(page.items) < PAGE_SIZE or number >= pages(total):
+                self._changed, self._changed_until = total, newest
+                return True
+
+    async def _by_list(self, since: float, most_calls: int) -> None:
+        """Go through the list, or as much of it as is worth it."""
+        filters: ListFilters = {"created_at_min": int(since)} if since else {}
+        for number in count(1):
+            page = await self._ask(filters, number)
+            total = page.total
+            if total is not None:
+                self._list = since, total, self._clock()
+            await self._heard(page.items)
+            if len(page.items) < PAGE_SIZE or (total is not None and number >= pages(total)):
+                return
+            if total is None or pages(total) > max(most_calls, number):
+                return
+
+    async def _by_number(self, names: Sequence[Folded], reconcile_seconds: float) -> None:
+        alone = [[watched] for watched in self._there(names) if "," in watched.key.tracking_number]
+        by_number: dict[str, list[Watched]] = {}
+        for watched in self._there(names):
+            if "," not in watched.key.tracking_number:
+                by_number.setdefault(watched.key.tracking_number, []).append(watched)
+        calls = [[one for number in chunk for one in by_number[number]] for chunk in filter_chunks(list(by_number))]
+        calls += alone
+        for at, call in enumerate(calls):
+            keys = [watched.key for watched in call if watched.members]
+            if not keys:
+                continue
+            found = await adrive(look(keys), self.client)
+            self._note_newest(tracking for tracking in found.values() if tracking is not None)
+            for watched in call:
+                if watched.key in found:
+                    self._learned(watched, found[watched.key], looked=True)
+                watched.look_by = spread(len(calls), at, now=self._clock(), reconcile_seconds=reconcile_seconds)
+
+    async def _ask(self, filters: ListFilters, number: int) -> Any:
+        return await self.client.asend(endpoints.list_page(filters, page=number))
+
+    async def _heard(self, rows: Sequence[Tracking], *, looked: bool = True) -> None:
+        if looked:
+            self._note_newest(rows)
+        async for row in _slowly(rows):
+            if (watched := self._watched.get(folded(row.key))) is not None:
+                self._learned(watched, row, looked=looked)
+
+    def _learned(self, watched: Watched, tracking: Tracking | None, *, looked: bool) -> None:
+        if looked:
+            watched.looked_at = self._clock()
+        if tracking is not None and tracking.created_at is not None:
+            watched.created = tracking.created_at.timestamp()
+        watched.tell(Outcome.of(watched.key, tracking, time.time()))
+
+    def _note_newest(self, rows: Iterable[Tracking]) -> None:
+        """The newest change in the first answer of a round: whatever changes later is newer."""
+        if self._newest is None:
+            self._newest = max(map(_changed_at, rows), default=0.0) or None
+            if self._changed_until is None:
+                self._changed_until = self._newest
+
+    # When it fails ---------------------------------------------------------------------------------------------------
+
+    def _failed(self, due: Iterable[_Turn], error: TrackingMoreError) -> None:
         if error.retry is Retry.NEVER:
             self._end_all(error)
             return
@@ -175,19 +319,36 @@ class Hub:
             log.warning(
                 "Look number %d in a row failed, %d waits go on and look again in %.0f s: %s",
                 self._failures,
-                len(self._members),
+                sum(len(turn.members) for turn in self._turns.values()),
                 back_off,
                 error,
             )
-        now = self._clock()
-        for member in due:
-            turn = self._next_turn(member.interval, max(now, member.due))
-            member.due = max(now + back_off, turn if back_off < member.interval else 0.0)
+        for turn in due:
+            turn.due = self._clock() + back_off
 
     def _end_all(self, error: TrackingMoreError) -> None:
-        for member in list(self._members):
-            member.due = math.inf
-            member.tell(error)
+        for turn in self._turns.values():
+            turn.due = math.inf
+            for member in turn.members:
+                member.end(error)
+
+
+def _names(member: Member) -> Iterator[tuple[Folded, bool]]:
+    """The member's shipments, and whether each must really be looked at."""
+    return ((folded(key), key in member.fresh) for key in member.keys)
+
+
+def _changed_at(row: Tracking) -> float:
+    moment = row.updated_at or row.created_at
+    return moment.timestamp() if moment is not None else 0.0
+
+
+async def _slowly(things: Iterable[Any]) -> Any:
+    """Go through many things, and let the event loop see to others in between."""
+    for position, thing in enumerate(things, start=1):
+        yield thing
+        if position % AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Hub]] = WeakKeyDictionary()
@@ -201,11 +362,10 @@ def hub_of(client: TrackingMoreClient) -> Hub:
     """
     hubs = _hubs.setdefault(asyncio.get_running_loop(), {})
     account = client.settings.fingerprint
-    if account in hubs:
+    hub = hubs.setdefault(account, Hub(client))
+    if hub.client is not client:
         client.close()
-    else:
-        hubs[account] = Hub(client)
-    return hubs[account]
+    return hub
 
 
 def _forget(hub: Hub) -> None:

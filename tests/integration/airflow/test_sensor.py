@@ -37,6 +37,7 @@ def test_it_looks_once_and_defers_the_rest(sandbox: SandboxProcess, seed: Seed) 
     path, arguments = deferral.trigger.serialize()
     assert path == "airflow_provider_trackingmore.triggers.shipments.ShipmentStatusTrigger"
     assert began + 600 <= arguments.pop("deadline") <= time.time() + 600, "counted from the start of the task"
+    assert began + 1800 <= arguments.pop("look_at") <= time.time() + 1800, "the next look, even after a restart"
     assert arguments == {
         "shipments": [["usps", "SBX-STUCK-1"], ["usps", "SBX-DELIVERED-1D-1"]],
         "statuses": ["delivered"],
@@ -44,6 +45,12 @@ def test_it_looks_once_and_defers_the_rest(sandbox: SandboxProcess, seed: Seed) 
         "wait_for": 2,
         "poke_interval": 1800.0,
         "trackingmore_conn_id": "trackingmore_default",
+        "orders": None,
+        "settle_seconds": 0.0,
+        "stuck_after": None,
+        "reconcile_seconds": 1800.0,
+        "ends": [],
+        "push_result": True,
     }
     assert deferral.method_name == "execute_complete"
 
@@ -142,3 +149,28 @@ def test_an_empty_list_costs_no_call_and_needs_no_connection(sandbox: SandboxPro
     waiting = sensor([], deferrable=deferrable, trackingmore_conn_id="no_such_connection", wait_for=3)
     assert waiting.execute({}) == []  # type: ignore[arg-type]
     assert sandbox.calls() == []
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_orders_come_back_one_by_one(seed: Seed, deferrable: bool) -> None:
+    arrived, lost = seed("delivered", "exception")
+    orders = {"A-1": arrived, "A-2": [arrived, lost]}
+    waiting = ShipmentDeliveredSensor(task_id="t", orders=orders, deferrable=deferrable, on_failure="return")
+    returned = waiting.execute({})  # type: ignore[arg-type]
+    assert [(one["order_id"], one["outcome"], len(one["shipments"])) for one in returned] == [
+        ("A-1", "delivered", 1),
+        ("A-2", "exception", 2),
+    ]
+    assert returned[0]["delivered_at"] == returned[0]["shipments"][0]["delivered_at"]
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_stuck_shipment_is_named(sandbox: SandboxProcess, seed: Seed, deferrable: bool) -> None:
+    quiet = seed("transit")
+    sandbox.advance(days=10)
+    with pytest.raises(ShipmentsFailedError, match="usps SBX-STUCK-1: transit, stuck: no new event for too long"):
+        sensor(quiet, deferrable=deferrable, stuck_after=5 * 86_400, timeout=60).execute({})  # type: ignore[arg-type]
+
+
+def test_an_arrival_of_days_ago_has_settled_at_the_first_look(seed: Seed) -> None:
+    assert sensor(seed("delivered"), settle_seconds=3600).execute({})[0]["outcome"] == "delivered"  # type: ignore[arg-type]

@@ -93,7 +93,7 @@ async def test_failed_when_one_is_not_registered(seed: Seed) -> None:
 
 async def test_timed_out_at_the_deadline_with_what_is_known(seed: Seed) -> None:
     event = await event_of(trigger(seed("transit", "delivered"), deadline=time.time() + 0.5))
-    assert (event["result"], event["reason"]) == ("timed_out", "")
+    assert (event["result"], event["reason"]) == ("timed_out", "usps SBX-STUCK-1: transit")
     assert [(one["status"], one["outcome"]) for one in event["outcomes"]] == [
         ("transit", "timed_out"),
         ("delivered", "delivered"),
@@ -211,6 +211,50 @@ async def test_the_loop_goes_on_while_a_page_of_forty_comes(sandbox: SandboxProc
     assert event["result"] == "released"
     assert turns >= 10, "the call takes half a second"
     assert spent < 0.05
+
+
+async def test_orders_are_told_apart(seed: Seed) -> None:
+    arrived, lost = seed("delivered", "exception")
+    event = await event_of(trigger([], orders={"A-1": [arrived], "A-2": [arrived, lost]}))
+    assert event["result"] == "failed"
+    assert event["reason"].startswith("order A-2: usps SBX-EXCEPTION-1D-1: exception")
+    assert [(one["order"], one["outcome"]) for one in event["outcomes"]] == [
+        ("A-1", "delivered"),
+        ("A-2", "delivered"),
+        ("A-2", "exception"),
+    ]
+
+
+async def test_an_arrival_that_does_not_hold_is_waited_for_anew(sandbox: SandboxProcess) -> None:
+    back_again = {"carrier_code": "usps", "tracking_number": "SBX-REOPEN-1D-1"}
+    sandbox.seed(shipments=[back_again])
+    sandbox.advance(days=1)
+    waiting = asyncio.create_task(event_of(trigger([back_again], settle_seconds=1.0)))
+    await eventually(lambda: len(sandbox.calls(path=LIST)) >= 2)
+    await asyncio.to_thread(sandbox.advance, days=1)  # on its way again, before the second is over
+    await asyncio.sleep(1.5)
+    assert not waiting.done()
+    await asyncio.to_thread(sandbox.advance, days=1)
+    assert (await waiting)["result"] == "released"
+
+
+async def test_a_shipment_without_news_for_days_is_stuck(sandbox: SandboxProcess, seed: Seed) -> None:
+    quiet = seed("transit")
+    sandbox.advance(days=10)
+    event = await event_of(trigger(quiet, stuck_after=5 * 86_400))
+    assert (event["result"], event["outcomes"][0]["outcome"]) == ("failed", "stuck")
+    assert event["outcomes"][0]["status"] == "transit"
+
+
+async def test_without_a_triggerer_no_task_ends_in_it(seed: Seed) -> None:
+    """``dag.test()`` runs a trigger in the task's own process."""
+    event = await event_of(trigger(seed("delivered"), ends=["released"]))
+    assert event["result"] == "released"
+
+
+async def test_nothing_to_wait_for_needs_no_connection() -> None:
+    event = await event_of(trigger([], trackingmore_conn_id="no_such_connection"))
+    assert (event["result"], event["outcomes"]) == ("released", [])
 
 
 async def test_neither_key_nor_personal_data_leaves(

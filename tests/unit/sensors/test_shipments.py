@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import (
+    DAG,
     AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    Asset,
+    BaseOperator,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,8 +25,10 @@ from airflow_provider_trackingmore.sensors.shipments import (
     ShipmentsFailedError,
     ShipmentStatusSensor,
 )
-from airflow_provider_trackingmore.waiting.gate import Outcome
+from airflow_provider_trackingmore.triggers.shipments import GRACE_SECONDS, can_end_in_triggerer
+from airflow_provider_trackingmore.waiting.outcomes import Outcome
 
+SHOWN = tuple(Outcome("usps", "P1").as_dict())
 PARCELS = [{"carrier_code": "usps", "tracking_number": "P1"}, {"carrier_code": "dhl", "tracking_number": "P2"}]
 FAILED_DEFERRAL = "__fail__"
 TIME_OUTS = ("Trigger timeout", "Trigger/execution timeout")
@@ -34,9 +39,12 @@ def sensor(**arguments: Any) -> ShipmentDeliveredSensor:
     return ShipmentDeliveredSensor(**{"task_id": "wait", "shipments": PARCELS, "timeout": 600.0} | arguments)
 
 
-def outcomes(*statuses: str | None, outcome: str = "waiting") -> list[dict[str, Any]]:
+SETTLED = ("delivered", "exception", "expired")
+
+
+def outcomes(*statuses: str | None, outcome: str | None = None) -> list[dict[str, Any]]:
     return [
-        Outcome(**parcel, status=status, outcome=outcome).as_dict()
+        Outcome(**parcel, status=status, outcome=outcome or (status if status in SETTLED else "waiting")).as_dict()
         for parcel, status in zip(PARCELS, statuses, strict=False)
     ]
 
@@ -180,9 +188,9 @@ json_values = st.recursive(
 def damaged_events(draw: st.DrawFn) -> Any:
     """A proper release with one thing in it replaced."""
     told: Any = event("released", "delivered", "delivered")
-    place = draw(st.sampled_from(["version", "result", "outcomes", *Outcome.__slots__]))
+    place = draw(st.sampled_from(["version", "result", "outcomes", *SHOWN]))
     value = draw(json_values)
-    (told["outcomes"][0] if place in Outcome.__slots__ else told)[place] = value
+    (told["outcomes"][0] if place in SHOWN else told)[place] = value
     return told
 
 
@@ -226,7 +234,9 @@ def test_wrong_arguments_are_found_when_the_task_runs_and_named(
 
 
 def test_every_argument_that_a_user_may_want_templated_is() -> None:
-    assert set(ShipmentDeliveredSensor.template_fields) == {"shipments", "wait_for", "fail_on", "trackingmore_conn_id"}
+    assert set(ShipmentDeliveredSensor.template_fields) == {
+        *("shipments", "orders", "wait_for", "fail_on", "settle_seconds", "stuck_after", "trackingmore_conn_id")
+    }
     assert set(ShipmentStatusSensor.template_fields) == {*ShipmentDeliveredSensor.template_fields, "statuses"}
 
 
@@ -244,3 +254,102 @@ def test_making_a_sensor_looks_at_no_argument() -> None:
 
 def test_the_default_is_not_to_defer_unless_airflow_is_configured_so() -> None:
     assert sensor().deferrable is False
+
+
+def test_neither_shipments_nor_orders_is_an_error_where_the_dag_is_parsed() -> None:
+    with pytest.raises(InvalidShipmentError, match="wait: give shipments to wait for, or orders"):
+        ShipmentDeliveredSensor(task_id="wait")
+
+
+def test_shipments_and_orders_together_are_an_error() -> None:
+    with pytest.raises(InvalidShipmentError, match="give shipments or orders, not both"):
+        sensor(orders={"A-1": PARCELS}).execute({})  # type: ignore[arg-type]
+
+
+def test_an_order_may_be_named_by_number_in_text_and_an_event_tells_orders_apart() -> None:
+    waiting = sensor(shipments=None, orders={"A-1": PARCELS[0], "A-2": PARCELS})
+    told = event("released", outcomes=[outcomes("delivered")[0] | {"order": "A-1"}])
+    with pytest.raises(TrackingMoreError, match="other shipments"):
+        resume(waiting, event=told)
+    told["outcomes"] += [one | {"order": "A-2"} for one in outcomes("delivered", "delivered")]
+    assert [(one["order_id"], one["outcome"]) for one in resume(waiting, event=told)] == [
+        ("A-1", "delivered"),
+        ("A-2", "delivered"),
+    ]
+
+
+# Beginning and ending in the triggerer -------------------------------------------------------------------------------
+
+begins_there = pytest.mark.skipif(not can_end_in_triggerer(), reason="Airflow can do this from 3.3 on")
+
+
+@begins_there
+def test_a_task_of_plain_values_begins_in_the_triggerer() -> None:
+    began = sensor(start_from_trigger=True, poke_interval=1800.0)
+    assert began.deferrable
+    assert began.start_from_trigger
+    arguments = began.start_trigger_args
+    assert arguments.trigger_cls == "airflow_provider_trackingmore.triggers.shipments.ShipmentStatusTrigger"
+    assert arguments.next_method == "execute_complete"
+    assert arguments.timeout == timedelta(seconds=600 + GRACE_SECONDS)
+    kwargs = arguments.trigger_kwargs
+    assert kwargs["shipments"] == [["usps", "P1"], ["dhl", "P2"]]
+    assert (kwargs["look_at"], kwargs["deadline"]) == (0.0, None), "at once, and Airflow keeps the time"
+    assert type(began).start_trigger_args is None, "the class's own is nobody's"
+
+
+@pytest.mark.parametrize(
+    "unclear",
+    [
+        {"shipments": "{{ ti.xcom_pull(task_ids='x') }}"},
+        {"shipments": [{"carrier_code": "usps", "tracking_number": "{{ params.number }}"}]},
+        {"shipments": None, "orders": {"{{ ds }}": PARCELS}},
+        {"wait_for": "{{ params.count }}"},
+        {"trackingmore_conn_id": "{% if x %}a{% endif %}"},
+        {"shipments": iter(PARCELS)},
+    ],
+    ids=str,
+)
+def test_what_is_not_plain_is_refused_where_the_dag_is_parsed(unclear: dict[str, Any]) -> None:
+    with pytest.raises(InvalidShipmentError, match=r"start_from_trigger takes plain values only.*leave"):
+        sensor(**unclear, start_from_trigger=True)
+
+
+def test_what_comes_from_another_task_is_refused_too() -> None:
+    with DAG("begins", schedule=None):
+        before = BaseOperator(task_id="before")
+        with pytest.raises(InvalidShipmentError, match="shipments is a template or comes from another task"):
+            sensor(shipments=before.output, start_from_trigger=True)
+
+
+def test_a_mapped_task_is_refused_with_the_way_out() -> None:
+    with pytest.raises(InvalidShipmentError, match=r"mapped tasks.*end_from_trigger works"):
+        ShipmentDeliveredSensor.partial(task_id="wait", start_from_trigger=True)
+    with DAG("mapped", schedule=None):
+        mapped = ShipmentDeliveredSensor.partial(task_id="wait", end_from_trigger=True).expand(shipments=[PARCELS])
+    assert mapped.task_id == "wait"
+
+
+def test_wrong_plain_values_are_found_where_the_dag_is_parsed() -> None:
+    with pytest.raises(InvalidShipmentError, match="shipment 1: tracking_number is missing"):
+        sensor(shipments=[{"carrier_code": "usps"}], start_from_trigger=True)
+
+
+def test_a_day_without_shipments_begins_on_a_worker_which_says_so() -> None:
+    assert not sensor(shipments=[], start_from_trigger=True).start_from_trigger
+
+
+@begins_there
+@pytest.mark.parametrize(
+    ("settings", "ends"),
+    [
+        ({}, []),
+        ({"end_from_trigger": True}, ["released"]),
+        ({"end_from_trigger": True, "on_failure": "return"}, ["failed", "released", "timed_out"]),
+        ({"end_from_trigger": True, "outlets": [Asset("orders")]}, []),
+    ],
+    ids=str,
+)
+def test_only_what_needs_no_worker_ends_in_the_triggerer(settings: dict[str, Any], ends: list[str]) -> None:
+    began = sensor(start_from_trigger=True, **settings)
+    assert began.start_trigger_args.trigger_kwargs["ends"] == ends

@@ -11,7 +11,8 @@ import pytest
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.triggers import shipments
 from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
-from airflow_provider_trackingmore.waiting.gate import Outcome
+from airflow_provider_trackingmore.waiting.gate import Knowledge
+from airflow_provider_trackingmore.waiting.outcomes import Outcome
 
 GOLDEN_PATH = "airflow_provider_trackingmore.triggers.shipments.ShipmentStatusTrigger"
 GOLDEN_KWARGS: dict[str, Any] = {
@@ -22,6 +23,13 @@ GOLDEN_KWARGS: dict[str, Any] = {
     "poke_interval": 1800.0,
     "deadline": 1772438400.5,
     "trackingmore_conn_id": "shop",
+    "orders": None,
+    "settle_seconds": 3600.0,
+    "stuck_after": 864000.0,
+    "reconcile_seconds": 900.0,
+    "look_at": 1772400000.0,
+    "ends": ["failed", "released"],
+    "push_result": False,
 }
 
 
@@ -64,18 +72,27 @@ def test_arguments_that_an_older_version_did_not_have_take_their_defaults() -> N
         "poke_interval": 60.0,
         "deadline": None,
         "trackingmore_conn_id": "trackingmore_default",
+        "orders": None,
+        "settle_seconds": 0.0,
+        "stuck_after": None,
+        "reconcile_seconds": 1800.0,
+        "look_at": None,
+        "ends": [],
+        "push_result": True,
     }
 
 
 def test_of_a_mapping_only_the_identity_is_kept() -> None:
     parcel = {"carrier_code": "usps", "tracking_number": "1", "customer_email": "ada@example.com"}
-    _, kwargs = ShipmentStatusTrigger(shipments=[parcel]).serialize()
+    _, kwargs = ShipmentStatusTrigger(shipments=[parcel], orders={"A-1": [parcel]}).serialize()
     assert kwargs["shipments"] == [["usps", "1"]]
+    assert kwargs["orders"] == {"A-1": [["usps", "1"]]}
 
 
 async def test_the_event_loop_sees_to_others_while_news_of_a_long_list_are_read() -> None:
-    news = {ShipmentKey("usps", str(number)): None for number in range(10 * shipments.AT_ONCE)}
-    known: dict[ShipmentKey, Outcome] = {}
+    keys = [ShipmentKey("usps", str(number)) for number in range(10 * shipments.AT_ONCE)]
+    news = {key: Outcome(*key, "transit") for key in keys}
+    known = Knowledge()
     sizes: set[int] = set()
 
     async def watch() -> None:
@@ -84,7 +101,7 @@ async def test_the_event_loop_sees_to_others_while_news_of_a_long_list_are_read(
             await asyncio.sleep(0)
 
     await asyncio.gather(watch(), shipments._take(news, known))
-    assert list(known) == list(news)
+    assert all(known.of(key) == news[key] for key in keys)
     assert len(sizes) >= 10
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import selectors
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
@@ -17,6 +18,7 @@ from airflow_provider_trackingmore.waiting import hub
 
 T = TypeVar("T")
 KEY = "unit-test-key-0123456789"
+A_YEAR = 365 * 86_400.0
 
 
 class _Patience(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
@@ -28,6 +30,8 @@ class _Patience(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
         ready = super().select(0)
         if not ready and timeout is not None and timeout > 0:
             self.now += timeout
+        if self.now > A_YEAR:
+            raise AssertionError("something waits for what never comes")
         if not ready and timeout is None:
             raise AssertionError("everything waits for ever")
         return ready
@@ -56,30 +60,58 @@ class Account:
         self.failures: list[Exception] = []
         self.refuses = ""
         self.calls: list[tuple[float, list[str]]] = []
+        self.changed_at: dict[ShipmentKey, float | None] = {}
+        self.elsewhere = 10**9
         self.asked_something = asyncio.Event()
         self.takes = 0.01
         self.closed = 0
 
     async def asend(self, request: Request[T]) -> T:
         numbers = request.query["numbers"].split(",") if "numbers" in request.query else [request.path]
+        if "limit" in request.query and "numbers" not in request.query:
+            numbers = [f"{'changes' if 'update_time_min' in request.query else 'list'} {request.query['page']}"]
         self.calls.append((asyncio.get_running_loop().time(), numbers))
         self.asked_something.set()
         await asyncio.sleep(self.takes)
         if self.failures:
             raise self.failures.pop(0)
-        items = [
-            {"carrier_code": key.carrier_code, "tracking_number": key.tracking_number, "status": status}
-            for key, status in self.parcels.items()
-            if key.tracking_number in numbers
-        ]
+        rows = [self.row(key) for key in self.parcels]
+        items = [row for row in rows if row["tracking_number"] in numbers]
         answer: dict[str, Any]
-        if self.refuses in numbers:
+        if "limit" in request.query and "numbers" not in request.query:
+            answer = self.page(request.query, rows)
+        elif self.refuses in numbers:
             answer = {"meta": {"code": 4014, "message": "The value of `numbers` is invalid"}, "data": []}
         elif "numbers" in request.query:
             answer = {"meta": {"code": 200}, "data": {"items": items, "total": len(items)}}
         else:
             answer = {"meta": {"code": 4017, "message": "Tracking does not exist"}, "data": []}
         return read_answer(request, 200, {}, json.dumps(answer).encode())
+
+    def row(self, key: ShipmentKey) -> dict[str, Any]:
+        """A shipment as the vendor shows it; the account's clock is the loop's, and began in 2026."""
+        row = {"carrier_code": key.carrier_code, "tracking_number": key.tracking_number, "status": self.parcels[key]}
+        changed = self.changed_at.get(key)
+        return row | {"created_at": moment(0.0), "updated_at": None if changed is None else moment(changed)}
+
+    def page(self, query: Mapping[str, str], rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """A page of everything, or of what has changed; ``elsewhere`` are rows that nobody waits for."""
+        total = len(rows) + self.elsewhere
+        if "update_time_min" in query:
+            since = datetime.fromtimestamp(int(query["update_time_min"]), UTC).isoformat()
+            rows = [row for row in rows if row["updated_at"] is not None and row["updated_at"] >= since]
+            total = len(rows)
+        else:
+            others = {"carrier_code": "dhl", "status": "transit", "created_at": moment(0.0), "updated_at": moment(0.0)}
+            rows = [others | {"tracking_number": f"X{n}"} for n in range(min(self.elsewhere, 2000))] + rows
+        first = (int(query["page"]) - 1) * int(query["limit"])
+        items = rows[first : first + int(query["limit"])]
+        return {"meta": {"code": 200}, "data": {"items": items, "total": str(total)}}
+
+    def change(self, key: ShipmentKey, status: str, *, noted: bool = True) -> None:
+        """Something happens to a shipment now; the vendor may leave its ``updated_at`` null."""
+        self.parcels[key] = status
+        self.changed_at[key] = asyncio.get_running_loop().time() if noted else None
 
     def close(self) -> None:
         self.closed += 1
@@ -92,6 +124,11 @@ class Account:
     def times(self, number: str) -> list[float]:
         """When a number was asked for."""
         return [at for at, numbers in self.calls if number in numbers]
+
+
+def moment(seconds: float) -> str:
+    """A moment of the loop's clock as the vendor writes it."""
+    return (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
 
 
 @pytest.fixture

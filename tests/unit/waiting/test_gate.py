@@ -11,21 +11,18 @@ from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
-from airflow_provider_trackingmore.waiting.gate import (
+from airflow_provider_trackingmore.waiting.gate import Decision, Failed, Goal, Knowledge, Released, Wait, Waiting
+from airflow_provider_trackingmore.waiting.goals import Terms, wait
+from airflow_provider_trackingmore.waiting.outcomes import (
     NOT_REGISTERED,
     TIMED_OUT,
     WAITING,
-    Decision,
-    Failed,
-    Goal,
     Outcome,
-    Released,
-    Waiting,
-    goal,
     summary,
     timed_out,
 )
 
+NOW = 1_800_000_000.0
 STATUSES = [status.value for status in ShipmentStatus if status is not ShipmentStatus.UNKNOWN]
 MISSING = "missing"
 UNHEARD_OF = "beamed_up"
@@ -39,16 +36,24 @@ def key(number: int) -> ShipmentKey:
 
 def outcome(number: int, state: str) -> Outcome:
     known = None if state == MISSING else Tracking(*key(number), status_text=state)
-    return Outcome.of(key(number), known)
+    return Outcome.of(key(number), known, NOW)
 
 
-def known(*states: str | None) -> dict[ShipmentKey, Outcome]:
+def known(*states: str | None) -> Knowledge:
     """What is known of the first shipments; None for one that has not been looked at."""
-    return {key(number): outcome(number, state) for number, state in enumerate(states) if state is not None}
+    knowledge = Knowledge()
+    for number, state in enumerate(states):
+        if state is not None:
+            knowledge.learn(outcome(number, state), NOW)
+    return knowledge
+
+
+def goal(shipments: object, **terms: object) -> Goal:
+    return wait(shipments, Terms(**terms)).goals[None]
 
 
 def decide(states: tuple[str | None, ...], **wanted: Any) -> Decision:
-    return goal(PARCELS[: len(states)], **{"fail_on": DEFAULT_FAIL_ON} | wanted).decide(known(*states))
+    return goal(PARCELS[: len(states)], **{"fail_on": DEFAULT_FAIL_ON} | wanted).decide(known(*states), NOW)
 
 
 @pytest.mark.parametrize(
@@ -102,19 +107,19 @@ def test_one_of_several_statuses_is_enough() -> None:
 
 @pytest.mark.parametrize("wait_for", ["all", "any", 2])
 def test_nothing_to_wait_for_is_released(wait_for: object) -> None:
-    assert goal([], wait_for=wait_for).decide({}) == Released(())
-    assert goal(None, wait_for=wait_for).decide({}) == Released(())
+    assert goal([], wait_for=wait_for).decide(known(), NOW) == Released((), ())
+    assert goal(None, wait_for=wait_for).decide(known(), NOW) == Released((), ())
 
 
 def test_the_order_is_the_users_and_each_shipment_comes_once() -> None:
     wanted = goal([PARCELS[2], PARCELS[0], PARCELS[2], ShipmentKey("usps", "P0"), PARCELS[1]])
     assert wanted.shipments == (key(2), key(0), key(1))
-    assert [one.key for one in wanted.decide(known("delivered")).outcomes] == [key(2), key(0), key(1)]
+    assert [one.key for one in wanted.decide(known("delivered"), NOW).outcomes] == [key(2), key(0), key(1)]
 
 
 def test_a_mention_twice_does_not_count_twice() -> None:
     wanted = goal([PARCELS[0], PARCELS[0], PARCELS[1]], wait_for=2)
-    assert isinstance(wanted.decide(known("delivered", "transit")), Waiting)
+    assert isinstance(wanted.decide(known("delivered", "transit"), NOW), Waiting)
     with pytest.raises(InvalidShipmentError, match="wait_for is 3, but there are only 2 shipments"):
         goal([PARCELS[0], PARCELS[0], PARCELS[1]], wait_for=3)
 
@@ -137,7 +142,7 @@ def test_the_reason_for_a_missing_shipment_names_the_way_out() -> None:
 
 def test_a_long_reason_is_cut_and_says_so() -> None:
     parcels = [{"carrier_code": "usps", "tracking_number": f"P{number}"} for number in range(23)]
-    decision = goal(parcels, fail_on=("expired",)).decide({key(n): outcome(n, "expired") for n in range(23)})
+    decision = goal(parcels, fail_on=("expired",)).decide(known(*["expired"] * 23), NOW)
     assert isinstance(decision, Failed)
     assert decision.reason.endswith("; usps P19: expired; and 3 more")
 
@@ -153,15 +158,22 @@ def test_each_outcome_says_what_it_means_for_the_wait() -> None:
 
 
 def test_a_claimed_outcome_is_not_believed_against_the_status() -> None:
-    claims = [Outcome(*key(0), status="transit", outcome="delivered"), Outcome(*key(0), outcome="delivered")]
+    wanted = goal(PARCELS[0], fail_on=("exception",))
+    claims = [
+        Outcome(*key(0), status="transit", outcome="delivered"),
+        Outcome(*key(0), outcome="delivered"),
+        Outcome(*key(0), status="transit", outcome=NOT_REGISTERED),
+        Outcome(*key(0), status="exception", outcome="returned"),
+        Outcome(*key(0), status="transit", outcome="stuck"),
+    ]
     for claim in claims:
-        assert isinstance(goal(PARCELS[0]).decide({key(0): claim}), Waiting)
+        assert isinstance(wanted.confirm([claim]), Waiting)
 
 
 def test_only_what_is_still_open_is_asked_for_again() -> None:
-    wanted = goal(PARCELS, fail_on=DEFAULT_FAIL_ON, wait_for="any")
-    assert wanted.still_open(known("delivered", "expired", "transit")) == (key(2), key(3))
-    assert wanted.still_open({}) == tuple(key(number) for number in range(4))
+    wanted = wait(PARCELS, Terms(fail_on=DEFAULT_FAIL_ON, wait_for=3))
+    assert wanted.still_open(known("delivered", "expired", "transit"), NOW) == (key(2), key(3))
+    assert wanted.still_open(known(), NOW) == tuple(key(number) for number in range(4))
 
 
 def test_a_time_out_marks_what_was_still_waited_for_and_nothing_else() -> None:
@@ -188,8 +200,9 @@ def test_an_outcome_holds_no_personal_data() -> None:
         "lastEvent": "signed by A. LOVELACE",
     }
     tracking = Tracking.from_payload({"carrier_code": "usps", "tracking_number": "P0", "status": "transit", **personal})
-    assert set(Outcome.of(key(0), tracking).as_dict()) == {field.name for field in dataclasses.fields(Outcome)}
-    assert not any(word in str(Outcome.of(key(0), tracking).as_dict()) for word in ("Ada", "ada@", "7946", "LOVELACE"))
+    plain = Outcome.of(key(0), tracking, NOW).as_dict()
+    assert set(plain) == {field.name for field in dataclasses.fields(Outcome)} - {"quiet_days"}
+    assert not any(word in str(plain) for word in ("Ada", "ada@", "7946", "LOVELACE"))
 
 
 # Any decision --------------------------------------------------------------------------------------------------------
@@ -218,7 +231,7 @@ def test_any_decision_is_what_counting_says(wait: tuple[Goal, list[str | None]])
     arrived = sum(state in wanted.statuses for state in given_states)
     lost = sum(state in wanted.fail_on - wanted.statuses for state in given_states)
     needed = {"all": len(given_states), "any": 1}.get(str(wanted.wait_for), wanted.wait_for)
-    decision = wanted.decide(known(*given_states))
+    decision = wanted.decide(known(*given_states), NOW)
     if arrived >= needed:
         assert isinstance(decision, Released)
     elif MISSING in given_states or len(given_states) - lost < needed:
@@ -226,7 +239,7 @@ def test_any_decision_is_what_counting_says(wait: tuple[Goal, list[str | None]])
         assert decision.reason
     else:
         assert isinstance(decision, Waiting)
-        assert wanted.still_open(known(*given_states))
+        assert Wait({None: wanted}).still_open(known(*given_states), NOW)
     assert [one.key for one in decision.outcomes] == list(wanted.shipments)
 
 
@@ -237,16 +250,15 @@ def test_more_arrivals_never_undo_a_release(wait: tuple[Goal, list[str | None]],
     arrived = data.draw(st.sampled_from(sorted(wanted.statuses)))
     after = [arrived if number in lucky else state for number, state in enumerate(before)]
     ranks = {Failed: 0, Waiting: 1, Released: 2}
-    earlier, later = wanted.decide(known(*before)), wanted.decide(known(*after))
+    earlier, later = wanted.decide(known(*before), NOW), wanted.decide(known(*after), NOW)
     assert ranks[type(later)] >= ranks[type(earlier)]
 
 
 @given(waits())
 def test_plain_data_decides_the_same(wait: tuple[Goal, list[str | None]]) -> None:
     wanted, given_states = wait
-    decision = wanted.decide(known(*given_states))
-    read_back = {one.key: Outcome.from_dict(one.as_dict()) for one in decision.outcomes}
-    assert wanted.decide(read_back) == decision
+    decision = wanted.decide(known(*given_states), NOW)
+    assert wanted.confirm(Outcome.from_dict(one.as_dict()) for one in decision.outcomes) == decision
 
 
 # Arguments -----------------------------------------------------------------------------------------------------------
@@ -281,7 +293,7 @@ def test_plain_data_decides_the_same(wait: tuple[Goal, list[str | None]]) -> Non
 )
 def test_a_wrong_argument_is_named_with_the_way_out(argument: str, value: object, says: str) -> None:
     with pytest.raises(InvalidShipmentError, match=says):
-        goal(**{"shipments": PARCELS, argument: value})  # type: ignore[arg-type]
+        goal(**{"shipments": PARCELS, argument: value})
 
 
 def test_all_wrong_shipments_are_named_at_once() -> None:
@@ -317,7 +329,7 @@ def test_whatever_is_given_it_is_a_goal_or_a_named_error(
         {"shipments": PARCELS, "fail_on": fail_on},
     ):
         try:
-            wanted = goal(**arguments)  # type: ignore[arg-type]
+            wanted = goal(**arguments)
         except InvalidShipmentError:
             continue
-        assert isinstance(wanted.decide({}), Waiting if wanted.shipments else Released)
+        assert isinstance(wanted.decide(known(), NOW), Waiting if wanted.shipments else Released)

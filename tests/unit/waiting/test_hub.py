@@ -19,7 +19,9 @@ from airflow_provider_trackingmore.api.errors import (
 )
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.waiting import hub
-from airflow_provider_trackingmore.waiting.hub import Hub, Member, News, hub_of
+from airflow_provider_trackingmore.waiting.hub import Hub, hub_of
+from airflow_provider_trackingmore.waiting.members import Member, News
+from airflow_provider_trackingmore.waiting.outcomes import NOT_REGISTERED
 from tests.unit.waiting.conftest import KEY, Account, TimelessLoop
 
 T = TypeVar("T")
@@ -39,9 +41,10 @@ def joined(account: Account) -> Hub:
 
 
 async def looks(account: Account, wanted: list[ShipmentKey], times: int, interval: float = 60) -> list[News]:
-    """Wait like a trigger does, for so many looks."""
+    """Wait for so many looks, whether they bring news or not."""
     found = []
     with joined(account).join(wanted, interval) as member:
+        member.narrow(wanted, fresh=wanted)
         for _ in range(times):
             news = await member.news(None)
             assert news is not None
@@ -62,7 +65,9 @@ def test_any_number_of_members_costs_one_call_per_forty_shipments(account: Accou
         assert all(set(news) == {key(number)} for number, seen in enumerate(found) for news in seen)
 
     run(wait())
-    assert len(account.calls) == 3 * math.ceil(members / 40)
+    asked = [numbers for numbers in account.asked if numbers != ["list 1"]]
+    assert len(asked) == 3 * math.ceil(members / 40)
+    assert len(account.calls) - len(asked) == (members > 80), "one call to see how long the list is"
 
 
 def test_shipments_that_several_members_wait_for_are_asked_for_once(account: Account, run: Run) -> None:
@@ -89,8 +94,8 @@ async def _together(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
 def test_a_shipment_that_is_not_registered_is_reported_as_such_to_its_member_alone(account: Account, run: Run) -> None:
     register(account, 1)
     missing, there = run(_together(looks(account, keys(404), 1), looks(account, keys(1), 1)))
-    assert missing == [{key(404): None}]
-    assert there[0][key(1)] is not None
+    assert [one.outcome for one in missing[0].values()] == [NOT_REGISTERED]
+    assert there[0][key(1)].status == "transit"
 
 
 @pytest.mark.parametrize("intervals", [(10, 33, 60, 100, 77), (8.1, 0.7, 0.3, 1.1)], ids=str)
@@ -103,6 +108,7 @@ def test_every_member_is_served_as_often_as_it_asked(account: Account, run: Run,
         async def member(interval: float) -> None:
             begun = asyncio.get_running_loop().time()
             with joined(account).join(keys(interval), interval) as me:
+                me.narrow(keys(interval), fresh=keys(interval))
                 while asyncio.get_running_loop().time() < begun + long:
                     await me.news(None)
 
@@ -162,7 +168,7 @@ def test_a_member_may_ask_for_fewer_shipments_as_they_arrive(account: Account, r
     async def wait() -> None:
         with joined(account).join(keys(1, 2), 60) as member:
             await member.news(None)
-            member.keys = (key(2),)
+            member.narrow(keys(2), fresh=keys(2))
             assert set(await member.news(None) or ()) == {key(2)}
 
     run(wait())
@@ -229,6 +235,7 @@ def test_failures_are_counted_anew_after_a_success(
 
     async def wait() -> None:
         with joined(account).join(keys(1), 60) as member:
+            member.narrow(keys(1), fresh=keys(1))
             for _ in range(3):
                 account.failures = [ServiceUnavailableError("busy")]
                 await member.news(None)
@@ -247,11 +254,13 @@ def test_the_back_off_grows_and_honours_what_the_server_asked_for(account: Accou
     assert gaps[-1] >= hub.LONGEST_BACK_OFF / 2
 
 
-def test_a_failure_does_not_make_a_patient_member_look_more_often(account: Account, run: Run) -> None:
+def test_a_failed_look_is_made_up_for_soon_and_not_an_interval_later(account: Account, run: Run) -> None:
     register(account, 1)
     account.failures = [ServiceUnavailableError("503")]
     run(looks(account, keys(1), 2, interval=1800))
-    assert account.calls[1][0] - account.calls[0][0] >= 1800
+    first, again, next_turn = (at for at, _ in account.calls)
+    assert hub.FIRST_BACK_OFF / 2 <= again - first <= hub.FIRST_BACK_OFF
+    assert next_turn - again == pytest.approx(1800, abs=1)
 
 
 def test_a_wrong_key_ends_every_wait_with_one_clear_reason(account: Account, run: Run) -> None:
@@ -301,7 +310,7 @@ def test_one_refused_shipment_costs_the_others_nothing(account: Account, run: Ru
     account.refuses = "N5"
     seen = run(_together(*(looks(account, keys(number), 1) for number in range(8))))
     for number, (news,) in enumerate(seen):
-        assert (news[key(number)] is None) == (number == 5)
+        assert (news[key(number)].outcome == NOT_REGISTERED) == (number == 5)
     assert len(account.calls) <= 2 * 3 + 2, "halved, not asked for one by one"
 
 
@@ -369,11 +378,11 @@ def test_waits_of_one_account_share_a_hub_and_the_spare_clients_are_closed(accou
     spare, somebody_elses = Account(), Account("another-key-9876543210")
 
     async def wait() -> None:
-        with joined(account).join(keys(1), 60) as member:
-            assert joined(spare) is member._hub
+        with joined(account).join(keys(1), 60):
+            assert joined(spare) is joined(account)
             assert spare.closed == 1
             other = joined(somebody_elses)
-            assert other is not member._hub
+            assert other is not joined(account)
             with other.join(keys(1), 60):
                 assert somebody_elses.closed == 0
 
@@ -383,8 +392,8 @@ def test_waits_of_one_account_share_a_hub_and_the_spare_clients_are_closed(accou
 
 def test_two_event_loops_have_two_hubs(account: Account) -> None:
     async def hub_here() -> Hub:
-        with joined(account).join(keys(1), 60) as member:
-            return member._hub
+        with (home := joined(account)).join(keys(1), 60):
+            return home
 
     with asyncio.Runner(loop_factory=TimelessLoop) as one, asyncio.Runner(loop_factory=TimelessLoop) as two:
         assert one.run(hub_here()) is not two.run(hub_here())
@@ -395,7 +404,7 @@ def test_leaving_twice_does_no_harm(account: Account, run: Run) -> None:
         home = joined(account)
         with home.join(keys(1), 60) as member:
             pass
-        home.leave(member)
+        member.narrow(())
         assert isinstance(member, Member)
 
     run(wait())

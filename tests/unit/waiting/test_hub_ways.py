@@ -1,0 +1,246 @@
+"""The hub takes the cheapest way, and misses nothing on it. On a loop whose time passes by itself, as ``test_hub``."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import pytest
+
+from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.waiting import hub
+from airflow_provider_trackingmore.waiting.hub import hub_of
+from airflow_provider_trackingmore.waiting.members import News
+from airflow_provider_trackingmore.waiting.outcomes import NOT_REGISTERED
+from tests.unit.waiting.conftest import Account
+
+T = TypeVar("T")
+Run = Callable[[Coroutine[Any, Any, T]], T]
+RECONCILE = 1800.0
+
+
+def key(number: object, carrier: str = "usps") -> ShipmentKey:
+    return ShipmentKey(carrier, f"N{number}")
+
+
+async def until(account: Account, wanted: list[ShipmentKey], status: str, interval: float = 60, **join: Any) -> float:
+    """Wait like a trigger does; returns the loop's time at which all have the status."""
+    waiting = set(wanted)
+    with hub_of(account).join(wanted, interval, **join) as member:  # type: ignore[arg-type]
+        while waiting:
+            news = await member.news(None)
+            assert news is not None
+            waiting -= {one for one, fact in news.items() if fact.status == status}
+            member.narrow(waiting)
+    return asyncio.get_running_loop().time()
+
+
+async def after(seconds: float, account: Account, one: ShipmentKey, status: str, **change: Any) -> None:
+    await asyncio.sleep(seconds)
+    account.change(one, status, **change)
+
+
+def kinds(account: Account) -> dict[str, int]:
+    """How many calls there were of each kind."""
+    found: dict[str, int] = {}
+    for _, numbers in account.calls:
+        kind = numbers[0].split(" ")[0] if " " in numbers[0] else "number"
+        found[kind] = found.get(kind, 0) + 1
+    return found
+
+
+def waiting_for(account: Account, count: int, *, changes: bool = True) -> list[ShipmentKey]:
+    wanted = [key(number) for number in range(count)]
+    account.parcels |= dict.fromkeys(wanted, "transit")
+    if changes:
+        account.changed_at |= dict.fromkeys(wanted, 0.0)
+    return wanted
+
+
+async def together(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
+    return await asyncio.gather(*coroutines)
+
+
+def test_a_thousand_triggers_that_start_within_a_second_cost_the_calls_of_one(account: Account, run: Run) -> None:
+    wanted = waiting_for(account, 1000)
+    account.elsewhere = 0
+
+    async def started(number: int) -> News | None:
+        await asyncio.sleep(number / 1000)
+        with hub_of(account).join([wanted[number]], 1800, look_in=-500.0) as member:  # type: ignore[arg-type]
+            return await member.news(None)
+
+    run(together(*map(started, range(1000))))
+    assert kinds(account) == {"list": 1}
+    assert account.calls[0][0] - 1_000.0 == pytest.approx(hub.GATHER_SECONDS)
+
+
+def test_in_a_large_account_they_cost_one_call_per_forty_and_one_to_find_out(account: Account, run: Run) -> None:
+    wanted = waiting_for(account, 1000)
+
+    async def started(number: int) -> News | None:
+        with hub_of(account).join([wanted[number]], 1800, look_in=0.0) as member:  # type: ignore[arg-type]
+            return await member.news(None)
+
+    run(together(*map(started, range(1000))))
+    assert kinds(account) == {"list": 1, "number": 25}
+
+
+def test_what_changes_is_heard_of_at_the_next_turn_with_one_call(account: Account, run: Run) -> None:
+    wanted = waiting_for(account, 400)
+    change = [after(600 + 10 * at, account, one, "delivered") for at, one in enumerate(wanted)]
+    released = run(together(*(until(account, [one], "delivered") for one in wanted), *change))[:400]
+    for at, moment in enumerate(released):
+        assert 0 <= moment - (1_600.0 + 10 * at) <= 61
+    cycles = (max(released) - 1_060.0) / 60
+    calls = kinds(account)
+    assert calls["changes"] >= cycles - 12, "the last forty are asked for by number, one call as well"
+    least = cycles + 10 * (max(released) - 1_000.0) / RECONCILE * 0.5  # half of them are there on average
+    assert len(account.calls) <= 1.1 * (least + 10 + 1), calls
+
+
+def test_what_the_vendor_does_not_note_is_found_within_the_time_to_reconcile(account: Account, run: Run) -> None:
+    wanted = waiting_for(account, 200)
+    change = [after(1000, account, one, "delivered", noted=False) for one in wanted[::20]]
+    rest = [after(9000, account, one, "delivered") for one in wanted]
+    *released, _ = run(together(*(until(account, [one], "delivered") for one in wanted), together(*change, *rest)))
+    for at, moment in enumerate(released):
+        if at % 20 == 0:
+            assert moment - 2_000.0 <= RECONCILE + 60
+
+
+def test_looks_that_reconcile_are_spread_evenly(account: Account, run: Run) -> None:
+    wanted = waiting_for(account, 400)
+    never = [until(account, [one], "delivered") for one in wanted]
+    ends = [after(4 * RECONCILE, account, one, "delivered") for one in wanted]
+    run(together(*never, *ends))
+    times = [at for at, numbers in account.calls if numbers[0].startswith("N") and at > 1_100.0]
+    assert len(times) <= 4 * 10 + 12
+    busiest = max(sum(1 for other in times if at <= other < at + 60) for at in times if at < 1_000.0 + 4 * RECONCILE)
+    assert busiest <= 2, "not all at once"
+    last = dict.fromkeys(wanted, 0.0)
+    for at, numbers in account.calls:
+        for number in numbers:
+            if number.startswith("N"):
+                one = key(number[1:])
+                assert last[one] == 0.0 or at - last[one] <= RECONCILE + 1
+                last[one] = at
+
+
+def test_a_small_account_is_listed_rather_than_asked_number_by_number(account: Account, run: Run) -> None:
+    wanted = waiting_for(account, 300)
+    account.elsewhere = 100
+    changes = [after(3000, account, one, "delivered", noted=False) for one in wanted]
+    released = run(together(*(until(account, [one], "delivered") for one in wanted), *changes))[:300]
+    assert max(released) <= 4_000.0 + 61
+    assert set(kinds(account)) == {"list"}
+    assert len(account.calls) == math.ceil(3000 / 60)
+
+
+def test_a_patient_wait_is_one_full_look_each_time(account: Account, run: Run) -> None:
+    wanted = waiting_for(account, 4000)
+    account.elsewhere = 0
+    changes = [after(9000, account, one, "delivered") for one in wanted]
+    run(together(*(until(account, [one], "delivered", interval=1800) for one in wanted), *changes))
+    assert kinds(account) == {"list": 2 * 5}
+
+
+def test_two_carriers_may_share_a_number(account: Account, run: Run) -> None:
+    here, there = key(1), key(1, "dhl")
+    account.parcels |= {here: "transit", there: "delivered"}
+    ends = after(300, account, here, "delivered")
+    mine, others, _ = run(together(until(account, [here], "delivered"), until(account, [there], "delivered"), ends))
+    assert (mine, others) == (pytest.approx(1_300.0, abs=1), pytest.approx(1_060.0, abs=1))
+
+
+@pytest.mark.parametrize("number", ["A,B", "A B", "A&numbers=B", "A%2CB", "Ä/..", "#1", "+"])
+def test_odd_numbers_do_not_break_the_look_at_the_others(account: Account, run: Run, number: str) -> None:
+    odd = ShipmentKey("usps", number)
+    account.parcels |= {key(1): "delivered", odd: "transit"}
+
+    async def look() -> News | None:
+        with hub_of(account).join([odd], 60) as member:  # type: ignore[arg-type]
+            return await member.news(None)
+
+    released, news = run(together(until(account, [key(1)], "delivered"), look()))
+    assert released == pytest.approx(1_060.0, abs=1)
+    assert news is not None
+    assert news[odd].status == (None if "," in number else "transit"), "with a comma it is asked for alone"
+
+
+def test_spellings_that_the_vendor_takes_for_one_are_one(account: Account, run: Run) -> None:
+    account.parcels[ShipmentKey("usps", "ABC")] = "delivered"
+    spelled = [ShipmentKey("usps", "ABC"), ShipmentKey("usps", "abc")]
+
+    async def look(one: ShipmentKey) -> News | None:
+        with hub_of(account).join([one], 60) as member:  # type: ignore[arg-type]
+            return await member.news(None)
+
+    for one, news in zip(spelled, run(together(*map(look, spelled))), strict=True):
+        assert news is not None
+        assert (set(news), news[one].tracking_number) == ({one}, one.tracking_number)
+    assert len(account.calls) == 1
+
+
+def test_what_another_dag_has_just_been_told_costs_no_call(account: Account, run: Run) -> None:
+    wanted = waiting_for(account, 40)
+
+    async def late() -> News | None:
+        await asyncio.sleep(90)  # the first one was told at 60
+        with hub_of(account).join(wanted, 60) as member:  # type: ignore[arg-type]
+            return await member.news(0.0)
+
+    ends = [after(200, account, one, "delivered") for one in wanted]
+    _, news, *_ = run(together(until(account, wanted, "delivered"), late(), *ends))
+    assert news is not None
+    assert set(news) == set(wanted)
+
+
+def test_a_shipment_that_is_deleted_meanwhile_is_told_at_the_latest_when_reconciled(account: Account, run: Run) -> None:
+    wanted = waiting_for(account, 200)
+
+    async def vanish() -> None:
+        await asyncio.sleep(700)
+        del account.parcels[wanted[7]]
+
+    async def look() -> float:
+        with hub_of(account).join([wanted[7]], 60) as member:  # type: ignore[arg-type]
+            while (news := await member.news(None)) is not None:
+                if news[wanted[7]].outcome == NOT_REGISTERED:
+                    break
+        return asyncio.get_running_loop().time()
+
+    ends = [after(4000, account, one, "delivered") for one in wanted if one != wanted[7]]
+    others = [until(account, [one], "delivered") for one in wanted if one != wanted[7]]
+    told, *_ = run(together(look(), vanish(), *others, *ends))
+    assert told <= 1_700.0 + RECONCILE + 60
+
+
+def test_too_many_changes_elsewhere_are_not_waded_through_again_and_again(account: Account, run: Run) -> None:
+    wanted = waiting_for(account, 100)
+    busy = [ShipmentKey("dhl", f"B{number}") for number in range(9_000)]
+    account.parcels |= dict.fromkeys(busy, "transit")
+
+    async def bustle() -> None:
+        for _ in range(20):
+            account.changed_at |= dict.fromkeys(busy, asyncio.get_running_loop().time())
+            await asyncio.sleep(60)
+
+    ends = [after(1200, account, one, "delivered") for one in wanted]
+    run(together(*(until(account, [one], "delivered") for one in wanted), bustle(), *ends))
+    assert kinds(account)["changes"] <= 2
+
+
+def test_a_listing_that_has_grown_is_still_gone_through_while_it_is_worth_it(account: Account, run: Run) -> None:
+    wanted = waiting_for(account, 1000)
+    account.elsewhere = 0
+
+    async def grow() -> None:
+        await asyncio.sleep(1900)
+        account.elsewhere = 1500
+
+    ends = [after(3700, account, one, "delivered") for one in wanted]
+    run(together(*(until(account, [one], "delivered", interval=1800) for one in wanted), grow(), *ends))
+    assert kinds(account) == {"list": 1 + 2 + 2}

@@ -1,0 +1,86 @@
+"""The planner: which way to look costs the fewest calls."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_trackingmore.waiting.planner import filled_up, number_calls, pages, plan, spread
+
+
+@pytest.mark.parametrize(
+    ("due", "stale", "rows", "changed", "way"),
+    [
+        (1, 0, None, 0, "number"),  # one call either way: the one that is the whole truth
+        (40, 0, None, 0, "number"),
+        (41, 0, 50_000, 0, "change"),
+        (100, 0, 100, 0, "list"),  # one light call, and the whole truth
+        (1_000, 0, 2_000, 0, "change"),  # one call either way, but a list of 2,000 rows is heavy
+        (1_000, 40, 2_000, 0, "list"),  # two calls by change and number, one by list
+        (10_000, 0, 10_000, 0, "change"),
+        (10_000, 333, 10_000, 0, "list"),
+        (10_000, 40, 10_000, 0, "change, number"),
+        (10_000, 400, 100_000, 0, "change, number"),
+        (10_000, 10_000, 10_000, 0, "list"),
+        (10_000, 10_000, 10_000, None, "list"),
+        (10_000, 10_000, 600_000, None, "number"),
+        (120, 0, 50_000, 9_000, "number"),  # five calls by change, three by number
+        (200, 200, None, None, "number"),
+        (40, 40, 10, None, "number"),
+    ],
+)
+def test_the_way(due: int, stale: int, rows: int | None, changed: int | None, way: str) -> None:
+    planned = plan(due, stale, rows=rows, changed=changed)
+    ways = ["change"] * planned.by_change
+    if stale or not planned.by_change:
+        ways.append("list" if planned.by_list else "number")
+    assert ", ".join(ways) == way
+
+
+def test_a_list_of_unknown_length_is_tried_when_it_may_save_calls() -> None:
+    assert not plan(80, 80, rows=None, changed=None, list_is_known=False).by_list
+    probe = plan(81, 81, rows=None, changed=None, list_is_known=False)
+    assert probe.by_list
+    assert probe.list_calls == 3, "longer than that, numbers are cheaper"
+    assert not plan(10_000, 40, rows=None, changed=0, list_is_known=False).by_list
+
+
+numbers = st.integers(0, 60_000)
+
+
+@given(st.integers(1, 60_000), numbers, st.none() | numbers, st.none() | numbers)
+def test_no_other_way_would_have_cost_fewer_calls(due: int, stale: int, rows: int | None, changed: int | None) -> None:
+    stale = min(stale, due)
+    planned = plan(due, stale, rows=rows, changed=changed)
+
+    def full(count: int) -> list[int]:
+        return [number_calls(count), *([pages(rows)] if rows is not None and count else [])]
+
+    ways = full(due)
+    if changed is not None:
+        ways += [pages(changed) + calls for calls in full(stale)]
+    looked_at = stale if planned.by_change else due
+    cost = pages(rows) if planned.by_list and rows is not None else number_calls(looked_at)
+    cost += pages(changed) if planned.by_change and changed is not None else 0
+    assert cost == min(ways)
+
+
+@given(st.integers(1, 300), st.floats(1.0, 1e5))
+def test_calls_are_spread_over_the_time_that_there_is(calls: int, reconcile: float) -> None:
+    moments = [spread(calls, at, now=50.0, reconcile_seconds=reconcile) for at in range(calls)]
+    assert moments == sorted(moments)
+    assert 50.0 < moments[0] <= moments[-1] == 50.0 + reconcile
+    assert moments[0] - 50.0 == pytest.approx(reconcile / calls)
+
+
+@given(st.dictionaries(st.integers(), st.floats(0, 100), max_size=200), st.floats(0, 100))
+def test_calls_are_filled_up_with_what_comes_next(due_at: dict[int, float], until: float) -> None:
+    chosen = filled_up(due_at, until)
+    due = {name for name, at in due_at.items() if at <= until}
+    assert due <= set(chosen)
+    assert len(chosen) == min(len(due_at), 40 * math.ceil(len(due) / 40))
+    rest = [at for name, at in due_at.items() if name not in chosen]
+    assert not rest or max(due_at[name] for name in chosen) <= min(rest) if chosen else True
