@@ -1,0 +1,213 @@
+"""Wait for orders: triggers that share their calls, beside one sensor for each parcel and one sensor for all.
+
+Run from the checkout: ``python -m benchmarks.waiting``. The sandbox counts everything, over a real socket, with its
+limits on; a request may come a quarter of a real second early (switch ``rate_tolerance``), the average rate may not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from benchmarks import waiting_report as report
+from benchmarks.waiting_baselines import Api, Watched, one_batched, one_by_one
+from benchmarks.waiting_ours import run_triggers
+from benchmarks.waiting_plan import (
+    EXCEPTION,
+    LEAD_SECONDS,
+    POKE_SECONDS,
+    TOLERANCE_SECONDS,
+    UNREGISTERED,
+    Parcel,
+    Truth,
+    orders,
+    settle,
+)
+from benchmarks.waiting_report import Row
+
+SPREAD = 1800.0
+"""Clock seconds in which all parcels are delivered, one after the other."""
+OURS_ALONE = 20_000
+"""From so many orders on the baselines do not run, and the run is cut off after ten minutes of the clock."""
+SINGLY_BOUNDED = 5_000
+"""From so many orders on, one GET a parcel is ended after 14,000 s of the clock, one look at all and a little."""
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("--sizes", default="100,1000,10000,50000", help="how many orders wait, one run each")
+    parser.add_argument("--time-scale", type=float, help="clock seconds in a real second, for ours")
+    parser.add_argument("--airflow", action="store_true", help="also measure worker slots, in a real Airflow")
+    parser.add_argument("--only", choices=("ours", "baselines", "bad", "airflow"), action="append")
+    parser.add_argument("--picture", type=Path, help="where to draw it; needs the dependency group bench")
+    options = parser.parse_args()
+    sizes = [int(size) for size in options.sizes.split(",")]
+    parts = options.only or ["ours", "baselines", "bad", *(["airflow"] if options.airflow else [])]
+    rows: list[Row] = []
+    if "ours" in parts:
+        rows += [ours(size, options.time_scale or scale_for(size)) for size in sizes]
+    if "baselines" in parts:
+        rows += baselines([size for size in sizes if size < OURS_ALONE])
+    rows.sort(key=lambda row: row.orders)
+    report.calls_and_delays(rows)
+    if "ours" in parts:
+        report.triggerer(rows)
+    if "bad" in parts:
+        report.bad_parcels(bad_parcels())
+    if "airflow" in parts:
+        from benchmarks.waiting_airflow import slot_seconds
+
+        report.slots(slot_seconds())
+    if options.picture:
+        report.draw(rows, options.picture)
+
+
+def scale_for(size: int) -> float:
+    """The clock's speed: what takes this machine real time shows as clock time, so long answers want a slow clock."""
+    return 40.0 if size < 500 else 20.0 if size < 5000 else 10.0
+
+
+def sandbox_with(accounts: int, scale: float) -> SandboxProcess:
+    """A sandbox with its limits on."""
+    keys = [f"waiting-{account}" for account in range(accounts)]
+    return SandboxProcess(api_keys=keys, time_scale=scale, quota=1e9, switches={"rate_tolerance": TOLERANCE_SECONDS})
+
+
+def on_clock(sandbox: SandboxProcess) -> Callable[[float], float]:
+    """Learn which clock time a reading of the monotonic clock is."""
+    before = time.monotonic()
+    clock = sandbox.clock()
+    middle = (before + time.monotonic()) / 2
+    return lambda moment: clock["unix"] + (moment - middle) * clock["time_scale"]
+
+
+def delays(
+    waits: Iterable[Sequence[Parcel]], ended: Iterable[float | None], truth: Truth, clock: Callable[[float], float]
+) -> list[float]:
+    """Clock seconds from "delivered" at the vendor to the end of each wait; infinite when it did not end."""
+    return [
+        float("inf") if end is None else clock(end) - truth.decided(wait)
+        for wait, end in zip(waits, ended, strict=True)
+    ]
+
+
+def ours(size: int, scale: float, bad: Sequence[Parcel] = (), spread: float = SPREAD) -> Row:
+    """Run the triggers.
+
+    :param size: how many orders.
+    :param scale: clock seconds in a real second.
+    :param bad: parcels that are never delivered; each an order of its own.
+    :param spread: clock seconds in which all are delivered.
+    """
+    waits = orders(size)
+    everything = [parcel for wait in waits for parcel in wait]
+    registered = [parcel for parcel in bad if parcel != UNREGISTERED]
+    bounded = 600.0 if size >= OURS_ALONE else None
+    with sandbox_with(1, scale) as sandbox:
+        (truth,) = settle(sandbox, everything + registered, spread, lead=LEAD_SECONDS + 10 * scale)
+        clock = on_clock(sandbox)
+        give_up = bounded or spread + LEAD_SECONDS + 3600
+        seen = run_triggers(
+            [*waits, *([parcel] for parcel in bad)], sandbox.connection, POKE_SECONDS / scale, give_up / scale
+        )
+        ledger, calls = sandbox.ledger(), sandbox.calls()
+    moments = [call["clock_unix"] for call in calls]
+    last = max((clock(end) for end in seen.ended if end is not None), default=moments[-1])
+    until = moments[0] + bounded if bounded else max(last, moments[-1])
+    fewest, ticks = truth.fewest(moments[0], until)
+    cycles = max((until - moments[0]) // POKE_SECONDS + 1, ticks)
+    late = delays(waits, seen.ended[:size], truth, clock)
+    if bounded:  # those whose turn had not come are no news
+        cut = clock(seen.began) + bounded - POKE_SECONDS
+        late = [delay for wait, delay in zip(waits, late, strict=True) if truth.decided(wait) < cut]
+    return Row(
+        size,
+        len(everything),
+        "ours" + (f", cut off at {bounded:.0f} s" if bounded else ""),
+        scale,
+        calls=ledger["requests"],
+        refused=ledger["rate_limited"],
+        delays=late,
+        cut=(bounded or give_up),
+        cycle=ledger["requests"] / cycles,
+        fewest=fewest / ticks,
+        excess=ledger["requests"] / fewest,
+        seen=seen,
+    )
+
+
+def baselines(sizes: Sequence[int], scale: float = 40.0) -> list[Row]:
+    """Run both baselines for each size, all at the same time, each with an account of its own."""
+    jobs = [(size, "singly", 1) for size in sizes if size < SINGLY_BOUNDED]
+    jobs += [(size, "singly", 4) for size in sizes[:1]]
+    jobs += [(size, "batched", 1) for size in sizes]
+    rows: list[Row] = []
+    late = [size for size in sizes if size >= SINGLY_BOUNDED]
+    groups = [([job], scale, 7200.0) for job in jobs] + [([(size, "singly", 1)], 100.0, 14_000.0) for size in late]
+
+    def run(size: int, how: str, slots: int, scale: float, cut: float) -> None:
+        waits = orders(size)
+        everything = [parcel for wait in waits for parcel in wait]
+        with sandbox_with(1, scale) as sandbox:
+            (truth,) = settle(sandbox, everything, SPREAD)
+            clock = on_clock(sandbox)
+            api = Api(sandbox.base_url, sandbox.api_key, scale, time.monotonic() + cut / scale)
+            did = one_by_one(api, everything, slots) if how == "singly" else one_batched(api, everything)
+            ledger = sandbox.ledger()
+        names = {1: "one sensor a parcel, one at a time", 4: "one sensor a parcel, four at a time"}
+        units = [[parcel] for parcel in everything] if how == "singly" else waits
+        ended = [did.released.get(unit[-1]) for unit in units]
+        rows.append(
+            Row(
+                size,
+                len(everything),
+                names[slots] if how == "singly" else "one sensor for all",
+                scale,
+                calls=ledger["requests"],
+                refused=ledger["rate_limited"],
+                delays=delays(units, ended, truth, clock),
+                cut=cut,
+                cycle=float(did.first_pass_calls) or None,
+            )
+        )
+
+    threads = [threading.Thread(target=run, args=(*job[0], speed, cut)) for job, speed, cut in groups]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return rows
+
+
+def bad_parcels(size: int = 100, scale: float = 20.0, spread: float = 600.0) -> Mapping[str, tuple[int, list[float]]]:
+    """Let an exception and an unregistered number wait among the others.
+
+    :return: for each way of waiting, how many others there were, and their delays.
+    """
+    waits = orders(size)
+    everything = [parcel for wait in waits for parcel in wait]
+    found: dict[str, tuple[int, list[float]]] = {}
+    for name, bad in (("ours, none bad", ()), ("ours, two bad", (EXCEPTION, UNREGISTERED))):
+        row = ours(size, scale, bad, spread)
+        assert row.seen is not None
+        assert row.seen.results[size:] == ["failed"] * len(bad)
+        found[name] = size, row.delays
+    for on_bad in ("raise", "wait"):
+        with sandbox_with(1, 2 * scale) as sandbox:
+            (truth,) = settle(sandbox, [*everything, EXCEPTION], spread)
+            clock = on_clock(sandbox)
+            until = time.monotonic() + (LEAD_SECONDS + spread + 600) / (2 * scale)
+            api = Api(sandbox.base_url, sandbox.api_key, 2 * scale, until)
+            did: Watched = one_batched(api, [*everything, EXCEPTION, UNREGISTERED], on_bad)
+            ended = [did.released.get(wait[-1]) for wait in waits]
+            found[f"one sensor for all, {on_bad}s"] = size, delays(waits, ended, truth, clock)
+    return found
+
+
+if __name__ == "__main__":
+    main()

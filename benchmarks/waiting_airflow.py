@@ -1,0 +1,114 @@
+"""How long a wait occupies a worker slot in each mode, under a real Airflow: scheduler, triggerer, LocalExecutor.
+
+Airflow keeps the start of a task over its deferral, so a task's ``duration`` says little about slots. A trigger in the
+metadata database (SQLite's kind) notes each change of state instead; a slot is occupied while the state is ``running``.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TypeAlias
+
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from benchmarks.dags.waiting_modes import MODES, ORDERS, parcel
+from benchmarks.waiting_plan import TOLERANCE_SECONDS, settle
+from example_dags.demo.components import Airflow, AirflowError
+
+Change: TypeAlias = tuple[str, str, float]
+"""Task, its new state, and when, in unix seconds."""
+
+TIME_SCALE = 60.0
+POKE_SECONDS = 5.0
+"""Real seconds, as are the next two."""
+FIRST_ARRIVES = 20.0
+SPREAD = 30.0
+LONGEST_RUN = 240.0
+NOTE_STATES = """
+CREATE TABLE waiting_states (dag_id TEXT, task TEXT, state TEXT, at REAL);
+CREATE TRIGGER note_waiting_states AFTER UPDATE OF state ON task_instance WHEN old.state IS NOT new.state BEGIN
+  INSERT INTO waiting_states VALUES (new.dag_id, new.task_id, new.state, (julianday('now') - 2440587.5) * 86400);
+END;
+"""
+
+
+def slot_seconds() -> Mapping[str, tuple[int, float, float] | str]:
+    """Run each mode's DAG, one after the other.
+
+    :return: for each mode how many waits ended well, slot seconds a wait, and API calls a wait; or why there is none.
+    """
+    measured: dict[str, tuple[int, float, float] | str] = {}
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        SandboxProcess(time_scale=TIME_SCALE, switches={"rate_tolerance": TOLERANCE_SECONDS}) as sandbox,
+        (home := Path(directory, "airflow")).with_suffix(".log").open("w", encoding="utf-8") as log,
+        Airflow(home, log, _settings(sandbox, directory)) as airflow,
+    ):
+        airflow.wait_for_dag("waiting_poke", 120)
+        known = {dag["dag_id"] for dag in airflow.call("GET", "dags")["dags"]}
+        with closing(sqlite3.connect(home / "airflow.db", timeout=60)) as database:
+            database.executescript(NOTE_STATES)
+        for mode in MODES:
+            if f"waiting_{mode}" not in known:
+                measured[mode] = "the sensor has no such argument here"
+                continue
+            settle(
+                sandbox,
+                [parcel(mode, order) for order in range(ORDERS)],
+                SPREAD * TIME_SCALE,
+                lead=FIRST_ARRIVES * TIME_SCALE,
+            )
+            _run(airflow, f"waiting_{mode}")
+            with closing(sqlite3.connect(home / "airflow.db", timeout=60)) as database:
+                changes = database.execute(
+                    "SELECT task, state, at FROM waiting_states WHERE dag_id = ? ORDER BY at", (f"waiting_{mode}",)
+                ).fetchall()
+            ended = {task for task, state, _ in changes if state == "success"}
+            measured[mode] = (
+                len(ended),
+                occupied(changes) / ORDERS,
+                sandbox.ledger()["requests"] / ORDERS,
+            )
+    return measured
+
+
+def occupied(changes: Iterable[Change]) -> float:
+    """Add up the seconds that tasks were running.
+
+    :param changes: in the order of time.
+    :return: slot seconds.
+    """
+    total, since = 0.0, dict[str, float]()
+    for task, state, at in changes:
+        if task in since:
+            total += at - since.pop(task)
+        if state == "running":
+            since[task] = at
+    return total
+
+
+def _settings(sandbox: SandboxProcess, directory: str) -> dict[str, str]:
+    return {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).with_name("dags")),
+        "AIRFLOW__CORE__PARALLELISM": str(ORDERS + 2),
+        "AIRFLOW_CONN_TRACKINGMORE_DEFAULT": json.dumps(sandbox.connection),
+        "TRACKINGMORE_PACING_DIR": directory,
+        "WAITING_POKE_INTERVAL": str(POKE_SECONDS),
+    }
+
+
+def _run(airflow: Airflow, dag_id: str) -> None:
+    run_id = airflow.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"]
+    until = time.monotonic() + LONGEST_RUN
+    while time.monotonic() < until:
+        airflow.check()
+        state = airflow.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"]
+        if state in ("success", "failed"):
+            return
+        time.sleep(1)
+    raise AirflowError(f"the run of {dag_id} is not over after {LONGEST_RUN:.0f} s:\n{airflow.tail('scheduler')}")

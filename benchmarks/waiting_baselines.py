@@ -1,0 +1,139 @@
+"""Waiting as it is written today, with plain requests. Imports nothing of the package's own waiting.
+
+Both keep the pace as users do: a second of sleep after each call, 120 s after a 429.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import requests
+
+from benchmarks.waiting_plan import NUMBERS_IN_A_CALL, POKE_SECONDS, Parcel
+
+COOL_DOWN_SECONDS = 120.0
+
+
+@dataclass
+class Watched:
+    """What a baseline did. Moments are readings of the monotonic clock.
+
+    :param released: when each parcel's wait was over; those that are missing were still waiting at the end.
+    :param first_pass_calls: calls until everything had been looked at once.
+    :param failed: why the whole task failed; empty when it did not.
+    """
+
+    released: dict[Parcel, float] = field(default_factory=dict)
+    first_pass_calls: int = 0
+    failed: str = ""
+
+
+@dataclass
+class Api:
+    """The vendor, called as users call it.
+
+    :param url: the base URL.
+    :param key: the API key.
+    :param scale: clock seconds in a real second.
+    :param until: reading of the monotonic clock at which whoever calls is ended.
+    """
+
+    url: str
+    key: str
+    scale: float
+    until: float
+
+    def __post_init__(self) -> None:
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.headers["Trackingmore-Api-Key"] = self.key
+        self.calls = 0
+
+    def statuses(self, path: str) -> dict[str, str]:
+        """GET, and sleep as the limit asks for."""
+        while time.monotonic() < self.until:
+            self.calls += 1
+            answer = self.session.get(self.url + path, timeout=60).json()
+            if answer["meta"]["code"] == 429:
+                time.sleep(COOL_DOWN_SECONDS / self.scale)
+                continue
+            time.sleep(1 / self.scale)
+            data = answer["data"] or {}
+            return {row["tracking_number"]: row["status"] for row in (data.get("items", [data]) if data else [])}
+        return {}
+
+
+def one_by_one(api: Api, parcels: Sequence[Parcel], slots: int = 1) -> Watched:
+    """A mapped ``@task.sensor(mode="reschedule")``: one sensor for each parcel, one GET for each look.
+
+    A sensor that has looked is due again a poke interval later; the due ones take turns. What Airflow needs to start a
+    task, seconds each, is left out.
+
+    :param api: the vendor.
+    :param parcels: those waited for.
+    :param slots: how many may run at a time: 1 is a pool made to keep the limit.
+    :return: what it did.
+    """
+    watched = Watched()
+    due = [(time.monotonic(), at) for at in range(len(parcels))]
+    lock = threading.Lock()
+    looked_at: set[int] = set()
+
+    def work(mine: Api) -> None:
+        while time.monotonic() < api.until:
+            with lock:
+                if len(watched.released) == len(parcels):
+                    return
+                when, at = heapq.heappop(due) if due else (time.monotonic() + 0.01, -1)
+            if (wait := when - time.monotonic()) > 0:
+                time.sleep(min(wait, max(api.until - time.monotonic(), 0.0)))
+            if at < 0:
+                continue
+            carrier, number = parcels[at]
+            status = mine.statuses(f"/trackings/{carrier}/{number}").get(number)
+            with lock:
+                looked_at.add(at)
+                if len(looked_at) == len(parcels):
+                    watched.first_pass_calls = watched.first_pass_calls or sum(worker.calls for worker in workers)
+                if status == "delivered":
+                    watched.released[parcels[at]] = time.monotonic()
+                else:
+                    heapq.heappush(due, (time.monotonic() + POKE_SECONDS / mine.scale, at))
+
+    workers = [api, *(Api(api.url, api.key, api.scale, api.until) for _ in range(slots - 1))]
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return watched
+
+
+def one_batched(api: Api, parcels: Sequence[Parcel], on_bad: str = "raise") -> Watched:
+    """One sensor for all parcels: 40 numbers a call, everything is released when everything is delivered.
+
+    :param api: the vendor.
+    :param parcels: those waited for.
+    :param on_bad: what an exception does: ``raise`` fails the task, ``wait`` hopes on.
+    :return: what it did.
+    """
+    watched = Watched()
+    while (began := time.monotonic()) < api.until:
+        found: dict[str, str] = {}
+        for at in range(0, len(parcels), NUMBERS_IN_A_CALL):
+            numbers = ",".join(number for _, number in parcels[at : at + NUMBERS_IN_A_CALL])
+            found |= api.statuses(f"/trackings/get?numbers={numbers}")
+        watched.first_pass_calls = watched.first_pass_calls or api.calls
+        if on_bad == "raise" and (bad := [number for number, status in found.items() if status == "exception"]):
+            watched.failed = f"{bad[0]}: exception"
+            break
+        if all(found.get(number) == "delivered" for _, number in parcels):
+            now = time.monotonic()
+            watched.released = dict.fromkeys(parcels, now)
+            break
+        time.sleep(max(0.0, began + POKE_SECONDS / api.scale - time.monotonic()))
+    return watched

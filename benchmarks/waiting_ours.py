@@ -1,0 +1,137 @@
+"""Many ``ShipmentStatusTrigger`` in one event loop, as the triggerer runs them; how long they hold it, what they weigh.
+
+Works in a process of its own, so that nothing else of the benchmark weighs or blocks. Knows no sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+
+from benchmarks.waiting_plan import Parcel
+
+IDLE_SECONDS = 3.0
+"""For so long the event loop is watched without load."""
+
+
+@dataclass
+class Seen:
+    """What became of the triggers. Moments are readings of the monotonic clock, which all processes share.
+
+    :param began: when the first trigger was started.
+    :param ended: when each trigger yielded its event; None: it had not when the time was up.
+    :param results: what the event said.
+    :param idle: longest stall of the event loop without load, real seconds.
+    :param starting: longest while the triggers started.
+    :param waiting: longest afterwards.
+    :param bytes_each: growth of the resident set at its peak, for each trigger.
+    """
+
+    began: float = 0.0
+    ended: list[float | None] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+    idle: float = 0.0
+    starting: float = 0.0
+    waiting: float = 0.0
+    bytes_each: float = 0.0
+
+
+def run_triggers(
+    waits: Sequence[Sequence[Parcel]], connection: dict[str, Any], poke_interval: float, give_up_after: float
+) -> Seen:
+    """Run a trigger for each wait, in one event loop of a new process.
+
+    :param waits: the parcels of each.
+    :param connection: the Airflow connection.
+    :param poke_interval: real seconds.
+    :param give_up_after: real seconds after which those that still wait are ended.
+    :return: what became of them.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as directory, ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        return pool.submit(_work, waits, connection, poke_interval, give_up_after, directory).result()
+
+
+def _work(
+    waits: Sequence[Sequence[Parcel]],
+    connection: dict[str, Any],
+    poke_interval: float,
+    give_up_after: float,
+    directory: str,
+) -> Seen:
+    os.environ["TRACKINGMORE_PACING_DIR"] = directory
+    os.environ["AIRFLOW_CONN_TRACKINGMORE_DEFAULT"] = json.dumps(connection)
+    return asyncio.run(_triggerer(waits, poke_interval, give_up_after))
+
+
+async def _triggerer(waits: Sequence[Sequence[Parcel]], poke_interval: float, give_up_after: float) -> Seen:
+    from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
+
+    seen = Seen(ended=[None] * len(waits), results=["waiting"] * len(waits))
+
+    async def wait(at: int) -> None:
+        trigger = ShipmentStatusTrigger(shipments=[list(one) for one in waits[at]], poke_interval=poke_interval)
+        async for event in trigger.run():
+            seen.ended[at] = time.monotonic()
+            seen.results[at] = event.payload["result"]
+
+    # What the first trigger brings along (modules, threads) is not the others' weight. It is away before it looks.
+    with contextlib.suppress(TimeoutError):
+        async for _ in ShipmentStatusTrigger(shipments=[list(waits[0][0])], deadline=time.time()).run():
+            pass
+    watch = asyncio.create_task(_watch(stalls := _Stalls()))
+    await asyncio.sleep(IDLE_SECONDS)
+    seen.idle = stalls.longest()
+    gc.collect()
+    process = psutil.Process()
+    before = process.memory_info().rss
+    seen.began = time.monotonic()
+    tasks = []
+    for at in range(len(waits)):  # as the triggerer does: one after the other, the loop goes on in between
+        tasks.append(asyncio.create_task(wait(at)))
+        await asyncio.sleep(0)
+    pending: set[asyncio.Task[None]] = set(tasks)
+    until = seen.began + give_up_after
+    heaviest, started = before, False
+    while pending and (left := until - time.monotonic()) > 0:
+        _, pending = await asyncio.wait(pending, timeout=min(poke_interval / 4, left))
+        heaviest = max(heaviest, process.memory_info().rss)
+        if not started:
+            seen.starting, started = stalls.longest(), True
+    seen.waiting = stalls.longest()
+    seen.bytes_each = (heaviest - before) / len(waits)
+    watch.cancel()
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return seen
+
+
+class _Stalls:
+    def __init__(self) -> None:
+        self.worst = 0.0
+
+    def longest(self) -> float:
+        """Tell the longest since the last time this was asked."""
+        worst, self.worst = self.worst, 0.0
+        return worst
+
+
+async def _watch(stalls: _Stalls) -> None:
+    """Sleep a millisecond, over and over, and note how much longer it took."""
+    while True:
+        before = time.monotonic()
+        await asyncio.sleep(0.001)
+        stalls.worst = max(stalls.worst, time.monotonic() - before - 0.001)

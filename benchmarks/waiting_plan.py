@@ -1,0 +1,169 @@
+"""Who waits for what, when it shows at the vendor, and the fewest calls that could tell. Knows no waiting code.
+
+The arithmetic is pure; only :func:`settle` talks to the sandbox.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+
+Parcel: TypeAlias = tuple[str, str]
+"""Carrier code and number."""
+
+NUMBERS_IN_A_CALL = 40
+ROWS_IN_A_PAGE = 2000
+RECONCILE_SECONDS = 1800.0
+"""Clock seconds in which every open shipment is looked at fully at least once."""
+POKE_SECONDS = 60.0
+"""Clock seconds between looks, for everybody: Airflow's default."""
+TOLERANCE_SECONDS = 0.25
+"""Real; switch ``rate_tolerance``, as in the pytest fixture: a busy machine does not deliver evenly."""
+LEAD_SECONDS = 120.0
+"""Clock seconds before the first parcel is delivered: all waits have begun by then."""
+EXCEPTION = ("ups", "SBX-EXCEPTION-1D-BAD")
+UNREGISTERED = ("ups", "SBX-DELIVERED-1D-NEVERREGISTERED")
+_CARRIERS = ("dhl", "ups", "usps", "gls")
+
+
+def orders(count: int) -> list[list[Parcel]]:
+    """Make orders: of twenty, seventeen have one parcel, two have two, one has three.
+
+    Of fifty parcels one was delivered before the vendor first looked, and so has no ``updated_at``: asking for what has
+    changed does not show it (reference, "where the vendor is unclear").
+
+    :param count: how many orders.
+    :return: the parcels of each.
+    """
+    made: list[list[Parcel]] = []
+    serial = 0
+    for order in range(count):
+        parcels: list[Parcel] = []
+        for _ in range({7: 2, 14: 2, 19: 3}.get(order % 20, 1)):
+            journey = "INSTANT" if serial % 50 == 49 else "DELIVERED-1D"
+            parcels.append((_CARRIERS[serial % 4], f"SBX-{journey}-{serial:06d}"))
+            serial += 1
+        made.append(parcels)
+    return made
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the vendor shows, and when, in clock seconds.
+
+    :param began: when the clock began to run.
+    :param final: when each parcel's last change shows.
+    :param changes: when any change shows, in order.
+    """
+
+    began: float
+    final: dict[Parcel, float]
+    changes: list[float]
+
+    def decided(self, order: Iterable[Parcel]) -> float:
+        """When the last parcel of an order is there."""
+        return max(self.final[parcel] for parcel in order)
+
+    def fewest(self, first_look: float, until: float) -> tuple[int, int]:
+        """Apply :func:`fewest_calls` to the ticks of one poke interval from the first look on.
+
+        :param first_look: clock seconds.
+        :param until: clock seconds of the last look that somebody waits for.
+        :return: calls, and the number of ticks.
+        """
+        finals = sorted(self.final.values())
+        open_at, changed = [len(finals)], [len(finals)]
+        tick = first_look
+        while tick < until and finals[-1] > tick:
+            open_at.append(len(finals) - bisect_right(finals, tick))
+            changed.append(bisect_right(self.changes, tick + POKE_SECONDS) - bisect_right(self.changes, tick))
+            tick += POKE_SECONDS
+        return fewest_calls(open_at, changed, int(RECONCILE_SECONDS // POKE_SECONDS)), len(open_at)
+
+
+def fewest_calls(open_at: Sequence[int], changed: Sequence[int], period: int) -> int:
+    """The fewest calls that look at every open shipment fully once a period and learn of changes each cycle.
+
+    A full look at K shipments takes at least K / 2,000 calls (by numbers, 40 a call, it is never fewer); it also tells
+    what has changed. A cycle without one still needs a call, and one for each 2,000 changes. The first look is full,
+    since nothing is known; the next full one is as late as allowed. Spreading a full look over cycles saves nothing:
+    its pages do not tell of changes on other pages. It supposes an account that holds nothing but what is waited for.
+
+    :param open_at: how many shipments are open, for each cycle.
+    :param changed: how many have changed since the cycle before.
+    :param period: cycles in a reconcile period.
+    :return: the number of calls.
+    """
+    calls = 0
+    for cycle, (still_open, news) in enumerate(zip(open_at, changed, strict=True)):
+        if still_open:
+            full = min(math.ceil(still_open / NUMBERS_IN_A_CALL), math.ceil(still_open / ROWS_IN_A_PAGE))
+            calls += full if cycle % period == 0 else min(full, max(1, math.ceil(news / ROWS_IN_A_PAGE)))
+    return calls
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of the values does not exceed (nearest rank).
+
+    :param values: not empty; infinite ones are welcome.
+    :param share: 0 to 1.
+    """
+    ranked = sorted(values)
+    return ranked[max(math.ceil(share * len(ranked)), 1) - 1]
+
+
+def settle(
+    sandbox: SandboxProcess, parcels: Sequence[Parcel], spread: float, accounts: int = 1, lead: float = LEAD_SECONDS
+) -> list[Truth]:
+    """Register parcels so that they are delivered evenly over a while from now on, and start the clock.
+
+    A parcel's life follows from its number; only its age is chosen, by registering everything twice.
+
+    :param sandbox: running; begins anew.
+    :param parcels: magic numbers.
+    :param spread: clock seconds over which they are delivered, after ``lead``.
+    :param accounts: the first so many accounts get the same parcels.
+    :param lead: clock seconds until the first is delivered.
+    :return: what each account shows; read from the sandbox, not computed.
+    """
+    chance = random.Random(1)
+    wanted = [lead + spread * (at + chance.random()) / len(parcels) for at in range(len(parcels))]
+    chance.shuffle(wanted)
+    rows = [{"carrier_code": carrier, "tracking_number": number} for carrier, number in parcels]
+    sandbox.freeze()
+    for account in range(accounts):
+        sandbox.seed(shipments=rows, account=account)
+    lasts = [
+        {_key(row): row["changes"][-1]["at"] - row["created_at"] for row in sandbox.trackings(account)}
+        for account in range(accounts)
+    ]
+    sandbox.reset()
+    sandbox.freeze()
+    for account, lives in enumerate(lasts):
+        aged = [
+            row | {"age_hours": max(lives[parcel] - when, 0.0) / 3600}
+            for row, parcel, when in zip(rows, parcels, wanted, strict=True)
+        ]
+        sandbox.seed(shipments=aged, account=account)
+    truths = [_truth(sandbox, account) for account in range(accounts)]
+    sandbox.freeze(False)
+    return truths
+
+
+def _truth(sandbox: SandboxProcess, account: int) -> Truth:
+    began: float = sandbox.clock()["unix"]
+    final, changes = {}, []
+    for row in sandbox.trackings(account):
+        final[_key(row)] = row["changes"][-1]["at"]
+        changes += [change["at"] for change in row["changes"] if change["at"] > began]
+    return Truth(began, final, sorted(changes))
+
+
+def _key(row: dict[str, Any]) -> Parcel:
+    return row["carrier_code"], row["tracking_number"]

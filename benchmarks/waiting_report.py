@@ -1,0 +1,131 @@
+"""Tables and the picture of ``benchmarks.waiting``. Measures nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.waiting_ours import Seen
+from benchmarks.waiting_plan import POKE_SECONDS, percentile
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run.
+
+    :param orders: how many waited.
+    :param parcels: of all orders.
+    :param how: who waited.
+    :param scale: clock seconds in a real second.
+    :param calls: requests in the ledger.
+    :param refused: those of them that were answered 429.
+    :param delays: clock seconds of each wait; infinite: it had not ended.
+    :param cut: clock seconds after which the run was ended.
+    :param cycle: calls in a cycle; None: not even one cycle came to its end.
+    :param fewest: calls in a cycle that arithmetic allows; None for the baselines.
+    :param excess: all calls of the run, over the fewest for the run; None for the baselines.
+    :param seen: what the triggers' process saw.
+    """
+
+    orders: int
+    parcels: int
+    how: str
+    scale: float
+    calls: int
+    refused: int
+    delays: list[float]
+    cut: float
+    cycle: float | None = None
+    fewest: float | None = None
+    excess: float | None = None
+    seen: Seen | None = None
+
+
+def line(*cells: object) -> None:
+    """Print one line of a Markdown table."""
+    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
+def head(*cells: str) -> None:
+    """Print the head of a Markdown table."""
+    print()
+    line(*cells)
+    line(*["---"] * len(cells))
+
+
+def seconds(value: float, cut: float) -> str:
+    """Write a delay; one that did not end is longer than what was left of the run."""
+    return f"{value:,.0f} s" if math.isfinite(value) else f"not in {cut:,.0f} s"
+
+
+def calls_and_delays(rows: Sequence[Row]) -> None:
+    """What it costs and how late it is."""
+    head("orders (parcels)", "who waits", "clock", "calls", "a cycle", "fewest", "429s", "delay p50", "p95", "longest")
+    for row in rows:
+        shown = [seconds(percentile(row.delays, share), row.cut) for share in (0.5, 0.95, 1) if row.delays]
+        cycle = f"{row.cycle:,.2f}".removesuffix(".00") if row.cycle else f"> {row.calls:,}"
+        fewest = f"{row.fewest:.2f} (x {row.excess:.2f})" if row.fewest else ""
+        counted = f"{row.orders:,} ({row.parcels:,})"
+        line(counted, row.how, f"{row.scale:g} x", f"{row.calls:,}", cycle, fewest, f"{row.refused:,}", *shown)
+
+
+def triggerer(rows: Sequence[Row]) -> None:
+    """What the triggers weigh, and how long they hold the event loop."""
+    head("triggers", "memory for each", "longest stall, idle", "while they start", "while they wait")
+    for row in rows:
+        if row.seen:
+            stalls = (f"{1000 * stall:.0f} ms" for stall in (row.seen.idle, row.seen.starting, row.seen.waiting))
+            line(f"{row.orders:,}", f"{row.seen.bytes_each / 1024:.1f} KB", *stalls)
+
+
+def bad_parcels(found: Mapping[str, tuple[int, list[float]]]) -> None:
+    """What one bad parcel does to the others."""
+    head("who waits", "the others released", "delay p50", "p95")
+    for how, (others, delays) in found.items():
+        released = [delay for delay in delays if math.isfinite(delay)]
+        shown = [f"{percentile(released, share):,.0f} s" for share in (0.5, 0.95)] if released else ["-", "-"]
+        line(how, f"{len(released)} of {others}", *shown)
+
+
+def slots(measured: Mapping[str, tuple[int, float, float] | str]) -> None:
+    """How long a wait occupies a worker."""
+    head("mode", "waits that ended well", "worker-slot seconds a wait", "API calls a wait")
+    for mode, one in measured.items():
+        line(mode, *(("-", one, "-") if isinstance(one, str) else (one[0], f"{one[1]:.1f}", f"{one[2]:.1f}")))
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """Draw calls in a cycle and delays against the number of orders, both on logarithmic scales.
+
+    :param rows: the runs.
+    :param path: a PNG file.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    colours = {"one sensor a parcel, one at a time": "#c44e52", "one sensor for all": "#dd8452", "ours": "#1f77b4"}
+    for how, colour in colours.items():
+        runs = [row for row in rows if row.how.partition(", cut")[0] == how]
+        sizes = [row.orders for row in runs]
+        if not runs:
+            continue
+        left.plot(sizes, [row.cycle or row.calls for row in runs], "o-", color=colour, label=how)
+        finite = [(row.orders, percentile(row.delays, 0.95)) for row in runs if row.delays]
+        ends = [(size, min(value, row.cut)) for (size, value), row in zip(finite, runs, strict=False)]
+        right.plot(*zip(*ends, strict=True), "o-", color=colour, label=how)
+    fewest = [(row.orders, row.fewest) for row in rows if row.fewest]
+    if fewest:
+        left.plot(*zip(*fewest, strict=True), "--", color="black", linewidth=1, label="fewest that can do")
+    right.axhline(POKE_SECONDS, linestyle="--", color="black", linewidth=1, label="poke interval")
+    for axes, title in ((left, "API calls in a cycle"), (right, "delay until a delivered order is released, p95 (s)")):
+        axes.set(xscale="log", yscale="log", xlabel="orders that wait", title=title)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
