@@ -14,6 +14,7 @@ from pathlib import Path
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from benchmarks import waiting_report as report
+from benchmarks.waiting_airflow import slot_seconds
 from benchmarks.waiting_baselines import Api, Watched, one_batched, one_by_one
 from benchmarks.waiting_ours import run_triggers
 from benchmarks.waiting_plan import (
@@ -32,7 +33,8 @@ from benchmarks.waiting_report import Row
 SPREAD = 1800.0
 """Clock seconds in which all parcels are delivered, one after the other."""
 OURS_ALONE = 20_000
-"""From so many orders on the baselines do not run, and the run is cut off after ten minutes of the clock."""
+"""From so many orders on the baselines do not run, and ours ends after :data:`OURS_ALONE_SECONDS` of the clock."""
+OURS_ALONE_SECONDS = 1200.0
 SINGLY_BOUNDED = 5_000
 """From so many orders on, one GET a parcel is ended after 14,000 s of the clock, one look at all and a little."""
 
@@ -54,14 +56,13 @@ def main() -> None:
     if "baselines" in parts:
         rows += baselines([size for size in sizes if size < OURS_ALONE])
     rows.sort(key=lambda row: row.orders)
-    report.calls_and_delays(rows)
+    if rows:
+        report.calls_and_delays(rows)
     if "ours" in parts:
         report.triggerer(rows)
     if "bad" in parts:
         report.bad_parcels(bad_parcels())
     if "airflow" in parts:
-        from benchmarks.waiting_airflow import slot_seconds
-
         report.slots(slot_seconds())
     if options.picture:
         report.draw(rows, options.picture)
@@ -107,14 +108,12 @@ def ours(size: int, scale: float, bad: Sequence[Parcel] = (), spread: float = SP
     waits = orders(size)
     everything = [parcel for wait in waits for parcel in wait]
     registered = [parcel for parcel in bad if parcel != UNREGISTERED]
-    bounded = 600.0 if size >= OURS_ALONE else None
+    bounded = OURS_ALONE_SECONDS if size >= OURS_ALONE else None
     with sandbox_with(1, scale) as sandbox:
-        (truth,) = settle(sandbox, everything + registered, spread, lead=LEAD_SECONDS + 10 * scale)
+        (truth,) = settle(sandbox, everything + registered, spread, lead=LEAD_SECONDS + (10 + size / 1000) * scale)
         clock = on_clock(sandbox)
         give_up = bounded or spread + LEAD_SECONDS + 3600
-        seen = run_triggers(
-            [*waits, *([parcel] for parcel in bad)], sandbox.connection, POKE_SECONDS / scale, give_up / scale
-        )
+        seen = run_triggers([*waits, *([parcel] for parcel in bad)], sandbox.connection, scale, give_up)
         ledger, calls = sandbox.ledger(), sandbox.calls()
     moments = [call["clock_unix"] for call in calls]
     last = max((clock(end) for end in seen.ended if end is not None), default=moments[-1])
@@ -128,7 +127,7 @@ def ours(size: int, scale: float, bad: Sequence[Parcel] = (), spread: float = SP
     return Row(
         size,
         len(everything),
-        "ours" + (f", cut off at {bounded:.0f} s" if bounded else ""),
+        "ours" + (f", ended at {bounded:,.0f} s" if bounded else ""),
         scale,
         calls=ledger["requests"],
         refused=ledger["rate_limited"],
@@ -184,7 +183,7 @@ def baselines(sizes: Sequence[int], scale: float = 40.0) -> list[Row]:
     return rows
 
 
-def bad_parcels(size: int = 100, scale: float = 20.0, spread: float = 600.0) -> Mapping[str, tuple[int, list[float]]]:
+def bad_parcels(size: int = 100, scale: float = 40.0, spread: float = 600.0) -> Mapping[str, tuple[int, list[float]]]:
     """Let an exception and an unregistered number wait among the others.
 
     :return: for each way of waiting, how many others there were, and their delays.
@@ -198,11 +197,11 @@ def bad_parcels(size: int = 100, scale: float = 20.0, spread: float = 600.0) -> 
         assert row.seen.results[size:] == ["failed"] * len(bad)
         found[name] = size, row.delays
     for on_bad in ("raise", "wait"):
-        with sandbox_with(1, 2 * scale) as sandbox:
+        with sandbox_with(1, scale) as sandbox:
             (truth,) = settle(sandbox, [*everything, EXCEPTION], spread)
             clock = on_clock(sandbox)
-            until = time.monotonic() + (LEAD_SECONDS + spread + 600) / (2 * scale)
-            api = Api(sandbox.base_url, sandbox.api_key, 2 * scale, until)
+            until = time.monotonic() + (LEAD_SECONDS + spread + 600) / scale
+            api = Api(sandbox.base_url, sandbox.api_key, scale, until)
             did: Watched = one_batched(api, [*everything, EXCEPTION, UNREGISTERED], on_bad)
             ended = [did.released.get(wait[-1]) for wait in waits]
             found[f"one sensor for all, {on_bad}s"] = size, delays(waits, ended, truth, clock)

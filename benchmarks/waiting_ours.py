@@ -16,12 +16,14 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import psutil
 
-from benchmarks.waiting_plan import Parcel
+from benchmarks.waiting_plan import POKE_SECONDS, RECONCILE_SECONDS, Parcel
 
+Stall: TypeAlias = tuple[float, float]
+"""Real seconds; the second one leaves out what Python spent collecting garbage meanwhile."""
 IDLE_SECONDS = 3.0
 """For so long the event loop is watched without load."""
 
@@ -33,7 +35,7 @@ class Seen:
     :param began: when the first trigger was started.
     :param ended: when each trigger yielded its event; None: it had not when the time was up.
     :param results: what the event said.
-    :param idle: longest stall of the event loop without load, real seconds.
+    :param idle: longest stall of the event loop without load.
     :param starting: longest while the triggers started.
     :param waiting: longest afterwards.
     :param bytes_each: growth of the resident set at its peak, for each trigger.
@@ -42,47 +44,52 @@ class Seen:
     began: float = 0.0
     ended: list[float | None] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
-    idle: float = 0.0
-    starting: float = 0.0
-    waiting: float = 0.0
+    idle: Stall = (0.0, 0.0)
+    starting: Stall = (0.0, 0.0)
+    waiting: Stall = (0.0, 0.0)
     bytes_each: float = 0.0
 
 
 def run_triggers(
-    waits: Sequence[Sequence[Parcel]], connection: dict[str, Any], poke_interval: float, give_up_after: float
+    waits: Sequence[Sequence[Parcel]], connection: dict[str, Any], scale: float, give_up_after: float
 ) -> Seen:
     """Run a trigger for each wait, in one event loop of a new process.
 
     :param waits: the parcels of each.
     :param connection: the Airflow connection.
-    :param poke_interval: real seconds.
-    :param give_up_after: real seconds after which those that still wait are ended.
+    :param scale: clock seconds in a real second; the triggers' own times are shortened by it.
+    :param give_up_after: clock seconds after which those that still wait are ended.
     :return: what became of them.
     """
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as directory, ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        return pool.submit(_work, waits, connection, poke_interval, give_up_after, directory).result()
+        return pool.submit(_work, waits, connection, scale, give_up_after, directory).result()
 
 
 def _work(
     waits: Sequence[Sequence[Parcel]],
     connection: dict[str, Any],
-    poke_interval: float,
+    scale: float,
     give_up_after: float,
     directory: str,
 ) -> Seen:
     os.environ["TRACKINGMORE_PACING_DIR"] = directory
     os.environ["AIRFLOW_CONN_TRACKINGMORE_DEFAULT"] = json.dumps(connection)
-    return asyncio.run(_triggerer(waits, poke_interval, give_up_after))
+    return asyncio.run(_triggerer(waits, scale, give_up_after))
 
 
-async def _triggerer(waits: Sequence[Sequence[Parcel]], poke_interval: float, give_up_after: float) -> Seen:
+async def _triggerer(waits: Sequence[Sequence[Parcel]], scale: float, give_up_after: float) -> Seen:
     from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
 
+    poke_interval = POKE_SECONDS / scale
     seen = Seen(ended=[None] * len(waits), results=["waiting"] * len(waits))
 
     async def wait(at: int) -> None:
-        trigger = ShipmentStatusTrigger(shipments=[list(one) for one in waits[at]], poke_interval=poke_interval)
+        trigger = ShipmentStatusTrigger(
+            shipments=[list(one) for one in waits[at]],
+            poke_interval=poke_interval,
+            reconcile_seconds=RECONCILE_SECONDS / scale,
+        )
         async for event in trigger.run():
             seen.ended[at] = time.monotonic()
             seen.results[at] = event.payload["result"]
@@ -103,7 +110,7 @@ async def _triggerer(waits: Sequence[Sequence[Parcel]], poke_interval: float, gi
         tasks.append(asyncio.create_task(wait(at)))
         await asyncio.sleep(0)
     pending: set[asyncio.Task[None]] = set(tasks)
-    until = seen.began + give_up_after
+    until = seen.began + give_up_after / scale
     heaviest, started = before, False
     while pending and (left := until - time.monotonic()) > 0:
         _, pending = await asyncio.wait(pending, timeout=min(poke_interval / 4, left))
@@ -120,18 +127,30 @@ async def _triggerer(waits: Sequence[Sequence[Parcel]], poke_interval: float, gi
 
 
 class _Stalls:
-    def __init__(self) -> None:
-        self.worst = 0.0
+    """The longest stalls, and how long Python has spent collecting garbage."""
 
-    def longest(self) -> float:
+    def __init__(self) -> None:
+        self.worst: Stall = (0.0, 0.0)
+        self.collected = 0.0
+        self._began = 0.0
+        gc.callbacks.append(self._collecting)
+
+    def _collecting(self, phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            self._began = time.monotonic()
+        else:
+            self.collected += time.monotonic() - self._began
+
+    def longest(self) -> Stall:
         """Tell the longest since the last time this was asked."""
-        worst, self.worst = self.worst, 0.0
+        worst, self.worst = self.worst, (0.0, 0.0)
         return worst
 
 
 async def _watch(stalls: _Stalls) -> None:
     """Sleep a millisecond, over and over, and note how much longer it took."""
     while True:
-        before = time.monotonic()
+        before, collected = time.monotonic(), stalls.collected
         await asyncio.sleep(0.001)
-        stalls.worst = max(stalls.worst, time.monotonic() - before - 0.001)
+        late = time.monotonic() - before - 0.001
+        stalls.worst = max(stalls.worst[0], late), max(stalls.worst[1], late - (stalls.collected - collected))

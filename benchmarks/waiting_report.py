@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.waiting_airflow import Slots
 from benchmarks.waiting_ours import Seen
 from benchmarks.waiting_plan import POKE_SECONDS, percentile
 
@@ -76,7 +77,8 @@ def triggerer(rows: Sequence[Row]) -> None:
     head("triggers", "memory for each", "longest stall, idle", "while they start", "while they wait")
     for row in rows:
         if row.seen:
-            stalls = (f"{1000 * stall:.0f} ms" for stall in (row.seen.idle, row.seen.starting, row.seen.waiting))
+            seen = (row.seen.idle, row.seen.starting, row.seen.waiting)
+            stalls = (f"{1000 * stall:.0f} ms ({1000 * ours:.0f} without garbage collection)" for stall, ours in seen)
             line(f"{row.orders:,}", f"{row.seen.bytes_each / 1024:.1f} KB", *stalls)
 
 
@@ -89,11 +91,15 @@ def bad_parcels(found: Mapping[str, tuple[int, list[float]]]) -> None:
         line(how, f"{len(released)} of {others}", *shown)
 
 
-def slots(measured: Mapping[str, tuple[int, float, float] | str]) -> None:
+def slots(measured: Mapping[str, Slots | str]) -> None:
     """How long a wait occupies a worker."""
-    head("mode", "waits that ended well", "worker-slot seconds a wait", "API calls a wait")
+    head("mode", "ended well", "a wait took", "of it in a worker slot", "API calls a wait")
     for mode, one in measured.items():
-        line(mode, *(("-", one, "-") if isinstance(one, str) else (one[0], f"{one[1]:.1f}", f"{one[2]:.1f}")))
+        if isinstance(one, str):
+            line(mode, one, "", "", "")
+        else:
+            took = f"{one.lasted:.0f} s", f"{one.occupied:.1f} s", f"{one.calls:.1f}"
+            line(mode, f"{one.well} of {one.waits}", *took)
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
@@ -110,14 +116,16 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     colours = {"one sensor a parcel, one at a time": "#c44e52", "one sensor for all": "#dd8452", "ours": "#1f77b4"}
     for how, colour in colours.items():
-        runs = [row for row in rows if row.how.partition(", cut")[0] == how]
+        runs = [row for row in rows if row.how.partition(", ended")[0] == how]
         sizes = [row.orders for row in runs]
         if not runs:
             continue
         left.plot(sizes, [row.cycle or row.calls for row in runs], "o-", color=colour, label=how)
-        finite = [(row.orders, percentile(row.delays, 0.95)) for row in runs if row.delays]
-        ends = [(size, min(value, row.cut)) for (size, value), row in zip(finite, runs, strict=False)]
-        right.plot(*zip(*ends, strict=True), "o-", color=colour, label=how)
+        ends = [(row.orders, percentile(row.delays, 0.95), row.cut) for row in runs if row.delays]
+        right.plot(sizes[: len(ends)], [min(late, cut) for _, late, cut in ends], "o-", color=colour, label=how)
+        for size, late, cut in ends:
+            if late > cut:
+                right.annotate("at least", (size, cut), (0, 6), textcoords="offset points", ha="right", fontsize=8)
     fewest = [(row.orders, row.fewest) for row in rows if row.fewest]
     if fewest:
         left.plot(*zip(*fewest, strict=True), "--", color="black", linewidth=1, label="fewest that can do")
