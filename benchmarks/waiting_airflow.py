@@ -11,19 +11,14 @@ import json
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
-from benchmarks.dags.waiting_modes import MODES, ORDERS, parcel
-from benchmarks.waiting_plan import TOLERANCE_SECONDS, settle
+from benchmarks.waiting_plan import TOLERANCE_SECONDS, occupied, settle
 from example_dags.demo.components import Airflow, AirflowError
-
-Change: TypeAlias = tuple[str, str, float]
-"""Task, its new state, and when, in unix seconds."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +58,14 @@ def slot_seconds() -> Mapping[str, Slots | str]:
 
     :return: for each mode what it took, or why it was not run.
     """
+    from benchmarks.dags.waiting_modes import MODES, ORDERS, parcel  # brings Airflow along
+
     measured: dict[str, Slots | str] = {}
     with (
         tempfile.TemporaryDirectory() as directory,
         SandboxProcess(time_scale=TIME_SCALE, switches={"rate_tolerance": TOLERANCE_SECONDS}) as sandbox,
         (home := Path(directory, "airflow")).with_suffix(".log").open("w", encoding="utf-8") as log,
-        Airflow(home, log, _settings(sandbox, directory)) as airflow,
+        Airflow(home, log, _settings(sandbox, directory, ORDERS + 2)) as airflow,
     ):
         airflow.wait_for_dag("waiting_poke", 120)
         known = {dag["dag_id"] for dag in airflow.call("GET", "dags")["dags"]}
@@ -103,25 +100,10 @@ def slot_seconds() -> Mapping[str, Slots | str]:
     return measured
 
 
-def occupied(changes: Iterable[Change]) -> float:
-    """Add up the seconds that tasks were running.
-
-    :param changes: in the order of time.
-    :return: slot seconds.
-    """
-    total, since = 0.0, dict[str, float]()
-    for task, state, at in changes:
-        if task in since:
-            total += at - since.pop(task)
-        if state == "running":
-            since[task] = at
-    return total
-
-
-def _settings(sandbox: SandboxProcess, directory: str) -> dict[str, str]:
+def _settings(sandbox: SandboxProcess, directory: str, slots: int) -> dict[str, str]:
     return {
         "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).with_name("dags")),
-        "AIRFLOW__CORE__PARALLELISM": str(ORDERS + 2),
+        "AIRFLOW__CORE__PARALLELISM": str(slots),
         "AIRFLOW_CONN_TRACKINGMORE_DEFAULT": json.dumps(sandbox.connection),
         "TRACKINGMORE_PACING_DIR": directory,
         "WAITING_POKE_INTERVAL": str(POKE_SECONDS),

@@ -17,6 +17,9 @@ from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 Parcel: TypeAlias = tuple[str, str]
 """Carrier code and number."""
 
+StateChange: TypeAlias = tuple[str, str, float]
+"""A task, its new state, and when, in unix seconds."""
+
 NUMBERS_IN_A_CALL = 40
 ROWS_IN_A_PAGE = 2000
 RECONCILE_SECONDS = 1800.0
@@ -116,6 +119,21 @@ def percentile(values: Sequence[float], share: float) -> float:
     """
     ranked = sorted(values)
     return ranked[max(math.ceil(share * len(ranked)), 1) - 1]
+
+
+def occupied(changes: Iterable[StateChange]) -> float:
+    """Add up the seconds that tasks were running.
+
+    :param changes: in the order of time.
+    :return: slot seconds.
+    """
+    total, since = 0.0, dict[str, float]()
+    for task, state, at in changes:
+        if task in since:
+            total += at - since.pop(task)
+        if state == "running":
+            since[task] = at
+    return total
 
 
 def settle(

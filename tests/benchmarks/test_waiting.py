@@ -6,8 +6,7 @@ import math
 
 import pytest
 
-from benchmarks.waiting_airflow import occupied
-from benchmarks.waiting_plan import Truth, fewest_calls, orders, percentile
+from benchmarks.waiting_plan import Truth, fewest_calls, occupied, orders, percentile
 
 
 @pytest.mark.parametrize(
