@@ -6,7 +6,6 @@ Works in a process of its own, so that nothing else of the benchmark weighs or b
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import json
 import multiprocessing
@@ -83,6 +82,7 @@ async def _triggerer(waits: Sequence[Sequence[Parcel]], scale: float, give_up_af
 
     poke_interval = POKE_SECONDS / scale
     seen = Seen(ended=[None] * len(waits), results=["waiting"] * len(waits))
+    open_waits = set(range(len(waits)))
 
     async def wait(at: int) -> None:
         trigger = ShipmentStatusTrigger(
@@ -93,11 +93,11 @@ async def _triggerer(waits: Sequence[Sequence[Parcel]], scale: float, give_up_af
         async for event in trigger.run():
             seen.ended[at] = time.monotonic()
             seen.results[at] = event.payload["result"]
+        open_waits.discard(at)
 
     # What the first trigger brings along (modules, threads) is not the others' weight. It is away before it looks.
-    with contextlib.suppress(TimeoutError):
-        async for _ in ShipmentStatusTrigger(shipments=[list(waits[0][0])], deadline=time.time()).run():
-            pass
+    async for _ in ShipmentStatusTrigger(shipments=[list(waits[0][0])], deadline=time.time()).run():
+        pass
     watch = asyncio.create_task(_watch(stalls := _Stalls()))
     await asyncio.sleep(IDLE_SECONDS)
     seen.idle = stalls.longest()
@@ -109,18 +109,16 @@ async def _triggerer(waits: Sequence[Sequence[Parcel]], scale: float, give_up_af
     for at in range(len(waits)):  # as the triggerer does: one after the other, the loop goes on in between
         tasks.append(asyncio.create_task(wait(at)))
         await asyncio.sleep(0)
-    pending: set[asyncio.Task[None]] = set(tasks)
+    seen.starting = stalls.longest()
+    heaviest = process.memory_info().rss
     until = seen.began + give_up_after / scale
-    heaviest, started = before, False
-    while pending and (left := until - time.monotonic()) > 0:
-        _, pending = await asyncio.wait(pending, timeout=min(poke_interval / 4, left))
+    while open_waits and time.monotonic() < until:
+        await asyncio.sleep(poke_interval / 10)
         heaviest = max(heaviest, process.memory_info().rss)
-        if not started:
-            seen.starting, started = stalls.longest(), True
     seen.waiting = stalls.longest()
     seen.bytes_each = (heaviest - before) / len(waits)
     watch.cancel()
-    for task in pending:
+    for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     return seen
