@@ -26,6 +26,7 @@ LATER = (
     "count_by_status",
     "shipment_delivered",
     "shipment_status",
+    "shipment_orders",
     "update_trackings",
     "realtime_track",
     "stop_updates",
