@@ -22,7 +22,7 @@ BAD = {
     "cool_down_seconds": ["-1", "3601"],
     "timeout_seconds": ["0", "an hour"],
     "max_attempts": ["0", "2.7", "1001"],
-    "pacing": ["memry", "redis://127.0.0.1"],
+    "pacing": ["memry", "http://127.0.0.1:6379"],
     "realtime_requests_per_second": ["0", "inf"],
     "proxies": ["proxy.example", "[]", '{"https": 1}'],
 }
