@@ -90,7 +90,7 @@ def run_dag(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) ->
             stderr=subprocess.STDOUT,
             text=True,
             env=os.environ | variables,
-            timeout=240,
+            timeout=600,
         )
         assert report.exists(), done.stdout
         return Run(json.loads(report.read_text()), done.stdout)

@@ -57,7 +57,7 @@ def reported(script: Path, report: Path, environment: dict[str, str]) -> tuple[A
         stderr=subprocess.STDOUT,
         text=True,
         env=environment,
-        timeout=240,
+        timeout=600,
     )
     assert report.exists(), done.stdout
     return json.loads(report.read_text()), done.stdout

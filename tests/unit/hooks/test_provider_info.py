@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -125,8 +126,13 @@ def test_airflow_finds_it_and_shows_its_form_without_a_warning(tmp_path: Path) -
     assert done.returncode == 0, done.stdout + done.stderr
     said = [line for line in (done.stdout + done.stderr).splitlines() if "trackingmore" in line.lower()]
     name, hook_class, testable, widgets, behaviour = json.loads(said.pop())
-    assert said == []
     assert (name, hook_class, testable) == ("TrackingMore", CONNECTION_TYPE["hook-class-name"], True)
+    if said and not widgets and importlib.util.find_spec("flask_appbuilder") is None:
+        # Airflow 3.0 and 3.1 make the form in the web server alone (tests/integration/connection), and say so here.
+        assert "'flask_appbuilder' package is not installed, however it is not required" in said.pop()
+        assert said == []
+        return
+    assert said == []
     assert {widget.rpartition("__")[2] for widget in widgets} == set(CONNECTION_TYPE["conn-fields"])
     assert behaviour["relabeling"] == CONNECTION_TYPE["ui-field-behaviour"]["relabeling"]
     assert behaviour["hidden_fields"] == CONNECTION_TYPE["ui-field-behaviour"]["hidden-fields"]
