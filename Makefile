@@ -7,9 +7,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ORDERS ?=
 ARGS ?=
+CELLS ?=
+DIST ?= dist
+TESTS ?=
+AIRFLOWS := 2.11.2 3.0.6 3.1.8 3.2.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo standalone test lint docs lock clean
+.PHONY: help demo standalone test test-matrix lint docs dist lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,6 +27,9 @@ standalone: $(VENV)/.demo ## Airflow's UI on a free port, with the sandbox and i
 test: $(VENV)/.test ## run every test, a file at a time on each of up to four processors
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
+test-matrix: $(VENV)/.uv ## the suite on each Airflow and Python (CELLS="3.2.2:3.11 lowest" chooses; hours)
+	@$(index); UV=$(BIN)/uv TESTS='$(TESTS)' .ci/matrix $(CELLS)
+
 lint: $(VENV)/.lint ## ruff and strict mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,12 +39,28 @@ docs: $(VENV)/.docs ## build the documentation into docs/_build/html
 	$(BIN)/sphinx-build -E -W -n --keep-going -q -b html docs docs/_build/html
 	@echo "Built: docs/_build/html/index.html"
 
-lock: $(VENV)/.uv ## choose new versions for constraints.txt
-	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --extra sandbox --group dev \
-		--no-header --no-annotate --no-emit-index-url --output-file constraints.txt pyproject.toml
+dist: $(VENV)/.release ## build wheel and sdist into dist/, and check what an index would show of them
+	@rm -rf '$(DIST)'
+	$(BIN)/python -m hatchling build -d '$(DIST)'
+	$(BIN)/python -m twine check --strict '$(DIST)'/*
+
+# Limits that Airflow itself found out later: it installs with newer versions, and fails tasks with them.
+lock: $(VENV)/.uv ## choose new versions for constraints.txt and for the older Airflows
+	@$(index); set -e; \
+	compile="$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --extra sandbox \
+		--no-header --no-annotate --no-emit-index-url pyproject.toml"; \
+	$$compile --group dev --output-file constraints.txt; \
+	for version in $(AIRFLOWS); do \
+		{ printf '%s\n' "apache-airflow==$$version" apache-airflow-providers-sqlite; \
+		case $$version in \
+			3.0.6) printf '%s\n' 'fastapi<0.117' 'universal-pathlib<0.3';; \
+			3.2.2) printf '%s\n' 'fastapi<0.137' 'pydantic<2.14' 'svcs<26';; \
+		esac; } | \
+		$$compile --extra redis --group test --output-file ".ci/constraints-airflow-$${version%.*}.txt" -; \
+	done
 
 clean: ## remove everything that make has made
-	rm -rf $(VENV) .demo dist build docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .demo .matrix dist build docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # --- the environment: one, filled as far as the target at hand needs it -----------------------------------------------
 
@@ -50,11 +73,15 @@ $(VENV)/.uv:
 	@touch $@
 
 # uv does not read pip's configuration: hand over what matters, so that a mirror set up for pip serves both.
+define index
+index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}"; \
+	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
+	if [ -n "$$PIP_CERT" ] && [ -z "$$SSL_CERT_FILE" ]; then export SSL_CERT_FILE="$$PIP_CERT"; fi
+endef
+
 define install
 	@echo "Installing $(1) ..."
-	@index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}"; \
-	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
-	if [ -n "$$PIP_CERT" ] && [ -z "$$SSL_CERT_FILE" ]; then export SSL_CERT_FILE="$$PIP_CERT"; fi; \
+	@$(index); \
 	[ -t 2 ] && quiet= || quiet=--quiet; \
 	$(BIN)/uv pip install $$quiet --python $(BIN)/python --compile-bytecode --constraints constraints.txt \
 		--editable '.[sandbox]' $(2)
@@ -72,5 +99,8 @@ $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)/.uv
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/.uv
 	$(call install,Airflow$(comma) the package and Sphinx,--group demo --group test --group docs)
+
+$(VENV)/.release: pyproject.toml constraints.txt | $(VENV)/.uv
+	$(call install,Airflow$(comma) the package and what a release needs,--group demo --group test --group release)
 
 comma := ,

@@ -93,7 +93,13 @@ def test_each_entry_point_leads_to_something(wheel: zipfile.ZipFile) -> None:
     assert EntryPoint("trackingmore_sandbox", groups["pytest11"]["trackingmore_sandbox"], "-").load()
 
 
-@pytest.mark.parametrize("name", ["constraints.txt", ".ci/constraints-airflow-2.11.txt"])
+CONSTRAINTS = [
+    "constraints.txt",
+    *(f".ci/constraints-airflow-{version}.txt" for version in ("2.11", "3.0", "3.1", "3.2")),
+]
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
 def test_the_constraints_pin_versions_and_name_no_address(name: str) -> None:
     for line in (ROOT / name).read_text().splitlines():
         assert re.fullmatch(r"[a-z0-9-]+==[\w.+!]+( ; .+)?", line), line
