@@ -1,0 +1,99 @@
+"""The waits that are kept: a sensor, what it waits for, what happens meanwhile. Knows each way that a wait can end."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+
+START = "2026-03-02T08:00:00+00:00"
+SENSORS = "airflow_provider_trackingmore.sensors.shipments."
+
+TELLING = {"ShipmentsFailedError", "TrackingMoreError", "AirflowFailException", "AirflowSensorTimeout"}
+
+
+def parcel(name: str) -> dict[str, str]:
+    return {"carrier_code": "usps", "tracking_number": f"SBX-{name}"}
+
+
+STAYS, ARRIVES, ARRIVED, FAILS = map(parcel, ("STUCK-1", "DELIVERED-5D-1", "DELIVERED-1D-1", "EXCEPTION-5D-1"))
+
+
+def nothing_happens(sandbox: SandboxProcess) -> None:
+    pass
+
+
+def days_pass(sandbox: SandboxProcess) -> None:
+    sandbox.advance(days=5)
+
+
+def the_shipments_are_deleted(sandbox: SandboxProcess) -> None:
+    sandbox.reset()
+    sandbox.freeze()
+
+
+def the_key_is_withdrawn(sandbox: SandboxProcess) -> None:
+    os.environ["AIRFLOW_CONN_TRACKINGMORE_DEFAULT"] = json.dumps(sandbox.connection | {"password": "wrong-key"})
+
+
+@dataclass(frozen=True)
+class Story:
+    """One wait.
+
+    :param arguments: the sensor's.
+    :param meanwhile: what happens between deferring and the event.
+    :param sensor: path of its class.
+    :param common: what all of them have; not kept.
+    """
+
+    arguments: dict[str, Any]
+    meanwhile: Callable[[SandboxProcess], None]
+    sensor: str = SENSORS + "ShipmentDeliveredSensor"
+    common: dict[str, Any] = field(default_factory=lambda: {"deferrable": True, "timeout": 600, "poke_interval": 0.05})
+
+    @property
+    def registered(self) -> list[dict[str, str]]:
+        shipments: list[dict[str, str]] = self.arguments["shipments"]
+        return shipments
+
+    def made(self) -> Any:
+        """Make the sensor."""
+        return sensor(self.sensor, self.common | self.arguments)
+
+
+STORIES = {
+    "all-arrive": Story({"shipments": [ARRIVES, ARRIVED]}, days_pass),
+    "any-arrives": Story({"shipments": [STAYS, ARRIVES], "wait_for": "any"}, days_pass),
+    "two-of-three-arrive": Story({"shipments": [STAYS, ARRIVES, ARRIVED], "wait_for": 2}, days_pass),
+    "other-statuses": Story(
+        {"shipments": [ARRIVES, STAYS], "statuses": ["delivered", "pickup"], "fail_on": [], "wait_for": "any"},
+        days_pass,
+        SENSORS + "ShipmentStatusSensor",
+    ),
+    "too-few-can-arrive": Story({"shipments": [FAILS, ARRIVED, STAYS]}, days_pass),
+    "not-registered": Story({"shipments": [STAYS]}, the_shipments_are_deleted),
+    "time-is-up": Story({"shipments": [STAYS, ARRIVED], "timeout": 2}, nothing_happens),
+    "time-is-up-and-that-is-fine": Story(
+        {"shipments": [STAYS, ARRIVED], "timeout": 2, "on_failure": "return"}, nothing_happens
+    ),
+    "wrong-key": Story({"shipments": [STAYS]}, the_key_is_withdrawn),
+}
+
+
+def sensor(path: str, arguments: dict[str, Any]) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)(task_id="wait", **arguments)
+
+
+def ending(waiting: Any, method: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """How the task ends: with what it returns, or with which of the errors that users and Airflow go by."""
+    try:
+        return {"returns": getattr(waiting, method)({}, **kwargs)}
+    except Exception as error:
+        names = {one.__name__ for one in type(error).__mro__}
+        return {"raises": sorted(names & TELLING), "text": str(error)}

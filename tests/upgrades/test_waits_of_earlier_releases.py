@@ -1,0 +1,79 @@
+"""A wait that an earlier release deferred goes on in this one: what it left still loads, and means the same."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_trackingmore import __version__
+from tests.upgrades import stories
+from tests.upgrades.record import record
+
+HERE = Path(__file__).parent
+FILES = sorted(HERE.glob("*/*.json"))
+
+kept = pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
+
+
+def loaded(file: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
+def trigger_of(content: dict[str, Any]) -> BaseTrigger:
+    module, _, name = content["trigger"]["classpath"].rpartition(".")
+    made = getattr(importlib.import_module(module), name)(**content["trigger"]["kwargs"])
+    assert isinstance(made, BaseTrigger)
+    return made
+
+
+def sensor_of(content: dict[str, Any]) -> Any:
+    return stories.sensor(content["sensor"]["class"], {"deferrable": True} | content["sensor"]["arguments"])
+
+
+def test_this_release_has_its_files() -> None:
+    """``python -m tests.upgrades`` writes them."""
+    assert {file.stem for file in FILES if file.parent.name == __version__} == set(stories.STORIES)
+
+
+@kept
+def test_the_trigger_loads_and_keeps_its_arguments(file: Path) -> None:
+    content = loaded(file)
+    path, kwargs = trigger_of(content).serialize()
+    assert path == content["trigger"]["classpath"]
+    assert {name: kwargs[name] for name in content["trigger"]["kwargs"]} == content["trigger"]["kwargs"]
+
+
+@kept
+def test_the_event_ends_the_task_as_it_did_then(file: Path) -> None:
+    content = loaded(file)
+    kwargs = {**(content["resume"]["kwargs"] or {}), "event": content["event"]}
+    ended = stories.ending(sensor_of(content), content["resume"]["method"], kwargs)
+    if "raises" in content["then"]:
+        assert ended.get("raises") == content["then"]["raises"], ended
+        return
+    assert len(ended.get("returns", [])) == len(content["then"]["returns"]), ended
+    for now, then in zip(ended["returns"], content["then"]["returns"], strict=True):
+        assert now.items() >= then.items(), "entries may become more, never fewer or others"
+
+
+def test_what_is_recorded_today_is_what_is_kept(tmp_path: Path) -> None:
+    """Fails when arguments or events changed: before the release record again, after it think of waits under way."""
+    for file in record(tmp_path):
+        now, then = loaded(file), loaded(HERE / __version__ / file.name)
+        assert _without_texts(now) == _without_texts(then), f"not as in {__version__}/{file.name}"
+
+
+def _without_texts(content: dict[str, Any]) -> dict[str, Any]:
+    """Messages and the moment of the recording may change at any time."""
+    kwargs = content["trigger"]["kwargs"]
+    return content | {
+        "trigger": content["trigger"] | {"kwargs": kwargs | {"deadline": type(kwargs["deadline"]).__name__}},
+        "event": content["event"] | {"reason": bool(content["event"]["reason"])},
+        "then": content["then"] | {"text": bool(content["then"].get("text"))},
+    }
