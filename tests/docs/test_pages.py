@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import DOCS, EXAMPLES, ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 FENCE = re.compile(
     r"^(?:<!-- (?P<note>[^\n]*) -->\n)?```(?P<kind>[^\n`]*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL
 )
