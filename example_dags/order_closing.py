@@ -80,7 +80,9 @@ def order_closing() -> None:
     def close(parcels: list[Parcel], outcomes: list[dict[str, Any]]) -> None:
         """Close one order, put it on hold, or leave it open for the next run."""
         order_id = parcels[0]["order_id"]
-        lost = [parcel for parcel in outcomes if parcel["outcome"] in ("exception", "returned", "expired", "not_registered")]
+        lost = [
+            parcel for parcel in outcomes if parcel["outcome"] in ("exception", "returned", "expired", "not_registered")
+        ]
         if lost:
             settle(order_id, "on hold", "; ".join(f"{describe(parcel)} {parcel['outcome']}" for parcel in lost))
         elif all(parcel["outcome"] == "delivered" for parcel in outcomes):

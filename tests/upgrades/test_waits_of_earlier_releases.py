@@ -16,6 +16,8 @@ from tests.upgrades.record import record
 
 HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("*/*.json"))
+LONG_AGO = 1e9
+"""Unix seconds, in 2001: no duration is that long."""
 
 kept = pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
 
@@ -71,9 +73,12 @@ def test_what_is_recorded_today_is_what_is_kept(tmp_path: Path) -> None:
 
 def _without_texts(content: dict[str, Any]) -> dict[str, Any]:
     """Messages and the moment of the recording may change at any time."""
-    kwargs = content["trigger"]["kwargs"]
+    kwargs = {
+        name: "a moment" if isinstance(value, float) and value > LONG_AGO else value
+        for name, value in content["trigger"]["kwargs"].items()
+    }
     return content | {
-        "trigger": content["trigger"] | {"kwargs": kwargs | {"deadline": type(kwargs["deadline"]).__name__}},
+        "trigger": content["trigger"] | {"kwargs": kwargs},
         "event": content["event"] | {"reason": bool(content["event"]["reason"])},
         "then": content["then"] | {"text": bool(content["then"].get("text"))},
     }

@@ -308,7 +308,7 @@ def test_a_task_of_plain_values_begins_in_the_triggerer() -> None:
         {"trackingmore_conn_id": "{% if x %}a{% endif %}"},
         {"shipments": iter(PARCELS)},
     ],
-    ids=str,
+    ids="-".join,  # an iterator has an address in its text, another one in each process
 )
 def test_what_is_not_plain_is_refused_where_the_dag_is_parsed(unclear: dict[str, Any]) -> None:
     with pytest.raises(InvalidShipmentError, match=r"start_from_trigger takes plain values only.*leave"):
