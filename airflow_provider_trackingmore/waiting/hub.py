@@ -40,7 +40,7 @@ GATHER_SECONDS = 2.0
 """After a restart a thousand triggers start within seconds: so long the first look waits for the others."""
 AT_ONCE = 100
 """After so many rows the event loop may see to others: reading one takes some 30 microseconds."""
-OVERLAP_SECONDS = 300.0
+OVERLAP_SECONDS = 30.0
 """Changes are asked for from so long before the newest one that was seen: the vendor may note one late."""
 ASK_AGAIN_SECONDS = 6 * 3600.0
 """A way that turned out longer than another is tried again after this."""
@@ -199,10 +199,7 @@ class Hub:
             wanted = list(look_by)
         everything = len(wanted) == len(self._watched)
         if planned.by_list and wanted:
-            await self._by_list(since, planned.list_calls)
-            for watched in self._there(wanted):
-                if watched.looked_at >= began:
-                    watched.look_by = self._clock() + reconcile_seconds
+            await self._by_list(since, planned.list_calls, reconcile_seconds)
             wanted = [name for name in wanted if name in self._watched and self._watched[name].looked_at < began]
         await self._by_number(wanted, reconcile_seconds)
         if everything and self._newest is not None:
@@ -244,12 +241,12 @@ class Hub:
             if number == 1 and 1 < pages(total) >= number_calls(due):
                 self._changes_again_at = self._clock() + RECONCILE_SECONDS
                 return False
-            await self._heard(page.items, looked=False)
+            await self._heard(page.items)
             if len(page.items) < PAGE_SIZE or number >= pages(total):
                 self._changed, self._changed_until = total, newest
                 return True
 
-    async def _by_list(self, since: float, most_calls: int) -> None:
+    async def _by_list(self, since: float, most_calls: int, reconcile_seconds: float) -> None:
         """Go through the list, or as much of it as is worth it."""
         filters: ListFilters = {"created_at_min": int(since)} if since else {}
         for number in count(1):
@@ -257,7 +254,7 @@ class Hub:
             total = page.total
             if total is not None:
                 self._list = since, total, self._clock()
-            await self._heard(page.items)
+            await self._heard(page.items, look_by=self._clock() + reconcile_seconds)
             if len(page.items) < PAGE_SIZE or (total is not None and number >= pages(total)):
                 return
             if total is None or pages(total) > max(most_calls, number):
@@ -277,24 +274,25 @@ class Hub:
                 continue
             found = await adrive(look(keys), self.client)
             self._note_newest(tracking for tracking in found.values() if tracking is not None)
+            look_by = spread(len(calls), at, now=self._clock(), reconcile_seconds=reconcile_seconds)
             for watched in call:
                 if watched.key in found:
-                    self._learned(watched, found[watched.key], looked=True)
-                watched.look_by = spread(len(calls), at, now=self._clock(), reconcile_seconds=reconcile_seconds)
+                    self._learned(watched, found[watched.key], look_by)
 
     async def _ask(self, filters: ListFilters, number: int) -> Any:
         return await self.client.asend(endpoints.list_page(filters, page=number))
 
-    async def _heard(self, rows: Sequence[Tracking], *, looked: bool = True) -> None:
-        if looked:
+    async def _heard(self, rows: Sequence[Tracking], *, look_by: float | None = None) -> None:
+        """Take in rows; with ``look_by`` they are the whole truth, until then."""
+        if look_by is not None:
             self._note_newest(rows)
         async for row in _slowly(rows):
             if (watched := self._watched.get(folded(row.key))) is not None:
-                self._learned(watched, row, looked=looked)
+                self._learned(watched, row, look_by)
 
-    def _learned(self, watched: Watched, tracking: Tracking | None, *, looked: bool) -> None:
-        if looked:
-            watched.looked_at = self._clock()
+    def _learned(self, watched: Watched, tracking: Tracking | None, look_by: float | None) -> None:
+        if look_by is not None:
+            watched.looked_at, watched.look_by = self._clock(), look_by
         if tracking is not None and tracking.created_at is not None:
             watched.created = tracking.created_at.timestamp()
         watched.tell(Outcome.of(watched.key, tracking, time.time()))
