@@ -26,6 +26,7 @@ from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSen
 LOOK_EVERY = float(os.environ.get("ORDER_CLOSING_LOOK_EVERY", 30 * 60))  # seconds
 GIVE_UP_AFTER = float(os.environ.get("ORDER_CLOSING_GIVE_UP_AFTER", 23 * 60 * 60))  # seconds: before the next day's run
 
+LOST = ("exception", "returned", "expired", "not_registered")
 Parcel = dict[str, str]
 log = logging.getLogger(__name__)
 
