@@ -20,15 +20,12 @@ from airflow.triggers.base import StartTriggerArgs
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError, Retry, TrackingMoreError
 from airflow_provider_trackingmore.api.shipments import as_list
 from airflow_provider_trackingmore.links import TrackingMoreLink, leave_link
-from airflow_provider_trackingmore.triggers.shipments import (
-    EVENT_VERSION,
-    GRACE_SECONDS,
-    ShipmentStatusTrigger,
-    can_end_in_triggerer,
-)
-from airflow_provider_trackingmore.waiting.gate import Knowledge, Verdict, Wait
+from airflow_provider_trackingmore.triggers.events import read_event
+from airflow_provider_trackingmore.triggers.shipments import GRACE_SECONDS, ShipmentStatusTrigger, can_end_in_triggerer
+from airflow_provider_trackingmore.waiting.gate import Verdict, Wait
 from airflow_provider_trackingmore.waiting.goals import Terms, wait, wait_for_orders
 from airflow_provider_trackingmore.waiting.hub import RECONCILE_SECONDS
+from airflow_provider_trackingmore.waiting.knowledge import Knowledge
 from airflow_provider_trackingmore.waiting.outcomes import Outcome, listed, summary
 
 if TYPE_CHECKING:
@@ -191,7 +188,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
         :param event: what :class:`ShipmentStatusTrigger` yielded.
         :return: one dict per shipment or per order, in order.
         """
-        result, reason, entries = _read_event(event)
+        result, reason, entries = read_event(event)
         if result == "error":
             raise TrackingMoreError(reason)
         awaited = self._awaited()
@@ -367,23 +364,3 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, list | tuple | set | frozenset):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, bool | int | float)
-
-
-def _read_event(event: Any) -> tuple[str, str, dict[str | None, list[Outcome]]]:
-    if (
-        isinstance(event, Mapping)
-        and event.get("version") == EVENT_VERSION
-        and event.get("result") in ("released", "failed", "timed_out", "error")
-        and isinstance(event.get("outcomes"), list)
-        and all(
-            isinstance(entry, Mapping) and Outcome.is_in(entry) and isinstance(entry.get("order", ""), str)
-            for entry in event["outcomes"]
-        )
-    ):
-        entries: dict[str | None, list[Outcome]] = {}
-        for entry in event["outcomes"]:
-            entries.setdefault(entry.get("order"), []).append(Outcome.from_dict(entry))
-        return event["result"], str(event.get("reason") or ""), entries
-    raise TrackingMoreError(
-        "the trigger's event is not understood: the triggerer may run another version of airflow-provider-trackingmore"
-    )

@@ -14,11 +14,12 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.api.shipments import shown
-from airflow_provider_trackingmore.waiting.gate import Knowledge, Verdict, Wait
+from airflow_provider_trackingmore.triggers.events import new_event
+from airflow_provider_trackingmore.waiting.gate import Verdict, Wait
 from airflow_provider_trackingmore.waiting.goals import Terms, wait, wait_for_orders
+from airflow_provider_trackingmore.waiting.knowledge import Knowledge
 from airflow_provider_trackingmore.waiting.members import News
 
-EVENT_VERSION = 1
 LAST_MOMENT = 253_402_300_800.0
 """The year 10000, in unix seconds."""
 AT_ONCE = 200
@@ -113,14 +114,14 @@ class ShipmentStatusTrigger(BaseTrigger):
         try:
             result, verdict = await self._wait()
         except TrackingMoreError as error:
-            event = _event("error", error.message)
+            event = new_event("error", error.message)
         except AirflowException as error:  # such as: there is no such connection
-            event = _event("error", f"{type(error).__name__}: {error}")
+            event = new_event("error", f"{type(error).__name__}: {error}")
         except Exception as error:  # its text may hold anything: it stays in the triggerer's log
             self.log.exception("The wait failed")
-            event = _event("error", f"the wait failed in the triggerer: {type(error).__name__}")
+            event = new_event("error", f"the wait failed in the triggerer: {type(error).__name__}")
         else:
-            event = _event(result, verdict.reason, verdict)
+            event = new_event(result, verdict.reason, verdict)
             if isinstance(self.ends, list) and result in self.ends and await self._leave_result(verdict):
                 self.log.info("Wait over (%s): the task ends here", result)
                 yield TaskSuccessEvent()
@@ -197,11 +198,6 @@ class ShipmentStatusTrigger(BaseTrigger):
             airflows = getattr(self, "timeout_after", None)
             deadline = airflows.timestamp() - GRACE_SECONDS if isinstance(airflows, datetime) else None
         return None if deadline is None else max(deadline - time.time(), 0.0)
-
-
-def _event(result: str, reason: str, verdict: Verdict | None = None) -> dict[str, Any]:
-    outcomes = verdict.entries() if verdict is not None else []
-    return {"version": EVENT_VERSION, "result": result, "reason": reason, "outcomes": outcomes}
 
 
 async def _take(news: News, known: Knowledge) -> None:

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.triggers import shipments
 from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
-from airflow_provider_trackingmore.waiting.gate import Knowledge
+from airflow_provider_trackingmore.waiting.knowledge import Knowledge
 from airflow_provider_trackingmore.waiting.outcomes import Outcome
 
 GOLDEN_PATH = "airflow_provider_trackingmore.triggers.shipments.ShipmentStatusTrigger"

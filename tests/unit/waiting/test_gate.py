@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
-from airflow_provider_trackingmore.waiting.gate import Decision, Failed, Goal, Knowledge, Released, Wait, Waiting
+from airflow_provider_trackingmore.waiting.gate import Decision, Failed, Goal, Released, Wait, Waiting
 from airflow_provider_trackingmore.waiting.goals import Terms, wait
+from airflow_provider_trackingmore.waiting.knowledge import Knowledge
 from airflow_provider_trackingmore.waiting.outcomes import (
     NOT_REGISTERED,
     TIMED_OUT,

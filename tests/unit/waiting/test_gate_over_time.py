@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
-from airflow_provider_trackingmore.waiting.gate import Knowledge, Verdict, follows
+from airflow_provider_trackingmore.waiting.gate import Verdict
 from airflow_provider_trackingmore.waiting.goals import STATUSES, Terms, wait, wait_for_orders
+from airflow_provider_trackingmore.waiting.knowledge import Knowledge, follows
 from airflow_provider_trackingmore.waiting.outcomes import Outcome
 
 NOW = 1_800_000_000.0
