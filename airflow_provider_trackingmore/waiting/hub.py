@@ -42,6 +42,9 @@ AT_ONCE = 100
 """After so many rows the event loop may see to others: reading one takes some 30 microseconds."""
 OVERLAP_SECONDS = 30.0
 """Changes are asked for from so long before the newest one that was seen: the vendor may note one late."""
+A_DAY = 86_400.0
+ENDLESS = 10**9
+"""Rows of a list that does not say how long it is."""
 ASK_AGAIN_SECONDS = 6 * 3600.0
 """A way that turned out longer than another is tried again after this."""
 FIRST_BACK_OFF = 5.0
@@ -191,7 +194,6 @@ class Hub:
             len(stale),
             rows=rows,
             changed=self._changed if can_ask else None,
-            list_is_known=self._list is not None and began < self._list[2] + ASK_AGAIN_SECONDS,
         )
         wanted = stale if planned.by_change else list(look_by)
         if planned.by_change and not await self._by_change(len(look_by)):
@@ -213,16 +215,15 @@ class Hub:
         return (self._watched[name] for name in names if name in self._watched)
 
     def _registered_since(self, names: Iterable[Folded]) -> float:
-        """When the oldest of them was registered; 0 when that is not known of each."""
-        oldest = math.inf
-        for watched in self._there(names):
-            if watched.created is None:
-                return 0.0
-            oldest = min(oldest, watched.created)
-        return oldest - 60.0 if math.isfinite(oldest) else 0.0
+        """When the oldest of those was registered of which that is known; what a list leaves out is asked for."""
+        known = (watched.created for watched in self._there(names) if watched.created is not None)
+        return max(min(known, default=0.0) - 60.0, 0.0)
 
     def _rows(self, since: float) -> int | None:
-        return self._list[1] if self._list is not None and self._list[0] <= since else None
+        """How many rows the list has, at most; None when nobody has looked for long, or only at a much longer one."""
+        if self._list is None or self._list[0] > since or self._clock() > self._list[2] + ASK_AGAIN_SECONDS:
+            return None
+        return self._list[1] if self._list[1] <= PAGE_SIZE or since <= self._list[0] + A_DAY else None
 
     async def _by_change(self, due: int) -> bool:
         """Hear what has changed.
@@ -252,8 +253,8 @@ class Hub:
         for number in count(1):
             page = await self._ask(filters, number)
             total = page.total
-            if total is not None:
-                self._list = since, total, self._clock()
+            if number == 1:
+                self._list = since, ENDLESS if total is None else total, self._clock()
             await self._heard(page.items, look_by=self._clock() + reconcile_seconds)
             if len(page.items) < PAGE_SIZE or (total is not None and number >= pages(total)):
                 return

@@ -48,14 +48,13 @@ def number_calls(shipments: int) -> int:
     return math.ceil(shipments / FILTER_NUMBERS)
 
 
-def plan(due: int, stale: int, *, rows: int | None, changed: int | None, list_is_known: bool = True) -> Plan:
+def plan(due: int, stale: int, *, rows: int | None, changed: int | None) -> Plan:
     """Choose the way with the fewest calls.
 
     :param due: shipments whose turn it is.
     :param stale: those of them that must be looked at, because news by change may have left them out for too long.
-    :param rows: how many the list has, at most; None: not known, or too many to be worth a thought.
+    :param rows: how many the list has, at most; None: not known. Then one that may save calls is tried.
     :param changed: rows that a call by change is going to bring; None: there is no moment to ask from.
-    :param list_is_known: False when nobody has looked yet how long the list is.
     :return: the plan.
     """
 
@@ -74,7 +73,7 @@ def plan(due: int, stale: int, *, rows: int | None, changed: int | None, list_is
         if with_changes < calls or (with_changes == calls and heavy):
             by_change, by_list, calls = True, stale_by_list, stale_calls
     looked_at = number_calls(stale if by_change else due)
-    if not by_list and not list_is_known and looked_at >= WORTH_A_PROBE:
+    if rows is None and looked_at >= WORTH_A_PROBE:
         by_list = True
     return Plan(by_change, by_list, looked_at)
 

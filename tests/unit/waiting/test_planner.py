@@ -28,7 +28,7 @@ from airflow_provider_trackingmore.waiting.planner import filled_up, number_call
         (10_000, 10_000, 10_000, None, "list"),
         (10_000, 10_000, 600_000, None, "number"),
         (120, 0, 50_000, 9_000, "number"),  # five calls by change, three by number
-        (200, 200, None, None, "number"),
+        (200, 200, None, None, "list"),  # tried, since nobody knows
         (40, 40, 10, None, "number"),
     ],
 )
@@ -41,11 +41,11 @@ def test_the_way(due: int, stale: int, rows: int | None, changed: int | None, wa
 
 
 def test_a_list_of_unknown_length_is_tried_when_it_may_save_calls() -> None:
-    assert not plan(80, 80, rows=None, changed=None, list_is_known=False).by_list
-    probe = plan(81, 81, rows=None, changed=None, list_is_known=False)
+    assert not plan(80, 80, rows=None, changed=None).by_list
+    probe = plan(81, 81, rows=None, changed=None)
     assert probe.by_list
     assert probe.list_calls == 3, "longer than that, numbers are cheaper"
-    assert not plan(10_000, 40, rows=None, changed=0, list_is_known=False).by_list
+    assert not plan(10_000, 40, rows=None, changed=0).by_list
 
 
 numbers = st.integers(0, 60_000)
@@ -63,7 +63,7 @@ def test_no_other_way_would_have_cost_fewer_calls(due: int, stale: int, rows: in
     if changed is not None:
         ways += [pages(changed) + calls for calls in full(stale)]
     looked_at = stale if planned.by_change else due
-    cost = pages(rows) if planned.by_list and rows is not None else number_calls(looked_at)
+    cost = pages(rows) if planned.by_list and rows is not None else number_calls(looked_at)  # a list may prove cheaper
     cost += pages(changed) if planned.by_change and changed is not None else 0
     assert cost == min(ways)
 
