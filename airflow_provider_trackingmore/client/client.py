@@ -17,6 +17,7 @@ from typing import Self, TypeVar
 
 from airflow_provider_trackingmore.api.envelope import Request, read_answer
 from airflow_provider_trackingmore.api.errors import RateLimitError, TrackingMoreError
+from airflow_provider_trackingmore.client.observer import Observer
 from airflow_provider_trackingmore.client.pacing import Pacer, Wait
 from airflow_provider_trackingmore.client.retry import Budget, RetryPolicy
 from airflow_provider_trackingmore.client.settings import ClientSettings
@@ -56,6 +57,7 @@ class TrackingMoreClient:
     :param clock: seconds, for the pace and for waiting budgets; None: the real ones.
     :param sleep: waits in :meth:`send`.
     :param async_sleep: waits in :meth:`asend`.
+    :param observer: told of everything as it happens.
     """
 
     def __init__(
@@ -65,7 +67,9 @@ class TrackingMoreClient:
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        observer: Observer | None = None,
     ) -> None:
+        self.observer = observer or Observer()
         self._settings = settings
         self._clock = clock or time.monotonic
         self._sleep = sleep
@@ -122,7 +126,7 @@ class TrackingMoreClient:
         :return: what ``request.parse`` makes of the answer.
         :raises TrackingMoreError: what the server said, or why there is no answer.
         """
-        turn = _Turn(request, Budget(max_wait_seconds, self._clock), self._pacer_of(request))
+        turn = self._turn(request, max_wait_seconds)
 
         def attempt() -> T:
             while isinstance(step := self._step(request, turn), Wait):
@@ -143,7 +147,7 @@ class TrackingMoreClient:
         :param request: the call.
         :param max_wait_seconds: as for :meth:`send`.
         """
-        turn = _Turn(request, Budget(max_wait_seconds, self._clock), self._pacer_of(request))
+        turn = self._turn(request, max_wait_seconds)
 
         async def attempt() -> T:
             while isinstance(step := await asyncio.to_thread(self._step, request, turn), Wait):
@@ -154,8 +158,9 @@ class TrackingMoreClient:
         loop = self._policy.async_retrying(request, turn.budget, sleep=self._async_sleep, on_retry=self._retried)
         return await loop(attempt)
 
-    def _pacer_of(self, request: Request[T]) -> Pacer:
-        return self._realtime_pacer if request.realtime else self._pacer
+    def _turn(self, request: Request[T], max_wait_seconds: float | None) -> _Turn:
+        pacer = self._realtime_pacer if request.realtime else self._pacer
+        return _Turn(request, Budget(max_wait_seconds, self._clock), pacer, self._settings.fingerprint)
 
     def _step(self, request: Request[T], turn: _Turn) -> T | Wait:
         """Take the slot and make the exchange, or say how long to wait for the slot."""
@@ -165,7 +170,10 @@ class TrackingMoreClient:
             return departure
         with self._lock:
             self._statistics.requests += 1
-        turn.rounds = 0
+        self.observer.count("requests")
+        self.observer.timing("slot_wait", turn.waited)
+        turn.rounds, turn.waited = 0, 0.0
+        began = self._clock()
         error: TrackingMoreError
         try:
             answer = self._transport.exchange(request, answered=lambda: turn.pacer.arrived(departure, warm=warm))
@@ -173,6 +181,8 @@ class TrackingMoreClient:
             return read_answer(request, answer.status, headers, self._without_key(answer.body))
         except TrackingMoreError as caught:
             error = caught
+        finally:
+            self.observer.timing("exchange", self._clock() - began)
         if isinstance(error, RateLimitError):
             self._keep_silent(error)
         error.args = (self._blanked(error.message),)
@@ -186,6 +196,7 @@ class TrackingMoreClient:
             self._realtime_pacer.cool_down(seconds)
         with self._lock:
             self._statistics.rate_limited += 1
+        self.observer.count("rate_limited")
 
     def _without_key(self, body: bytes) -> bytes:
         """Keep a server that echoes the key from bringing it into results and messages."""
@@ -202,16 +213,19 @@ class TrackingMoreClient:
     def _retried(self) -> None:
         with self._lock:
             self._statistics.retries += 1
+        self.observer.count("retries")
 
 
 class _Turn:
     """One call on its way through slots and repetitions."""
 
-    def __init__(self, request: Request[T], budget: Budget, pacer: Pacer) -> None:
+    def __init__(self, request: Request[T], budget: Budget, pacer: Pacer, account: str) -> None:
         self._name = request.name
+        self._account = account
         self.budget = budget
         self.pacer = pacer
         self.rounds = 0
+        self.waited = 0.0
         self.last_error: TrackingMoreError | None = None
 
     def pause(self, wait: Wait) -> float:
@@ -228,5 +242,6 @@ class _Turn:
                 retry_after=seconds,
             )
         if seconds > LONG_WAIT_SECONDS:
-            log.info("%s: waiting %.0f s until this account may send again", self._name, seconds)
+            log.info("%s: waiting %.0f s until account %s may send again", self._name, seconds, self._account)
+        self.waited += seconds
         return seconds

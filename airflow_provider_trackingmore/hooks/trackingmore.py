@@ -36,6 +36,7 @@ from airflow_provider_trackingmore.api.shipments import (
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.client.driving import drive, drive_listing
 from airflow_provider_trackingmore.hooks.connection import form_behaviour, form_widgets, settings_from
+from airflow_provider_trackingmore.metrics import METRICS
 
 T = TypeVar("T")
 ReportT = TypeVar("ReportT", bound=BatchReport)
@@ -77,14 +78,15 @@ class TrackingMoreHook(BaseHook):
         """
         if self._client is None:
             connection = self.get_connection(self.trackingmore_conn_id)
-            self._client = TrackingMoreClient(settings_from(connection, connection.extra_dejson))
+            self._client = TrackingMoreClient(settings_from(connection, connection.extra_dejson), observer=METRICS)
         return self._client
 
     async def aget_conn(self) -> TrackingMoreClient:
         """Return the client without blocking the event loop; for triggers."""
         if self._client is None:
             connection = await get_async_connection(self.trackingmore_conn_id, hook=type(self))
-            self._client = TrackingMoreClient(settings_from(connection, await get_async_extra_dejson(connection)))
+            settings = settings_from(connection, await get_async_extra_dejson(connection))
+            self._client = TrackingMoreClient(settings, observer=METRICS)
         return self._client
 
     def close(self) -> None:
@@ -291,7 +293,10 @@ class TrackingMoreHook(BaseHook):
 
         :return: quota left, balance, and (personal data) e-mail address and phone number.
         """
-        return self._send(endpoints.get_account())
+        account = self._send(endpoints.get_account())
+        if account.quota_left is not None:
+            METRICS.gauge("quota_left", account.quota_left)
+        return account
 
     def check_remote_areas(self, places: Sequence[object]) -> list[RemoteArea]:
         """Tell which places carriers treat as remote, 40 a call, with ``POST /trackings/remote``.

@@ -116,6 +116,7 @@ class Hub:
             watched.members[member] = key
             if watched.fact is not None and now - watched.looked_at <= interval:
                 member.tell(key, watched.fact)
+        self._tell_waits()
         self._joined.set()
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._poll(), name="trackingmore-hub")
@@ -131,6 +132,7 @@ class Hub:
         turn = self._turns.get(member.interval)
         if not member.keys and turn is not None:
             turn.members.pop(member, None)
+            self._tell_waits()
             if not turn.members:
                 del self._turns[member.interval]
         if not self._turns and self._task is not None:
@@ -138,6 +140,12 @@ class Hub:
             self._task = None
             self.client.close()
             _forget(self)
+
+    def _tell_waits(self) -> None:
+        """How many waits this process has, of all accounts: the metric does not tell accounts apart."""
+        hubs = [hub for known in list(_hubs.values()) for hub in list(known.values())]
+        open_waits = sum(len(turn.members) for hub in hubs for turn in list(hub._turns.values()))
+        self.client.observer.gauge("waits.open", open_waits)
 
     async def _poll(self) -> None:
         while True:
@@ -150,7 +158,12 @@ class Hub:
                 except TimeoutError:
                     pass
                 continue
+            began, calls = self._clock(), self.client.statistics.requests
             await self._round()
+            self.client.observer.timing("waits.cycle", self._clock() - began)
+            self.client.observer.gauge("waits.calls", self.client.statistics.requests - calls)
+            self.client.observer.gauge("waits.failed_looks", self._failures)
+            self._tell_waits()
 
     async def _round(self) -> None:
         now = self._clock()
@@ -164,7 +177,7 @@ class Hub:
             self._failed(due.values(), error)
             return
         except Exception as error:  # a bug must end the waits with a reason, not leave them waiting for ever
-            log.exception("The polling loop of this account failed")
+            log.exception("The polling loop of account %s failed", self.client.settings.fingerprint)
             self._end_all(TrackingMoreError(f"the polling loop failed: {type(error).__name__}"))
             return
         self._failures = 0
@@ -316,8 +329,9 @@ class Hub:
         back_off = max(back_off, error.retry_after or 0.0)
         if self._failures.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ... in a row
             log.warning(
-                "Look number %d in a row failed, %d waits go on and look again in %.0f s: %s",
+                "Look number %d in a row failed for account %s, %d waits go on and look again in %.0f s: %s",
                 self._failures,
+                self.client.settings.fingerprint,
                 sum(len(turn.members) for turn in self._turns.values()),
                 back_off,
                 error,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 from airflow_provider_trackingmore.api import errors, limits
+from airflow_provider_trackingmore.client.observer import Counter, Gauge, Timing
+from airflow_provider_trackingmore.metrics import PREFIX
 from airflow_provider_trackingmore.operators import account, air_cargo, carriers, task, trackings
 from airflow_provider_trackingmore.sensors import shipments
 
-from .conftest import DOCS
+from .conftest import DOCS, ROOT
 
 TRIED_AGAIN = {errors.Retry.NEVER: "no", errors.Retry.IF_REPEATABLE: "if harmless", errors.Retry.ALWAYS: "yes"}
 
@@ -71,3 +74,16 @@ def test_the_limits_are_those_of_the_code() -> None:
 def test_the_quota_is_that_of_the_code() -> None:
     costs = [float(row[1]) for row in table("limits.md", "What costs quota")]
     assert costs == [1, limits.DETECT_QUOTA, limits.REMOTE_QUOTA, limits.AIR_CARGO_QUOTA]
+
+
+def test_every_metric_is_in_the_table_with_its_type() -> None:
+    types = {"counter": Counter, "timer": Timing, "gauge": Gauge}
+    expected = {(f"`{PREFIX}{name}`", kind) for kind, names in types.items() for name in get_args(names)}
+    assert {(row[0], row[1]) for row in table("monitoring.md", "Metric")} == expected
+
+
+def test_every_log_line_to_search_for_is_one_that_is_written() -> None:
+    code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "airflow_provider_trackingmore").rglob("*.py"))
+    code = re.sub(r'"\s+"', "", code).replace("attempt %d of", "attempt 2 of").replace("is lost (%s", "is lost (")
+    for row in table("monitoring.md", "Search for"):
+        assert row[0].strip("`") in code, row[0]

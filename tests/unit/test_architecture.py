@@ -19,7 +19,7 @@ PACKAGE = ROOT / NAME
 LAYERS = [
     {"api"},
     {"client"},
-    {"hooks", "waiting", "links", "retry_policies"},
+    {"hooks", "metrics", "waiting", "links", "retry_policies"},
     {"operators", "sensors", "triggers"},
     {"cli", "__main__"},
 ]

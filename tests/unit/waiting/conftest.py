@@ -13,6 +13,8 @@ import pytest
 
 from airflow_provider_trackingmore.api.envelope import Request, read_answer
 from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.client.client import Statistics
+from airflow_provider_trackingmore.client.observer import Observer
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.waiting import hub
 
@@ -65,6 +67,11 @@ class Account:
         self.asked_something = asyncio.Event()
         self.takes = 0.01
         self.closed = 0
+        self.observer = Observer()
+
+    @property
+    def statistics(self) -> Statistics:
+        return Statistics(requests=len(self.calls))
 
     async def asend(self, request: Request[T]) -> T:
         numbers = request.query["numbers"].split(",") if "numbers" in request.query else [request.path]

@@ -18,6 +18,7 @@ from airflow_provider_trackingmore.api.errors import (
     TrackingMoreError,
 )
 from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.client.observer import Gauge, Observer, Timing
 from airflow_provider_trackingmore.waiting import hub
 from airflow_provider_trackingmore.waiting.hub import Hub, hub_of
 from airflow_provider_trackingmore.waiting.members import Member, News
@@ -302,7 +303,7 @@ def test_a_bug_ends_the_waits_with_a_reason_instead_of_leaving_them_for_ever(
 
     with pytest.raises(TrackingMoreError, match=r"^the polling loop failed: ZeroDivisionError$"):
         run(wait())
-    assert "The polling loop of this account failed" in caplog.text
+    assert f"The polling loop of account {account.settings.fingerprint} failed" in caplog.text
 
 
 def test_one_refused_shipment_costs_the_others_nothing(account: Account, run: Run) -> None:
@@ -424,3 +425,56 @@ def test_no_log_line_holds_the_key(account: Account, run: Run, caplog: pytest.Lo
         run(wait())
     assert caplog.records
     assert KEY not in caplog.text
+
+
+class Told(Observer):
+    """What a hub tells of."""
+
+    def __init__(self) -> None:
+        self.gauges: list[tuple[str, float]] = []
+        self.cycles: list[float] = []
+
+    def gauge(self, name: Gauge, value: float) -> None:
+        self.gauges.append((name, value))
+
+    def timing(self, name: Timing, seconds: float) -> None:
+        self.cycles.append(seconds)
+
+    def of(self, name: Gauge) -> list[float]:
+        return [value for told, value in self.gauges if told == name]
+
+
+def test_each_round_tells_its_length_and_its_calls(account: Account, run: Run) -> None:
+    account.observer = told = Told()
+    register(account, *range(50))
+
+    run(looks(account, keys(*range(50)), times=2))
+
+    # The last round is over for its member before it is over for the hub.
+    assert told.of("waits.calls")[:1] == [2]
+    assert told.of("waits.failed_looks")[:1] == [0]
+    assert told.cycles[0] == pytest.approx(2 * account.takes)
+
+
+def test_a_round_that_fails_is_told_and_so_is_the_one_that_works_again(account: Account, run: Run) -> None:
+    account.observer = told = Told()
+    register(account, 1)
+    account.failures = [ServiceUnavailableError("busy"), ServiceUnavailableError("busy")]
+
+    run(looks(account, keys(1), times=2))
+
+    assert told.of("waits.failed_looks")[:3] == [1, 2, 0]
+
+
+def test_open_waits_are_those_of_all_accounts_of_the_process(account: Account, run: Run) -> None:
+    told = Told()
+    other = Account("another-key-0123456789")
+    account.observer = other.observer = told
+
+    async def three_waits() -> None:
+        with joined(account).join(keys(1), 60), joined(account).join(keys(2), 90), joined(other).join(keys(1), 60):
+            pass
+
+    run(three_waits())
+
+    assert told.of("waits.open") == [1, 2, 3, 2, 1, 0]

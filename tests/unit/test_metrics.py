@@ -1,0 +1,74 @@
+"""What clients and waits tell goes to Airflow's own stats, and never breaks what it tells of."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+from typing import Any, get_args
+
+import pytest
+
+from airflow_provider_trackingmore import metrics
+from airflow_provider_trackingmore.client.observer import Counter, Gauge, Timing
+from airflow_provider_trackingmore.metrics import METRICS
+
+
+class Recorder:
+    """Airflow's stats, remembered."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Any, ...]] = []
+
+    def incr(self, *arguments: Any) -> None:
+        self.sent.append(("incr", *arguments))
+
+    def timing(self, *arguments: Any) -> None:
+        self.sent.append(("timing", *arguments))
+
+    def gauge(self, *arguments: Any) -> None:
+        self.sent.append(("gauge", *arguments))
+
+
+def tell_everything() -> None:
+    METRICS.count("requests")
+    METRICS.timing("slot_wait", 1.25)
+    METRICS.gauge("quota_left", 7)
+
+
+def test_names_have_one_prefix_and_durations_their_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(metrics, "stats", recorder)
+    tell_everything()
+    assert recorder.sent == [
+        ("incr", "trackingmore.requests"),
+        ("timing", "trackingmore.slot_wait", timedelta(seconds=1.25)),
+        ("gauge", "trackingmore.quota_left", 7),
+    ]
+
+
+def test_every_name_is_one_that_statsd_takes() -> None:
+    for name in (*get_args(Counter), *get_args(Timing), *get_args(Gauge)):
+        assert name.replace(".", "").replace("_", "").isalpha()
+
+
+def test_stats_that_are_not_there_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "stats", None)
+    tell_everything()
+
+
+def test_stats_that_break_break_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "stats", object())
+    tell_everything()
+
+
+def test_an_airflow_without_stats_runs_tasks_all_the_same() -> None:
+    code = (
+        "import sys, airflow.providers.common.compat.sdk\n"
+        "gone = ('airflow.sdk.observability.stats', 'airflow.observability.stats', 'airflow.stats')\n"
+        "sys.modules.update(dict.fromkeys(gone))\n"
+        "from airflow_provider_trackingmore.hooks.trackingmore import METRICS\n"
+        "from airflow_provider_trackingmore import metrics; assert metrics.stats is None\n"
+        "METRICS.count('requests')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
