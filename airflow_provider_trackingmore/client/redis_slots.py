@@ -69,6 +69,7 @@ class RedisSlots:
         parts = urlsplit(url)
         self._place = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
         self._key = PREFIX + name
+        self._account = name
         self._file = file
         self._outage = outage
         self._handover_seconds = handover_seconds
@@ -90,7 +91,9 @@ class RedisSlots:
             else:
                 if self._lost:
                     self._lost = False
-                    log.info("Redis at %s is back: all hosts share the pace of this account again", self._place)
+                    log.info(
+                        "Redis at %s is back: all hosts share the pace of account %s again", self._place, self._account
+                    )
                 if left > self._handover_seconds:  # a cool-down outlives the server
                     _hold(self._file, left, clock)
                 return result
@@ -130,10 +133,11 @@ class RedisSlots:
     def _warn(self, reason: str) -> None:
         self._lost = True
         log.warning(
-            "Redis at %s is lost (%s): until it is back, the pace of this account is shared by the processes of this "
+            "Redis at %s is lost (%s): until it is back, the pace of account %s is shared by the processes of this "
             "host only. Other hosts that use the account may bring it a 429",
             self._place,
             reason,
+            self._account,
         )
 
     def _back(self, clock: Callable[[], float]) -> None:

@@ -81,8 +81,9 @@ class FileSlots:
             if not self._warned:
                 self._warned = True
                 log.warning(
-                    "The pace of this account is not shared with other processes: %s. "
+                    "The pace of account %s is not shared with other processes: %s. "
                     "Make that directory usable, or name another one in %s",
+                    self._name,
                     error,
                     DIRECTORY_VARIABLE,
                 )
