@@ -104,8 +104,6 @@ def _settings(sandbox: SandboxProcess, home: Path, slots: int) -> dict[str, str]
     return {
         "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).with_name("dags")),
         "AIRFLOW__CORE__PARALLELISM": str(slots),
-        # Two dozen tasks that start at once keep SQLite busy for longer than the five seconds after which it gives up.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
         "AIRFLOW_CONN_TRACKINGMORE_DEFAULT": json.dumps(sandbox.connection),
         "TRACKINGMORE_PACING_DIR": str(home.parent),
         "WAITING_POKE_INTERVAL": str(POKE_SECONDS),

@@ -75,6 +75,8 @@ class Airflow:
             "core__dags_folder": str(DAGS),
             "core__load_examples": "False",
             "core__executor": "LocalExecutor",
+            # Many tasks that begin at once keep SQLite busy for longer than the 5 s it waits by itself.
+            "database__sql_alchemy_conn": f"sqlite:///{self.home / 'airflow.db'}?timeout=60",
             "core__parallelism": "4",
             "core__max_active_tasks_per_dag": "64",
             "core__default_task_retry_delay": "3",

@@ -90,8 +90,8 @@ def run(_unlimited: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> Run:
     class Client(TrackingMoreClient):
         """Waits on the clock of the test."""
 
-        def __init__(self, settings: ClientSettings) -> None:
-            super().__init__(settings, clock=waits, sleep=waits.sleep)
+        def __init__(self, settings: ClientSettings, **told: Any) -> None:
+            super().__init__(settings, clock=waits, sleep=waits.sleep, **told)
 
         def send(self, request: Request[Any], *, max_wait_seconds: float | None = None) -> Any:
             before, sent = waits.now, self.statistics.requests
