@@ -34,7 +34,7 @@ SPREAD = 1800.0
 """Clock seconds in which all parcels are delivered, one after the other."""
 OURS_ALONE = 20_000
 """From so many orders on the baselines do not run, and ours ends after :data:`OURS_ALONE_SECONDS` of the clock."""
-OURS_ALONE_SECONDS = 1000.0
+OURS_ALONE_SECONDS = 600.0
 SINGLY_BOUNDED = 5_000
 """From so many orders on, one GET a parcel is ended after 10,000 s of the clock, before it has looked at all."""
 
@@ -70,7 +70,7 @@ def main() -> None:
 
 def scale_for(size: int) -> float:
     """The clock's speed: what takes this machine real time shows as clock time, so long answers want a slow clock."""
-    return 40.0 if size < 500 else 20.0 if size < 5000 else 10.0
+    return 40.0 if size < 500 else 20.0 if size < 5000 else 5.0 if size < OURS_ALONE else 3.0
 
 
 def sandbox_with(accounts: int, scale: float) -> SandboxProcess:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
+from airflow_provider_trackingmore.api import json_rows
 from airflow_provider_trackingmore.api.errors import (
     WAY_OUT,
     InvalidShipmentError,
@@ -126,7 +127,7 @@ def read_answer(request: Request[T], status: int, headers: Mapping[str, str], bo
     """
     retry_after = _retry_after(headers)
     try:
-        answer: object = json.loads(body)
+        answer: object = json_rows.loads(body)
     except (ValueError, RecursionError):
         answer = None
     meta = answer.get("meta") if isinstance(answer, dict) else None

@@ -1,0 +1,93 @@
+"""Large answers are decoded row by row, to the same result as at once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_trackingmore.api import json_rows
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["items", "data", "meta", "]", '"items":[', "x"]), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+def both(text: str) -> tuple[Any, Any]:
+    """What comes of a text decoded in rows, and at once."""
+
+    def result(decode: Any) -> Any:
+        try:
+            return decode(text.encode())
+        except (ValueError, RecursionError) as error:
+            return type(error)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_rows, "LARGE", 0)
+        return result(json_rows.loads), result(json.loads)
+
+
+@given(values, st.none() | st.integers(0, 3))
+def test_any_json_is_the_same(value: Any, indent: int | None) -> None:
+    rows, at_once = both(json.dumps(value, indent=indent))
+    assert rows == at_once
+
+
+@given(st.lists(values, max_size=5), values, st.none() | st.integers(0, 3))
+def test_any_page_is_the_same(items: list[Any], others: Any, indent: int | None) -> None:
+    rows, at_once = both(
+        json.dumps({"meta": {"code": 200}, "data": {"page": 1, "items": items, "x": others}}, indent=indent)
+    )
+    assert rows == at_once
+
+
+@given(st.lists(values, max_size=4), st.integers(0, 200), st.sampled_from(["", "]", ",", "}", "\x00", '"']))
+def test_a_damaged_page_is_refused_the_same_way(items: list[Any], cut: int, instead: str) -> None:
+    text = json.dumps({"meta": {"code": 200}, "data": {"items": items, "total": "4"}})
+    rows, at_once = both(text[:cut] + instead + text[cut + 1 :])
+    assert rows == at_once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"data": {"items": []}}',
+        '{"data": {"items": [ ]}, "meta": {}}',
+        '{"data": {"items": [1,]}}',
+        '{"data": {"items": [1 2]}}',
+        '{"data": {"items": [1}}',
+        '{"data": {"items": [1], "items": [2]}}',
+        '{"items": [1], "data": {"items": [2]}}',
+        '{"data": {"x": {"items": [1]}}}',
+        '[{"items": [1]}]',
+        '{"data": {"title": "\\"items\\":[", "items": [1]}}',
+        '"items":[1]',
+    ],
+)
+def test_odd_places_for_rows(text: str) -> None:
+    rows, at_once = both(text)
+    assert rows == at_once
+
+
+def test_each_row_of_a_large_page_is_decoded_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two of them other threads have their turn; within one call of the decoder they have none."""
+    decoded: list[int] = []
+
+    def decode(text: str, at: int) -> tuple[Any, int]:
+        row, end = json.JSONDecoder().raw_decode(text, at)
+        decoded.append(end - at)
+        return row, end
+
+    monkeypatch.setattr(json_rows, "_DECODE", decode)
+    row = {"tracking_number": "9400100000000000000001", "lastEvent": "x" * 1000}
+    page = {"meta": {"code": 200}, "data": {"items": [row] * 2000}}
+    assert json_rows.loads(json.dumps(page).encode()) == page
+    assert decoded == [len(json.dumps(row))] * 2000
