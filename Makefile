@@ -25,7 +25,7 @@ standalone: $(VENV)/.demo ## Airflow's UI on a free port, with the sandbox and i
 	@ORDERS='$(ORDERS)' $(BIN)/python -m example_dags.demo standalone
 
 test: $(VENV)/.test ## run every test, a file at a time on each of up to four processors
-	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-matrix: $(VENV)/.uv ## the suite on each Airflow and Python (CELLS="3.2.2:3.11 lowest" chooses; hours)
 	@$(index); UV=$(BIN)/uv TESTS='$(TESTS)' .ci/matrix $(CELLS)
