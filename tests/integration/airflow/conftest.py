@@ -110,7 +110,7 @@ class Run:
     def __init__(self, tasks: dict[str, dict[str, Any]], log: str) -> None:
         self.tasks = tasks
         # dag.test() of Airflow 3.0 itself prints, for debugging, all that a task sends: also what it is to mask.
-        of_airflow = re.compile(r"\[debug .*\] Sending request +msg=")
+        of_airflow = re.compile(r"\[debug .*\] (Sending request|Received message from task runner) .*msg=")
         self.log = "\n".join(line for line in log.splitlines() if not of_airflow.search(line))
 
     def state(self, task: str) -> str:
