@@ -24,9 +24,9 @@ from airflow_provider_trackingmore.triggers.events import read_event
 from airflow_provider_trackingmore.triggers.shipments import GRACE_SECONDS, ShipmentStatusTrigger, can_end_in_triggerer
 from airflow_provider_trackingmore.waiting.gate import Verdict, Wait
 from airflow_provider_trackingmore.waiting.goals import Terms, wait, wait_for_orders
-from airflow_provider_trackingmore.waiting.hub import RECONCILE_SECONDS
 from airflow_provider_trackingmore.waiting.knowledge import Knowledge
 from airflow_provider_trackingmore.waiting.outcomes import Outcome, listed, summary
+from airflow_provider_trackingmore.waiting.planner import RECONCILE_SECONDS
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -104,8 +104,6 @@ class ShipmentStatusSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if shipments is None and orders is None:
-            raise InvalidShipmentError(f"{self.task_id}: give shipments to wait for, or orders")
         self.shipments = shipments
         self.orders = orders
         self.statuses = statuses
@@ -114,14 +112,13 @@ class ShipmentStatusSensor(BaseSensorOperator):
         self.settle_seconds = settle_seconds
         self.stuck_after = stuck_after
         self.on_failure = on_failure
-        self.deferrable = deferrable or start_from_trigger
+        self.deferrable = deferrable
         self.reconcile_seconds = reconcile_seconds
         self.end_from_trigger = end_from_trigger
         self.trackingmore_conn_id = trackingmore_conn_id
         self._known: Knowledge | None = None
         self._deadline: float | None = None
-        if start_from_trigger:
-            self._start_in_triggerer()
+        self._parsed(start_from_trigger)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
@@ -287,8 +284,16 @@ class ShipmentStatusSensor(BaseSensorOperator):
             timeout=timedelta(seconds=self._time_left() + GRACE_SECONDS),
         )
 
-    def _start_in_triggerer(self) -> None:
-        """Have Airflow begin the task in the triggerer, which gives it the arguments as they stand in the DAG file."""
+    def _parsed(self, start_from_trigger: bool) -> None:
+        """Do what must be done where the DAG is parsed: it goes by what is a template, not by a template's text.
+
+        Airflow begins a task in the triggerer with the arguments as they stand in the DAG file.
+        """
+        if self.shipments is None and self.orders is None:
+            raise InvalidShipmentError(f"{self.task_id}: give shipments to wait for, or orders")
+        if not start_from_trigger:
+            return
+        self.deferrable = True
         unclear = [name for name in self.template_fields if not _is_plain(getattr(self, name))]
         if unclear:
             raise InvalidShipmentError(

@@ -27,12 +27,17 @@ from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.client.driving import adrive
 from airflow_provider_trackingmore.waiting.members import Folded, Member, Watched, folded
 from airflow_provider_trackingmore.waiting.outcomes import Outcome
-from airflow_provider_trackingmore.waiting.planner import filled_up, number_calls, pages, plan, spread
+from airflow_provider_trackingmore.waiting.planner import (
+    RECONCILE_SECONDS,
+    filled_up,
+    number_calls,
+    pages,
+    plan,
+    spread,
+)
 
 log = logging.getLogger(__name__)
 
-RECONCILE_SECONDS = 1800.0
-"""A shipment is looked at by number or list at least so often, whatever the news by change say."""
 SHORTEST_INTERVAL = 0.05
 TOGETHER = 0.1
 """Intervals whose turn comes within this share of their length are served in the same round."""

@@ -18,6 +18,8 @@ from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS, PAGE_SIZE
 
 K = TypeVar("K", bound=Hashable)
 
+RECONCILE_SECONDS = 1800.0
+"""A shipment is looked at by number or list at least so often, whatever the news by change say."""
 WORTH_A_PROBE = 3
 """With so many calls by number, one that finds out how long the list is may save some."""
 LIGHT_ROWS = 500
