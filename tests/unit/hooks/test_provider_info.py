@@ -125,7 +125,9 @@ def test_airflow_finds_it_and_shows_its_form_without_a_warning(tmp_path: Path) -
     )
     assert done.returncode == 0, done.stdout + done.stderr
     said = [line for line in (done.stdout + done.stderr).splitlines() if "trackingmore" in line.lower()]
-    name, hook_class, testable, widgets, behaviour = json.loads(said.pop())
+    name, hook_class, testable, widgets, behaviour = json.loads(
+        said.pop(next(at for at, line in enumerate(said) if line.startswith('["')))
+    )
     assert (name, hook_class, testable) == ("TrackingMore", CONNECTION_TYPE["hook-class-name"], True)
     if said and not widgets and importlib.util.find_spec("flask_appbuilder") is None:
         # Airflow 3.0 and 3.1 make the form in the web server alone (tests/integration/connection), and say so here.
