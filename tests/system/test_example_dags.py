@@ -29,7 +29,8 @@ def watch(event, arguments):
     network = event in ("socket.connect", "socket.getaddrinfo", "sqlite3.connect")
     written = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
     # Python keeps what it compiled; what Airflow 2.11 brings along looks at files that hold nothing.
-    harmless = str(arguments[0]) == os.devnull or str(arguments[0]).endswith(".pyc") or "__pycache__" in str(arguments[0])
+    name = str(arguments[0])
+    harmless = name == os.devnull or name.endswith(".pyc") or "__pycache__" in name
     if network or (written and not harmless):
         touched.append((event, str(arguments[0])))
 from airflow.providers.common.compat.sdk import BaseHook
