@@ -8,12 +8,13 @@ BIN := $(VENV)/bin
 ORDERS ?=
 ARGS ?=
 CELLS ?=
+SEEDS ?= 1 2 3
 DIST ?= dist
 TESTS ?=
 AIRFLOWS := 2.11.2 3.0.6 3.1.8 3.2.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo standalone test test-matrix lint docs dist lock clean
+.PHONY: help demo standalone test test-chaos test-matrix lint docs dist lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,6 +27,9 @@ standalone: $(VENV)/.demo ## Airflow's UI on a free port, with the sandbox and i
 
 test: $(VENV)/.test ## run every test, a file at a time on each of up to four processors
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-chaos: $(VENV)/.test ## kill tasks, triggerer and scheduler at random moments (SEEDS="1 2 3" repeats them)
+	@CHAOS_SEEDS='$(SEEDS)' $(BIN)/python -m pytest -s tests/chaos/killed_at_any_moment.py $(ARGS)
 
 test-matrix: $(VENV)/.uv ## the suite on each Airflow and Python (CELLS="3.2.2:3.11 lowest" chooses; hours)
 	@$(index); UV=$(BIN)/uv TESTS='$(TESTS)' .ci/matrix $(CELLS)

@@ -65,6 +65,7 @@ class Airflow:
         self._log = log
         self._tails: dict[str, deque[str]] = {}
         self._processes: dict[str, subprocess.Popen[str]] = {}
+        self._orphans: list[psutil.Process] = []
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -111,12 +112,12 @@ class Airflow:
     def __enter__(self) -> Self:
         self.home.mkdir()
         try:
-            self._start("db migrate")
+            self.start("db migrate")
             if self._processes["db migrate"].wait():
                 raise AirflowError(f"airflow db migrate failed:\n{self.tail('db migrate')}")
             del self._processes["db migrate"]
             for component in COMPONENTS:
-                self._start(component)
+                self.start(component)
         except BaseException:
             self.stop()
             raise
@@ -127,7 +128,11 @@ class Airflow:
     ) -> None:
         self.stop()
 
-    def _start(self, component: str) -> None:
+    def start(self, component: str) -> None:
+        """Start a component, or start it again after :meth:`kill`.
+
+        :param component: one of :data:`COMPONENTS`, or another ``airflow`` command.
+        """
         process = subprocess.Popen(
             [sys.executable, "-m", "airflow", *component.split()],
             cwd=self.home,
@@ -149,6 +154,31 @@ class Airflow:
             self._tails[component].append(line)
             with contextlib.suppress(ValueError):  # the log is closed
                 self._log.write(f"{component:13} | {line}")
+
+    def processes(self, component: str) -> list[psutil.Process]:
+        """List a component and everything it started.
+
+        :param component: one that was started.
+        :return: itself first; empty when it has ended.
+        """
+        try:
+            first = psutil.Process(self._processes[component].pid)
+            return [first, *first.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def kill(self, component: str, *, alone: bool = False) -> None:
+        """End a component as ``kill -9`` does, without a chance to tidy up.
+
+        :param component: one that runs.
+        :param alone: what it started lives on, until :meth:`stop`.
+        """
+        first, *others = self.processes(component)
+        for member in [first] if alone else [first, *others]:  # tasks have process groups of their own
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        self._processes.pop(component).wait()
+        self._orphans += others
 
     def tail(self, component: str) -> str:
         """Tell what a component said last.
@@ -226,11 +256,7 @@ class Airflow:
 
     def stop(self) -> None:
         """End all components and everything they started."""
-        ours: list[psutil.Process] = []
-        for process in self._processes.values():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                parent = psutil.Process(process.pid)
-                ours += [parent, *parent.children(recursive=True)]
+        ours = [member for component in self._processes for member in self.processes(component)] + self._orphans
         for member in ours:
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.terminate()

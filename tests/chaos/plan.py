@@ -1,0 +1,61 @@
+"""What one run kills, and when: drawn from a seed. Kills nothing."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Victim: TypeAlias = Literal["task", "task and its worker", "triggerer", "scheduler", "scheduler and its workers"]
+Moment: TypeAlias = Literal["batch on its way", "batch applied", "waits"]
+
+IN_REGISTRATION: tuple[Victim, ...] = ("task", "task and its worker", "scheduler", "scheduler and its workers")
+IN_WAITS: tuple[Victim, ...] = ("task", "triggerer", "scheduler", "scheduler and its workers")
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One kill.
+
+    :param victim: what gets SIGKILL; a scheduler without its workers leaves them, and their tasks, alive.
+    :param moment: while the server has the batch, before or after it applied it; or while orders are waited for.
+    :param settled: in the waits, as soon as so many orders are settled.
+    :param after: seconds from there.
+    :param hold: seconds for which the server keeps the batch, or its answer.
+    :param down: seconds until a component is started again.
+    """
+
+    victim: Victim
+    moment: Moment
+    settled: int
+    after: float
+    hold: float
+    down: float
+
+    def __str__(self) -> str:
+        if self.moment == "waits":
+            when = f"{self.after:.1f} s after {self.settled} orders are settled"
+        else:
+            when = f"{self.moment}, {self.after:.1f} of {self.hold:.0f} s"
+        return f"{self.victim}: {when}"
+
+
+def draw(seed: int) -> tuple[list[Kill], list[Kill]]:
+    """Draw a plan: one or two kills in the registration, then two in the waits, one of them of the triggerer."""
+    chance = random.Random(seed)
+    registration = [_kill(chance, chance.choice(IN_REGISTRATION), True) for _ in range(chance.randint(1, 2))]
+    waits = [_kill(chance, victim, False) for victim in ("triggerer", chance.choice(IN_WAITS))]
+    return registration, sorted(waits, key=lambda kill: kill.settled)
+
+
+def _kill(chance: random.Random, victim: Victim, registering: bool) -> Kill:
+    moment: Moment = chance.choice(("batch on its way", "batch applied")) if registering else "waits"
+    hold = chance.uniform(3, 9)
+    return Kill(
+        victim,
+        moment,
+        settled=0 if registering else chance.randint(0, 8),
+        after=chance.uniform(0.1, 2.5),
+        hold=hold,
+        down=chance.uniform(0, 4),
+    )
