@@ -41,10 +41,15 @@ class Kill:
 
 
 def draw(seed: int) -> tuple[list[Kill], list[Kill]]:
-    """Draw a plan: one or two kills in the registration, then two in the waits, one of them of the triggerer."""
+    """Draw a plan: one to three kills in the registration, then two in the waits, one of them of the triggerer.
+
+    Three use up the retries of the registration, so that a second run has to take the orders up.
+    """
     chance = random.Random(seed)
     registration = [_kill(chance, chance.choice(IN_REGISTRATION), True) for _ in range(chance.randint(1, 2))]
     waits = [_kill(chance, victim, False) for victim in ("triggerer", chance.choice(IN_WAITS))]
+    if len(registration) == 2 and chance.random() < 0.3:
+        registration.append(_kill(chance, chance.choice(IN_REGISTRATION), True))
     return registration, sorted(waits, key=lambda kill: kill.settled)
 
 
