@@ -103,7 +103,7 @@ class Watch:
         if states and not left:
             return True
         if states:
-            self.say(f"the run is a {states[-1]}, {left} orders are open: the next one begins")
+            self.say(f"the run ended as {states[-1]}, {left} orders are open: the next one begins")
         self.airflow.call("POST", f"dags/{DAG_ID}/dagRuns", {"logical_date": None})
         return False
 
