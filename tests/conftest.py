@@ -7,9 +7,15 @@ import os
 import shutil
 import tempfile
 
+from hypothesis import settings
+
 _home = tempfile.mkdtemp(prefix="airflow-of-tests-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
     del os.environ[name]
 os.environ["AIRFLOW_HOME"] = _home
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+
+if not os.environ.get("CI"):  # there Hypothesis itself knows that machines are slow
+    settings.register_profile("unhurried", deadline=None)
+    settings.load_profile("unhurried")
