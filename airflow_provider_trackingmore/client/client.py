@@ -112,6 +112,13 @@ class TrackingMoreClient:
         with self._lock:
             return replace(self._statistics)
 
+    def is_free(self) -> bool:
+        """Tell whether the account's pace would let a request leave at once.
+
+        :return: False while another one is on its way, or the account is silent after a 429.
+        """
+        return self._pacer.is_free()
+
     def close(self) -> None:
         """Close all connections. A closed client can be used again."""
         self._transport.close()

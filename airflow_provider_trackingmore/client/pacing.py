@@ -202,6 +202,10 @@ class Pacer:
 
         return self._update(decide)
 
+    def is_free(self) -> bool:
+        """Tell whether a request could leave at once; takes nothing."""
+        return self._update(lambda state, now: (None, state.next_free_at <= now))
+
     def arrived(self, departure: str, *, warm: bool = False) -> None:
         """Note that the answer to a departure has begun to come in.
 

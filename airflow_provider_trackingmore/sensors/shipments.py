@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError, Retry, TrackingMoreError
+from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
 from airflow_provider_trackingmore.api.shipments import as_list
 from airflow_provider_trackingmore.links import TrackingMoreLink, leave_link
 from airflow_provider_trackingmore.triggers.events import read_event
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_trackingmore.api.shipments import Shipment
+
+FIRST_LOOK_SECONDS = 2.0
+"""So long the look before a deferral may wait, for a second call or to try again: it does so in a worker slot."""
 
 
 class ShipmentsFailedError(AirflowFailException):
@@ -134,7 +138,10 @@ class ShipmentStatusSensor(BaseSensorOperator):
         return super().partial(**kwargs)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Look once, and wait in the chosen mode if that is not enough.
+        """Look, and wait in the chosen mode if that is not enough.
+
+        In deferrable mode the first look is the triggerer's when it takes more than one call, or when others ask just
+        now.
 
         :param context: Airflow's.
         :return: one dict per shipment or per order, in order.
@@ -160,9 +167,10 @@ class ShipmentStatusSensor(BaseSensorOperator):
                     raise
                 result = self._out_of_time(awaited.decide(self._knowledge(awaited), time.time()))
             return result
-        verdict = self._look(awaited)
+        looked = self._first_look(awaited)
+        verdict = self._verdict(awaited)
         if verdict.result == "waiting":
-            self._defer(awaited)
+            self._defer(awaited, looked)
         # As if it had deferred: what soft_fail and never_fail mean is decided in one place.
         result = self.resume_execution("_conclude_first_look", {"verdict": verdict}, context)
         return result
@@ -173,7 +181,9 @@ class ShipmentStatusSensor(BaseSensorOperator):
         :param context: Airflow's.
         :return: whether the wait is over, and with what.
         """
-        verdict = self._look(self._awaited())
+        awaited = self._awaited()
+        self._look(awaited, self._time_left())
+        verdict = self._verdict(awaited)
         if verdict.result == "waiting":
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._conclude(verdict))
@@ -232,26 +242,45 @@ class ShipmentStatusSensor(BaseSensorOperator):
             self._known = Knowledge(reopens=awaited.reopens)
         return self._known
 
-    def _look(self, awaited: Wait) -> Verdict:
+    def _first_look(self, awaited: Wait) -> bool:
+        """Look before a deferral, if that is one call and need not wait for its turn.
+
+        A thousand tasks that start together would wait for a thousand turns, each in a worker slot; the triggerer looks
+        for all of them with a few calls.
+
+        :return: whether something was learnt.
+        """
+        if len(awaited.shipments) > FILTER_NUMBERS:
+            return False
+        return self._look(awaited, min(FIRST_LOOK_SECONDS, self._time_left()), at_once=True)
+
+    def _look(self, awaited: Wait, seconds: float, *, at_once: bool = False) -> bool:
+        """Look, waiting for so many seconds at most; with ``at_once`` only if that needs no waiting now."""
         from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 
         known = self._knowledge(awaited)
         try:
-            with TrackingMoreHook(self.trackingmore_conn_id, max_wait_seconds=self._time_left()) as hook:
+            with TrackingMoreHook(self.trackingmore_conn_id, max_wait_seconds=seconds) as hook:
+                if at_once and not hook.get_conn().is_free():
+                    self.log.info("The account is asked by others just now: the triggerer looks for all of them")
+                    return False
                 found = hook.look_up(awaited.still_open(known, time.time()))
         except TrackingMoreError as error:
             if error.retry is Retry.NEVER:
                 raise
             self.log.warning("This look failed, the wait goes on: %s", error)
-        else:
-            now = time.time()
-            for key, tracking in found.items():
-                known.learn(Outcome.of(key, tracking, now), now)
-        verdict = awaited.decide(known, time.time())
+            return False
+        now = time.time()
+        for key, tracking in found.items():
+            known.learn(Outcome.of(key, tracking, now), now)
+        return True
+
+    def _verdict(self, awaited: Wait) -> Verdict:
+        verdict = awaited.decide(self._knowledge(awaited), time.time())
         self.log.info("Waiting for %s of %d: %s", self.wait_for, len(verdict.outcomes), summary(verdict.outcomes))
         return verdict
 
-    def _trigger(self, awaited: Wait) -> ShipmentStatusTrigger:
+    def _trigger(self, awaited: Wait, *, looked: bool) -> ShipmentStatusTrigger:
         shipments = {name: [list(key) for key in goal.shipments] for name, goal in awaited.goals.items()}
         terms = next(iter(awaited.goals.values()))
         return ShipmentStatusTrigger(
@@ -265,7 +294,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
             poke_interval=self.poke_interval,
             deadline=self._deadline,
             reconcile_seconds=self.reconcile_seconds,
-            look_at=0.0 if self._deadline is None else time.time() + self.poke_interval,
+            look_at=time.time() + self.poke_interval if looked else 0.0,
             ends=self._ends_in_triggerer(),
             push_result=self.do_xcom_push,
             trackingmore_conn_id=self.trackingmore_conn_id,
@@ -277,9 +306,9 @@ class ShipmentStatusSensor(BaseSensorOperator):
             return ()
         return ("released",) if self.on_failure == "fail" else ("released", "failed", "timed_out")
 
-    def _defer(self, awaited: Wait) -> NoReturn:
+    def _defer(self, awaited: Wait, looked: bool) -> NoReturn:
         self.defer(
-            trigger=self._trigger(awaited),
+            trigger=self._trigger(awaited, looked=looked),
             method_name="execute_complete",
             timeout=timedelta(seconds=self._time_left() + GRACE_SECONDS),
         )
@@ -304,7 +333,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
         awaited = self._awaited()
         if not awaited.shipments or not can_end_in_triggerer():
             return
-        path, arguments = self._trigger(awaited).serialize()
+        path, arguments = self._trigger(awaited, looked=False).serialize()
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls=path,
             trigger_kwargs=arguments,

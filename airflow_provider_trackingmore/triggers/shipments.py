@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from airflow.providers.common.compat.sdk import XCOM_RETURN_KEY, AirflowException, XCom
+from airflow.providers.common.compat.sdk import AirflowException
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
@@ -33,6 +33,8 @@ def can_end_in_triggerer() -> bool:
 
     :return: True from Airflow 3.3 on. Older ones can end a task too, but its result would come back as JSON text.
     """
+    from airflow.providers.common.compat.sdk import XCom  # on Airflow 3.0 it brings a web framework along
+
     return hasattr(XCom, "aset")
 
 
@@ -160,6 +162,8 @@ class ShipmentStatusTrigger(BaseTrigger):
         if task is None or not can_end_in_triggerer():  # ``dag.test()`` runs triggers without a triggerer
             return False
         if self.push_result:
+            from airflow.providers.common.compat.sdk import XCOM_RETURN_KEY, XCom
+
             result = verdict.plain()
             place = {"dag_id": task.dag_id, "task_id": task.task_id, "run_id": task.run_id, "map_index": task.map_index}
             try:

@@ -42,7 +42,9 @@ SHORTEST_INTERVAL = 0.05
 TOGETHER = 0.1
 """Intervals whose turn comes within this share of their length are served in the same round."""
 GATHER_SECONDS = 2.0
-"""After a restart a thousand triggers start within seconds: so long the first look waits for the others."""
+"""After a restart a thousand triggers start within seconds: the first look waits until none has joined for so long."""
+LONGEST_GATHER_SECONDS = 60.0
+"""The first look waits no longer than this, and no longer than an interval, however many still join."""
 AT_ONCE = 100
 """After so many rows the event loop may see to others: reading one takes some 30 microseconds."""
 OVERLAP_SECONDS = 30.0
@@ -59,14 +61,31 @@ LONGEST_BACK_OFF = 300.0
 class _Turn:
     """All members with one interval: they are served together.
 
-    ``earliest`` is the earliest moment for which somebody joined since its last round began.
+    ``tick`` is the next regular round. What else is asked for concerns who joined since the last one began: ``asked``
+    is the earliest look they want, ``gathered`` when those are served who want one at once, since ``gathering``.
     """
 
-    def __init__(self, due: float) -> None:
-        self.due = due
-        self.earliest = due
+    def __init__(self) -> None:
+        self.tick = self.asked = self.gathering = self.gathered = math.inf
         self.members: dict[Member, None] = {}
         self.reconcile_seconds = math.inf
+
+    @property
+    def due(self) -> float:
+        return min(self.tick, self.asked, self.gathered)
+
+    def join(self, now: float, look_in: float, interval: float) -> None:
+        """Somebody joins: who wants a look at once waits until nobody has joined for a moment."""
+        if look_in > GATHER_SECONDS:
+            self.asked = min(self.asked, now + look_in)
+            return
+        self.gathering = min(self.gathering, now)
+        self.gathered = min(now + GATHER_SECONDS, self.gathering + min(interval, LONGEST_GATHER_SECONDS))
+
+    def begin(self) -> None:
+        """A round begins: whoever joins from now on needs another one."""
+        self.tick = self.due
+        self.asked = self.gathering = self.gathered = math.inf
 
 
 class Hub:
@@ -83,6 +102,7 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
         self._clock = asyncio.get_running_loop().time
         self._failures = 0
+        self._silent_until = -math.inf
         self._list: tuple[float, int, float] | None = None  # created since, rows, when that was seen
         # No change that this hub has not heard of is older than this, by the vendor's clock.
         self._changed_until: float | None = None
@@ -110,12 +130,10 @@ class Hub:
         interval = max(interval, SHORTEST_INTERVAL)
         now = self._clock()
         member = Member(keys, interval, self._let_go)
-        due = now + (interval if look_in is None else max(look_in, min(GATHER_SECONDS, interval)))
-        turn = self._turns.setdefault(interval, _Turn(due))
+        turn = self._turns.setdefault(interval, _Turn())
         turn.members[member] = None
         turn.reconcile_seconds = min(turn.reconcile_seconds, reconcile_seconds)
-        turn.earliest = min(turn.earliest, due)
-        turn.due = min(turn.due, due)
+        turn.join(now, interval if look_in is None else look_in, interval)
         for key in member.keys:
             watched = self._watched.setdefault(folded(key), Watched(key))
             watched.members[member] = key
@@ -154,7 +172,8 @@ class Hub:
 
     async def _poll(self) -> None:
         while True:
-            wait = min((turn.due for turn in self._turns.values()), default=math.inf) - self._clock()
+            due = min((turn.due for turn in self._turns.values()), default=math.inf)
+            wait = max(due, self._silent_until) - self._clock()
             if wait > 0:
                 self._joined.clear()
                 try:
@@ -174,7 +193,7 @@ class Hub:
         now = self._clock()
         due = {interval: turn for interval, turn in self._turns.items() if turn.due <= now + TOGETHER * interval}
         for turn in due.values():
-            turn.earliest = math.inf
+            turn.begin()
         self._newest = None
         try:
             await self._look_at(due)
@@ -188,8 +207,7 @@ class Hub:
         self._failures = 0
         for interval, turn in due.items():
             # Its own tick, which the time that a round takes does not move; what was missed meanwhile is missed.
-            ticks = max(1, math.ceil((self._clock() - turn.due) / interval))
-            turn.due = min(turn.due + ticks * interval, turn.earliest)
+            turn.tick += interval * max(1, math.ceil((self._clock() - turn.tick) / interval))
 
     # One round -------------------------------------------------------------------------------------------------------
 
@@ -341,12 +359,14 @@ class Hub:
                 back_off,
                 error,
             )
+        self._silent_until = self._clock() + back_off
         for turn in due:
-            turn.due = self._clock() + back_off
+            turn.tick = self._silent_until
 
     def _end_all(self, error: TrackingMoreError) -> None:
         for turn in self._turns.values():
-            turn.due = math.inf
+            turn.begin()
+            turn.tick = math.inf
             for member in turn.members:
                 member.end(error)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 
 from airflow_provider_trackingmore.api.errors import AuthenticationError, TrackingMoreError
+from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from airflow_provider_trackingmore.sensors.shipments import GRACE_SECONDS, ShipmentDeliveredSensor, ShipmentsFailedError
-from tests.integration.airflow.conftest import KEYS
+from tests.integration.airflow.conftest import KEYS, connections
 from tests.integration.airflow.parcels import parcel
 
 Seed = Callable[..., list[dict[str, Any]]]
@@ -55,6 +58,32 @@ def test_it_looks_once_and_defers_the_rest(sandbox: SandboxProcess, seed: Seed) 
     assert deferral.method_name == "execute_complete"
 
 
+def test_a_first_look_that_would_wait_for_its_turn_is_left_to_the_triggerer(
+    sandbox: SandboxProcess, seed: Seed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    parcels = seed("delivered")
+    connection = connections(sandbox)["trackingmore_default"]
+    connection["extra"] = connection["extra"] | {"requests_per_second": 0.01, "pacing": "file"}
+    monkeypatch.setenv("TRACKINGMORE_PACING_DIR", str(tmp_path / "pace"))
+    monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", json.dumps(connection))
+    with TrackingMoreHook() as hook:
+        assert hook.get_conn().is_free()
+        hook.get_account()
+        assert not hook.get_conn().is_free()
+    began = time.monotonic()
+    deferral = deferred(sensor(parcels, deferrable=True))
+    assert time.monotonic() - began < 50, "the next turn is 100 s away"
+    assert [call["path"] for call in sandbox.calls()] == ["/trackings/getuserinfo"]
+    assert deferral.trigger.serialize()[1]["look_at"] == 0.0, "at once, together with the others"
+
+
+def test_a_first_look_of_more_than_one_call_is_left_to_the_triggerer(sandbox: SandboxProcess, seed: Seed) -> None:
+    parcels = seed(*(f"delivered#{number}" for number in range(41)))
+    deferral = deferred(sensor(parcels, deferrable=True))
+    assert sandbox.calls() == []
+    assert deferral.trigger.serialize()[1]["look_at"] == 0.0
+
+
 def test_airflow_waits_for_what_is_left_of_the_time_out_and_a_little_longer(
     sandbox: SandboxProcess, seed: Seed
 ) -> None:
@@ -77,7 +106,8 @@ def test_a_first_look_that_fails_is_no_reason_not_to_wait(sandbox: SandboxProces
     parcels = seed("delivered", account=1)
     sandbox.fault(kind, path=LIST, account=1)
     deferral = deferred(sensor(parcels, deferrable=True, trackingmore_conn_id="trackingmore_once"))
-    assert deferral.trigger.serialize()[1]["shipments"] == [["usps", "SBX-DELIVERED-1D-1"]]
+    arguments = deferral.trigger.serialize()[1]
+    assert (arguments["shipments"], arguments["look_at"]) == ([["usps", "SBX-DELIVERED-1D-1"]], 0.0)
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -130,12 +160,14 @@ def _stopped_after(looks: int, waiting: ShipmentDeliveredSensor) -> ShipmentDeli
     return waiting
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_one_look_costs_a_call_for_forty_parcels(sandbox: SandboxProcess, seed: Seed, deferrable: bool) -> None:
-    parcels = seed(*(f"delivered#{number}" for number in range(81)))
+@pytest.mark.parametrize(("deferrable", "count", "calls"), [(False, 81, 3), (True, 40, 1)])
+def test_one_look_costs_a_call_for_forty_parcels(
+    sandbox: SandboxProcess, seed: Seed, deferrable: bool, count: int, calls: int
+) -> None:
+    parcels = seed(*(f"delivered#{number}" for number in range(count)))
     returned = sensor(parcels, deferrable=deferrable).execute({})  # type: ignore[arg-type]
     assert [one["tracking_number"] for one in returned] == [one["tracking_number"] for one in parcels]
-    assert len(sandbox.calls()) == 3
+    assert len(sandbox.calls()) == calls
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

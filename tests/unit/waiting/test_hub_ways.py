@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from airflow_provider_trackingmore.api.errors import RateLimitError
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.waiting import hub
 from airflow_provider_trackingmore.waiting.hub import hub_of
@@ -74,7 +75,40 @@ def test_a_thousand_triggers_that_start_within_a_second_cost_the_calls_of_one(ac
 
     run(together(*map(started, range(1000))))
     assert kinds(account) == {"list": 1}
-    assert account.calls[0][0] - 1_000.0 == pytest.approx(hub.GATHER_SECONDS)
+    assert account.calls[0][0] - 1_000.0 == pytest.approx(0.999 + hub.GATHER_SECONDS)
+
+
+@pytest.mark.parametrize(("interval", "longest"), [(20.0, 20.0), (1800.0, hub.LONGEST_GATHER_SECONDS)])
+def test_while_ever_more_join_the_first_look_waits_for_them_but_not_for_ever(
+    account: Account, run: Run, interval: float, longest: float
+) -> None:
+    wanted = waiting_for(account, 200)
+    account.elsewhere = 0
+
+    async def started(number: int) -> float:
+        await asyncio.sleep(number / 2)
+        joined = asyncio.get_running_loop().time()
+        with hub_of(account).join([wanted[number]], interval, look_in=0.0) as member:  # type: ignore[arg-type]
+            await member.news(None)
+        return asyncio.get_running_loop().time() - joined
+
+    waited = run(together(*map(started, range(200))))
+    assert max(waited) <= longest + 0.1
+    rounds = {round(at) for at, _ in account.calls}  # a call takes a hundredth of a second here
+    assert len(rounds) <= 100 / longest + 1
+
+
+def test_who_joins_while_the_account_is_in_trouble_does_not_shorten_the_back_off(account: Account, run: Run) -> None:
+    wanted = waiting_for(account, 20)
+    account.failures = [RateLimitError("429", retry_after=500.0)]
+
+    async def started(number: int) -> None:
+        await asyncio.sleep(10.0 * number)
+        with hub_of(account).join([wanted[number]], 60, look_in=0.0) as member:  # type: ignore[arg-type]
+            await member.news(None)
+
+    run(together(*map(started, range(20))))
+    assert [at - account.calls[0][0] >= 500 for at, _ in account.calls] == [False, True]
 
 
 def test_in_a_large_account_they_cost_one_call_per_forty_and_one_to_find_out(account: Account, run: Run) -> None:
