@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import random
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -63,11 +63,13 @@ class Truth:
     :param began: when the clock began to run.
     :param final: when each parcel's last change shows.
     :param changes: when any change shows, in order.
+    :param created: when each parcel was registered.
     """
 
     began: float
     final: dict[Parcel, float]
     changes: list[float]
+    created: dict[Parcel, float]
 
     def decided(self, order: Iterable[Parcel]) -> float:
         """When the last parcel of an order is there."""
@@ -80,33 +82,38 @@ class Truth:
         :param until: clock seconds of the last look that somebody waits for.
         :return: calls, and the number of ticks.
         """
-        finals = sorted(self.final.values())
-        open_at, changed = [len(finals)], [len(finals)]
+        last = max(self.final.values())
+        created = sorted(self.created.values())
+        open_at, listed, changed = [len(created)], [len(created)], [len(created)]
         tick = first_look
-        while tick < until and finals[-1] > tick:
-            open_at.append(len(finals) - bisect_right(finals, tick))
+        while tick < until and last > tick:
+            still_open = [self.created[parcel] for parcel, final in self.final.items() if final > tick]
+            open_at.append(len(still_open))
+            listed.append(len(created) - bisect_left(created, min(still_open)))
             changed.append(bisect_right(self.changes, tick + POKE_SECONDS) - bisect_right(self.changes, tick))
             tick += POKE_SECONDS
-        return fewest_calls(open_at, changed, int(RECONCILE_SECONDS // POKE_SECONDS)), len(open_at)
+        return fewest_calls(open_at, listed, changed, int(RECONCILE_SECONDS // POKE_SECONDS)), len(open_at)
 
 
-def fewest_calls(open_at: Sequence[int], changed: Sequence[int], period: int) -> int:
+def fewest_calls(open_at: Sequence[int], listed: Sequence[int], changed: Sequence[int], period: int) -> int:
     """The fewest calls that look at every open shipment fully once a period and learn of changes each cycle.
 
-    A full look at K shipments takes at least K / 2,000 calls (by numbers, 40 a call, it is never fewer); it also tells
-    what has changed. A cycle without one still needs a call, and one for each 2,000 changes. The first look is full,
-    since nothing is known; the next full one is as late as allowed. Spreading a full look over cycles saves nothing:
-    its pages do not tell of changes on other pages. It supposes an account that holds nothing but what is waited for.
+    A full look takes a call for 40 of them by number, or one for 2,000 rows of the list, in which shipments stay when
+    they have arrived; it also tells what has changed. A cycle without one still needs a call, and one for each 2,000
+    changes. The first look is full, since nothing is known; the next full one is as late as allowed. Spreading a full
+    look over cycles saves nothing: its pages do not tell of changes on other pages. It supposes an account that holds
+    nothing but what is waited for.
 
     :param open_at: how many shipments are open, for each cycle.
+    :param listed: how many were registered since the oldest open one.
     :param changed: how many have changed since the cycle before.
     :param period: cycles in a reconcile period.
     :return: the number of calls.
     """
     calls = 0
-    for cycle, (still_open, news) in enumerate(zip(open_at, changed, strict=True)):
+    for cycle, (still_open, rows, news) in enumerate(zip(open_at, listed, changed, strict=True)):
         if still_open:
-            full = min(math.ceil(still_open / NUMBERS_IN_A_CALL), math.ceil(still_open / ROWS_IN_A_PAGE))
+            full = min(math.ceil(still_open / NUMBERS_IN_A_CALL), math.ceil(rows / ROWS_IN_A_PAGE))
             calls += full if cycle % period == 0 else min(full, max(1, math.ceil(news / ROWS_IN_A_PAGE)))
     return calls
 
@@ -176,11 +183,10 @@ def settle(
 
 def _truth(sandbox: SandboxProcess, account: int) -> Truth:
     began: float = sandbox.clock()["unix"]
-    final, changes = {}, []
-    for row in sandbox.trackings(account):
-        final[_key(row)] = row["changes"][-1]["at"]
-        changes += [change["at"] for change in row["changes"] if change["at"] > began]
-    return Truth(began, final, sorted(changes))
+    rows = sandbox.trackings(account)
+    final = {_key(row): row["changes"][-1]["at"] for row in rows}
+    changes = sorted(change["at"] for row in rows for change in row["changes"] if change["at"] > began)
+    return Truth(began, final, changes, {_key(row): row["created_at"] for row in rows})
 
 
 def _key(row: dict[str, Any]) -> Parcel:

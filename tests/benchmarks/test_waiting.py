@@ -10,33 +10,35 @@ from benchmarks.waiting_plan import Truth, fewest_calls, occupied, orders, perce
 
 
 @pytest.mark.parametrize(
-    ("still_open", "changed", "period", "calls"),
+    ("still_open", "listed", "changed", "period", "calls"),
     [
-        ([1, 1, 1], [1, 0, 0], 30, 3),
-        ([2000, 2000], [2000, 0], 30, 2),
-        ([10_000], [10_000], 30, 5),
-        ([10_000] * 30, [10_000] + [50] * 29, 30, 5 + 29),
-        ([10_000] * 31, [10_000] + [50] * 30, 30, 5 + 29 + 5),
-        ([10_000] * 2, [10_000, 2001], 30, 5 + 2),
-        ([10_000] * 3, [10_000, 0, 0], 1, 15),
-        ([2001, 0, 0], [2001, 0, 0], 30, 2),
-        ([], [], 30, 0),
+        ([1, 1, 1], [1, 1, 1], [1, 0, 0], 30, 3),
+        ([2000, 2000], [2000, 2000], [2000, 0], 30, 2),
+        ([10_000], [10_000], [10_000], 30, 5),
+        ([10_000] * 30, [10_000] * 30, [10_000] + [50] * 29, 30, 5 + 29),
+        ([10_000] * 31, [10_000] * 31, [10_000] + [50] * 30, 30, 5 + 29 + 5),
+        ([10_000] * 2, [10_000] * 2, [10_000, 2001], 30, 5 + 2),
+        ([10_000] * 3, [10_000] * 3, [10_000, 0, 0], 1, 15),
+        ([10_000, 200], [10_000, 10_000], [10_000, 0], 1, 5 + 5),
+        ([10_000, 80], [10_000, 10_000], [10_000, 0], 1, 5 + 2),
+        ([2001, 0, 0], [2001, 0, 0], [2001, 0, 0], 30, 2),
+        ([], [], [], 30, 0),
     ],
 )
 def test_the_fewest_calls_look_at_everything_once_a_period_and_for_changes_in_between(
-    still_open: list[int], changed: list[int], period: int, calls: int
+    still_open: list[int], listed: list[int], changed: list[int], period: int, calls: int
 ) -> None:
-    assert fewest_calls(still_open, changed, period) == calls
+    assert fewest_calls(still_open, listed, changed, period) == calls
 
 
 def test_the_fewest_calls_of_a_run_end_with_its_last_parcel() -> None:
     parcels = {("ups", f"{at}"): 1000.0 + at for at in range(4001)}
-    truth = Truth(0.0, parcels, sorted(parcels.values()))
+    truth = Truth(0.0, parcels, sorted(parcels.values()), dict.fromkeys(parcels, 0.0))
     # Nothing has changed at 0 and 900 s, some has at 1,000 s, the last one at 5,000 s.
     assert truth.fewest(0.0, 60.0) == (3 + 1, 2)
     calls, ticks = truth.fewest(0.0, 10_000.0)
     assert ticks == 1 + math.ceil(5000 / 60)
-    assert calls == 3 + (ticks - 1) + 1  # a second page for the full look after half an hour, when 3,200 are open
+    assert calls == 3 + (ticks - 1) + 2 + 2  # after half an hour and after an hour the list still has three pages
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,61 @@
+"""Turn a page of 2,000 rows into ``Tracking``, beside ``json.loads`` on the same bytes.
+
+Run from the checkout: ``python -m benchmarks.reading``. Both take turns; processor time, so that other work on the
+machine counts little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import requests
+
+from airflow_provider_trackingmore.api.endpoints import list_page
+from airflow_provider_trackingmore.api.envelope import read_answer
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+
+ROWS = 2000
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("--turns", type=int, default=40, help="how often each is measured")
+    turns = parser.parse_args().turns
+    body = page()
+    request = list_page()
+    loads: list[float] = []
+    reads: list[float] = []
+    for _ in range(turns):
+        loads.append(seconds(lambda: json.loads(body)))
+        reads.append(seconds(lambda: read_answer(request, 200, {}, body)))
+    assert len(read_answer(request, 200, {}, body).items) == ROWS
+    print(f"{ROWS} rows, {len(body) / 1e6:.1f} MB")
+    print(f"json.loads         {1000 * statistics.median(loads):5.0f} ms")
+    print(f"read into Tracking {1000 * statistics.median(reads):5.0f} ms")
+    ratios = [read / load for read, load in zip(reads, loads, strict=True)]
+    print(f"ratio of the pairs {statistics.median(ratios):5.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
+
+
+def page() -> bytes:
+    """Have the sandbox fill a page with shipments of all ages, as it would go over the wire."""
+    with SandboxProcess(no_limits=True) as sandbox:
+        sandbox.seed(ROWS, ages_days=[1, 30])
+        headers = {"Trackingmore-Api-Key": sandbox.api_key}
+        return requests.get(f"{sandbox.base_url}/trackings/get?limit={ROWS}", headers=headers, timeout=60).content
+
+
+def seconds(what: Callable[[], Any]) -> float:
+    """Measure the processor time of one call; what it returned is dropped before the next."""
+    began = time.thread_time()
+    what()
+    return time.thread_time() - began
+
+
+if __name__ == "__main__":
+    main()
