@@ -7,7 +7,7 @@ skip (DESIGN, decision 5).
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_provider_trackingmore.api.reports import BatchReport
@@ -32,6 +32,9 @@ class TrackingMoreError(Exception):
     :param http_status: the HTTP status, where there was an answer.
     :param retry_after: seconds that the server asked to wait (``Retry-After``), where it did.
     :param report: for calls about many shipments, the account of every shipment at the moment of the error.
+
+    ``found`` is, for jobs of several calls that look something up, what the calls before the failing one have brought,
+    in the form of the job's result; None otherwise.
     """
 
     retry: Retry = Retry.NEVER
@@ -50,6 +53,7 @@ class TrackingMoreError(Exception):
         self.http_status = http_status
         self.retry_after = retry_after
         self.report = report
+        self.found: Any = None
 
     @property
     def message(self) -> str:

@@ -5,6 +5,7 @@ Knows what users want done and in what words; what a call is and how it is sent 
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -305,9 +306,10 @@ class TrackingMoreHook(BaseHook):
 
         :param places: mappings with ``country`` (name or ISO alpha-2), ``postcode`` (or city), optionally ``company``.
         :return: one entry per carrier that treats a place as remote; none for a place that is not.
+        :raises TrackingMoreError: when the account or the connection fails; its ``found`` is what was paid for before.
         """
         requests = [endpoints.check_remote_areas(chunk) for chunk in batching.chunks(as_list(places))]
-        return [area for request in requests for area in self._send(request)]
+        return self._gather(requests, [], operator.add)
 
     def get_transit_times(self, lanes: Sequence[object]) -> list[TransitTimes]:
         """Read statistics of delivery times, 40 lanes a call, with ``POST /trackings/costtime``.
@@ -316,7 +318,7 @@ class TrackingMoreHook(BaseHook):
         :return: one entry per lane that TrackingMore knows.
         """
         requests = [endpoints.get_transit_times(chunk) for chunk in batching.chunks(as_list(lanes))]
-        return [times for request in requests for times in self._send(request)]
+        return self._gather(requests, [], operator.add)
 
     def track_air_cargo(self, waybills: Sequence[str], lang: str | None = None) -> dict[str, AirCargo]:
         """Follow air waybills, 40 a call, with ``POST /trackings/aircargo``. **Each costs 20 units of quota.**
@@ -324,11 +326,12 @@ class TrackingMoreHook(BaseHook):
         :param waybills: such as ``172-28891936``; each is asked for once however often it is mentioned.
         :param lang: two letters.
         :return: waybill -> record.
+        :raises TrackingMoreError: when the account or the connection fails; its ``found`` is what was paid for before.
         """
         requests = [
             endpoints.track_air_cargo(chunk, lang=lang) for chunk in batching.chunks(arguments.check_waybills(waybills))
         ]
-        return {waybill: cargo for request in requests for waybill, cargo in self._send(request).items()}
+        return self._gather(requests, {}, operator.or_)
 
     def list_carriers(self, lang: str = "en") -> list[Carrier]:
         """List the carriers that TrackingMore follows, with ``GET /carriers``.
@@ -350,6 +353,16 @@ class TrackingMoreHook(BaseHook):
 
     def _send(self, request: Request[T]) -> T:
         return self.get_conn().send(request, max_wait_seconds=self.max_wait_seconds)
+
+    def _gather(self, requests: Iterable[Request[T]], found: T, add: Callable[[T, T], T]) -> T:
+        """Send one after the other, and leave what has been found in the error of one that fails."""
+        for request in requests:
+            try:
+                found = add(found, self._send(request))
+            except TrackingMoreError as error:
+                error.found = found
+                raise
+        return found
 
     def _run(self, conversation: batching.Conversation[T]) -> T:
         return drive(conversation, self._send)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackingmore.api.arguments import check_waybills
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
-from airflow_provider_trackingmore.api.limits import AIR_CARGO_QUOTA, BATCH_SIZE
+from airflow_provider_trackingmore.api.limits import AIR_CARGO_QUOTA
 from airflow_provider_trackingmore.operators.entries import record_entry
 from airflow_provider_trackingmore.operators.rendered import flag, one_or_more, text
 from airflow_provider_trackingmore.operators.task import TrackingMoreTask
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_trackingmore.api.records import AirCargo
 
 
 class TrackAirCargoOperator(TrackingMoreTask):
@@ -62,15 +64,14 @@ class TrackAirCargoOperator(TrackingMoreTask):
             return {}
         with self.hook() as hook:
             self.check_quota(hook, AIR_CARGO_QUOTA * len(numbers), self.quota_floor)
-            found: dict[str, dict[str, Any]] = {}
             try:
-                for at in range(0, len(numbers), BATCH_SIZE):
-                    cargos = hook.track_air_cargo(numbers[at : at + BATCH_SIZE], lang=lang)
-                    found |= {
-                        waybill: record_entry(cargo, include_raw=include_raw) for waybill, cargo in cargos.items()
-                    }
-            except TrackingMoreError:
-                self.push(context, found)  # it is paid for
+                found = hook.track_air_cargo(numbers, lang=lang)
+            except TrackingMoreError as error:
+                self.push(context, _plain(error.found or {}, include_raw))  # it is paid for
                 raise
         self.log.info("TrackingMore knows %d of %d waybills", len(found), len(numbers))
-        return found
+        return _plain(found, include_raw)
+
+
+def _plain(found: Mapping[str, AirCargo], include_raw: bool) -> dict[str, dict[str, Any]]:
+    return {waybill: record_entry(cargo, include_raw=include_raw) for waybill, cargo in found.items()}

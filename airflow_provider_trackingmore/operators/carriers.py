@@ -201,7 +201,11 @@ class RemoteAreasOperator(TrackingMoreTask):
             return []
         with self.hook() as hook:
             self.check_quota(hook, REMOTE_QUOTA * math.ceil(len(places) / BATCH_SIZE), self.quota_floor)
-            areas = hook.check_remote_areas(places)
+            try:
+                areas = hook.check_remote_areas(places)
+            except TrackingMoreError as error:
+                self.push(context, [record_entry(area, include_raw=include_raw) for area in error.found or ()])
+                raise
         self.log.info("%d entries of remote areas for %d places", len(areas), len(places))
         return [record_entry(area, include_raw=include_raw) for area in areas]
 

@@ -45,8 +45,8 @@ GATHER_SECONDS = 2.0
 """After a restart a thousand triggers start within seconds: the first look waits until none has joined for so long."""
 LONGEST_GATHER_SECONDS = 60.0
 """The first look waits no longer than this, and no longer than an interval, however many still join."""
-AT_ONCE = 100
-"""After so many rows the event loop may see to others: reading one takes some 30 microseconds."""
+AT_ONCE = 20
+"""After so many rows the event loop may see to others: each row may wake a wait, which takes a millisecond."""
 OVERLAP_SECONDS = 30.0
 """Changes are asked for from so long before the newest one that was seen: the vendor may note one late."""
 A_DAY = 86_400.0

@@ -173,6 +173,18 @@ def test_remote_areas_are_those_that_a_carrier_calls_so(
     assert sandbox.ledger()["quota_charged"] == 0.2
 
 
+def test_remote_areas_that_were_paid_for_are_pushed_when_a_later_call_fails(
+    sandbox: SandboxProcess, execute: Execute, ti: TaskInstance, asked: Asked
+) -> None:
+    sandbox.fault("expired_key", path="/trackings/remote", nth=2)
+    places = [{"country": "US", "postcode": f"REMOTE-{number}", "company": "ups"} for number in range(45)]
+    with pytest.raises(TrackingMoreError, match="check the API key") as caught:
+        execute(RemoteAreasOperator, places=places)
+    assert [area["postcode"] for area in ti.pushed["return_value"]] == [f"REMOTE-{number}" for number in range(40)]
+    assert [area.postcode for area in caught.value.found] == [f"REMOTE-{number}" for number in range(40)]
+    assert asked()[REMOTE] == 2
+
+
 # Air waybills --------------------------------------------------------------------------------------------------------
 
 
