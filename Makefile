@@ -58,7 +58,7 @@ lock: $(VENV)/.uv ## choose new versions for constraints.txt and for the older A
 		{ printf '%s\n' "apache-airflow==$$version" apache-airflow-providers-sqlite; \
 		case $$version in \
 			3.0.6) printf '%s\n' 'fastapi<0.117' 'universal-pathlib<0.3';; \
-			3.2.2) printf '%s\n' 'fastapi<0.137' 'pydantic<2.14' 'svcs<26';; \
+			3.2.2) printf '%s\n' 'fastapi<0.137' 'pydantic<2.14' 'sqlalchemy<2.1' 'svcs<26';; \
 		esac; } | \
 		$$compile --extra redis --group test --output-file ".ci/constraints-airflow-$${version%.*}.txt" -; \
 	done

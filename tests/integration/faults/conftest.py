@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 from collections.abc import Iterator
 from itertools import chain
@@ -21,6 +22,9 @@ from tests.integration.faults.operations import NINETY
 from tests.integration.faults.troubles import ATTEMPTS
 
 QUOTA = 10_000
+KEY = "4c1e7a90b6d35f28-faults"
+PEOPLE = {"customer_name": "Ottilie Brandvold", "customer_email": "o.brandvold@mail.example", "comment": "ask Quentin"}
+SECRETS = [KEY, "Ottilie", "randvold", "Quentin"]
 
 
 class Waits:
@@ -44,10 +48,11 @@ class Run:
     def __init__(self, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, waits: Waits) -> None:
         self.sandbox = sandbox
         self.waits = waits
+        self.said: list[str] = []
         self._monkeypatch = monkeypatch
 
     def seed(self) -> None:
-        rows = [{**key._asdict(), "age_hours": at + 1} for at, key in enumerate(chain(*NINETY))]
+        rows = [{**key._asdict(), **PEOPLE, "age_hours": at + 1} for at, key in enumerate(chain(*NINETY))]
         self.sandbox.seed(shipments=rows)
 
     def names_are_unknown(self, times: int | None) -> None:
@@ -79,12 +84,16 @@ class Run:
 
 @pytest.fixture(scope="session")
 def _unlimited() -> Iterator[SandboxProcess]:
-    with SandboxProcess(no_limits=True, quota=QUOTA, start="2026-03-02T08:00:00+00:00", seed=5) as process:
+    with SandboxProcess(api_keys=[KEY], no_limits=True, quota=QUOTA, start="2026-03-02T08:00:00+00:00", seed=5) as process:
         yield process
 
 
 @pytest.fixture
-def run(_unlimited: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(
+    _unlimited: SandboxProcess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Iterator[Run]:
+    """Afterwards neither the log, at DEBUG, nor what errors say of themselves may hold the key or name a person."""
+    caplog.set_level(logging.DEBUG)
     waits = Waits()
 
     class Client(TrackingMoreClient):
@@ -107,4 +116,9 @@ def run(_unlimited: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     _unlimited.reset()
-    return Run(_unlimited, monkeypatch, waits)
+    run = Run(_unlimited, monkeypatch, waits)
+    yield run
+    written = [logging.Formatter().format(record) for record in caplog.get_records("call")]
+    assert written or not waits.requests, "the search has something to look through"
+    said = "\n".join([*written, *run.said])
+    assert not [secret for secret in SECRETS if secret in said]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ def carry_out(
     if operation.seeded:
         run.seed()
     slow = trouble is not None and trouble.kind == "slow"
-    with run.hook(timeout_seconds=(0.3 if passes else 0.05) if slow else 5, max_wait_seconds=patience) as hook:
+    with run.hook(timeout_seconds=(0.3 if passes else 0.2) if slow else 5, max_wait_seconds=patience) as hook:
         if trouble is not None and trouble.kind == "dns":
             run.names_are_unknown(trouble.times if passes else None)
         elif trouble is not None:
@@ -59,6 +60,8 @@ def carry_out(
         try:
             return Ended(result=operation.use(hook))
         except TrackingMoreError as error:
+            run.said += [repr(error), *traceback.format_exception(error)]  # the latter is what Airflow logs
+            run.said += [str(error.report.as_dict())] if error.report else []
             return Ended(error=error)
         finally:
             run.names_are_known()

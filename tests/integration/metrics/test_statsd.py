@@ -21,7 +21,10 @@ import importlib
 try:
     stats = importlib.import_module("airflow.sdk.observability.stats")
     utils = importlib.import_module("airflow.sdk.observability.metrics.stats_utils")
-    stats.initialize(factory=utils.get_stats_factory(), export_legacy_names=True)
+    if hasattr(stats, "initialize"):
+        stats.initialize(factory=utils.get_stats_factory(), export_legacy_names=True)
+    else:  # Airflow 3.2
+        stats.Stats.initialize(factory=utils.get_stats_factory(stats.Stats))
 except ModuleNotFoundError:
     pass
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
