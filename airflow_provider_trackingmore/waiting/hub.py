@@ -216,13 +216,17 @@ class Hub:
         until = began + min(due)
         reconcile_seconds = min(turn.reconcile_seconds for turn in due.values())
         look_by: dict[Folded, float] = {}
+        oldest = math.inf
         async for name in _slowly(name for turn in due.values() for m in list(turn.members) for name in _names(m)):
             if (watched := self._watched.get(name[0])) is not None:
                 look_by[name[0]] = -math.inf if name[1] else min(watched.look_by, look_by.get(name[0], math.inf))
+                if watched.created is not None:
+                    oldest = min(oldest, watched.created)
         if not look_by:
             return
         stale = filled_up(look_by, until)
-        since = self._registered_since(look_by)
+        # When the oldest was registered of which that is known; what a list from then on leaves out is asked for.
+        since = max(oldest - 60.0, 0.0) if math.isfinite(oldest) else 0.0
         rows = self._rows(since)
         can_ask = self._changed_until is not None and began >= self._changes_again_at
         planned = plan(
@@ -249,11 +253,6 @@ class Hub:
     def _there(self, names: Iterable[Folded]) -> Iterator[Watched]:
         """Those that somebody still waits for: members may leave while a call is under way."""
         return (self._watched[name] for name in names if name in self._watched)
-
-    def _registered_since(self, names: Iterable[Folded]) -> float:
-        """When the oldest of those was registered of which that is known; what a list leaves out is asked for."""
-        known = (watched.created for watched in self._there(names) if watched.created is not None)
-        return max(min(known, default=0.0) - 60.0, 0.0)
 
     def _rows(self, since: float) -> int | None:
         """How many rows the list has, at most; None when nobody has looked for long, or only at a much longer one."""
