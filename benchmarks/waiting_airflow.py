@@ -58,7 +58,7 @@ def slot_seconds() -> Mapping[str, Slots | str]:
 
     :return: for each mode what it took, or why it was not run.
     """
-    from benchmarks.dags.waiting_modes import MODES, ORDERS, parcel  # brings Airflow along
+    from benchmarks.dags.waiting_modes import MODES, ORDERS, POOL, parcel  # brings Airflow along
 
     measured: dict[str, Slots | str] = {}
     with (
@@ -68,6 +68,7 @@ def slot_seconds() -> Mapping[str, Slots | str]:
         Airflow(home, log, _settings(sandbox, home, ORDERS + 2)) as airflow,
     ):
         airflow.wait_for_dag("waiting_poke", 120)
+        airflow.call("POST", "pools", {"name": POOL, "slots": 2})
         known = {dag["dag_id"] for dag in airflow.call("GET", "dags")["dags"]}
         with closing(sqlite3.connect(home / "airflow.db", timeout=60)) as database:
             database.executescript(NOTE_STATES)

@@ -20,6 +20,8 @@ MODES: dict[str, dict[str, Any]] = {
 }
 """Arguments of each; those that this version of the sensor does not know have no DAG."""
 ORDERS = 24
+POOL = "two_slots"
+"""For all modes but poke, which needs a slot for each wait: so many start at once as there are processors."""
 
 
 def parcel(mode: str, order: int) -> tuple[str, str]:
@@ -42,6 +44,7 @@ for mode, arguments in MODES.items():
                 shipments=[{"carrier_code": carrier_code, "tracking_number": tracking_number}],
                 poke_interval=float(os.environ.get("WAITING_POKE_INTERVAL", "60")),
                 timeout=600,
+                pool="default_pool" if mode == "poke" else POOL,
                 **arguments,
             )
     globals()[dag.dag_id] = dag
