@@ -51,7 +51,9 @@ def free_port() -> int:
 
 
 class Airflow:
-    """A whole Airflow with SQLite and LocalExecutor, in a home of its own, while the ``with`` block runs.
+    """A whole Airflow with LocalExecutor, in a home of its own, while the ``with`` block runs.
+
+    Its database is SQLite, unless ``environment`` names another.
 
     :param home: becomes AIRFLOW_HOME; must not exist.
     :param log: opened for writing; gets the output of all components.
@@ -128,15 +130,18 @@ class Airflow:
     ) -> None:
         self.stop()
 
-    def start(self, component: str) -> None:
+    def start(self, component: str, *, name: str = "", environment: Mapping[str, str] | None = None) -> None:
         """Start a component, or start it again after :meth:`kill`.
 
         :param component: one of :data:`COMPONENTS`, or another ``airflow`` command.
+        :param name: what it is called here; for a second one beside the first.
+        :param environment: variables that differ from those of the others.
         """
+        name = name or component
         process = subprocess.Popen(
             [sys.executable, "-m", "airflow", *component.split()],
             cwd=self.home,
-            env=self.environment,
+            env=self.environment | dict(environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -144,9 +149,9 @@ class Airflow:
             errors="replace",
             start_new_session=True,  # Ctrl-C reaches us alone; we end the components in an orderly way
         )
-        self._processes[component] = process
-        self._tails[component] = deque(maxlen=30)
-        threading.Thread(target=self._copy_output, args=(component, process), daemon=True).start()
+        self._processes[name] = process
+        self._tails[name] = deque(maxlen=30)
+        threading.Thread(target=self._copy_output, args=(name, process), daemon=True).start()
 
     def _copy_output(self, component: str, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None  # noqa: S101
