@@ -1,0 +1,206 @@
+"""Hundreds of sensors wait at once, under a real Airflow with PostgreSQL: each is released once, by few calls.
+
+`make test-system WAITS=1000` runs it; its name keeps it out of `make test`. The sandbox allows what TrackingMore does,
+one call a second.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow import __version__
+
+from airflow_provider_trackingmore.api.limits import PAGE_SIZE
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+
+pytestmark = pytest.mark.skipif(__version__.startswith("2."), reason="starts the components of Airflow 3")
+
+DAG_ID = "many_waits"
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 120.0
+SECONDS_A_WAIT = 5.0
+"""The longest that may take: Airflow's start, and each wait on top, several times as long as on two idle processors."""
+HELD_POKES = 3
+"""For so many intervals all wait and nothing happens."""
+NOTE = """
+CREATE TABLE noted (serial bigserial, what text, task text, map_index int);
+CREATE FUNCTION note_state() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  INSERT INTO noted (what, task, map_index) VALUES (NEW.state, NEW.task_id, NEW.map_index); RETURN NULL;
+END $$;
+CREATE FUNCTION note_result() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  INSERT INTO noted (what, task, map_index) VALUES ('result', NEW.task_id, NEW.map_index); RETURN NULL;
+END $$;
+CREATE TRIGGER note_state AFTER UPDATE OF state ON task_instance
+  FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION note_state();
+CREATE TRIGGER note_result AFTER INSERT OR UPDATE ON xcom
+  FOR EACH ROW WHEN (NEW.key = 'return_value') EXECUTE FUNCTION note_result();
+"""
+ONCE = ("scheduled", "queued", "running", "deferred", "result", "success")
+"""What has to be noted of each wait: one turn on a worker, one wait, one result, one end."""
+
+
+class Run:
+    """One run of the DAG: what Airflow's database and the sandbox's ledger tell of it."""
+
+    def __init__(self, airflow: Any, database: Any, sandbox: SandboxProcess, waits: int) -> None:
+        self.airflow = airflow
+        self.database = database
+        self.sandbox = sandbox
+        self.waits = waits
+
+    def states(self) -> dict[str, int]:
+        return dict(self.database.rows("SELECT coalesce(state, 'none'), count(*) FROM task_instance GROUP BY 1"))
+
+    def triggers(self) -> dict[int | None, int]:
+        """How many triggers each triggerer has."""
+        return dict(self.database.rows("SELECT triggerer_id, count(*) FROM trigger GROUP BY 1"))
+
+    def all_wait(self) -> bool:
+        """Whether all wait at this moment, each in a triggerer."""
+        triggers = self.triggers()
+        return self.states().get("deferred") == sum(triggers.values()) == self.waits and None not in triggers
+
+    def all_released(self) -> bool:
+        return self.states().get("deferred", 0) == 0
+
+    def over(self) -> bool:
+        return self.database.rows("SELECT state FROM dag_run") in ([("success",)], [("failed",)])
+
+    def calls(self) -> int:
+        return int(self.sandbox.ledger()["requests"])
+
+    def until(self, there: Callable[[], bool], what: str, within: float) -> float:
+        """Wait until then.
+
+        :return: seconds that it took.
+        """
+        began = time.monotonic()
+        while not there():
+            self.airflow.check()
+            assert time.monotonic() < began + within, f"{what}: not within {within:.0f} s\n{self.where()}"
+            states = self.states()
+            assert not states.keys() & {"failed", "up_for_retry", "upstream_failed"}, f"{what}: failed\n{self.where()}"
+            time.sleep(0.5)
+        return time.monotonic() - began
+
+    def where(self) -> str:
+        """Where it hangs."""
+        run_id = self.database.rows("SELECT run_id FROM dag_run")[0][0]
+        return "\n".join(
+            [
+                f"task instances: {self.states()}",
+                f"triggers of each triggerer: {self.triggers()}",
+                f"calls: {self.sandbox.ledger()}",
+                self.airflow.task_log_tail(DAG_ID, run_id),
+                *(f"--- {name}:\n{self.airflow.tail(name)}" for name in ("scheduler", "triggerer")),
+            ]
+        )
+
+    def noted(self, task: str) -> dict[int, tuple[str, ...]]:
+        """What was noted of each index of a task, in order."""
+        found: dict[int, list[str]] = {}
+        rows = self.database.rows(f"SELECT map_index, what FROM noted WHERE task = '{task}' ORDER BY serial")
+        for index, what in rows:
+            found.setdefault(index, []).append(what)
+        return {index: tuple(what) for index, what in found.items()}
+
+
+def most_calls(seconds: float, triggerers: int, parcels: int, interval: float) -> int:
+    """What waits that share their calls need at most, however many they are.
+
+    A look costs one call for what has changed and one for each page of the list. In so many seconds there is a look at
+    the beginning of each interval, one that was under way, and one for waits that have just begun.
+    """
+    looks = math.floor(seconds / interval) + 3
+    return triggerers * looks * (1 + math.ceil(parcels / PAGE_SIZE))
+
+
+@contextmanager
+def running(folder: Path, triggerers: int) -> Iterator[Run]:
+    """Everything that it takes, with the DAG known and no run yet."""
+    from example_dags.demo.components import Airflow, free_port
+    from tests.scale.dags.many_waits import ORDERS, WAITS
+    from tests.scale.postgres import Postgres
+
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(SandboxProcess(switches={"rate_tolerance": 0.25}))  # for a busy machine
+        sandbox.seed(shipments=[parcel for order in ORDERS for parcel in order])
+        database = stack.enter_context(Postgres())
+        # Two triggerers share the waits: either could not hold them all.
+        capacity = WAITS if triggerers == 1 else math.ceil(0.6 * WAITS)
+        settings = {
+            "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).with_name("dags")),
+            "AIRFLOW__CORE__PARALLELISM": "8",
+            "AIRFLOW__CORE__MAX_MAP_LENGTH": str(max(WAITS, 1024)),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2{database.address}",
+            "AIRFLOW__TRIGGERER__CAPACITY": str(capacity),
+            "AIRFLOW_CONN_TRACKINGMORE_DEFAULT": json.dumps(sandbox.connection),
+            "SYSTEM_WAITS": str(WAITS),
+            "TRACKINGMORE_PACING_DIR": str(folder / "pace"),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        }
+        log = stack.enter_context((folder / "log").open("w"))
+        airflow = stack.enter_context(Airflow(folder / "airflow", log, settings))
+        for number in range(2, triggerers + 1):
+            port = {"AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port())}
+            airflow.start("triggerer", name=f"triggerer {number}", environment=port)
+        airflow.wait_for_dag(DAG_ID, START_SECONDS)
+        database.rows(NOTE)
+        yield Run(airflow, database, sandbox, WAITS)
+
+
+@pytest.mark.parametrize("triggerers", [1, 2])
+def test_each_is_released_once_and_they_share_their_calls(triggerers: int, tmp_path: Path) -> None:
+    from tests.scale.dags.many_waits import ORDERS, POKE_SECONDS
+
+    parcels = sum(map(len, ORDERS))
+
+    def most(seconds: float) -> int:
+        return most_calls(seconds, triggerers, parcels, POKE_SECONDS)
+
+    with running(tmp_path, triggerers) as run:
+        longest = START_SECONDS + SECONDS_A_WAIT * run.waits
+        began = time.monotonic()
+        run.airflow.call("POST", f"dags/{DAG_ID}/dagRuns", {"logical_date": None})
+        until_all_wait = run.until(run.all_wait, "all wait at once", longest)
+        triggers, starting = run.triggers(), run.calls()
+        print(f"\n{run.waits} waits for {parcels} parcels, triggers of each triggerer: {sorted(triggers.values())}")
+        print(f"until all wait: {until_all_wait:.0f} s, {starting} calls", flush=True)
+
+        time.sleep(HELD_POKES * POKE_SECONDS)
+        assert run.all_wait(), run.where()
+        held, holding = time.monotonic() - began - until_all_wait, run.calls() - starting
+        alone = math.floor(held / POKE_SECONDS) * run.waits
+        print(
+            f"all wait: {held:.0f} s, {holding} calls, at most {most(held)}; alone they would make {alone}", flush=True
+        )
+
+        run.sandbox.advance(days=2)
+        until_released = run.until(run.all_released, "all are released", longest)
+        releasing = run.calls() - starting - holding
+        print(f"until the last release: {until_released:.0f} s, {releasing} calls, at most {most(until_released)}")
+        run.until(run.over, "the orders are closed", longest)
+        took, ledger = time.monotonic() - began, run.sandbox.ledger()
+        print(f"all: {took:.0f} s, {ledger['requests']} calls, at most {run.waits + most(took)}", flush=True)
+        print(f"calls {ledger['by_endpoint']}, of them {ledger['rate_limited']} times 429", flush=True)
+
+        assert len(triggers) == triggerers
+        assert Counter(run.noted("wait").values()) == {ONCE: run.waits}
+        assert run.database.rows("SELECT max(try_number) FROM task_instance") == [(1,)]
+        assert run.database.rows("SELECT state FROM dag_run") == [("success",)]
+        assert run.triggers() == {}
+        closed = run.database.rows("SELECT value FROM xcom WHERE task_id = 'close' AND key = 'return_value'")
+        assert closed == [([[f"{parcel['tracking_number']} delivered" for parcel in order] for order in ORDERS],)]
+        assert ledger["rate_limited"] == 0
+        assert holding <= most(held)
+        assert releasing <= most(until_released)
+        assert ledger["requests"] <= run.waits + most(took), "more than a first look each, and what they share"
