@@ -84,14 +84,14 @@ class Run:
 
 @pytest.fixture(scope="session")
 def _unlimited() -> Iterator[SandboxProcess]:
-    with SandboxProcess(api_keys=[KEY], no_limits=True, quota=QUOTA, start="2026-03-02T08:00:00+00:00", seed=5) as process:
+    with SandboxProcess(
+        api_keys=[KEY], no_limits=True, quota=QUOTA, start="2026-03-02T08:00:00+00:00", seed=5
+    ) as process:
         yield process
 
 
 @pytest.fixture
-def run(
-    _unlimited: SandboxProcess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> Iterator[Run]:
+def run(_unlimited: SandboxProcess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Run]:
     """Afterwards neither the log, at DEBUG, nor what errors say of themselves may hold the key or name a person."""
     caplog.set_level(logging.DEBUG)
     waits = Waits()
