@@ -10,6 +10,7 @@ import random
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
@@ -62,13 +63,13 @@ class Truth:
 
     :param began: when the clock began to run.
     :param final: when each parcel's last change shows.
-    :param changes: when any change shows, in order.
+    :param changes: when any change shows, and of which parcel, in order.
     :param created: when each parcel was registered.
     """
 
     began: float
     final: dict[Parcel, float]
-    changes: list[float]
+    changes: list[tuple[float, Parcel]]
     created: dict[Parcel, float]
 
     def decided(self, order: Iterable[Parcel]) -> float:
@@ -90,7 +91,8 @@ class Truth:
             still_open = [self.created[parcel] for parcel, final in self.final.items() if final > tick]
             open_at.append(len(still_open))
             listed.append(len(created) - bisect_left(created, min(still_open)))
-            changed.append(bisect_right(self.changes, tick + POKE_SECONDS) - bisect_right(self.changes, tick))
+            first, behind = (bisect_right(self.changes, at, key=itemgetter(0)) for at in (tick, tick + POKE_SECONDS))
+            changed.append(len({parcel for _, parcel in self.changes[first:behind]}))
             tick += POKE_SECONDS
         return fewest_calls(open_at, listed, changed, int(RECONCILE_SECONDS // POKE_SECONDS)), len(open_at)
 
@@ -185,7 +187,7 @@ def _truth(sandbox: SandboxProcess, account: int) -> Truth:
     began: float = sandbox.clock()["unix"]
     rows = sandbox.trackings(account)
     final = {_key(row): row["changes"][-1]["at"] for row in rows}
-    changes = sorted(change["at"] for row in rows for change in row["changes"] if change["at"] > began)
+    changes = sorted((change["at"], _key(row)) for row in rows for change in row["changes"] if change["at"] > began)
     return Truth(began, final, changes, {_key(row): row["created_at"] for row in rows})
 
 

@@ -73,7 +73,7 @@ def calls_and_delays(rows: Sequence[Row]) -> None:
 
 
 def triggerer(rows: Sequence[Row]) -> None:
-    """What the triggers weigh, and how long they hold the event loop; in brackets without collecting garbage."""
+    """What the triggers weigh, and how long they hold the event loop; in brackets what of that is their own work."""
     head("triggers", "memory for each", "longest stall, idle", "while they start", "while they wait")
     for row in rows:
         if row.seen:

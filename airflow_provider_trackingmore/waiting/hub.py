@@ -272,12 +272,11 @@ class Hub:
         while True:
             number += 1
             page = await self._ask({"update_time_min": int(max(0.0, since))}, number)
-            newest = max(newest, max((_changed_at(row) for row in page.items), default=newest))
             total = len(page.items) if page.total is None else page.total
             if number == 1 and 1 < pages(total) >= number_calls(due):
                 self._changes_again_at = self._clock() + RECONCILE_SECONDS
                 return False
-            await self._heard(page.items)
+            newest = max(newest, await self._heard(page.items))
             if len(page.items) < PAGE_SIZE or number >= pages(total):
                 self._changed, self._changed_until = total, newest
                 return True
@@ -290,7 +289,7 @@ class Hub:
             total = page.total
             if number == 1:
                 self._list = since, ENDLESS if total is None else total, self._clock()
-            await self._heard(page.items, look_by=self._clock() + reconcile_seconds)
+            self._note_newest(await self._heard(page.items, look_by=self._clock() + reconcile_seconds))
             if len(page.items) < PAGE_SIZE or (total is not None and number >= pages(total)):
                 return
             if total is None or pages(total) > max(most_calls, number):
@@ -309,7 +308,8 @@ class Hub:
             if not keys:
                 continue
             found = await adrive(look(keys), self.client)
-            self._note_newest(tracking for tracking in found.values() if tracking is not None)
+            rows = (tracking for tracking in found.values() if tracking is not None)
+            self._note_newest(max(map(_changed_at, rows), default=0.0))
             look_by = spread(len(calls), at, now=self._clock(), reconcile_seconds=reconcile_seconds)
             for watched in call:
                 if watched.key in found:
@@ -318,13 +318,17 @@ class Hub:
     async def _ask(self, filters: ListFilters, number: int) -> Any:
         return await self.client.asend(endpoints.list_page(filters, page=number))
 
-    async def _heard(self, rows: Sequence[Tracking], *, look_by: float | None = None) -> None:
-        """Take in rows; with ``look_by`` they are the whole truth, until then."""
-        if look_by is not None:
-            self._note_newest(rows)
+    async def _heard(self, rows: Sequence[Tracking], *, look_by: float | None = None) -> float:
+        """Take in rows; with ``look_by`` they are the whole truth, until then.
+
+        :return: when the newest of them changed.
+        """
+        newest = 0.0
         async for row in _slowly(rows):
+            newest = max(newest, _changed_at(row))
             if (watched := self._watched.get(folded(row.key))) is not None:
                 self._learned(watched, row, look_by)
+        return newest
 
     def _learned(self, watched: Watched, tracking: Tracking | None, look_by: float | None) -> None:
         if look_by is not None:
@@ -333,10 +337,10 @@ class Hub:
             watched.created = tracking.created_at.timestamp()
         watched.tell(Outcome.of(watched.key, tracking, time.time()))
 
-    def _note_newest(self, rows: Iterable[Tracking]) -> None:
+    def _note_newest(self, newest: float) -> None:
         """The newest change in the first answer of a round: whatever changes later is newer."""
         if self._newest is None:
-            self._newest = max(map(_changed_at, rows), default=0.0) or None
+            self._newest = newest or None
             if self._changed_until is None:
                 self._changed_until = self._newest
 

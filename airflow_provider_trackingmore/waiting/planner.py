@@ -97,7 +97,8 @@ def filled_up(due_at: Mapping[K, float], until: float) -> list[K]:
 
     :param due_at: shipment -> when it must be looked at.
     :param until: what must be looked at before then is chosen.
-    :return: the shipments, the most urgent first; none if nothing is due.
+    :return: the shipments, the most urgent first where not all of them are chosen; none if nothing is due.
     """
     due = sum(1 for at in due_at.values() if at <= until)
-    return nsmallest(number_calls(due) * FILTER_NUMBERS, due_at, key=due_at.__getitem__) if due else []
+    room = number_calls(due) * FILTER_NUMBERS
+    return nsmallest(room, due_at, key=due_at.__getitem__) if room < len(due_at) else list(due_at) if due else []
