@@ -98,7 +98,7 @@ def slots(measured: Mapping[str, Slots | str]) -> None:
         if isinstance(one, str):
             line(mode, one, "", "", "")
         else:
-            took = f"{one.lasted:.0f} s", f"{one.occupied:.1f} s", f"{one.calls:.1f}"
+            took = f"{one.lasted:.0f} s", f"{one.occupied:.2f} s", f"{one.calls:.1f}"
             line(mode, f"{one.well} of {one.waits}", *took)
 
 
