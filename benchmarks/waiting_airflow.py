@@ -1,7 +1,7 @@
 """How long a wait occupies a worker slot in each mode, under a real Airflow: scheduler, triggerer, LocalExecutor.
 
 Airflow keeps the start of a task over its deferral, so a task's ``duration`` says little about slots. A trigger in the
-metadata database (SQLite's kind) notes each change of state instead; a slot is occupied while the state is ``running``.
+metadata database (SQLite's kind) notes each change of state instead; a task has a slot while it is queued or running.
 """
 
 from __future__ import annotations

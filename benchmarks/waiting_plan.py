@@ -131,7 +131,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def occupied(changes: Iterable[StateChange]) -> float:
-    """Add up the seconds that tasks were running.
+    """Add up the seconds that tasks had a slot: to Airflow's pools those are the queued and the running ones.
 
     :param changes: in the order of time.
     :return: slot seconds.
@@ -140,7 +140,7 @@ def occupied(changes: Iterable[StateChange]) -> float:
     for task, state, at in changes:
         if task in since:
             total += at - since.pop(task)
-        if state == "running":
+        if state in ("queued", "running"):
             since[task] = at
     return total
 

@@ -56,7 +56,7 @@ def test_orders_are_the_same_each_time_and_no_parcel_is_in_two() -> None:
     assert len(set(parcels)) == len(parcels) == 120
 
 
-def test_a_slot_is_occupied_while_a_task_runs_and_not_while_it_is_deferred() -> None:
+def test_a_slot_is_occupied_while_a_task_is_queued_or_runs_and_not_while_it_is_deferred() -> None:
     changes = [
         ("one", "queued", 0.0),
         ("one", "running", 1.0),
@@ -66,4 +66,4 @@ def test_a_slot_is_occupied_while_a_task_runs_and_not_while_it_is_deferred() -> 
         ("one", "running", 60.0),
         ("one", "success", 61.5),
     ]
-    assert occupied(changes) == pytest.approx(2.0 + 8.0 + 1.5)
+    assert occupied(changes) == pytest.approx(3.0 + 8.0 + 1.5)
