@@ -117,7 +117,7 @@ def ours(size: int, scale: float, bad: Sequence[Parcel] = (), spread: float = SP
         ledger, calls = sandbox.ledger(), sandbox.calls()
     moments = [call["clock_unix"] for call in calls]
     last = max((clock(end) for end in seen.ended if end is not None), default=moments[-1])
-    until = moments[0] + bounded if bounded else max(last, moments[-1])
+    until = clock(seen.began) + bounded if bounded else max(last, moments[-1])
     fewest, ticks = truth.fewest(moments[0], until)
     cycles = max((until - moments[0]) // POKE_SECONDS + 1, ticks)
     late = delays(waits, seen.ended[:size], truth, clock)

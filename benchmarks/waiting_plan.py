@@ -87,7 +87,7 @@ class Truth:
         created = sorted(self.created.values())
         open_at, listed, changed = [len(created)], [len(created)], [len(created)]
         tick = first_look
-        while tick < until and last > tick:
+        while tick + POKE_SECONDS / 2 <= until and last > tick:  # that cycle is over by then, or nearly
             still_open = [self.created[parcel] for parcel, final in self.final.items() if final > tick]
             open_at.append(len(still_open))
             listed.append(len(created) - bisect_left(created, min(still_open)))
