@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from airflow import __version__
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.chaos.plan import Kill, draw
-from tests.system.conftest import Shop
+from tests.system.conftest import OF_PEOPLE, PEOPLE, Shop, files_holding
 
 pytestmark = pytest.mark.skipif(__version__.startswith("2."), reason="starts the components of Airflow 3")
 
@@ -210,13 +211,14 @@ def test_every_order_is_settled_once_and_every_parcel_registered_once(seed: int,
     print(f"\nseed {seed}:", *(f"\n  {kill}" for kill in registration + waits), flush=True)
     shop = Shop(tmp_path / "orders.db")
     shop.fill(*orders.parcels)
+    key = secrets.token_hex(20)
     switches = {"rate_tolerance": 0.25}  # as the fixture has it: a busy machine does not deliver requests evenly
     with (
-        SandboxProcess(seed=seed, quota=QUOTA, time_scale=20, switches=switches) as sandbox,
+        SandboxProcess(api_keys=[key], seed=seed, quota=QUOTA, time_scale=20, switches=switches) as sandbox,
         (tmp_path / "log").open("w") as log,
     ):
         _, carrier, number = orders.known
-        sandbox.seed(shipments=[{"carrier_code": carrier, "tracking_number": number}])
+        sandbox.seed(shipments=[{"carrier_code": carrier, "tracking_number": number, **PEOPLE}])
         settings = {
             "AIRFLOW_CONN_TRACKINGMORE_DEFAULT": json.dumps(sandbox.connection_for(0)),
             "AIRFLOW_CONN_ORDERS_DB": json.dumps({"conn_type": "sqlite", "host": str(shop.file)}),
@@ -240,6 +242,9 @@ def test_every_order_is_settled_once_and_every_parcel_registered_once(seed: int,
             calls, refused = ledger["by_endpoint"], ledger["rate_limited"]
             watch.say(f"over: runs {runs}, repeated tries {dict(tries)}, calls {calls}, of them {refused} times 429")
 
+        log.flush()
+        assert files_holding(tmp_path, key, *OF_PEOPLE) == [], "of what was killed neither key nor people are left"
+        assert files_holding(tmp_path, number), "the search would have found them"
         assert shop.changes() == orders.expected
         assert sorted(ledger["created"]) == orders.new
         assert ledger["created_twice"] == []

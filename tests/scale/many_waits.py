@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from airflow import __version__
 
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.system.conftest import OF_PEOPLE, PEOPLE, files_holding
 
 pytestmark = pytest.mark.skipif(__version__.startswith("2."), reason="starts the components of Airflow 3")
 
@@ -106,6 +108,12 @@ class Run:
             ]
         )
 
+    def tables_holding(self, *wanted: str) -> list[str]:
+        """Which tables of Airflow's database hold one of these texts."""
+        tables = self.database.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        texts = {table: str(self.database.rows(f'SELECT * FROM "{table}"')) for (table,) in tables}
+        return [table for table, text in texts.items() if any(one in text for one in wanted)]
+
     def noted(self, task: str) -> dict[int, tuple[str, ...]]:
         """What was noted of each index of a task, in order."""
         found: dict[int, list[str]] = {}
@@ -134,8 +142,11 @@ def running(folder: Path, triggerers: int) -> Iterator[Run]:
     from tests.scale.postgres import Postgres
 
     with ExitStack() as stack:
-        sandbox = stack.enter_context(SandboxProcess(switches={"rate_tolerance": 0.25}))  # for a busy machine
-        sandbox.seed(shipments=[parcel for order in ORDERS for parcel in order])
+        keys = [secrets.token_hex(20)]
+        sandbox = stack.enter_context(
+            SandboxProcess(api_keys=keys, switches={"rate_tolerance": 0.25})  # for a busy machine
+        )
+        sandbox.seed(shipments=[parcel | PEOPLE for order in ORDERS for parcel in order])
         database = stack.enter_context(Postgres())
         # Two triggerers share the waits: either could not hold them all.
         capacity = WAITS if triggerers == 1 else math.ceil(0.6 * WAITS)
@@ -193,6 +204,9 @@ def test_each_is_released_once_and_they_share_their_calls(triggerers: int, tmp_p
         print(f"all: {took:.0f} s, {ledger['requests']} calls, at most {run.waits + most(took)}", flush=True)
         print(f"calls {ledger['by_endpoint']}, of them {ledger['rate_limited']} times 429", flush=True)
 
+        hidden = [run.sandbox.api_key, *OF_PEOPLE]
+        assert run.tables_holding(*hidden) == files_holding(tmp_path, *hidden) == []
+        assert "xcom" in run.tables_holding(ORDERS[0][0]["tracking_number"]), "the search would have found them"
         assert len(triggers) == triggerers
         assert Counter(run.noted("wait").values()) == {ONCE: run.waits}
         assert run.database.rows("SELECT max(try_number) FROM task_instance") == [(1,)]

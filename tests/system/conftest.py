@@ -22,6 +22,24 @@ ROOT = Path(__file__).resolve().parents[2]
 A_DAY_A_SECOND = 86_400.0
 
 
+PEOPLE = {
+    "customer_name": "Hildegard Aldringham",
+    "customer_email": "h.aldringham@mail.example",
+    "customer_phone": "+4915550172840",
+    "title": "trumpet for Hildegard",
+}
+OF_PEOPLE = ["Hildegard", "ldringham", "15550172840", "trumpet"]
+
+
+def files_holding(folder: Path, *wanted: str) -> list[str]:
+    """Which files of a folder hold one of these texts, in their bytes or their names."""
+    found = []
+    for file in folder.rglob("*"):
+        told = str(file).encode() + (file.read_bytes() if file.is_file() else b"")
+        found += [str(file.relative_to(folder))] if any(one.encode() in told for one in wanted) else []
+    return found
+
+
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
