@@ -35,7 +35,7 @@ class Seen:
     :param ended: when each trigger yielded its event; None: it had not when the time was up.
     :param results: what the event said.
     :param idle: longest stall of the event loop without load.
-    :param starting: longest while the triggers started.
+    :param starting: longest until all triggers had looked up their connection and joined the polling loop.
     :param waiting: longest afterwards.
     :param bytes_each: growth of the resident set at its peak, for each trigger.
     """
@@ -109,6 +109,8 @@ async def _triggerer(waits: Sequence[Sequence[Parcel]], scale: float, give_up_af
     for at in range(len(waits)):  # as the triggerer does: one after the other, the loop goes on in between
         tasks.append(asyncio.create_task(wait(at)))
         await asyncio.sleep(0)
+    while _joined() < len(waits):  # noqa: ASYNC110 - nobody tells that all have looked up their connection
+        await asyncio.sleep(0.02)
     seen.starting = stalls.longest()
     heaviest = process.memory_info().rss
     until = seen.began + give_up_after / scale
@@ -122,6 +124,15 @@ async def _triggerer(waits: Sequence[Sequence[Parcel]], scale: float, give_up_af
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     return seen
+
+
+def _joined() -> int:
+    """How many waits the polling loop has."""
+    from airflow_provider_trackingmore.waiting import hub
+
+    return sum(
+        len(turn.members) for known in hub._hubs.values() for one in known.values() for turn in one._turns.values()
+    )
 
 
 class _Stalls:
