@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import psutil
 import pytest
+
+from airflow_provider_trackingmore.sandbox.process import _KEYS_VARIABLE
+from tests.system.conftest import files_holding
 
 pytestmark = pytest.mark.system
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,9 +45,40 @@ def row(name: str, output: str) -> list[str]:
     return [cell.strip() for cell in re.split(r"[│|]", found[0]) if cell.strip()]
 
 
+class Search(threading.Thread):
+    """Looks again and again, while the demo runs, which of its files hold a key of its sandbox."""
+
+    def __init__(self, demo: subprocess.Popen[str], folder: Path) -> None:
+        super().__init__(daemon=True)
+        self.demo = demo
+        self.folder = folder
+        self.holding_a_key: set[str] = set()
+        self.holding_a_parcel: set[str] = set()
+
+    def run(self) -> None:
+        keys: list[str] = []
+        while self.demo.poll() is None:
+            with contextlib.suppress(psutil.Error):
+                keys = keys or self.made_up()
+            if keys:
+                self.holding_a_key.update(files_holding(self.folder, *keys, "a-key-that-is-not-to-be-seen"))
+                self.holding_a_parcel.update(files_holding(self.folder, "SBX-DELIVERED-1D-A1"))
+            time.sleep(2)
+
+    def made_up(self) -> list[str]:
+        for process in psutil.Process(self.demo.pid).children(recursive=True):
+            if "airflow_provider_trackingmore.sandbox" in process.cmdline():
+                made_up: list[str] = json.loads(process.environ()[_KEYS_VARIABLE])
+                return made_up
+        return []
+
+
 def test_the_demo_closes_the_orders_and_counts_both_sides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     demo = start(monkeypatch, tmp_path)
+    search = Search(demo, tmp_path)
+    search.start()
     output, _ = demo.communicate(timeout=240)
+    search.join()
 
     assert demo.returncode == 0, output
     assert "nobody is here to ask" in output, "with a key but without a terminal it must not go to the real service"
@@ -52,8 +90,9 @@ def test_the_demo_closes_the_orders_and_counts_both_sides(monkeypatch: pytest.Mo
     log = next(tmp_path.glob("trackingmore-demo-*/demo.log"))
     assert f"Log: {log}" in output.replace("\n", "")
     assert "scheduler" in log.read_text()
-    for file in tmp_path.rglob("*"):
-        assert not file.is_file() or b"a-key-that-is-not-to-be-seen" not in file.read_bytes(), file
+    assert search.holding_a_key == set()
+    places = " ".join(search.holding_a_parcel)
+    assert all(place in places for place in ("airflow.db", "airflow/logs", "demo.log")), "it would have found a key"
 
 
 def test_an_interrupted_demo_leaves_no_process_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

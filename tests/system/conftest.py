@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -35,8 +36,9 @@ def files_holding(folder: Path, *wanted: str) -> list[str]:
     """Which files of a folder hold one of these texts, in their bytes or their names."""
     found = []
     for file in folder.rglob("*"):
-        told = str(file).encode() + (file.read_bytes() if file.is_file() else b"")
-        found += [str(file.relative_to(folder))] if any(one.encode() in told for one in wanted) else []
+        with contextlib.suppress(FileNotFoundError):  # it is gone meanwhile
+            told = str(file).encode() + (file.read_bytes() if file.is_file() else b"")
+            found += [str(file.relative_to(folder))] if any(one.encode() in told for one in wanted) else []
     return found
 
 
