@@ -35,7 +35,7 @@ from airflow_provider_trackingmore.api.shipments import (
     shipment_key,
 )
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
-from airflow_provider_trackingmore.client.driving import drive, drive_listing
+from airflow_provider_trackingmore.client.driving import drive, drive_listing, gather
 from airflow_provider_trackingmore.hooks.connection import form_behaviour, form_widgets, settings_from
 from airflow_provider_trackingmore.metrics import METRICS
 
@@ -309,7 +309,7 @@ class TrackingMoreHook(BaseHook):
         :raises TrackingMoreError: when the account or the connection fails; its ``found`` is what was paid for before.
         """
         requests = [endpoints.check_remote_areas(chunk) for chunk in batching.chunks(as_list(places))]
-        return self._gather(requests, [], operator.add)
+        return gather(requests, self._send, [], operator.add)
 
     def get_transit_times(self, lanes: Sequence[object]) -> list[TransitTimes]:
         """Read statistics of delivery times, 40 lanes a call, with ``POST /trackings/costtime``.
@@ -318,7 +318,7 @@ class TrackingMoreHook(BaseHook):
         :return: one entry per lane that TrackingMore knows.
         """
         requests = [endpoints.get_transit_times(chunk) for chunk in batching.chunks(as_list(lanes))]
-        return self._gather(requests, [], operator.add)
+        return gather(requests, self._send, [], operator.add)
 
     def track_air_cargo(self, waybills: Sequence[str], lang: str | None = None) -> dict[str, AirCargo]:
         """Follow air waybills, 40 a call, with ``POST /trackings/aircargo``. **Each costs 20 units of quota.**
@@ -331,7 +331,7 @@ class TrackingMoreHook(BaseHook):
         requests = [
             endpoints.track_air_cargo(chunk, lang=lang) for chunk in batching.chunks(arguments.check_waybills(waybills))
         ]
-        return self._gather(requests, {}, operator.or_)
+        return gather(requests, self._send, {}, operator.or_)
 
     def list_carriers(self, lang: str = "en") -> list[Carrier]:
         """List the carriers that TrackingMore follows, with ``GET /carriers``.
@@ -353,16 +353,6 @@ class TrackingMoreHook(BaseHook):
 
     def _send(self, request: Request[T]) -> T:
         return self.get_conn().send(request, max_wait_seconds=self.max_wait_seconds)
-
-    def _gather(self, requests: Iterable[Request[T]], found: T, add: Callable[[T, T], T]) -> T:
-        """Send one after the other, and leave what has been found in the error of one that fails."""
-        for request in requests:
-            try:
-                found = add(found, self._send(request))
-            except TrackingMoreError as error:
-                error.found = found
-                raise
-        return found
 
     def _run(self, conversation: batching.Conversation[T]) -> T:
         return drive(conversation, self._send)

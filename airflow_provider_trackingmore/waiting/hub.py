@@ -35,16 +35,13 @@ from airflow_provider_trackingmore.waiting.planner import (
     plan,
     spread,
 )
+from airflow_provider_trackingmore.waiting.turns import Turn
 
 log = logging.getLogger(__name__)
 
 SHORTEST_INTERVAL = 0.05
 TOGETHER = 0.1
 """Intervals whose turn comes within this share of their length are served in the same round."""
-GATHER_SECONDS = 2.0
-"""After a restart a thousand triggers start within seconds: the first look waits until none has joined for so long."""
-LONGEST_GATHER_SECONDS = 60.0
-"""The first look waits no longer than this, and no longer than an interval, however many still join."""
 AT_ONCE = 20
 """After so many rows the event loop may see to others: each row may wake a wait, which takes a millisecond."""
 OVERLAP_SECONDS = 30.0
@@ -58,36 +55,6 @@ FIRST_BACK_OFF = 5.0
 LONGEST_BACK_OFF = 300.0
 
 
-class _Turn:
-    """All members with one interval: they are served together.
-
-    ``tick`` is the next regular round. What else is asked for concerns who joined since the last one began: ``asked``
-    is the earliest look they want, ``gathered`` when those are served who want one at once, since ``gathering``.
-    """
-
-    def __init__(self) -> None:
-        self.tick = self.asked = self.gathering = self.gathered = math.inf
-        self.members: dict[Member, None] = {}
-        self.reconcile_seconds = math.inf
-
-    @property
-    def due(self) -> float:
-        return min(self.tick, self.asked, self.gathered)
-
-    def join(self, now: float, look_in: float, interval: float) -> None:
-        """Somebody joins: who wants a look at once waits until nobody has joined for a moment."""
-        if look_in > GATHER_SECONDS:
-            self.asked = min(self.asked, now + look_in)
-            return
-        self.gathering = min(self.gathering, now)
-        self.gathered = min(now + GATHER_SECONDS, self.gathering + min(interval, LONGEST_GATHER_SECONDS))
-
-    def begin(self) -> None:
-        """A round begins: whoever joins from now on needs another one."""
-        self.tick = self.due
-        self.asked = self.gathering = self.gathered = math.inf
-
-
 class Hub:
     """The polling loop of one account. The first member starts it, the last one to leave ends it.
 
@@ -96,7 +63,7 @@ class Hub:
 
     def __init__(self, client: TrackingMoreClient) -> None:
         self.client = client
-        self._turns: dict[float, _Turn] = {}
+        self._turns: dict[float, Turn] = {}
         self._watched: dict[Folded, Watched] = {}
         self._joined = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -130,7 +97,7 @@ class Hub:
         interval = max(interval, SHORTEST_INTERVAL)
         now = self._clock()
         member = Member(keys, interval, self._let_go)
-        turn = self._turns.setdefault(interval, _Turn())
+        turn = self._turns.setdefault(interval, Turn())
         turn.members[member] = None
         turn.reconcile_seconds = min(turn.reconcile_seconds, reconcile_seconds)
         turn.join(now, interval if look_in is None else look_in, interval)
@@ -211,7 +178,7 @@ class Hub:
 
     # One round -------------------------------------------------------------------------------------------------------
 
-    async def _look_at(self, due: dict[float, _Turn]) -> None:
+    async def _look_at(self, due: dict[float, Turn]) -> None:
         began = self._clock()
         until = began + min(due)
         reconcile_seconds = min(turn.reconcile_seconds for turn in due.values())
@@ -346,7 +313,7 @@ class Hub:
 
     # When it fails ---------------------------------------------------------------------------------------------------
 
-    def _failed(self, due: Iterable[_Turn], error: TrackingMoreError) -> None:
+    def _failed(self, due: Iterable[Turn], error: TrackingMoreError) -> None:
         if error.retry is Retry.NEVER:
             self._end_all(error)
             return

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_trackingmore.api.errors import RateLimitError
 from airflow_provider_trackingmore.api.models import ShipmentKey
-from airflow_provider_trackingmore.waiting import hub
+from airflow_provider_trackingmore.waiting import turns
 from airflow_provider_trackingmore.waiting.hub import hub_of
 from airflow_provider_trackingmore.waiting.members import News
 from airflow_provider_trackingmore.waiting.outcomes import NOT_REGISTERED
@@ -75,10 +75,10 @@ def test_a_thousand_triggers_that_start_within_a_second_cost_the_calls_of_one(ac
 
     run(together(*map(started, range(1000))))
     assert kinds(account) == {"list": 1}
-    assert account.calls[0][0] - 1_000.0 == pytest.approx(0.999 + hub.GATHER_SECONDS)
+    assert account.calls[0][0] - 1_000.0 == pytest.approx(0.999 + turns.GATHER_SECONDS)
 
 
-@pytest.mark.parametrize(("interval", "longest"), [(20.0, 20.0), (1800.0, hub.LONGEST_GATHER_SECONDS)])
+@pytest.mark.parametrize(("interval", "longest"), [(20.0, 20.0), (1800.0, turns.LONGEST_GATHER_SECONDS)])
 def test_while_ever_more_join_the_first_look_waits_for_them_but_not_for_ever(
     account: Account, run: Run, interval: float, longest: float
 ) -> None:
