@@ -9,8 +9,8 @@ import enum
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Literal, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from airflow_provider_trackingmore.api import json_rows
@@ -29,6 +29,7 @@ from airflow_provider_trackingmore.api.errors import (
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+U = TypeVar("U")
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 SUCCESS_CODES = frozenset({200, 201, 202})
@@ -73,6 +74,15 @@ class Request(Generic[T]):
     repeat: Repeat = Repeat.ALWAYS
     about: str = ""
     realtime: bool = False
+
+    def with_parser(self, parse: Callable[[object], U], *, empty: Callable[[], U] | None = None) -> Request[U]:
+        """Return the same call with another result.
+
+        :param parse: turns ``data`` of a successful answer into that result.
+        :param empty: makes the result for the codes in ``accept``; None: they are errors.
+        """
+        accept = {} if empty is None else dict.fromkeys(self.accept, empty)
+        return cast("Request[U]", replace(cast("Request[Any]", self), parse=parse, accept=accept))
 
     @property
     def target(self) -> str:

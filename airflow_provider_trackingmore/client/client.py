@@ -107,6 +107,11 @@ class TrackingMoreClient:
         return self._settings
 
     @property
+    def account(self) -> str:
+        """The fingerprint of the API key: which account this is, in logs and file names."""
+        return self._settings.fingerprint
+
+    @property
     def statistics(self) -> Statistics:
         """What this client has done so far: a copy, which does not change any more."""
         with self._lock:
@@ -144,7 +149,9 @@ class TrackingMoreClient:
         loop = self._policy.retrying(request, turn.budget, sleep=self._sleep, on_retry=self._retried)
         return loop(attempt)
 
-    async def asend(self, request: Request[T], *, max_wait_seconds: float | None = None) -> T:
+    async def asend(
+        self, request: Request[T], *, max_wait_seconds: float | None = None, max_attempts: int | None = None
+    ) -> T:
         """Send a request like :meth:`send`, without blocking the event loop.
 
         Slots are awaited on the loop; taking one, the exchange and the reading of the answer happen in one worker
@@ -153,6 +160,7 @@ class TrackingMoreClient:
 
         :param request: the call.
         :param max_wait_seconds: as for :meth:`send`.
+        :param max_attempts: how often to send it at most; None: as the settings say.
         """
         turn = self._turn(request, max_wait_seconds)
 
@@ -162,7 +170,8 @@ class TrackingMoreClient:
                 await self._async_sleep(seconds)
             return step
 
-        loop = self._policy.async_retrying(request, turn.budget, sleep=self._async_sleep, on_retry=self._retried)
+        policy = self._policy if max_attempts is None else replace(self._policy, max_attempts=max_attempts)
+        loop = policy.async_retrying(request, turn.budget, sleep=self._async_sleep, on_retry=self._retried)
         return await loop(attempt)
 
     def _turn(self, request: Request[T], max_wait_seconds: float | None) -> _Turn:
