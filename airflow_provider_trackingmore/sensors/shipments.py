@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -332,13 +332,13 @@ class ShipmentStatusSensor(BaseSensorOperator):
     def _check_and_defer(self, began: float) -> list[dict[str, Any]]:
         condition = self._current()
         checked = False
-        # A thousand tasks that start together would each wait for their turn, in a worker slot: the triggerer checks for
-        # all of them with a few calls.
+        # A thousand tasks that start together would each wait for their turn in a worker slot: the triggerer checks
+        # for all of them with a few calls.
         if len(condition.spec.shipments) <= FILTER_NUMBERS:
             checked = self._check(min(FIRST_CHECK_SECONDS, self._time_left()), only_if_free=True)
-        if condition.is_over():
-            return self._conclude(condition.verdict())
-        return self._defer(began, checked=checked)
+        if not condition.is_over():
+            self._defer(began, checked=checked)
+        return self._conclude(condition.verdict())
 
     def _check(self, seconds: float, *, only_if_free: bool = False) -> bool:
         """Check the open shipments.
@@ -384,7 +384,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
             if key not in found and condition.is_open(key.normalized):
                 condition.update(key.normalized, _check_alone(hook, key), time.time())
 
-    def _defer(self, began: float, *, checked: bool) -> Any:
+    def _defer(self, began: float, *, checked: bool) -> NoReturn:
         first_check_at = time.time() + self.poke_interval if checked else 0.0
         spec = self._spec(deadline=self._deadline, first_check_at=first_check_at)
         trigger = ShipmentStatusTrigger(spec)
