@@ -142,6 +142,8 @@ class ShipmentStatusSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if shipments is None and orders is None:
+            raise InvalidShipmentError(f"{self.task_id}: give shipments to wait for, or orders")
         self.shipments = shipments
         self.orders = orders
         self.statuses = statuses
@@ -284,8 +286,6 @@ class ShipmentStatusSensor(BaseSensorOperator):
 
     def _begin(self, context: Context, began: float) -> bool:
         """Read the arguments; tell whether there is nothing to wait for."""
-        if self.shipments is None and self.orders is None:
-            raise InvalidShipmentError("give shipments to wait for, or orders")
         if self.on_failed not in ("fail", "report"):
             raise InvalidShipmentError(f"on_failed must be 'fail' or 'report', not {self.on_failed!r}")
         self._deadline = began + self.timeout
@@ -378,11 +378,13 @@ class ShipmentStatusSensor(BaseSensorOperator):
         for key in keys:
             if key in found:
                 condition.update(key.normalized, Observation.from_tracking(found[key], now), now)
+        condition.decide()
         if failure is not None:
             raise failure
         for key in keys:
             if key not in found and condition.is_open(key.normalized):
                 condition.update(key.normalized, _check_alone(hook, key), time.time())
+                condition.decide()
 
     def _defer(self, began: float, *, checked: bool) -> NoReturn:
         first_check_at = time.time() + self.poke_interval if checked else 0.0

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.waiting.condition import confirm
 from airflow_provider_trackingmore.waiting.outcome import Outcome, Verdict, WaitResult
-from airflow_provider_trackingmore.waiting.spec import WaitSpec
+from airflow_provider_trackingmore.waiting.spec import END_RESULTS, WaitSpec
 
 EVENT_VERSION = 1
 
@@ -49,7 +49,7 @@ class WaitEvent:
             "result": self.result.value,
             "reason": self.reason,
             "wait": self.wait,
-            "outcomes": self.rows,
+            "outcomes": [list(rows) for rows in self.rows],
         }
 
     @classmethod
@@ -63,7 +63,7 @@ class WaitEvent:
         if (
             isinstance(event, Mapping)
             and event.get("version") == EVENT_VERSION
-            and event.get("result") in set(WaitResult) - {WaitResult.WAITING}
+            and event.get("result") in (*END_RESULTS, WaitResult.ERROR)
             and isinstance(event.get("wait"), str)
             and isinstance(event.get("outcomes"), list)
             and all(_is_list_of_lists(order) for order in event["outcomes"])

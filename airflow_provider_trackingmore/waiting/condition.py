@@ -47,6 +47,7 @@ class Condition:
                     self._orders_of[normalized] = (*self._orders_of.get(normalized, ()), order)
         self._open = dict.fromkeys(self._orders_of)
         self._closed: list[ShipmentKey] = []
+        self._changed: dict[_OrderState, None] = {}
 
     def is_over(self) -> bool:
         """Tell whether every order is decided."""
@@ -77,7 +78,7 @@ class Condition:
         return key in self._settling
 
     def update(self, key: ShipmentKey, observed: Observation, now: float) -> None:
-        """Take in what a check saw of one shipment.
+        """Take in what a check saw of one shipment; :meth:`decide` draws the conclusions.
 
         :param key: the shipment, normalized; others than those waited for are ignored.
         :param observed: its state at the check.
@@ -98,12 +99,22 @@ class Condition:
         if after not in (ShipmentOutcome.WAITING, ShipmentOutcome.STUCK):
             self._close(key)
         for order in self._orders_of[key]:
-            if order.result is WaitResult.WAITING and order.count(before, after, self.spec.statuses):
-                order.verdict = self._order_verdict(order)
-                self._waiting -= 1
-                for own in order.keys:
-                    if all(one.result is not WaitResult.WAITING for one in self._orders_of[own.normalized]):
-                        self._close(own.normalized)
+            if order.result is WaitResult.WAITING:
+                order.count(before, after, self.spec.statuses)
+                self._changed[order] = None
+
+    def decide(self) -> None:
+        """Decide the orders that the updates since the last call concern. Call it once for all of an answer's updates."""
+        changed, self._changed = self._changed, {}
+        for order in changed:
+            order.decide()
+            if order.result is WaitResult.WAITING:
+                continue
+            order.verdict = self._order_verdict(order)
+            self._waiting -= 1
+            for own in order.keys:
+                if all(one.result is not WaitResult.WAITING for one in self._orders_of[own.normalized]):
+                    self._close(own.normalized)
 
     def verdict(self) -> Verdict:
         """Return where the wait stands, with an outcome for every shipment."""
@@ -151,19 +162,21 @@ class _OrderState:
         self._arrived = self._lost = self._unregistered = 0
         self.result = WaitResult.WAITING if needed else WaitResult.RELEASED
 
-    def count(self, before: ShipmentOutcome, after: ShipmentOutcome, arrived: frozenset[str]) -> bool:
-        """Move one shipment from one count to another; tell whether that decides the order."""
+    def count(self, before: ShipmentOutcome, after: ShipmentOutcome, arrived: frozenset[str]) -> None:
+        """Move one shipment from one count to another."""
         for outcome, step in ((before, -1), (after, 1)):
             if outcome.value in arrived:
                 self._arrived += step
             elif outcome is not ShipmentOutcome.WAITING:
                 self._lost += step
                 self._unregistered += step * (outcome is ShipmentOutcome.NOT_REGISTERED)
+
+    def decide(self) -> None:
+        """Decide by the counts."""
         if self._arrived >= self.needed:
             self.result = WaitResult.RELEASED
         elif self._unregistered or len(self.keys) - self._lost < self.needed:
             self.result = WaitResult.FAILED
-        return self.result is not WaitResult.WAITING
 
 
 def decide(outcomes: Sequence[Outcome], needed: int, statuses: frozenset[str]) -> OrderVerdict:

@@ -101,7 +101,6 @@ async def _take_updates(
             subscription.settling.add(key)
         else:
             subscription.settling.discard(key)
-        if condition.is_over():
-            return True
+    condition.decide()
     subscription.drop(condition.take_closed())
     return True

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
-from airflow_provider_trackingmore.api.shipments import as_list, shipment_key, shown
+from airflow_provider_trackingmore.api.shipments import as_list, check_carrier, check_number, shipment_key, shown
 from airflow_provider_trackingmore.waiting.outcome import ShipmentOutcome, WaitResult, first_listed
 
 WaitFor: TypeAlias = "Literal['all', 'any'] | int"
@@ -239,10 +239,8 @@ def _runs(keys: Iterable[ShipmentKey], carriers: dict[str, int]) -> list[list[An
 def _keys_from_runs(runs: Iterable[Sequence[Any]], carriers: Sequence[Any]) -> tuple[ShipmentKey, ...]:
     keys: list[ShipmentKey] = []
     for index, *numbers in runs:
-        carrier = carriers[index]
-        if not carrier or not isinstance(carrier, str) or not all(n and isinstance(n, str) for n in numbers):
-            raise TypeError("a shipment is not two texts")
-        keys += [ShipmentKey(carrier, number) for number in numbers]
+        carrier = check_carrier(carriers[index])
+        keys += [ShipmentKey(carrier, check_number(number)) for number in numbers]
     return tuple(keys)
 
 
