@@ -99,7 +99,7 @@ async def _triggerer(waits: Sequence[Sequence[Parcel]], scale: float, give_up_af
             seen.results[at] = event.payload["result"]
         open_waits.discard(at)
 
-    # What the first trigger brings along (modules, threads) is not the others' weight. It is gone before its first check.
+    # What the first trigger brings along (modules, threads) is not the others' weight. It ends before its first check.
     pollers = pollers_of_running_loop()
     first = asyncio.create_task(_run(ShipmentStatusTrigger(WaitSpec.create(shipments=[ShipmentKey(*waits[0][0])]))))
     while not pollers.open_waits:  # noqa: ASYNC110 - nobody tells that it has subscribed
