@@ -252,15 +252,6 @@ def look(keys: Iterable[ShipmentKey]) -> Conversation[dict[ShipmentKey, Tracking
     return {key: found.get(key) for key in wanted}
 
 
-def chunks(entries: Sequence[T]) -> list[Sequence[T]]:
-    """Divide entries among calls, 40 each.
-
-    :param entries: any number of them.
-    :return: one entry per call, in order.
-    """
-    return [entries[at : at + BATCH_SIZE] for at in range(0, len(entries), BATCH_SIZE)]
-
-
 def filter_chunks(numbers: Sequence[str]) -> list[Sequence[str]]:
     """Divide numbers among calls: at most 40 each, and encoded no longer than a URL may be.
 
