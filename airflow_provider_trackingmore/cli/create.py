@@ -138,9 +138,12 @@ def _carry_out(client: TrackingMoreClient, made: Plan, arguments: argparse.Names
     checked = CheckedShipments(made.bodies, (), 0)
     try:
         with progress("Registering", beyond=BATCH_SIZE) as tell:
-            made.account_for(
-                drive(batching.send_batches(batching.REGISTER, checked, RegistrationReport(), tell), client.send)
-            )
+
+            def settled(report: BatchReport, total: int) -> None:
+                tell(len(report), total)
+
+            registering = batching.send_batches(batching.REGISTER, checked, RegistrationReport(), settled)
+            made.account_for(drive(registering, client.send))
     except TrackingMoreError as error:
         if error.report is not None:
             made.account_for(error.report)
