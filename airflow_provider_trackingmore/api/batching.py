@@ -221,21 +221,16 @@ def find(keys: Iterable[ShipmentKey]) -> Conversation[dict[ShipmentKey, Tracking
         if _folded(key) in trackings:
             found[key] = trackings[_folded(key)]
     for key in wanted:
-        if "," in key.tracking_number:
-            try:
-                found[key] = yield endpoints.get_tracking(*key)
-            except (TrackingNotFoundError, InvalidRequestError) as error:
-                if not error.from_api:
-                    raise
+        if "," in key.tracking_number and (tracking := (yield from _get_one(key))) is not None:
+            found[key] = tracking
     return found
 
 
 def look(keys: Iterable[ShipmentKey]) -> Conversation[dict[ShipmentKey, Tracking | None]]:
     """Look up shipments like :func:`find`, and make sure before one is called missing.
 
-    A wait fails when its shipment is not registered, so a list that leaves one out is not enough: the first missing one
-    is asked for alone. If it is missing there too, the list is believed for the others. (:func:`find` asks for numbers
-    with a comma alone: those need no second look, and say nothing about the list.)
+    Lists sometimes leave out a shipment that ``GET`` by its number knows, so each one that is missing is asked for alone.
+    (:func:`find` asks for numbers with a comma alone already.)
 
     :param keys: the shipments.
     :return: one entry per shipment; None for those that are not registered.
@@ -245,20 +240,19 @@ def look(keys: Iterable[ShipmentKey]) -> Conversation[dict[ShipmentKey, Tracking
     found: dict[ShipmentKey, Tracking | None] = dict((yield from find(wanted)))
     for key in wanted:
         if key not in found and "," not in key.tracking_number:
-            try:
-                found[key] = yield endpoints.get_tracking(*key)
-            except (TrackingNotFoundError, InvalidRequestError):
-                break
+            found[key] = yield from _get_one(key)
     return {key: found.get(key) for key in wanted}
 
 
-def chunks(entries: Sequence[T]) -> list[Sequence[T]]:
-    """Divide entries among calls, 40 each.
-
-    :param entries: any number of them.
-    :return: one entry per call, in order.
-    """
-    return [entries[at : at + BATCH_SIZE] for at in range(0, len(entries), BATCH_SIZE)]
+def _get_one(key: ShipmentKey) -> Conversation[Tracking | None]:
+    """Ask for one shipment by its number; None when TrackingMore does not know it."""
+    try:
+        tracking: Tracking = yield endpoints.get_tracking(*key)
+    except (TrackingNotFoundError, InvalidRequestError) as error:
+        if not error.from_api:
+            raise
+        return None
+    return tracking
 
 
 def filter_chunks(numbers: Sequence[str]) -> list[Sequence[str]]:

@@ -670,7 +670,12 @@ class Pollers:
 
     def count_waits(self) -> None:
         """Tell the metrics how many waits this event loop has, of all accounts."""
-        self.observer.gauge("waits.open", sum(poller.subscriptions for poller in self._pollers.values()))
+        self.observer.gauge("waits.open", self.open_waits)
+
+    @property
+    def open_waits(self) -> int:
+        """How many waits have subscribed, of all accounts."""
+        return sum(poller.subscriptions for poller in self._pollers.values())
 
 
 _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Pollers] = WeakKeyDictionary()
