@@ -242,7 +242,7 @@ class TrackingMoreClient:
         raise error
 
     def _keep_silent(self, error: RateLimitError, turn: _Turn) -> None:
-        seconds = self._policy.silence(error)
+        error.retry_after = seconds = self._policy.silence(error)
         self._pacer.cool_down(seconds, timeout=turn.lock_timeout())
         if self._realtime_pacer is not self._pacer:
             self._realtime_pacer.cool_down(seconds, timeout=turn.lock_timeout())
