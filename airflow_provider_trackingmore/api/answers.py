@@ -83,8 +83,8 @@ def batch_created(sent: Sequence[ShipmentKey], data: object) -> BatchAnswer:
             unchanged.append(found[mentioned])
         else:
             rejected.append(_rejection(found[mentioned], code, row.get("message")))
-    answered = set(found.values())
-    unconfirmed = tuple(key for key in sent if key not in answered)
+    recognised = set(found.values())
+    unconfirmed = tuple(key for key in sent if key not in recognised)
     return BatchAnswer(done, tuple(unchanged), tuple(rejected), unconfirmed, corrected=corrected)
 
 

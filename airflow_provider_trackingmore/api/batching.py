@@ -49,8 +49,8 @@ _TWO_HOUR_CODES = frozenset({None, 403, 409, 429, 4012, 4020, 4031})
 """No source says how the rule answers: the explanation is added where it may. None: success without a record (202)."""
 
 
-Progress: TypeAlias = Callable[[BatchReport, int], None]
-"""Called with the report so far and the number of all shipments, each time that some more of them are settled."""
+Progress: TypeAlias = Callable[[BatchReport, int, int], None]
+"""Called each time that some shipments are settled: the report on them, how many are settled, how many in all."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class _Tally(Generic[ReportT]):
         if len(part):
             self.report += part
             if self._progress is not None:
-                self._progress(self.report, self._total)
+                self._progress(part, len(self.report), self._total)
 
 
 def send_batches(
@@ -246,15 +246,17 @@ def ask_carriers(checked: CheckedShipments, progress: Progress | None = None) ->
             if isinstance(error, QuotaExceededError):
                 # Without quota the others would be refused as well, a call each.
                 return report + BatchReport(rejected=_rejections(waiting[number:], error.code, error.message))
-            report += BatchReport(rejected=_rejections([body], error.code, error.message))
+            part = BatchReport(rejected=_rejections([body], error.code, error.message))
             if not isinstance(error, ApiError) or isinstance(error, AuthenticationError) or error.retry != Retry.NEVER:
                 unsent = "not asked for, because an earlier call failed: run it again"
-                error.report = report + BatchReport(rejected=_rejections(waiting[number + 1 :], error.code, unsent))
+                rest = BatchReport(rejected=_rejections(waiting[number + 1 :], error.code, unsent))
+                error.report = report + part + rest
                 raise
         else:
-            report += BatchReport(done=(_key(body),))
+            part = BatchReport(done=(_key(body),))
+        report += part
         if progress is not None:
-            progress(report, total)
+            progress(part, len(report), total)
     return report
 
 

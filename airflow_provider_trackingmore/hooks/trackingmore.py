@@ -397,11 +397,11 @@ class TrackingMoreHook(BaseHook):
     def _progress(self) -> batching.Progress:
         last = time.monotonic()
 
-        def tell(report: BatchReport, total: int) -> None:
+        def tell(_: BatchReport, settled: int, total: int) -> None:
             nonlocal last
             if time.monotonic() - last >= PROGRESS_SECONDS:
                 last = time.monotonic()
-                self.log.info("TrackingMore: %d of %d shipments", len(report), total)
+                self.log.info("TrackingMore: %d of %d shipments", settled, total)
 
         return tell
 

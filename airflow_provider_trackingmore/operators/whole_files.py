@@ -7,11 +7,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 from uuid import uuid4
-
-if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 UPLOADS_IN_ONE_STEP = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl"})
 """Object stores that show an upload when it is complete, and not at all if it is not."""
@@ -39,8 +36,8 @@ def replace_file(path: str) -> Iterator[IO[str]]:
             yield file
             file.flush()
             _upload(target.fs, file.name, target.path)
-    collector: Any = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
-    collector.add_output_asset(context=target, uri=str(target))
+    # What opening the path itself would tell Airflow, for lineage.
+    get_hook_lineage_collector().add_output_asset(context=target, uri=str(target))  # type: ignore[no-untyped-call]
 
 
 @contextmanager
@@ -64,7 +61,7 @@ def _beside(target: str) -> Iterator[IO[str]]:
         raise
 
 
-def _upload(store: AbstractFileSystem, source: str, target: str) -> None:
+def _upload(store: Any, source: str, target: str) -> None:
     protocols = {store.protocol} if isinstance(store.protocol, str) else set(store.protocol)
     if protocols & UPLOADS_IN_ONE_STEP:
         store.put_file(source, target)

@@ -216,14 +216,14 @@ def test_what_cannot_be_sent_is_rejected_in_its_place_and_costs_the_others_nothi
 
 
 def test_progress_is_told_after_each_call_and_ends_with_all_of_them() -> None:
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, int, int]] = []
     checked = check_shipments([*many(90), shipment("")])
 
-    def tell(report: BatchReport, total: int) -> None:
-        told.append((len(report), total))
+    def tell(part: BatchReport, settled: int, total: int) -> None:
+        told.append((len(part), settled, total))
 
     drive(send_batches(REGISTER, checked, BatchReport(), tell), Server().send)
-    assert told == [(41, 91), (81, 91), (91, 91)]
+    assert told == [(40, 41, 91), (40, 81, 91), (10, 91, 91)]
 
 
 # What the items are told ----------------------------------------------------------------------------------------------
