@@ -55,6 +55,11 @@ class ShipmentKey(NamedTuple):
     carrier_code: str
     tracking_number: str
 
+    @property
+    def normalized(self) -> ShipmentKey:
+        """The key that all spellings of a shipment share: the vendor ignores case."""
+        return ShipmentKey(self.carrier_code.casefold(), self.tracking_number.casefold())
+
     def __str__(self) -> str:
         return f"{self.carrier_code} {self.tracking_number}"
 
