@@ -28,13 +28,15 @@ LONGEST_BACK_OFF = 300.0
 JITTER = 1.25
 """A back-off is longer by this factor at most."""
 HALVINGS = 7
-"""A number that makes calls fail takes at most so many calls of 40, 20, 10, 5, 3, 2 and 1 with it, while it is found."""
+"""A number that makes calls fail takes so many calls of 40, 20, 10, 5, 3, 2 and 1 with it at most, until found."""
 ALIKE = 3
 """After so many calls in a row have failed the service counts as down, and the whole account backs off."""
 USUAL_SECONDS = 1.5
 """A call that takes longer is slow: nothing else can be sent meanwhile."""
 SPREAD_SECONDS = 0.1
 """Waiters for a slot come a little after it begins, so as not to come all at once."""
+LOST_SLOTS = 6
+"""Triggerers that share an account take slots as they come: another one may be quicker so many times in a row."""
 NUMBERS_IN_ONE_CALL = 40
 ROWS_IN_ONE_CALL = 2000
 

@@ -125,7 +125,9 @@ class Network:
         future: asyncio.Future[Reply] = loop.create_future()
         self.calls.append(call)
         trouble = self._trouble(call, loop.time())
-        call.cause = "" if trouble is None else trouble.kind + (f" {trouble.number.casefold()}" if trouble.number else "")
+        call.cause = (
+            "" if trouble is None else trouble.kind + (f" {trouble.number.casefold()}" if trouble.number else "")
+        )
         kind = "" if trouble is None else trouble.kind
         trip = self.rng.uniform(*self.latency)
         setting_up = 0.0 if warm else self.rng.uniform(0.0, 3.0) * self.latency[1]

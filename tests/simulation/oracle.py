@@ -1,14 +1,15 @@
 """Judges a run by the parcels' truth and by what went over the wire, and by nothing that the code under test says.
 
-Two questions, kept apart. *What a wait was shown* must decide it, at once and rightly (:mod:`.belief`). *What the vendor
-knew* must be shown to it in time: within its own interval and the allowances of :mod:`.allowances`, each of which has a
-name and a reason. Beside them: the slot clock, the number of calls, and nobody forgotten.
+Two questions, kept apart. *What a wait was shown* must decide it, at once and rightly (:mod:`.belief`). *What the
+vendor knew* must be shown to it in time: within its own interval and the allowances of :mod:`.allowances`, each of
+which has a name and a reason. Beside them: the slot clock, the number of calls, and nobody forgotten.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -127,11 +128,15 @@ class _Judge:
             if before is not None and before.arrived_at is not None:
                 gap = call.arrived_at - before.arrived_at
                 if gap < SLOT_SECONDS - 1e-6:
-                    yield Violation("slots", f"two calls with {call.key} arrived {gap:.4f} s apart, at {_t(call.arrived_at)}")
+                    yield Violation(
+                        "slots", f"two calls with {call.key} arrived {gap:.4f} s apart, at {_t(call.arrived_at)}"
+                    )
             last[call.key] = call
         for call in self.record.calls:
             if call.departed_at < silent_until[call.key]:
-                yield Violation("slots", f"a call left at {_t(call.departed_at)}, while {call.key} was silent after a 429")
+                yield Violation(
+                    "slots", f"a call left at {_t(call.departed_at)}, while {call.key} was silent after a 429"
+                )
             if call.result == "limited":
                 silent_until[call.key] = max(silent_until[call.key], call.ended_at + call.silence)
 
@@ -140,7 +145,9 @@ class _Judge:
             last = max((session.ends for session in life.sessions), default=-math.inf)
             for call in life.calls:
                 if call.departed_at > last:
-                    yield Violation("left behind", f"{triggerer} called {account} at {_t(call.departed_at)}, after its last wait")
+                    yield Violation(
+                        "left behind", f"{triggerer} called {account} at {_t(call.departed_at)}, after its last wait"
+                    )
             yield from self._count(triggerer, account, life)
 
     def _count(self, triggerer: str, account: str, life: _Life) -> Iterator[Violation]:
@@ -160,7 +167,8 @@ class _Judge:
         least = self._least_calls(account, life)
         if counted > 2 * least + 4:
             yield Violation(
-                "calls", f"{triggerer} made {counted} calls to {account} (confirmations and failures not counted); {least:.1f} would do"
+                "calls",
+                f"{triggerer} made {counted} calls to {account} that are no confirmations; {least:.1f} would do",
             )
 
     def _confirms(self, life: _Life, call: Call) -> bool:
@@ -183,7 +191,7 @@ class _Judge:
         vendor = self.record.vendors[account]
         moments = sorted({moment for session in life.sessions for moment in (session.begins, session.ends)})
         total = 0.0
-        for begins, ends in zip(moments, moments[1:], strict=False):
+        for begins, ends in itertools.pairwise(moments):
             present = [session for session in life.sessions if session.begins <= begins and session.ends >= ends]
             rows = vendor.rows(begins)
             total += (ends - begins) * _calls_a_second(present, rows)
@@ -194,7 +202,9 @@ class _Judge:
             deadline = session.plan.options.get("deadline")
             if deadline is not None and session.ends >= deadline:
                 lasts[int(deadline)].update(_names(session))
-        return total + sum(full_calls(len(names), vendor.rows(BEGINNING)) for names in (*firsts.values(), *lasts.values()))
+        return total + sum(
+            full_calls(len(names), vendor.rows(BEGINNING)) for names in (*firsts.values(), *lasts.values())
+        )
 
 
 def _calls_a_second(sessions: Iterable[Session], rows: int) -> float:
@@ -256,7 +266,7 @@ class _WaitJudge:
                 if self.session.ends > at + allowances.PUBLISH_SECONDS:
                     yield self._violation(
                         "publish",
-                        f"was shown at {_t(at)} what makes it {self.due.result}, and did not end before {_t(self.session.ends)}",
+                        f"was shown at {_t(at)} what makes it {self.due.result}, ended at {_t(self.session.ends)}",
                     )
                 return
 
@@ -287,7 +297,8 @@ class _WaitJudge:
             yield from self._timed_out()
         elif result not in (self.due.result, self.possible.result):
             yield self._violation(
-                "wrong", f"ended {result} at {_t(self.session.ends)}; what it was shown makes it {self.due.result}: {self._words()}"
+                "wrong",
+                f"ended {result} at {_t(self.session.ends)}; shown was {self.due.result}: {self._words()}",
             )
         for order, one in verdict.orders.items():
             if str(one.result) not in (self.due.result_of(order), self.possible.result_of(order), "timed_out"):
@@ -299,7 +310,9 @@ class _WaitJudge:
                 if "waiting" in allowed or str(one.result) != str(result):
                     allowed |= {"waiting", "timed_out"}
                 if str(outcome.outcome) not in allowed:
-                    yield self._violation("wrong", f"{name} ended {outcome.outcome}, not {' or '.join(sorted(allowed))}")
+                    yield self._violation(
+                        "wrong", f"{name} ended {outcome.outcome}, not {' or '.join(sorted(allowed))}"
+                    )
 
     def _words(self) -> str:
         return ", ".join(f"{name[1]} {self.due.word(name)}" for name in self.names[:8])
@@ -320,19 +333,22 @@ class _WaitJudge:
             arrived = [
                 name
                 for name in self.possible.orders[order]
-                if any(begins <= final and ends >= self.session.ends for begins, ends, _ in self._arrivals(name))
+                if self.possible.word(name) in ("waiting", *self.possible.statuses)
+                and any(begins <= final and ends >= self.session.ends for begins, ends, _ in self._arrivals(name))
             ]
             if len(arrived) >= self.possible.needed(order):
                 yield self._violation(
                     "deadline",
-                    f"timed out at {_t(self.session.ends)}, although the vendor knew at its deadline {_t(final)}, and the "
-                    f"account was well: {', '.join(number for _, number in arrived[:5])} had arrived",
+                    f"timed out at {_t(self.session.ends)}, although the vendor knew at its deadline {_t(final)}, and "
+                    f"the account was well: {', '.join(number for _, number in arrived[:5])} had arrived",
                 )
 
     def _refused(self) -> Iterator[Violation]:
         ends = self.session.ends
         key = self._key(ends)
-        before = [call for call in self.life.calls if call.ended_at <= ends and call.key == key and call.result != "lost"]
+        before = [
+            call for call in self.life.calls if call.ended_at <= ends and call.key == key and call.result != "lost"
+        ]
         refusals: list[Call] = []
         for call in reversed(before):
             if call.result == "ok":
@@ -345,7 +361,9 @@ class _WaitJudge:
             plan = next(plan for plan in self.judge.record.scenario.accounts if plan.name == self.session.plan.account)
             current = plan.key_at(ends - CONNECT_SECONDS - allowances.PUBLISH_SECONDS)
             if current != key and self.vendor.keys[current] > ends:
-                yield self._violation("rotation", f"gave up at {_t(ends)} with {key}, although the connection has {current}")
+                yield self._violation(
+                    "rotation", f"gave up at {_t(ends)} with {key}, although the connection has {current}"
+                )
 
     # What the vendor knew --------------------------------------------------------------------------------------------
 
@@ -356,7 +374,9 @@ class _WaitJudge:
         if deadline is not None:
             latest = max(deadline, self.joined) + allowances.DEADLINE_SECONDS + 1.0
             if session.ends > latest:
-                yield self._violation("forgotten", f"was to end by {_t(latest)} (deadline {_t(deadline)}), ended {self._end()}")
+                yield self._violation(
+                    "forgotten", f"was to end by {_t(latest)} (deadline {_t(deadline)}), ended {self._end()}"
+                )
                 return
         must = {order: self._must_end(order) for order in self.due.orders}
         at = max(moment for moment, _ in must.values())
@@ -375,7 +395,8 @@ class _WaitJudge:
         unregistered: list[tuple[float, str]] = []
         for name in names:
             arrivals, losses, missing = (
-                self._first_certain(name, found) for found in (self._arrivals(name), self._losses(name), self._missing(name))
+                self._first_certain(name, found)
+                for found in (self._arrivals(name), self._losses(name), self._missing(name))
             )
             first_arrival = min((begins for begins, _, _ in self._arrivals(name)), default=math.inf)
             first_loss = min((begins for begins, _, _ in self._losses(name)), default=math.inf)
@@ -436,7 +457,9 @@ class _WaitJudge:
 
     @property
     def _latency(self) -> tuple[float, float]:
-        return next(plan.latency for plan in self.judge.record.scenario.accounts if plan.name == self.session.plan.account)
+        return next(
+            plan.latency for plan in self.judge.record.scenario.accounts if plan.name == self.session.plan.account
+        )
 
     def _round(self, moment: float, length: float, name: Name | None = None) -> float:
         """Seconds for one call each of all that every triggerer of the account may have to ask just then.
@@ -453,6 +476,8 @@ class _WaitJudge:
             present = [one for one in life.sessions if one.begins <= until and one.ends >= moment]
             if not present:
                 continue
+            if life is not self.life:
+                calls += allowances.LOST_SLOTS
             names = {name for one in present for name in _names(one)}
             polls = full_calls(len(names), self.vendor.rows(moment)) + 1
             if life is self.life:
@@ -489,9 +514,12 @@ class _WaitJudge:
             yield begins, ends, state, min(poke, reconcile) if changed else reconcile
 
     def _arrivals(self, name: Name) -> list[tuple[float, float, float]]:
-        return _joined(
-            (begins, ends, interval) for begins, ends, state, interval in self._spans(name) if state.status in self.due.statuses
-        )
+        found = [
+            (begins, ends, interval)
+            for begins, ends, state, interval in self._spans(name)
+            if state.status in self.due.statuses
+        ]
+        return found if self.due.settle else _joined(found)  # another status has to settle anew
 
     def _losses(self, name: Name) -> list[tuple[float, float, float]]:
         found = []
@@ -510,10 +538,14 @@ class _WaitJudge:
     def _explain(self, name: Name, begins: float, interval: float, must: float) -> str:
         parcel = self.vendor.by_name.get(name)
         state = parcel.at(begins) if parcel is not None else NOT_REGISTERED
-        excused = sum(min(end, must) - max(start, begins) for start, end in self.life.troubles.of([name]) if start < must and end > begins)
+        excused = sum(
+            min(end, must) - max(start, begins)
+            for start, end in self.life.troubles.of([name])
+            if start < must and end > begins
+        )
         return (
-            f"{name[1]} was {state.status or 'not registered'} from {_t(begins)} on, to be seen within {interval:g} s and by "
-            f"{_t(must)}: {self._round(begins, interval, name):.1f} s for a round of calls, {excused:.1f} s of trouble"
+            f"{name[1]} was {state.status or 'not registered'} from {_t(begins)} on, to be seen within {interval:g} s "
+            f"and by {_t(must)}: {self._round(begins, interval, name):.1f} s of calls, {excused:.1f} s of trouble"
         )
 
 

@@ -155,7 +155,9 @@ def _account(rng: random.Random, name: str, size: str, themes: frozenset[str], e
     parcels = [_parcel(rng, f"{name[-1]}N{number:05d}", themes, ends_at) for number in range(count)]
     if "sharing" in themes:  # two carriers may have the same number
         parcels += [
-            Parcel("dhl", parcel.tracking_number, _journey(rng, themes, ends_at)) for parcel in parcels if rng.random() < 0.2
+            Parcel("dhl", parcel.tracking_number, _journey(rng, themes, ends_at))
+            for parcel in parcels
+            if rng.random() < 0.2
         ]
     parcels += _elsewhere(rng, size, themes, ends_at)
     keys, connection = _keys(rng, name, themes, ends_at)
@@ -229,7 +231,9 @@ def _journey(rng: random.Random, themes: frozenset[str], ends_at: float) -> list
 
     first_event = event_at
     add(since, status)
-    states[0] = State(since, status, states[0].substatus, created, first_event, states[0].updated_at, not hidden, in_numbers)
+    states[0] = State(
+        since, status, states[0].substatus, created, first_event, states[0].updated_at, not hidden, in_numbers
+    )
     event_at = first_event
     moments = sorted(rng.uniform(BEGINNING, ends_at) for _ in range(rng.choice((0, 1, 1, 2, 2, 3, 4))))
     for moment in moments:
@@ -298,13 +302,24 @@ def _troubles(rng: random.Random, parcels: list[Parcel], themes: frozenset[str],
             times = 3 if kind in ("limit", "stray refusal") else 10**9
             troubles.append(Trouble(kind, begins, begins + rng.uniform(60, 3000), share, times))
     if "outage" in themes:
-        kind = rng.choice(("server 500", "server 503", "lost before", "html 502", "html 403", "redirect", "unknown code"))
+        kind = rng.choice(
+            ("server 500", "server 503", "lost before", "html 502", "html 403", "redirect", "unknown code")
+        )
         begins = when()
         troubles.append(Trouble(kind, begins, begins + rng.uniform(5, 600)))
     if "limits" in themes:
         troubles += [Trouble("limit", when(), ends_at, times=1) for _ in range(rng.choice((1, 2)))]
     if "refusal" in themes:
-        kinds = ("stray refusal", "html 401", "html 403", "html 404", "html 407", "html 408", "redirect", "unknown code")
+        kinds = (
+            "stray refusal",
+            "html 401",
+            "html 403",
+            "html 404",
+            "html 407",
+            "html 408",
+            "redirect",
+            "unknown code",
+        )
         troubles += [Trouble(rng.choice(kinds), when(), ends_at, times=1) for _ in range(rng.choice((1, 3)))]
     return troubles
 
@@ -371,7 +386,9 @@ def _target(rng: random.Random, shipments: list[tuple[str, str]], themes: frozen
     else:
         options["shipments"] = shipments
         options["wait_for"] = rng.choice(("all", "all", "any", rng.randint(1, distinct)))
-    options["statuses"] = rng.choice((["delivered"],) * 4 + (["pickup", "delivered"], ["transit", "pickup", "delivered"], ["pickup"]))
+    options["statuses"] = rng.choice(
+        (["delivered"],) * 4 + (["pickup", "delivered"], ["transit", "pickup", "delivered"], ["pickup"])
+    )
     options["fail_on"] = rng.choice((["exception", "expired"],) * 3 + ([], ["returned"], ["expired", "undelivered"]))
     if "settling" in themes and rng.random() < 0.6:
         options["settle_seconds"] = rng.choice((1.0, 30.0, 120.0, 600.0, 3600.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TypeVar
 from urllib.parse import unquote
 
@@ -18,6 +19,8 @@ T = TypeVar("T")
 
 STAYS_OPEN = 20.0
 """Seconds for which an idle connection can be used again."""
+HAND_OVER_SECONDS = (0.0005, 0.003)
+"""How long it takes to hand a step to a thread."""
 
 
 class Sender:
@@ -36,6 +39,7 @@ class Sender:
         self._triggerer = triggerer
         self._pacer = Pacer(slots, interval=SLOT_SECONDS, clock=loop.time)
         self._open_until = float("-inf")
+        self._rng = random.Random(f"{triggerer} {key}")
 
     @property
     def account(self) -> str:
@@ -46,6 +50,10 @@ class Sender:
         """Close the connections; they are made anew when they are needed."""
         self._open_until = float("-inf")
 
+    async def _hand_over(self) -> None:
+        """Each step is handed to a thread; or else whoever comes round each second exactly would win every slot."""
+        await asyncio.sleep(self._rng.uniform(*HAND_OVER_SECONDS))
+
     async def asend(
         self, request: Request[T], *, max_wait_seconds: float | None = None, max_attempts: int | None = None
     ) -> T:
@@ -55,12 +63,14 @@ class Sender:
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
         rounds = 0
+        await self._hand_over()
         while isinstance(departure := self._pacer.depart(warm=(warm := loop.time() < self._open_until)), Wait):
             seconds = self._pacer.pause(departure, rounds)
             rounds += 1
             if max_wait_seconds is not None and loop.time() + seconds > asked_at + max_wait_seconds:
                 raise RateLimitError("not sent: the next free slot is too far away", retry_after=seconds)
             await asyncio.sleep(seconds)
+            await self._hand_over()
         kind, numbers, name = _about(request)
         call = Call(
             self._triggerer,
