@@ -320,7 +320,9 @@ class Poller:
             if scope_of(error, names_one=True) is Scope.UNKNOWN:
                 self._succeeded()
                 self._unconfirmed.pop(shipment, None)
-                self._checked(shipment, NOT_REGISTERED, None, phase=1.0, at=self._clock())
+                # Its last wait may have left, and another one joined, while the call was under way.
+                current = self._registry.shipments.get(shipment.normalized, shipment)
+                self._checked(current, NOT_REGISTERED, None, phase=1.0, at=self._clock())
                 return
             self._group_failed(FailedGroup([shipment], self._clock(), self._failures_of(shipment)), error, alone=True)
             return
