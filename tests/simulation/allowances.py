@@ -37,6 +37,9 @@ SPREAD_SECONDS = 0.1
 """Waiters for a slot come a little after it begins, so as not to come all at once."""
 LOST_SLOTS = 6
 """Triggerers that share an account take slots as they come: another one may be quicker so many times in a row."""
+BUSY_SECONDS = 3.0
+SLOTS_LOST_TO_BUSY = 25
+"""So many when it has waits with so short intervals: who comes round each second exactly is nearly always quicker."""
 NUMBERS_IN_ONE_CALL = 40
 ROWS_IN_ONE_CALL = 2000
 

@@ -55,6 +55,7 @@ class Belief:
         self._settles_by_full = settles_by_full
         self._sights: dict[Name, list[Sight]] = {name: [] for own in self.orders.values() for name in own}
         self._decided: dict[str | None, str] = {}
+        self._last_words: dict[str | None, dict[Name, str]] = {}
 
     @property
     def names(self) -> list[Name]:
@@ -72,6 +73,7 @@ class Belief:
         for order in self.orders:
             if order not in self._decided and (result := self._decide(order)) != "waiting":
                 self._decided[order] = result
+                self._last_words[order] = self.words(order)
 
     def result_of(self, order: str | None) -> str:
         """How one order stands: ``waiting``, ``released`` or ``failed``."""
@@ -84,8 +86,8 @@ class Belief:
         return next((result for result in ("waiting", "failed") if result in results), "released")
 
     def words(self, order: str | None) -> dict[Name, str]:
-        """What each shipment of an order means by now."""
-        return {name: self.word(name) for name in self.orders[order]}
+        """What each shipment of an order means by now, or meant when the order was decided."""
+        return self._last_words.get(order) or {name: self.word(name) for name in self.orders[order]}
 
     def _decide(self, order: str | None) -> str:
         words = self.words(order).values()

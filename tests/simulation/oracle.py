@@ -85,7 +85,8 @@ class _Judge:
                 limited[call.key].append(call)
         for place in sorted(sessions.keys() | calls.keys()):
             own = calls[place]
-            keys = sorted({call.key for call in own})
+            read = {key for session in sessions[place] for _, key in session.keys}
+            keys = sorted(read | {call.key for call in own})
             silenced = [call for key in keys for call in limited[key]]
             life = self.lives[place] = _Life(own, sessions[place], Troubles(own, silenced))
             self._note_sights(life, record.vendors[place[1]])
@@ -235,6 +236,7 @@ class _WaitJudge:
         self.joined = session.keys[0][0] if session.keys else session.begins
         self.excused = life.troubles.of(self.names)
         self.due = Belief(self.options, settles_by_full=True)
+        self.heard = Belief(self.options, settles_by_full=False)
         self.possible = Belief(self.options, settles_by_full=False)
 
     def violations(self) -> Iterator[Violation]:
@@ -260,6 +262,8 @@ class _WaitJudge:
             if at > self.session.ends:
                 break
             self.possible.see(possible)
+            if at > self.session.begins:  # or else it had nothing from before it began
+                self.heard.see(possible)
             if due:
                 self.due.see(due)
             if self.due.result != "waiting":
@@ -273,14 +277,22 @@ class _WaitJudge:
     def _answers(self) -> Iterator[tuple[float, dict[Name, Sight], dict[Name, Sight]]]:
         """Each answer: what it certainly told the wait, and what it may have told it.
 
-        Not certain: what was asked before it joined (but not more than an interval old), or with another key.
+        Not certain: what was asked before it joined, or with another key. What was known before it began may have been
+        kept for it: the newest of each shipment, unless that is older than an interval.
         """
         oldest = self.session.begins - 1.1 * _poke(self.session) - 1.0
+        changes = [call.ended_at for call in self.life.calls if call.kind == "change" and call.result == "ok"]
+        by_change = any(oldest <= moment <= self.session.begins for moment in changes)
+        kept: dict[Name, Sight] = {}
         answers: dict[tuple[float, int], tuple[Call, dict[Name, Sight]]] = {}
         for name in self.names:
             for call, sight in self.life.sights.get(name, ()):
-                if call.ended_at >= oldest:
+                if call.ended_at > self.session.begins:
                     answers.setdefault((call.ended_at, id(call)), (call, {}))[1][name] = sight
+                elif by_change or call.ended_at >= oldest:
+                    kept[name] = sight
+        if kept:
+            yield self.session.begins, {}, kept
         order = {id(call): number for number, call in enumerate(self.life.calls)}
         for call, sights in sorted(answers.values(), key=lambda pair: (pair[0].ended_at, order[id(pair[0])])):
             certain = call.departed_at > self.joined and call.key == self._key(call.departed_at)
@@ -295,24 +307,29 @@ class _WaitJudge:
         result = str(verdict.result)
         if result == "timed_out":
             yield from self._timed_out()
-        elif result not in (self.due.result, self.possible.result):
+        elif result not in [one.result for one in self._beliefs]:
             yield self._violation(
                 "wrong",
                 f"ended {result} at {_t(self.session.ends)}; shown was {self.due.result}: {self._words()}",
             )
         for order, one in verdict.orders.items():
-            if str(one.result) not in (self.due.result_of(order), self.possible.result_of(order), "timed_out"):
+            if str(one.result) not in (*(belief.result_of(order) for belief in self._beliefs), "timed_out"):
                 yield self._violation("wrong", f"order {order} ended {one.result}, not {self.due.result_of(order)}")
-            due, possible = self.due.words(order), self.possible.words(order)
+            words = [belief.words(order) for belief in self._beliefs]
             for outcome in one.outcomes:
                 name = (outcome.key.carrier_code.casefold(), outcome.key.tracking_number.casefold())
-                allowed = {due[name], possible[name]}
+                allowed = {own[name] for own in words}
                 if "waiting" in allowed or str(one.result) != str(result):
                     allowed |= {"waiting", "timed_out"}
                 if str(outcome.outcome) not in allowed:
                     yield self._violation(
                         "wrong", f"{name} ended {outcome.outcome}, not {' or '.join(sorted(allowed))}"
                     )
+
+    @property
+    def _beliefs(self) -> list[Belief]:
+        """What it may rightly believe: by what it certainly was told, by all since it began, and by what was kept."""
+        return [self.due, self.heard, self.possible]
 
     def _words(self) -> str:
         return ", ".join(f"{name[1]} {self.due.word(name)}" for name in self.names[:8])
@@ -477,7 +494,8 @@ class _WaitJudge:
             if not present:
                 continue
             if life is not self.life:
-                calls += allowances.LOST_SLOTS
+                busy = min(min(_poke(one), _reconcile(one)) for one in present) < allowances.BUSY_SECONDS
+                calls += allowances.SLOTS_LOST_TO_BUSY if busy else allowances.LOST_SLOTS
             names = {name for one in present for name in _names(one)}
             polls = full_calls(len(names), self.vendor.rows(moment)) + 1
             if life is self.life:
