@@ -10,12 +10,14 @@ ARGS ?=
 CELLS ?=
 SEEDS ?= 6 7 11
 WAITS ?= 300
+RUNS ?= 2000
+SEED ?=
 DIST ?= dist
 TESTS ?=
 AIRFLOWS := 2.11.2 3.0.6 3.1.8 3.2.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo standalone test test-chaos test-scale test-matrix lint docs dist lock clean
+.PHONY: help demo standalone test test-chaos test-scale test-matrix simulate lint docs dist lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +40,9 @@ test-scale: $(VENV)/.scale ## let 300 sensors wait at once: PostgreSQL, Celery w
 
 test-matrix: $(VENV)/.uv ## the suite on each Airflow and Python (CELLS="3.2.2:3.11 lowest" chooses; hours)
 	@$(index); UV=$(BIN)/uv TESTS='$(TESTS)' .ci/matrix $(CELLS)
+
+simulate: $(VENV)/.test ## wait on virtual time, thousands of random runs (RUNS=20000), or one with its trace (SEED=17)
+	@$(BIN)/python -m tests.simulation.run $(if $(SEED),--seed $(SEED),--runs $(RUNS)) $(ARGS)
 
 lint: $(VENV)/.lint ## ruff and strict mypy
 	$(BIN)/ruff check .

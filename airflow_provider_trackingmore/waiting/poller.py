@@ -326,6 +326,7 @@ class Poller:
             if scope_of(error, names_one=True) is Scope.UNKNOWN:
                 self._succeeded()
                 self._unconfirmed.pop(shipment, None)
+                # Only those who waited when the call was sent are told: who joined since may have registered it meanwhile.
                 self._checked(shipment, NOT_REGISTERED, None, phase=1.0, at=self._clock())
                 return
             self._group_failed(FailedGroup([shipment], self._clock(), self._failures_of(shipment)), error, alone=True)

@@ -1,0 +1,171 @@
+"""How much later than its interval a check may be, and why: every allowance that the oracle makes, each with its name.
+
+A check is late only by what the account itself cost: slots, silence, failures. Nothing else is allowed for.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tests.simulation.network import Call
+from tests.simulation.parcels import Name
+
+PUBLISH_SECONDS = 0.01
+"""From an answer to the end of the wait that it decides; virtual time passes only while somebody sleeps."""
+GATHER_SECONDS = 2.0
+"""A newcomer is checked when nobody has joined for so long ..."""
+LONGEST_GATHER_SECONDS = 60.0
+"""... but no later than this, nor than its interval, after it has joined."""
+DEADLINE_SECONDS = 30.0
+"""The last check at a deadline is over by then, whatever happens."""
+CONFIRM_SECONDS = 10.0
+"""A refusal is confirmed by a second attempt no later than this."""
+FIRST_BACK_OFF = 5.0
+LONGEST_BACK_OFF = 300.0
+JITTER = 1.25
+"""A back-off is longer by this factor at most."""
+HALVINGS = 7
+"""A number that makes calls fail takes so many calls of 40, 20, 10, 5, 3, 2 and 1 with it at most, until found."""
+ALIKE = 3
+"""After so many calls in a row have failed the service counts as down, and the whole account backs off."""
+USUAL_SECONDS = 1.5
+"""A call that takes longer is slow: nothing else can be sent meanwhile."""
+SPREAD_SECONDS = 0.1
+"""Waiters for a slot come a little after it begins, so as not to come all at once."""
+LOST_SLOTS = 6
+"""Triggerers that share an account take slots as they come: another one may be quicker so many times in a row."""
+BUSY_SECONDS = 3.0
+SLOTS_LOST_TO_BUSY = 25
+"""So many when it has waits with so short intervals: who comes round each second exactly is nearly always quicker."""
+NUMBERS_IN_ONE_CALL = 40
+ROWS_IN_ONE_CALL = 2000
+
+Span = tuple[float, float]
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Join spans that overlap."""
+    result: list[Span] = []
+    for begins, ends in sorted(spans):
+        if result and begins <= result[-1][1]:
+            result[-1] = (result[-1][0], max(ends, result[-1][1]))
+        else:
+            result.append((begins, ends))
+    return result
+
+
+def after(moment: float, seconds: float, excused: Sequence[Span]) -> float:
+    """When ``seconds`` that are not excused have passed since a moment.
+
+    :param excused: spans that do not overlap, in order.
+    """
+    at = max(0, bisect_right(excused, (moment, math.inf)) - 1)
+    for begins, ends in excused[at:]:
+        if ends <= moment:
+            continue
+        if begins > moment:
+            if begins - moment >= seconds:
+                break
+            seconds -= begins - moment
+        moment = ends
+    return moment + seconds
+
+
+def overlaps(begins: float, ends: float, excused: Sequence[Span]) -> bool:
+    """Whether any of the time is excused."""
+    return any(start < ends and end > begins for start, end in excused)
+
+
+def back_off(failing_for: float) -> float:
+    """The longest pause after a failure: as long again as the trouble has lasted, and the first pause."""
+    return min(LONGEST_BACK_OFF, failing_for + FIRST_BACK_OFF) * JITTER
+
+
+def full_calls(shipments: int, rows: int) -> int:
+    """The fewest calls that look at so many shipments: by number, or by list."""
+    return min(math.ceil(shipments / NUMBERS_IN_ONE_CALL), max(1, math.ceil(rows / ROWS_IN_ONE_CALL)))
+
+
+@dataclass
+class _Streak:
+    began: float
+    calls: int = 0
+
+
+class Troubles:
+    """What hindered one life of a triggerer at one account, judged by the calls themselves.
+
+    :param calls: its calls, in order of departure.
+    :param limited: all calls of the account that were answered 429.
+    """
+
+    def __init__(self, calls: Sequence[Call], limited: Iterable[Call]) -> None:
+        self._everybody: list[Span] = [
+            (call.departed_at, call.ended_at + call.silence + USUAL_SECONDS) for call in limited
+        ]
+        self._numbers: dict[str, list[Span]] = {}
+        self._innocent: dict[tuple[str, str], int] = {}
+        self._merged: dict[str, list[Span]] = {}
+        row: list[Call] = []
+        streaks: dict[str, _Streak] = {}
+        for call in calls:
+            if call.result == "ok":
+                row = []
+                if call.kind != "change":
+                    for number in call.numbers if call.kind != "list" else list(streaks):
+                        streaks.pop(number, None)
+            if call.ended_at - call.departed_at > USUAL_SECONDS:
+                self._everybody.append((call.departed_at, call.ended_at))
+            if call.result == "refused":
+                self._everybody.append((call.departed_at, call.ended_at + CONFIRM_SECONDS * JITTER))
+            if call.result == "failed":
+                row.append(call)
+                self._failed(call, row, streaks)
+        self.everybody = merged(self._everybody)
+
+    def _failed(self, call: Call, row: list[Call], streaks: dict[str, _Streak]) -> None:
+        if not call.numbers or len(row) >= ALIKE:
+            began = row[0].departed_at
+            self._everybody.append((began, call.ended_at + back_off(call.ended_at - began)))
+        for number in call.numbers:
+            streak = streaks.setdefault(number, _Streak(call.departed_at))
+            if call.cause.startswith("poison") and call.cause != f"poison {number}":
+                culprit = (number, call.cause)
+                self._innocent[culprit] = self._innocent.get(culprit, 0) + 1
+                if self._innocent[culprit] > HALVINGS:
+                    continue
+            pause = back_off(call.ended_at - streak.began)
+            self._numbers.setdefault(number, []).append((call.departed_at, call.ended_at + pause))
+
+    def of(self, names: Iterable[Name]) -> list[Span]:
+        """What hindered checks of some shipments."""
+        numbers = sorted({number for _, number in names if number in self._numbers})
+        if not numbers:
+            return self.everybody
+        key = ",".join(numbers)
+        if key not in self._merged:
+            self._merged[key] = merged([*self.everybody, *(span for one in numbers for span in self._numbers[one])])
+        return self._merged[key]
+
+
+def gathering(begins: float, longest: float, joins: Sequence[float]) -> float:
+    """When those who join around a moment are checked together.
+
+    :param begins: when a wait joins.
+    :param longest: how long it is kept waiting at most.
+    :param joins: when others join, in order.
+    """
+    until = begins + GATHER_SECONDS
+    for join in _from(joins, begins):
+        if join > until or until >= begins + longest:
+            break
+        until = join + GATHER_SECONDS
+    return min(until, begins + longest)
+
+
+def _from(moments: Sequence[float], begins: float) -> Iterator[float]:
+    for at in range(bisect_right(moments, begins), len(moments)):
+        yield moments[at]

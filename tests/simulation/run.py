@@ -1,0 +1,230 @@
+"""Runs scenarios and judges them: ``make simulate RUNS=20000``, or ``make simulate SEED=17`` for one with its trace."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import logging
+import multiprocessing
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from tests.simulation.engine import RealEngine
+from tests.simulation.loop import BEGINNING
+from tests.simulation.mutations import MUTATIONS
+from tests.simulation.network import Call
+from tests.simulation.oracle import judge
+from tests.simulation.scenario import draw
+from tests.simulation.world import Record, Session, simulate
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one run came to.
+
+    :param seed: its seed.
+    :param title: the scenario in a line.
+    :param violations: the rule and the text of each.
+    :param waits: how many waits it had.
+    :param calls: how many calls left.
+    :param seconds: of virtual time.
+    :param digest: of its whole trace.
+    """
+
+    seed: int
+    title: str
+    violations: tuple[tuple[str, str], ...]
+    waits: int
+    calls: int
+    seconds: float
+    digest: str = ""
+
+
+def run_seed(seed: int, *, size: str | None = None, mutation: str = "") -> Report:
+    """Run one scenario and judge it.
+
+    :param seed: the same seed is the same run.
+    :param size: of the scenario; None: as the seed has it.
+    :param mutation: what to break in the code under test.
+    :return: what it came to.
+    """
+    return run_and_record(seed, size=size, mutation=mutation)[0]
+
+
+def run_and_record(seed: int, *, size: str | None = None, mutation: str = "") -> tuple[Report, Record | None]:
+    """Run one scenario, and keep all that happened.
+
+    :param seed: the same seed is the same run.
+    :param size: of the scenario; None: as the seed has it.
+    :param mutation: what to break in the code under test.
+    :return: what it came to, and its record if it came to an end.
+    """
+    scenario = draw(seed, size=size)
+    with ExitStack() as stack:
+        if mutation:
+            stack.enter_context(MUTATIONS[mutation].applied())
+        try:
+            record = simulate(scenario, RealEngine())
+        except AssertionError as error:
+            broken = (type(error).__name__, str(error))
+            return Report(seed, str(scenario), (broken,), len(scenario.waits), 0, 0.0), None
+    found = tuple((violation.rule, str(violation)) for violation in judge(record))
+    seconds = record.ended_at - BEGINNING
+    digest = hashlib.sha256("\n".join(trace(record)).encode()).hexdigest()
+    return Report(seed, str(scenario), found, len(scenario.waits), len(record.calls), seconds, digest), record
+
+
+def trace(record: Record) -> Iterator[str]:
+    """Tell what happened, in order.
+
+    :param record: all that happened.
+    """
+    entries: list[tuple[float, int, str]] = []
+
+    def add(moment: float, text: str) -> None:
+        entries.append((moment, len(entries), text))
+
+    for call in record.calls:
+        add(call.departed_at, f"{call.triggerer} asks {call.account}: {_asked(call)}")
+        if call.ended_at < float("inf"):
+            add(call.ended_at, f"{call.triggerer} has its answer: {_answer(call)}")
+    for session in record.sessions:
+        add(session.begins, f"{session.plan.name} joins {session.triggerer}: {_options(session)}")
+        add(session.ends, f"{session.plan.name} on {session.triggerer}: {_end(session)}")
+    for plan in record.scenario.accounts:
+        watched = {
+            number.casefold()
+            for session in record.sessions
+            if session.plan.account == plan.name
+            for number in _numbers(session)
+        }
+        for parcel in plan.parcels:
+            for state in parcel.states if parcel.name[1] in watched else ():
+                updated = "null" if state.updated_at is None else f"{state.updated_at - BEGINNING:.1f}"
+                hidden = (
+                    "" if state.in_list and state.in_numbers else f" list={state.in_list} numbers={state.in_numbers}"
+                )
+                status = state.status or "unregistered"
+                add(state.since, f"  ({'/'.join(parcel.name)} becomes {status}, updated_at {updated}{hidden})")
+        for since, key in plan.connection:
+            add(since, f"  (the connection of {plan.name} has {key})")
+        for key, revoked in plan.keys.items():
+            add(revoked, f"  ({key} is revoked)")
+        for trouble in plan.troubles:
+            add(trouble.begins, f"  (trouble at {plan.name}: {trouble})")
+    for number, outages in enumerate(record.scenario.outages):
+        for begins, ends, other in outages:
+            add(begins, f"  (triggerer {number} dies, until {ends - BEGINNING:.1f}; its waits go to {other})")
+    for moment, _, text in sorted(entries):
+        yield f"{moment - BEGINNING:10.3f}  {text}"
+
+
+def _asked(call: Call) -> str:
+    if call.kind == "numbers":
+        return f"{len(call.numbers)} numbers ({', '.join(sorted(call.numbers)[:6])})"
+    return f"{call.kind} {call.query}"
+
+
+def _answer(call: Call) -> str:
+    shown = ", ".join(f"{parcel.name[1]} {state.status}" for parcel, state in call.shown[:6])
+    return f"{call.result} {call.code or ''} {call.cause} [{len(call.shown)}: {shown}]"
+
+
+def _numbers(session: Session) -> list[str]:
+    orders = session.plan.options.get("orders") or {None: session.plan.options["shipments"]}
+    return [number for own in orders.values() for _, number in own]
+
+
+def _options(session: Session) -> str:
+    options = session.plan.options
+    moments = {
+        name: options[name] - BEGINNING for name in ("deadline", "first_check_at") if options.get(name) is not None
+    }
+    shown = ", ".join(f"{name}={value}" for name, value in ({**options, **moments}).items())
+    return shown if len(shown) < 600 else shown[:600] + " ..."
+
+
+def _end(session: Session) -> str:
+    verdict = "" if session.verdict is None else f" {session.verdict.result}: {session.verdict.reason}"
+    return f"{session.ended}{verdict}" + ("" if session.error is None else f" {session.error!r}")
+
+
+# The command ---------------------------------------------------------------------------------------------------------
+
+
+def _run_job(job: tuple[int, str | None, str]) -> Report:
+    seed, size, mutation = job
+    return run_seed(seed, size=size, mutation=mutation)
+
+
+def main(arguments: list[str]) -> int:
+    """Run what the command line asks for.
+
+    :param arguments: of the command line.
+    :return: the exit status: 1 if something happened that must not.
+    """
+    parser = argparse.ArgumentParser(prog="simulate", description=__doc__)
+    parser.add_argument("--runs", type=int, default=2000, help="how many scenarios")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--seed", type=int, help="replay this one, with its trace")
+    parser.add_argument("--size", choices=("small", "busy", "large"), help="of every scenario")
+    parser.add_argument("--mutate", choices=sorted(MUTATIONS), default="", help="break the code under test first")
+    parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes")
+    chosen = parser.parse_args(arguments)
+    logging.disable(logging.CRITICAL)
+    if chosen.seed is not None:
+        return _replay(chosen.seed, chosen.size, chosen.mutate)
+    began = time.monotonic()
+    jobs = ((seed, chosen.size, chosen.mutate) for seed in range(chosen.first, chosen.first + chosen.runs))
+    rules: Counter[str] = Counter()
+    failed: list[Report] = []
+    runs = waits = calls = 0
+    seconds = 0.0
+    with multiprocessing.Pool(chosen.jobs) as pool:
+        for report in pool.imap(_run_job, jobs, chunksize=4):
+            runs, waits, calls = runs + 1, waits + report.waits, calls + report.calls
+            seconds += report.seconds
+            if runs % 500 == 0:
+                print(
+                    f"{runs} runs, {len(failed)} failed, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True
+                )
+            if not report.violations:
+                continue
+            failed.append(report)
+            rules.update({rule for rule, _ in report.violations})
+            if len(failed) <= SHOWN or chosen.keep_going:
+                print(f"\nFAILED: {report.title}")
+                for _, text in report.violations[:4]:
+                    print(f"  {text}")
+            if not chosen.keep_going:
+                print(f"\nReplay it: make simulate SEED={report.seed}")
+                pool.terminate()
+                break
+    print(
+        f"\n{runs} runs, {waits} waits, {calls} calls, {seconds / 3600:.0f} virtual hours in "
+        f"{time.monotonic() - began:.0f} s; {len(failed)} runs failed {dict(rules) if rules else ''}"
+    )
+    return 1 if failed else 0
+
+
+def _replay(seed: int, size: str | None, mutation: str) -> int:
+    report, record = run_and_record(seed, size=size, mutation=mutation)
+    if record is not None:
+        for line in trace(record):
+            print(line)
+    print(f"\n{report.title}\n{report.waits} waits, {report.calls} calls, trace {report.digest[:16]}")
+    for _, text in report.violations:
+        print(f"  {text}")
+    return 1 if report.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,117 @@
+"""The client of one triggerer for one account: the real pace and the real reading of answers, on a simulated wire."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TypeVar
+from urllib.parse import unquote
+
+from airflow_provider_trackingmore.api.envelope import Request, read_answer
+from airflow_provider_trackingmore.api.errors import RateLimitError, TrackingMoreError, TrackingNotFoundError
+from airflow_provider_trackingmore.client.pacing import Pacer, Wait
+from airflow_provider_trackingmore.client.slot_stores import MemorySlots
+from tests.simulation.network import REFUSALS, Call, Network
+from tests.simulation.parcels import Name, name_of
+from tests.simulation.vendor import SILENCE_SECONDS, SLOT_SECONDS
+
+T = TypeVar("T")
+
+STAYS_OPEN = 20.0
+"""Seconds for which an idle connection can be used again."""
+HAND_OVER_SECONDS = (0.0005, 0.003)
+"""How long it takes to hand a step to a thread."""
+
+
+class Sender:
+    """Sends to one account with one key.
+
+    :param network: the way to the account.
+    :param key: the key.
+    :param triggerer: who sends.
+    :param slots: the slot clock that all who use the key share.
+    """
+
+    def __init__(self, network: Network, key: str, triggerer: str, slots: MemorySlots) -> None:
+        loop = asyncio.get_running_loop()
+        self._network = network
+        self._key = key
+        self._triggerer = triggerer
+        self._pacer = Pacer(slots, interval=SLOT_SECONDS, clock=loop.time)
+        self._open_until = float("-inf")
+        self._rng = random.Random(f"{triggerer} {key}")
+
+    @property
+    def account(self) -> str:
+        """The fingerprint of the key."""
+        return f"fingerprint of {self._key}"
+
+    def close(self) -> None:
+        """Close the connections; they are made anew when they are needed."""
+        self._open_until = float("-inf")
+
+    async def _hand_over(self) -> None:
+        """Each step is handed to a thread; or else whoever comes round each second exactly would win every slot."""
+        await asyncio.sleep(self._rng.uniform(*HAND_OVER_SECONDS))
+
+    async def asend(
+        self, request: Request[T], *, max_wait_seconds: float | None = None, max_attempts: int | None = None
+    ) -> T:
+        """Wait for a slot, send once, and read the answer."""
+        assert max_attempts == 1, "a poller repeats calls itself"
+        assert request.method == "GET", "waiting only reads"
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        rounds = 0
+        await self._hand_over()
+        while isinstance(departure := self._pacer.depart(warm=(warm := loop.time() < self._open_until)), Wait):
+            seconds = self._pacer.pause(departure, rounds)
+            rounds += 1
+            if max_wait_seconds is not None and loop.time() + seconds > asked_at + max_wait_seconds:
+                raise RateLimitError("not sent: the next free slot is too far away", retry_after=seconds)
+            await asyncio.sleep(seconds)
+            await self._hand_over()
+        kind, numbers, name = _about(request)
+        call = Call(
+            self._triggerer,
+            self._network.account,
+            self._key,
+            kind,
+            numbers,
+            name,
+            request.target,
+            asked_at,
+            loop.time(),
+        )
+        answer = self._network.begin(
+            call, request.path, request.query, warm=warm, answered=lambda: self._pacer.arrived(departure, warm=warm)
+        )
+        try:
+            reply = await answer
+            self._open_until = loop.time() + STAYS_OPEN
+            result = read_answer(request, reply.status, reply.headers, reply.body)
+        except TrackingMoreError as error:
+            call.result = "failed"
+            if isinstance(error, RateLimitError):
+                call.result, call.silence = "limited", max(SILENCE_SECONDS, error.retry_after or 0.0)
+                self._pacer.cool_down(call.silence)
+            elif isinstance(error, TrackingNotFoundError):
+                call.result = "ok"
+            elif error.code in REFUSALS and not call.cause.startswith("html"):
+                call.result = "refused"
+            raise
+        else:
+            call.result, call.shown = "ok", reply.shown
+            return result
+        finally:
+            call.ended_at = loop.time()
+
+
+def _about(request: Request[T]) -> tuple[str, frozenset[str], Name | None]:
+    if "numbers" in request.query:
+        return "numbers", frozenset(number.casefold() for number in request.query["numbers"].split(",")), None
+    if request.path == "/trackings/get":
+        return ("change" if "update_time_min" in request.query else "list"), frozenset(), None
+    _, _, carrier, number = request.path.split("/")
+    name = name_of(unquote(carrier), unquote(number))
+    return "get", frozenset([name[1]]), name

@@ -1,0 +1,220 @@
+"""The vendor's side of the wire, written from the API reference alone: real bytes for each path and query.
+
+Shares no code with the package or its sandbox. Where the reference is unclear, each account takes one of the readings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import unquote
+
+from tests.simulation.loop import EPOCH
+from tests.simulation.parcels import Parcel, State
+
+SLOT_SECONDS = 1.0
+"""Reference 4: one request a second."""
+SILENCE_SECONDS = 120.0
+"""Reference 4: after a 429."""
+LARGEST_PAGE = 2000
+LARGEST_FILTER = 40
+JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Habits:
+    """Which reading of the reference an account follows.
+
+    :param skew: seconds by which the vendor's clock is ahead.
+    :param zone_hours: offset in its times.
+    :param empty_is_error: an empty list is 4031; else success with ``[]``.
+    :param missing_code: what GET by number says of a parcel that it does not know.
+    :param total_as: how ``total`` is written.
+    :param limit_status: HTTP status of a 429.
+    :param retry_after: seconds in the ``Retry-After`` of a 429, where it has one.
+    """
+
+    skew: float = 0.0
+    zone_hours: int = 0
+    empty_is_error: bool = False
+    missing_code: int = 4031
+    total_as: str = "text"
+    limit_status: int = 200
+    retry_after: int | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the vendor answers.
+
+    :param status: HTTP status.
+    :param headers: HTTP headers.
+    :param body: the bytes.
+    :param kind: ``numbers``, ``list``, ``change`` or ``get``; ``refused`` when it says nothing of any parcel.
+    :param shown: the parcels in it.
+    :param code: ``meta.code``.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    kind: str
+    shown: tuple[tuple[Parcel, State], ...] = ()
+    code: int = 200
+
+
+@dataclass
+class Vendor:
+    """One account at the vendor.
+
+    :param habits: the readings that it follows.
+    :param parcels: everything that is or is going to be registered.
+    :param keys: each key of the account, and when it is revoked.
+    """
+
+    habits: Habits
+    parcels: list[Parcel]
+    keys: Mapping[str, float]
+    last_arrival: dict[str, float] = field(default_factory=dict)
+    silent_until: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.by_name = {parcel.name: parcel for parcel in self.parcels}
+        self.by_number: dict[str, list[Parcel]] = {}
+        for parcel in self.parcels:
+            self.by_number.setdefault(parcel.name[1], []).append(parcel)
+
+    def answer(self, key: str, path: str, query: Mapping[str, str], now: float) -> Reply:
+        """Answer a request at the moment when it arrives."""
+        too_soon = now - self.last_arrival.get(key, float("-inf")) < SLOT_SECONDS - 1e-6
+        self.last_arrival[key] = now
+        if now >= self.keys.get(key, float("-inf")):
+            return self.refusal(4002, "The API key is deleted")
+        if too_soon:
+            self.keep_silent(key, now)
+        if now < self.silent_until.get(key, float("-inf")):
+            return self.too_many()
+        segments = [unquote(segment) for segment in path.strip("/").split("/")]
+        if segments == ["trackings", "get"]:
+            return self._list(query, now)
+        if len(segments) == 3 and segments[0] == "trackings":
+            return self._one(segments[1], segments[2], now)
+        return self.refusal(404, "No such page")
+
+    def keep_silent(self, key: str, now: float) -> None:
+        """Answer nothing but 429 for two minutes."""
+        self.silent_until[key] = now + SILENCE_SECONDS
+
+    def too_many(self) -> Reply:
+        """The answer 429."""
+        after = self.habits.retry_after
+        headers = JSON if after is None else {**JSON, "Retry-After": str(after)}
+        body = _envelope(429, "[]", "Too many requests. Pause and wait two minutes.")
+        return Reply(self.habits.limit_status, headers, body, "refused", code=429)
+
+    def refusal(self, code: int, message: str) -> Reply:
+        """An answer that is not success."""
+        return Reply(200, JSON, _envelope(code, "[]", message), "refused", code=code)
+
+    def rows(self, now: float) -> int:
+        """How many parcels the list shows."""
+        return sum(1 for parcel in self.parcels if (state := parcel.at(now)).status is not None and state.in_list)
+
+    def _one(self, carrier: str, number: str, now: float) -> Reply:
+        parcel = self.by_name.get((carrier.casefold(), number.casefold()))
+        state = parcel.at(now) if parcel is not None else None
+        if parcel is None or state is None or state.status is None:
+            code = self.habits.missing_code
+            if code == 200:
+                return Reply(200, JSON, _envelope(200, "[]"), "get", code=200)
+            return Reply(200, JSON, _envelope(code, "[]", "No tracking"), "get", code=code)
+        return Reply(200, JSON, _envelope(200, self._row(parcel, now)), "get", ((parcel, state),))
+
+    def _list(self, query: Mapping[str, str], now: float) -> Reply:
+        page, limit = int(query.get("page", "1")), min(int(query.get("limit", "100")), LARGEST_PAGE)
+        kind = "numbers" if "numbers" in query else "change" if "update_time_min" in query else "list"
+        found: list[tuple[Parcel, State]] = []
+        for parcel in self._named(query["numbers"]) if kind == "numbers" else self.parcels:
+            state = parcel.at(now)
+            shown = state.in_numbers if kind == "numbers" else state.in_list
+            if state.status is not None and shown and self._matches(query, state):
+                found.append((parcel, state))
+        found.sort(key=lambda pair: (-pair[1].created_at, pair[0].tracking_number, pair[0].carrier_code))
+        total = len(found)
+        found = found[(page - 1) * limit : page * limit]
+        if not found:
+            if self.habits.empty_is_error:
+                return Reply(200, JSON, _envelope(4031, "[]", "No content"), kind, code=4031)
+            return Reply(200, JSON, _envelope(200, "[]"), kind)
+        counted = {"text": f'"{total}"', "number": str(total)}[self.habits.total_as]
+        items = ",".join(self._row(parcel, now) for parcel, _ in found)
+        data = f'{{"page":{page},"limit":{limit},"total":{counted},"count":{len(found)},"items":[{items}]}}'
+        return Reply(200, JSON, _envelope(200, data), kind, tuple(found))
+
+    def _named(self, numbers: str) -> Iterable[Parcel]:
+        wanted = list(dict.fromkeys(number.casefold() for number in numbers.split(",")))
+        return [parcel for number in wanted[:LARGEST_FILTER] for parcel in self.by_number.get(number, ())]
+
+    def _matches(self, query: Mapping[str, str], state: State) -> bool:
+        created = int(EPOCH + state.created_at + self.habits.skew)
+        if not int(query.get("created_at_min", 0)) <= created <= int(query.get("created_at_max", 2**40)):
+            return False
+        if "update_time_min" not in query and "update_time_max" not in query:
+            return True
+        if state.updated_at is None:
+            return False
+        updated = int(EPOCH + state.updated_at + self.habits.skew)
+        return int(query.get("update_time_min", 0)) <= updated <= int(query.get("update_time_max", 2**40))
+
+    def _row(self, parcel: Parcel, now: float) -> str:
+        index, state = parcel.index(now), parcel.at(now)
+        quiet = state.quiet_days(now)
+        row = parcel.rows.get((index, quiet))
+        if row is None:
+            row = parcel.rows[index, quiet] = json.dumps(self._item(parcel, state, quiet))
+        return row
+
+    def _item(self, parcel: Parcel, state: State, quiet: int) -> dict[str, object]:
+        event = {
+            "Date": local(state.event_at),
+            "StatusDescription": "Event",
+            "Details": "",
+            "checkpoint_status": state.status,
+        }
+        item: dict[str, object] = {
+            "id": f"{abs(hash_of(parcel)):032x}",
+            "tracking_number": parcel.tracking_number,
+            "carrier_code": parcel.carrier_code,
+            "status": state.status,
+            "substatus": state.substatus,
+            "created_at": self._dated(state.created_at),
+            "updated_at": None if state.updated_at is None else self._dated(state.updated_at),
+            "order_id": None,
+            "origin_info": {"trackinfo": [event]},
+            "lastEvent": "Event",
+            "lastUpdateTime": local(state.event_at),
+        }
+        if parcel.shows_quiet_days:
+            item["stayTimeLength"] = quiet
+        return item
+
+    def _dated(self, moment: float) -> str:
+        zone = timezone(timedelta(hours=self.habits.zone_hours))
+        return datetime.fromtimestamp(int(EPOCH + moment + self.habits.skew), zone).isoformat()
+
+
+def local(moment: float) -> str:
+    """A carrier's time: naive, here as if every place lay in Greenwich."""
+    return datetime.fromtimestamp(int(EPOCH + moment), UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def hash_of(parcel: Parcel) -> int:
+    """A number for a parcel that is the same in every process."""
+    return int.from_bytes(f"{parcel.carrier_code}/{parcel.tracking_number}".encode()[:16], "big")
+
+
+def _envelope(code: int, data: str, message: str = "Success") -> bytes:
+    meta = json.dumps({"code": code, "type": "Success" if code == 200 else "Error", "message": message})
+    return f'{{"meta":{meta},"data":{data}}}'.encode()

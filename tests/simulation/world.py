@@ -1,0 +1,234 @@
+"""Carries out a scenario on virtual time: triggerers that live and die, waits that join, leave and restart."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.client.slot_stores import MemorySlots
+from tests.simulation import loop as virtual
+from tests.simulation.loop import EPOCH, VirtualLoop
+from tests.simulation.network import Call, Network
+from tests.simulation.scenario import AccountPlan, Scenario, WaitPlan
+from tests.simulation.sender import Sender
+from tests.simulation.vendor import Vendor
+
+CONNECT_SECONDS = 0.05
+"""Reading an Airflow connection takes no longer."""
+
+
+class Engine(Protocol):
+    """The code under test."""
+
+    def make_pollers(self, *, clock: Callable[[], float], rng: random.Random) -> Any:
+        """What one triggerer process has."""
+
+    def make_spec(self, options: dict[str, Any]) -> Any:
+        """Check the options of a wait."""
+
+    def read_spec(self, stored: Any) -> Any:
+        """Read what was stored."""
+
+    def run_wait(
+        self, spec: Any, connect: Callable[[], Awaitable[Sender]], *, pollers: Any, clock: Callable[[], float]
+    ) -> Awaitable[Any]:
+        """Wait."""
+
+
+@dataclass(eq=False)
+class Session:
+    """One run of a wait in one life of a triggerer.
+
+    :param ended: ``verdict``, ``refused``, ``crashed``, ``cancelled`` or ``killed``.
+    :param keys: which key it got when it read the connection.
+    """
+
+    plan: WaitPlan
+    triggerer: str
+    begins: float
+    first_check_at: float | None
+    ends: float = float("inf")
+    ended: str = ""
+    verdict: Any = None
+    error: BaseException | None = None
+    keys: list[tuple[float, str]] = field(default_factory=list)
+
+
+@dataclass
+class Record:
+    """All that happened in a run."""
+
+    scenario: Scenario
+    vendors: dict[str, Vendor]
+    calls: list[Call]
+    sessions: list[Session]
+    complaints: list[str]
+    ended_at: float
+
+
+class _Triggerer:
+    """One triggerer process at a time, under one number."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self._world = world
+        self.number = number
+        self.life = 0
+        self.running: dict[asyncio.Task[Any], Session] = {}
+        self.up = asyncio.Event()
+        self.other: int | None = None
+        self.start()
+
+    @property
+    def name(self) -> str:
+        return f"triggerer {self.number}.{self.life}"
+
+    def start(self) -> None:
+        self.life += 1
+        rng = random.Random(f"{self._world.scenario.seed} {self.name}")
+        self.pollers = self._world.engine.make_pollers(clock=self._world.loop.unix_time, rng=rng)
+        self.up.set()
+
+    def kill(self) -> None:
+        self.up.clear()
+        for task, session in list(self.running.items()):
+            session.ended = "killed"
+            task.cancel()
+
+
+class World:
+    """A scenario under way.
+
+    :param scenario: what is going to happen.
+    :param engine: the code under test.
+    """
+
+    def __init__(self, scenario: Scenario, engine: Engine) -> None:
+        self.scenario = scenario
+        self.engine = engine
+        self.loop: VirtualLoop = asyncio.get_running_loop()  # type: ignore[assignment]
+        self.accounts = {plan.name: plan for plan in scenario.accounts}
+        self.networks = {plan.name: _network(scenario, plan) for plan in scenario.accounts}
+        self.slots = {key: MemorySlots() for plan in scenario.accounts for key in plan.keys}
+        self.sessions: list[Session] = []
+        self.triggerers = [_Triggerer(self, number) for number in range(len(scenario.outages))]
+
+    async def run(self) -> None:
+        """Live through the scenario."""
+        ending = [asyncio.ensure_future(self._outages(triggerer)) for triggerer in self.triggerers]
+        await asyncio.gather(*(self._wait(plan) for plan in self.scenario.waits))
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+        await asyncio.sleep(60.0)  # whatever is left behind has time to show
+
+    async def _until(self, moment: float) -> None:
+        await asyncio.sleep(max(0.0, moment - self.loop.time()))
+
+    async def _outages(self, triggerer: _Triggerer) -> None:
+        for begins, ends, other in self.scenario.outages[triggerer.number]:
+            await self._until(begins)
+            triggerer.other = other
+            triggerer.kill()
+            await self._until(ends)
+            triggerer.start()
+
+    async def _wait(self, plan: WaitPlan) -> None:
+        rng = random.Random(f"{self.scenario.seed} {plan.name}")
+        await self._until(plan.joins_at)
+        stored = json.dumps(self.engine.make_spec(_in_unix_time(plan.options)).to_dict())
+        while self.loop.time() < plan.cancelled_at:
+            triggerer = self.triggerers[plan.triggerer]
+            if not triggerer.up.is_set():
+                if triggerer.other is not None and self.triggerers[triggerer.other].up.is_set():
+                    await asyncio.sleep(rng.uniform(5, 40))
+                    triggerer = self.triggerers[triggerer.other]
+                    if not triggerer.up.is_set():
+                        continue
+                else:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(max(0.0, plan.cancelled_at - self.loop.time())):
+                            await triggerer.up.wait()
+                    await asyncio.sleep(rng.uniform(0, 3))
+                    continue
+            if not await self._session(plan, json.loads(stored), triggerer, rng):
+                return
+
+    async def _session(self, plan: WaitPlan, stored: Any, triggerer: _Triggerer, rng: random.Random) -> bool:
+        """Run the wait in this triggerer; tell whether it must go on elsewhere."""
+        session = Session(plan, triggerer.name, self.loop.time(), plan.options.get("first_check_at"))
+        self.sessions.append(session)
+
+        async def connect() -> Sender:
+            await asyncio.sleep(rng.uniform(0.0, CONNECT_SECONDS))
+            key = self.accounts[plan.account].key_at(self.loop.time())
+            session.keys.append((self.loop.time(), key))
+            return Sender(self.networks[plan.account], key, triggerer.name, self.slots[key])
+
+        async def body() -> Any:
+            return await self.engine.run_wait(
+                self.engine.read_spec(stored), connect, pollers=triggerer.pollers, clock=self.loop.unix_time
+            )
+
+        task = asyncio.ensure_future(body())
+        task.set_name(plan.name)
+        triggerer.running[task] = session
+        try:
+            await asyncio.wait({task}, timeout=max(0.0, plan.cancelled_at - self.loop.time()))
+            session.ends = self.loop.time()
+            if not task.done():
+                session.ended = "cancelled"
+                task.cancel()
+                await asyncio.wait({task})
+                return False
+        finally:
+            del triggerer.running[task]
+        if task.cancelled():
+            session.ended = session.ended or "crashed"
+            return session.ended == "killed"
+        session.error = task.exception()
+        if session.error is None:
+            session.ended, session.verdict = "verdict", task.result()
+        else:
+            session.ended = "refused" if isinstance(session.error, TrackingMoreError) else "crashed"
+        return False
+
+
+def _in_unix_time(options: dict[str, Any]) -> dict[str, Any]:
+    moments = {name: EPOCH + options[name] for name in ("deadline", "first_check_at") if options.get(name) is not None}
+    return {**options, **moments}
+
+
+def _network(scenario: Scenario, plan: AccountPlan) -> Network:
+    rng = random.Random(f"{scenario.seed} network {plan.name}")
+    vendor = Vendor(plan.habits, plan.parcels, plan.keys)
+    return Network(vendor, plan.name, rng, plan.latency, plan.troubles)
+
+
+def simulate(scenario: Scenario, engine: Engine) -> Record:
+    """Run a scenario to its end.
+
+    :param scenario: the run; used up by it.
+    :param engine: the code under test.
+    :return: what happened.
+    """
+
+    async def main() -> World:
+        world = World(scenario, engine)
+        await world.run()
+        return world
+
+    before = random.getstate()
+    random.seed(f"{scenario.seed} everybody else")  # the pace spreads waiters with the module's own generator
+    try:
+        world, complaints = virtual.run(main())
+    finally:
+        random.setstate(before)
+    calls = sorted((call for net in world.networks.values() for call in net.calls), key=lambda call: call.departed_at)
+    vendors = {name: network.vendor for name, network in world.networks.items()}
+    return Record(scenario, vendors, calls, world.sessions, complaints, world.loop.time())
