@@ -174,10 +174,19 @@ class TrackingMoreHook(BaseHook):
         """Look up shipments, 40 a call, with ``GET /trackings/get?numbers=…``.
 
         :param shipments: ``tracking_number`` and ``carrier_code`` of each.
+        A call that fails is halved until the shipment that brings it down is alone; the others are looked up all the
+        same.
+
         :return: (carrier_code, tracking_number) -> tracking, for those that are registered.
         :raises InvalidShipmentError: before any call, naming the shipments that cannot be asked for.
+        :raises TrackingMoreError: when some could not be looked up; its ``found`` has the others, in the same form.
         """
-        found = self._run(batching.find([shipment_key(shipment) for shipment in as_list(shipments)]))
+        keys = [shipment_key(shipment) for shipment in as_list(shipments)]
+        try:
+            found = self._run(batching.find(keys))
+        except TrackingMoreError as error:
+            error.found = {(*key,): tracking for key, tracking in (error.found or {}).items()}
+            raise
         return {(*key,): tracking for key, tracking in found.items()}
 
     def look_up(self, shipments: Iterable[Shipment]) -> dict[ShipmentKey, Tracking | None]:
