@@ -33,7 +33,7 @@ test-chaos: $(VENV)/.test ## kill tasks, triggerer and scheduler at random momen
 	@CHAOS_SEEDS='$(SEEDS)' $(BIN)/python -m pytest -s tests/chaos/killed_at_any_moment.py $(ARGS)
 
 test-system: $(VENV)/.system ## let 300 sensors wait at once, Airflow's database being PostgreSQL (WAITS=1000)
-	@SYSTEM_WAITS='$(WAITS)' $(BIN)/python -m pytest -s tests/scale/many_waits.py $(ARGS)
+	@SYSTEM_WAITS='$(WAITS)' $(BIN)/python -m pytest -s tests/scale/many_waits.py tests/scale/interventions.py $(ARGS)
 
 test-matrix: $(VENV)/.uv ## the suite on each Airflow and Python (CELLS="3.2.2:3.11 lowest" chooses; hours)
 	@$(index); UV=$(BIN)/uv TESTS='$(TESTS)' .ci/matrix $(CELLS)
