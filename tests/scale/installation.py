@@ -302,12 +302,12 @@ class Wait:
 
     def change_file(self, **arguments: Any) -> None:
         """Change the arguments in the DAG's file, and wait until Airflow has read it."""
-        count = f"SELECT count(*) FROM dag_version WHERE dag_id = '{self.dag_id}'"
-        before = self.place.rows(count)
+        parsed = f"SELECT last_parsed_time FROM dag WHERE dag_id = '{self.dag_id}'"
+        before = self.place.rows(parsed)
         token = self.place.call("GET", f"dags/{self.dag_id}")["file_token"]
         write_file(self.place.folder / "dags", self.dag_id, self.mode, **arguments)
         self.place.call("PUT", f"parseDagFile/{token}")
-        took = self.until(lambda: self.place.rows(count) > before, "Airflow knows the changed DAG", every=1)
+        took = self.until(lambda: self.place.rows(parsed) > before, "Airflow knows the changed DAG", every=1)
         self.say(f"Airflow knows the changed DAG after {took:.1f} s")
 
     def set_status(self, status: int, *parcels: str) -> None:
