@@ -91,5 +91,22 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": modules("sensors.shipments"),
         "triggers": modules("triggers.shipments"),
         "extra-links": [f"{package}.links.TrackingMoreLink"],
+        "config": {
+            "trackingmore": {
+                "description": "Options of airflow-provider-trackingmore.",
+                "options": {
+                    "max_trigger_bytes": {
+                        "description": (
+                            "Refuse a deferrable wait whose stored form is larger than this, before encryption. 0 is "
+                            "no limit. MySQL can store 65,535 bytes, and encryption adds a third: 49000 fits."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "integer",
+                        "example": "49000",
+                        "default": "0",
+                    },
+                },
+            },
+        },
         "cli": [f"{package}.cli.airflow_commands.get_cli_commands"],
     }

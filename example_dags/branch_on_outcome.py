@@ -1,6 +1,6 @@
 """Go one way when a parcel arrives, another when it is lost, a third when time is up. Knows what to do with each.
 
-With ``on_failure="return"`` the sensor ends each wait as a success and says how it ended: the DAG decides what is a
+With ``on_failed="report"`` the sensor ends each wait as a success and says how it ended: the DAG decides what is a
 failure, and nothing has to be read out of a failed task.
 """
 
@@ -37,7 +37,7 @@ def branch_on_outcome() -> None:
     arrival = ShipmentDeliveredSensor(
         task_id="wait",
         shipments=parcel,
-        on_failure="return",
+        on_failed="report",
         poke_interval=LOOK_EVERY,
         timeout=GIVE_UP_AFTER,
         deferrable=True,

@@ -97,7 +97,7 @@ def order_closing() -> None:
         arrival = ShipmentDeliveredSensor(
             task_id="wait",
             shipments=parcels,
-            on_failure="return",
+            on_failed="report",
             poke_interval=LOOK_EVERY,
             timeout=GIVE_UP_AFTER,
             deferrable=True,

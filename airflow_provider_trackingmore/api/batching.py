@@ -195,7 +195,7 @@ def explain_realtime(error: TrackingMoreError) -> None:
 
     :param error: what the call raised; changed in place.
     """
-    if isinstance(error, ApiError) and error.code in _TWO_HOUR_CODES:
+    if isinstance(error, ApiError) and error.from_api and error.code in _TWO_HOUR_CODES:
         error.args = (f"{error.message}; {_TWO_HOUR_RULE}",)
 
 
@@ -224,8 +224,9 @@ def find(keys: Iterable[ShipmentKey]) -> Conversation[dict[ShipmentKey, Tracking
         if "," in key.tracking_number:
             try:
                 found[key] = yield endpoints.get_tracking(*key)
-            except (TrackingNotFoundError, InvalidRequestError):
-                continue
+            except (TrackingNotFoundError, InvalidRequestError) as error:
+                if not error.from_api:
+                    raise
     return found
 
 
@@ -249,15 +250,6 @@ def look(keys: Iterable[ShipmentKey]) -> Conversation[dict[ShipmentKey, Tracking
             except (TrackingNotFoundError, InvalidRequestError):
                 break
     return {key: found.get(key) for key in wanted}
-
-
-def chunks(entries: Sequence[T]) -> list[Sequence[T]]:
-    """Divide entries among calls, 40 each.
-
-    :param entries: any number of them.
-    :return: one entry per call, in order.
-    """
-    return [entries[at : at + BATCH_SIZE] for at in range(0, len(entries), BATCH_SIZE)]
 
 
 def filter_chunks(numbers: Sequence[str]) -> list[Sequence[str]]:

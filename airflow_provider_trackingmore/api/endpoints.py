@@ -16,7 +16,7 @@ from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
 from airflow_provider_trackingmore.api.records import Account, AirCargo, Carrier, Page, RemoteArea, TransitTimes
 from airflow_provider_trackingmore.api.reports import BatchAnswer
-from airflow_provider_trackingmore.api.shipments import shown
+from airflow_provider_trackingmore.api.shipments import REALTIME_NAMES, shown
 
 CarrierLanguage = Literal["en", "cn", "tw", "es", "ru", "it"]
 
@@ -110,12 +110,15 @@ def list_page(filters: ListFilters | None = None, *, page: int = 1, limit: int =
 
 
 def realtime_tracking(body: Mapping[str, Any]) -> Request[Tracking]:
-    """``POST /trackings/realtime`` (1.9). A repeat would meet the two-hour rule, so a lost answer is not repeated."""
+    """``POST /trackings/realtime`` (1.9), which has names of its own for two of the create fields.
+
+    A repeat would meet the two-hour rule, so a lost answer is not repeated.
+    """
     key = ShipmentKey(str(body["carrier_code"]), str(body["tracking_number"]))
     return Request(
         method="POST",
         path=path("trackings", "realtime"),
-        body=dict(body),
+        body={REALTIME_NAMES.get(name, name): value for name, value in body.items()},
         parse=lambda data: answers.realtime(key, data),
         repeat=Repeat.UNLESS_SENT,
         about=str(key),

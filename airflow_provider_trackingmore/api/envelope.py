@@ -9,27 +9,34 @@ import enum
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Literal, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from airflow_provider_trackingmore.api import json_rows
 from airflow_provider_trackingmore.api.errors import (
     WAY_OUT,
+    ApiError,
     InvalidShipmentError,
     MalformedAnswerError,
     RateLimitError,
     ServiceUnavailableError,
+    TrackingMoreError,
     error_class,
+    status_class,
 )
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+U = TypeVar("U")
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 SUCCESS_CODES = frozenset({200, 201, 202})
 """Reference 2.1. 202 is "done, but over the limit": success with a warning."""
+
+
+CHECK_BASE_URL_AND_PROXY = "check the base URL (host) of the connection and any proxy or firewall in between"
 
 
 class Repeat(enum.Enum):
@@ -67,6 +74,15 @@ class Request(Generic[T]):
     repeat: Repeat = Repeat.ALWAYS
     about: str = ""
     realtime: bool = False
+
+    def with_parser(self, parse: Callable[[object], U], *, empty: Callable[[], U] | None = None) -> Request[U]:
+        """Return the same call with another result.
+
+        :param parse: turns ``data`` of a successful answer into that result.
+        :param empty: makes the result for the codes in ``accept``; None: they are errors.
+        """
+        accept = {} if empty is None else dict.fromkeys(self.accept, empty)
+        return cast("Request[U]", replace(cast("Request[Any]", self), parse=parse, accept=accept))
 
     @property
     def target(self) -> str:
@@ -125,7 +141,6 @@ def read_answer(request: Request[T], status: int, headers: Mapping[str, str], bo
     :return: what ``request.parse`` makes of ``data``.
     :raises TrackingMoreError: everything else, each as its class.
     """
-    retry_after = _retry_after(headers)
     try:
         answer: object = json_rows.loads(body)
     except (ValueError, RecursionError):
@@ -133,31 +148,53 @@ def read_answer(request: Request[T], status: int, headers: Mapping[str, str], bo
     meta = answer.get("meta") if isinstance(answer, dict) else None
     code = _code(meta.get("code")) if isinstance(meta, dict) else None
     if status >= 400 and (code is None or code in SUCCESS_CODES):
-        raise _refusal(request, status, "", status, retry_after)
+        raise _refused_without_envelope(request, status, headers, body)
     if not isinstance(answer, dict) or not isinstance(meta, dict) or code is None:
         raise MalformedAnswerError(
             f"{request.name}: {_describe(status, headers, body)} instead of an answer of TrackingMore's API; "
-            "check the base URL (host) of the connection and any proxy in between",
+            f"{CHECK_BASE_URL_AND_PROXY}",
             http_status=status,
         )
     if code in request.accept:
         return request.accept[code]()
     if code not in SUCCESS_CODES:
-        raise _refusal(request, code, _text(meta.get("message")), status, retry_after)
+        raise _refused_in_envelope(request, code, _text(meta.get("message")), status, headers)
     if code == 202:
         log.warning("%s: TrackingMore did it but says that the account is over its limit (202)", request.name)
-    return request.parse(answer.get("data"))
+    try:
+        return request.parse(answer.get("data"))
+    except ApiError as error:  # success without a record, where the record is the answer
+        error.from_api = True
+        raise
 
 
-def _refusal(request: Request[T], code: int, words: str, status: int, retry_after: float | None) -> Exception:
+def _refused_in_envelope(
+    request: Request[T], code: int, words: str, status: int, headers: Mapping[str, str]
+) -> TrackingMoreError:
     cls = error_class(code)
     said = f"TrackingMore answered {code}" + (f" ({words.rstrip('.')})" if words else "")
-    way_out = WAY_OUT.get(cls)
+    hint = f": {WAY_OUT[cls]}" if cls in WAY_OUT else ""
     return cls(
-        f"{request.name}: {said}" + (f": {way_out}" if way_out else ""),
+        f"{request.name}: {said}{hint}",
         code=code,
         http_status=status,
-        retry_after=retry_after if cls in (RateLimitError, ServiceUnavailableError) else None,
+        retry_after=_retry_after(cls, headers),
+        from_api=True,
+    )
+
+
+def _refused_without_envelope(
+    request: Request[T], status: int, headers: Mapping[str, str], body: bytes
+) -> TrackingMoreError:
+    """An HTTP error without the vendor's envelope: whoever sent it, it says nothing about key or shipments."""
+    cls = status_class(status)
+    hint = f"; {WAY_OUT[cls]}" if cls is RateLimitError else ""
+    return cls(
+        f"{request.name}: {_describe(status, headers, body)} did not come from TrackingMore's API: "
+        f"{CHECK_BASE_URL_AND_PROXY}{hint}",
+        code=status,
+        http_status=status,
+        retry_after=_retry_after(cls, headers),
     )
 
 
@@ -173,8 +210,10 @@ def _text(value: object) -> str:
     return value[:300] if isinstance(value, str) else ""
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def _retry_after(cls: type[TrackingMoreError], headers: Mapping[str, str]) -> float | None:
     """Seconds from ``Retry-After``; its date form would need a clock and is not known to be used here."""
+    if not issubclass(cls, (RateLimitError, ServiceUnavailableError)):
+        return None
     value = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
     return float(value) if value.isascii() and value.isdigit() and len(value) < 6 else None
 

@@ -28,9 +28,12 @@ class TrackingMoreError(Exception):
     """Whatever can go wrong between this package and TrackingMore.
 
     :param message: what happened, to which shipment, and what to do next. Never holds the key or personal data.
-    :param code: the vendor's ``meta.code``, where there was one.
+    :param code: the vendor's ``meta.code``; the HTTP status where an answer was refused without one.
     :param http_status: the HTTP status, where there was an answer.
-    :param retry_after: seconds that the server asked to wait (``Retry-After``), where it did.
+    :param retry_after: seconds to wait before the call can succeed, where that is known: what the server asked for
+        (``Retry-After``), or how long the account keeps silent after a 429.
+    :param from_api: whether TrackingMore itself refused the call, in its own envelope (``meta.code``). False for a
+        refusal by a proxy or a firewall, and for everything that is no refusal.
     :param report: for calls about many shipments, the account of every shipment at the moment of the error.
 
     ``found`` is, for jobs of several calls that look something up, what the calls before the failing one have brought,
@@ -46,12 +49,14 @@ class TrackingMoreError(Exception):
         code: int | None = None,
         http_status: int | None = None,
         retry_after: float | None = None,
+        from_api: bool = False,
         report: BatchReport | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.http_status = http_status
         self.retry_after = retry_after
+        self.from_api = from_api
         self.report = report
         self.found: Any = None
 
@@ -73,7 +78,7 @@ class TransportError(TrackingMoreError):
 
 
 class ConnectError(TransportError):
-    """The connection never came about (refused, unknown host, connect time-out): the request never left."""
+    """No connection (refused, unknown host, connect time-out, a proxy's 407): the request never left."""
 
     retry = Retry.ALWAYS
 
@@ -98,7 +103,7 @@ class MalformedAnswerError(TrackingMoreError):
 
 
 class ApiError(TrackingMoreError):
-    """The vendor answered with a code that is not success."""
+    """The call was refused: by the vendor (``from_api``), or by a proxy or a firewall on the way to it."""
 
 
 class AuthenticationError(ApiError):
@@ -179,6 +184,13 @@ BY_CODE: dict[int, type[ApiError]] = {
 }
 """The vendor's table (reference 2.1), for ``meta.code`` and HTTP status alike."""
 
+BY_STATUS: dict[int, type[TrackingMoreError]] = {
+    407: ConnectError,
+    408: ServerError,
+    425: ServiceUnavailableError,
+}
+"""HTTP statuses of proxies and gateways, which the vendor's table does not have (RFC 9110, RFC 8470)."""
+
 WAY_OUT: dict[type[ApiError], str] = {
     AuthenticationError: "check the API key in the password field of the Airflow connection",
     TrackingNotFoundError: "run CreateTrackingsOperator first",
@@ -199,3 +211,12 @@ def error_class(code: int) -> type[ApiError]:
     if code in BY_CODE:
         return BY_CODE[code]
     return ServerError if 500 <= code <= 599 else ApiError
+
+
+def status_class(status: int) -> type[TrackingMoreError]:
+    """Choose the class for an HTTP error without the vendor's envelope.
+
+    :param status: the HTTP status, 400 or more.
+    :return: the class.
+    """
+    return BY_STATUS.get(status) or error_class(status)

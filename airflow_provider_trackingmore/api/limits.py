@@ -20,6 +20,9 @@ COOL_DOWN_SECONDS = 120.0
 BATCH_SIZE = 40
 """Sections 1.5 and 4: shipments in one call. (The text of code 4020 says 200; the smaller number is safe.)"""
 
+WAYBILLS = 20
+"""Section 2.3 (4162): air waybills in one call, as one source says of v4; none names a number for v2."""
+
 FILTER_NUMBERS = 40
 """Section 1.6: entries in the ``numbers`` or ``orders`` filter of one list call."""
 

@@ -57,6 +57,8 @@ def exit_code(error: Exception) -> Exit:
             return error.code
         case errors.InvalidShipmentError():
             return Exit.USAGE
+        case errors.ApiError(http_status=int(), from_api=False):  # a proxy's word on key or quota counts for nothing
+            return Exit.SERVICE
         case errors.AuthenticationError():
             return Exit.ACCOUNT
         case errors.QuotaExceededError():

@@ -7,6 +7,7 @@ no endpoint and no Airflow.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import threading
 import time
@@ -16,7 +17,8 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from airflow_provider_trackingmore.api.envelope import Request, read_answer
-from airflow_provider_trackingmore.api.errors import RateLimitError, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import ConnectError, RateLimitError, TrackingMoreError
+from airflow_provider_trackingmore.client.executor import MAX_THREADS, account_executor
 from airflow_provider_trackingmore.client.observer import Observer
 from airflow_provider_trackingmore.client.pacing import Pacer, Wait
 from airflow_provider_trackingmore.client.retry import Budget, RetryPolicy
@@ -30,6 +32,8 @@ T = TypeVar("T")
 
 LONG_WAIT_SECONDS = 5.0
 """Longer waits for a slot are logged: somebody may wonder why nothing happens."""
+THREAD_START_SECONDS = 0.5
+"""What a free thread may need on a busy machine until it runs, also when the call may wait for nothing."""
 SHORTEST_KEY_TO_BLANK = 12
 """A shorter text (a sandbox key such as "demo") may well stand in an answer by chance; real keys are longer."""
 
@@ -75,6 +79,7 @@ class TrackingMoreClient:
         self._sleep = sleep
         self._async_sleep = async_sleep
         self._transport = Transport(settings)
+        self._executor = account_executor(settings.fingerprint)
         self._policy = RetryPolicy(settings.max_attempts, settings.cool_down_seconds)
         # Processes that share a file share no monotonic clock (two hosts, a restart): their common time is the wall's.
         shared_clock = clock or time.time
@@ -107,6 +112,11 @@ class TrackingMoreClient:
         return self._settings
 
     @property
+    def account(self) -> str:
+        """The fingerprint of the API key: which account this is, in logs and file names."""
+        return self._settings.fingerprint
+
+    @property
     def statistics(self) -> Statistics:
         """What this client has done so far: a copy, which does not change any more."""
         with self._lock:
@@ -120,8 +130,9 @@ class TrackingMoreClient:
         return self._pacer.is_free()
 
     def close(self) -> None:
-        """Close all connections. A closed client can be used again."""
+        """Close all connections and end idle threads. A closed client can be used again."""
         self._transport.close()
+        self._executor.shutdown()
 
     def send(self, request: Request[T], *, max_wait_seconds: float | None = None) -> T:
         """Send a request as soon as the account's pace allows, and read its answer.
@@ -144,30 +155,53 @@ class TrackingMoreClient:
         loop = self._policy.retrying(request, turn.budget, sleep=self._sleep, on_retry=self._retried)
         return loop(attempt)
 
-    async def asend(self, request: Request[T], *, max_wait_seconds: float | None = None) -> T:
+    async def asend(
+        self, request: Request[T], *, max_wait_seconds: float | None = None, max_attempts: int | None = None
+    ) -> T:
         """Send a request like :meth:`send`, without blocking the event loop.
 
-        Slots are awaited on the loop; taking one, the exchange and the reading of the answer happen in one worker
-        thread. The thread takes its slot itself, so that no time passes between a slot and its departure however busy
-        the pool of threads is, and a cancelled call leaves the pace as it should be.
+        Slots are awaited on the loop; taking one, the exchange and the reading of the answer happen in one thread of
+        the account's own executor. The thread takes its slot itself, so that no time passes between a slot and its
+        departure however busy the threads are, and a cancelled call leaves the pace as it should be.
 
         :param request: the call.
-        :param max_wait_seconds: as for :meth:`send`.
+        :param max_wait_seconds: as for :meth:`send`; waiting for a thread counts too.
+        :param max_attempts: how often to send it at most; None: as the settings say.
+        :return: as for :meth:`send`.
+        :raises TrackingMoreError: as for :meth:`send`.
         """
         turn = self._turn(request, max_wait_seconds)
 
         async def attempt() -> T:
-            while isinstance(step := await asyncio.to_thread(self._step, request, turn), Wait):
+            while isinstance(step := await self._step_in_thread(request, turn), Wait):
                 self._waited(seconds := turn.pause(step))
                 await self._async_sleep(seconds)
             return step
 
-        loop = self._policy.async_retrying(request, turn.budget, sleep=self._async_sleep, on_retry=self._retried)
+        policy = self._policy if max_attempts is None else replace(self._policy, max_attempts=max_attempts)
+        loop = policy.async_retrying(request, turn.budget, sleep=self._async_sleep, on_retry=self._retried)
         return await loop(attempt)
 
     def _turn(self, request: Request[T], max_wait_seconds: float | None) -> _Turn:
         pacer = self._realtime_pacer if request.realtime else self._pacer
         return _Turn(request, Budget(max_wait_seconds, self._clock), pacer, self._settings.fingerprint)
+
+    async def _step_in_thread(self, request: Request[T], turn: _Turn) -> T | Wait:
+        run = contextvars.copy_context().run
+        call = self._executor.submit(run, self._step, request, turn)
+        step = asyncio.wrap_future(call)
+        try:
+            remaining = turn.budget.remaining()
+            patience = None if remaining is None else max(remaining, THREAD_START_SECONDS)
+            done, _ = await asyncio.wait({step}, timeout=patience)
+            if not done and call.cancel():  # no thread took it; once one has, the transport's time-out bounds it
+                raise turn.last_error or ConnectError(
+                    f"{request.name}: not sent, for all {MAX_THREADS} threads of this account are busy with earlier "
+                    "calls for longer than the call may wait"
+                )
+            return await step
+        finally:
+            step.cancel()
 
     def _step(self, request: Request[T], turn: _Turn) -> T | Wait:
         """Take the slot and make the exchange, or say how long to wait for the slot."""

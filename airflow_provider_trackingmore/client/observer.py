@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 Counter: TypeAlias = Literal["requests", "retries", "rate_limited"]
-Timing: TypeAlias = Literal["slot_wait", "exchange", "waits.cycle"]
-Gauge: TypeAlias = Literal["waits.open", "waits.calls", "waits.failed_looks", "quota_left"]
+Timing: TypeAlias = Literal["slot_wait", "exchange", "waits.late"]
+Gauge: TypeAlias = Literal["waits.open", "waits.failed_polls", "quota_left"]
 
 
 class Observer:

@@ -49,6 +49,10 @@ class Budget:
         self._until = None if seconds is None else clock() + seconds
         self.spent = False
 
+    def remaining(self) -> float | None:
+        """Seconds that the call may still wait, 0 or more; None is for ever."""
+        return None if self._until is None else max(0.0, self._until - self._clock())
+
     def allows(self, seconds: float) -> bool:
         """Ask before a wait; the first one that is too long ends the call."""
         if self._until is not None and self._clock() + seconds > self._until:

@@ -1,11 +1,12 @@
-"""Sensors: wait until shipments have a status. Arguments, modes and outcomes; the gate says when a wait is over."""
+"""Sensors: wait until shipments have a status. Arguments, modes and results; ``waiting`` decides when it is over."""
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -17,48 +18,78 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError, Retry, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
-from airflow_provider_trackingmore.api.shipments import as_list
 from airflow_provider_trackingmore.links import TrackingMoreLink, leave_link
-from airflow_provider_trackingmore.triggers.events import read_event
+from airflow_provider_trackingmore.triggers.events import WaitEvent
 from airflow_provider_trackingmore.triggers.shipments import GRACE_SECONDS, ShipmentStatusTrigger, can_end_in_triggerer
-from airflow_provider_trackingmore.waiting.gate import Verdict, Wait
-from airflow_provider_trackingmore.waiting.goals import Terms, wait, wait_for_orders
-from airflow_provider_trackingmore.waiting.knowledge import Knowledge
-from airflow_provider_trackingmore.waiting.outcomes import Outcome, listed, summary
-from airflow_provider_trackingmore.waiting.planner import RECONCILE_SECONDS
+from airflow_provider_trackingmore.waiting.condition import Condition
+from airflow_provider_trackingmore.waiting.failures import Scope, is_final, scope_of
+from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
+from airflow_provider_trackingmore.waiting.outcome import Verdict, WaitResult, first_listed, summary
+from airflow_provider_trackingmore.waiting.spec import RECONCILE_SECONDS, WaitSpec
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
+    from airflow_provider_trackingmore.api.models import ShipmentKey
     from airflow_provider_trackingmore.api.shipments import Shipment
+    from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+else:
+    try:
+        from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
+    except ImportError:  # before Airflow 3.1
+        from airflow.exceptions import TaskDeferralError, TaskDeferralTimeout
 
-FIRST_LOOK_SECONDS = 2.0
-"""So long the look before a deferral may wait, for a second call or to try again: it does so in a worker slot."""
+T = TypeVar("T")
+
+FIRST_CHECK_SECONDS = 2.0
+"""How long the check before a deferral may wait for its turn: it occupies a worker slot."""
+LAST_CHECK_SECONDS = 30.0
+"""How long the last check, after the deadline, may wait for its turn."""
+LARGE_TRIGGER_BYTES = 60_000
+"""From this size on a stored trigger is worth a warning: MySQL's TEXT holds 65,535 bytes."""
 
 
 class ShipmentsFailedError(AirflowFailException):
     """The shipments that were waited for cannot arrive any more. Trying again does not help, so Airflow does not."""
 
 
+class _ComputedWhenRead:
+    """An attribute of the class for Airflow, computed from the task's arguments when it is read from a task.
+
+    Airflow reads ``start_from_trigger`` and ``start_trigger_args`` when it serializes a task, and from the class itself
+    for mapped tasks.
+    """
+
+    def __init__(self, default: Any, method: str) -> None:
+        self._default = default
+        self._method = method
+
+    def __get__(self, task: ShipmentStatusSensor | None, owner: type[ShipmentStatusSensor]) -> Any:
+        return self._default if task is None else getattr(task, self._method)()
+
+
 class ShipmentStatusSensor(BaseSensorOperator):
     """Wait until shipments have one of some statuses.
 
-    One look costs a call per 40 shipments (``GET /trackings/get?numbers=…``). In deferrable mode all waits of an
-    account in a triggerer share their calls. TrackingMore itself asks a carrier every 3 to 6 hours:
-    a ``poke_interval`` of half an hour loses nothing.
+    A check costs a call per 40 shipments (``GET /trackings/get?numbers=…``), and one more for each that the answer
+    leaves out (``GET /trackings/{carrier_code}/{tracking_number}``). In deferrable mode all waits of an account in a
+    triggerer share their calls. TrackingMore itself asks a carrier every 3 to 6 hours: a ``poke_interval`` of half an
+    hour loses nothing.
 
     It returns a list with one dict per shipment, in the order of ``shipments``: ``carrier_code``, ``tracking_number``,
     ``status``, ``substatus``, ``delivered_at`` and ``last_update`` (ISO 8601, local time of the place, without zone),
     ``order_id``, and ``outcome``: the status that ended the wait, or ``returned``, ``stuck``, ``waiting``,
-    ``not_registered``, ``timed_out``. With ``orders`` it is one dict per order: ``order_id`` (its name), ``outcome``,
-    ``delivered_at`` (of the last shipment, None unless the order has arrived), ``shipments`` (as above).
+    ``not_registered``, ``timed_out``. With ``orders`` it is one dict per order: ``order`` (its name), ``outcome``,
+    ``delivered_at`` (of the last shipment, None unless the order has arrived), ``shipments`` (as above). A shipment
+    that is named twice, in whatever spelling, has one entry.
 
     :param shipments: mappings with ``tracking_number`` and ``carrier_code``; one mapping is accepted too. An empty list
         succeeds at once.
     :param orders: in place of ``shipments``: name of each order -> its shipments. The task waits until each order is
-        settled; ``wait_for`` then counts in each order.
+        decided; ``wait_for`` then counts in each order.
     :param statuses: statuses that count as arrived.
     :param wait_for: how many must arrive: ``"all"``, ``"any"``, or a number.
     :param fail_on: statuses that count as failed; ``"returned"`` alone names the exceptions that are a return. The wait
@@ -67,19 +98,19 @@ class ShipmentStatusSensor(BaseSensorOperator):
         again meanwhile does not. In reschedule mode, which remembers nothing, the vendor's whole days count.
     :param stuck_after: seconds without a new event, in whole days as the vendor counts them, after which a shipment is
         ``stuck``, which counts as failed; None: never.
-    :param on_failure: ``"fail"`` raises; ``"return"`` ends the wait all the same and returns the list, also when the
+    :param on_failed: ``"fail"`` raises; ``"report"`` ends the wait all the same and returns the list, also when the
         time is up, so that the DAG can go by each ``outcome``.
     :param deferrable: wait in the triggerer; the default is the option ``[operators] default_deferrable``.
-    :param reconcile_seconds: in deferrable mode, the longest time between two looks at a shipment that do not rely on
+    :param reconcile_seconds: in deferrable mode, the longest time between two checks of a shipment that do not rely on
         what the vendor says has changed.
     :param end_from_trigger: in deferrable mode on Airflow 3.3 and newer, end a task that succeeds in the triggerer. One
         that fails, or has ``outlets``, is ended by a worker.
-    :param start_from_trigger: on Airflow 3.3 and newer, begin the wait in the triggerer, without a first look on a
+    :param start_from_trigger: on Airflow 3.3 and newer, begin the wait in the triggerer, without a first check on a
         worker. Only with plain values as arguments, and not for mapped tasks. Implies ``deferrable``.
     :param trackingmore_conn_id: the Airflow connection.
     :raises ShipmentsFailedError: if too few can arrive any more, or one is not registered; names each shipment.
-    :raises AirflowSensorTimeout: if ``timeout`` is over, in every mode.
-    :raises InvalidShipmentError: if an argument cannot be used; names it and the way out.
+    :raises AirflowSensorTimeout: if ``timeout`` is over, in every mode after one more check.
+    :raises InvalidShipmentError: if an argument cannot be used; names it and says what to do.
     """
 
     template_fields: Sequence[str] = (
@@ -88,6 +119,9 @@ class ShipmentStatusSensor(BaseSensorOperator):
     )
     operator_extra_links = (TrackingMoreLink(),)
     ui_color = "#e8f1fb"
+
+    start_from_trigger = _ComputedWhenRead(False, "_starts_in_triggerer")
+    start_trigger_args = _ComputedWhenRead(None, "_start_trigger_args")
 
     def __init__(
         self,
@@ -99,7 +133,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
         fail_on: list[str] | tuple[str, ...] = ("exception", "expired"),
         settle_seconds: float | str = 0.0,
         stuck_after: float | str | None = None,
-        on_failure: Literal["fail", "return"] = "fail",
+        on_failed: Literal["fail", "report"] = "fail",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         reconcile_seconds: float = RECONCILE_SECONDS,
         end_from_trigger: bool = False,
@@ -115,14 +149,14 @@ class ShipmentStatusSensor(BaseSensorOperator):
         self.fail_on = fail_on
         self.settle_seconds = settle_seconds
         self.stuck_after = stuck_after
-        self.on_failure = on_failure
+        self.on_failed = on_failed
         self.deferrable = deferrable
         self.reconcile_seconds = reconcile_seconds
         self.end_from_trigger = end_from_trigger
         self.trackingmore_conn_id = trackingmore_conn_id
-        self._known: Knowledge | None = None
+        self._start_requested = start_from_trigger
+        self._condition: Condition | None = None
         self._deadline: float | None = None
-        self._parsed(start_from_trigger)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
@@ -137,239 +171,282 @@ class ShipmentStatusSensor(BaseSensorOperator):
             )
         return super().partial(**kwargs)
 
+    # What Airflow calls ----------------------------------------------------------------------------------------------
+
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Look, and wait in the chosen mode if that is not enough.
+        """Check, and wait in the chosen mode if that is not enough.
 
-        In deferrable mode the first look is the triggerer's when it takes more than one call, or when others ask just
-        now.
+        In deferrable mode the first check is left to the triggerer when it takes more than one call, or when the
+        account is busy.
 
-        :param context: Airflow's.
+        :param context: Airflow task context.
         :return: one dict per shipment or per order, in order.
         """
-        self._deadline = time.time() + self.timeout
-        if self.shipments is not None:
-            # Once: an XCom that is read lazily costs a call an entry, and an iterator has its entries only once.
-            self.shipments = cast("list[Shipment]", as_list(self.shipments))
-        awaited = self._awaited()
-        if self.on_failure not in ("fail", "return"):
-            raise InvalidShipmentError(f"on_failure must be 'fail' or 'return', not {self.on_failure!r}")
-        leave_link(self, context, awaited.shipments)
-        if not awaited.shipments:
-            self.log.info("No shipments to wait for: done")
+        if self._begin(context, time.time()):
             return []
-        result: list[dict[str, Any]]
-        if not self.deferrable:
-            try:
-                result = super().execute(context)
-            except (AirflowSensorTimeout, AirflowSkipException) as error:
-                # With soft_fail Airflow says by a skip that the time is up; one with a cause says something else.
-                if self.on_failure == "fail" or error.__cause__ is not None:
-                    raise
-                result = self._out_of_time(awaited.decide(self._knowledge(awaited), time.time()))
-            return result
-        looked = self._first_look(awaited)
-        verdict = self._verdict(awaited)
-        if verdict.result == "waiting":
-            self._defer(awaited, looked)
-        # As if it had deferred: what soft_fail and never_fail mean is decided in one place.
-        result = self.resume_execution("_conclude_first_look", {"verdict": verdict}, context)
+        if self.deferrable or self._start_requested:
+            return self._as_in_poke_mode(lambda: self._check_and_defer(time.time()))
+        try:
+            result: list[dict[str, Any]] = super().execute(context)
+        except (AirflowSensorTimeout, AirflowSkipException) as error:
+            # With soft_fail Airflow reports a time-out as a skip; a skip with a cause reports something else.
+            if self.on_failed == "fail" or error.__cause__ is not None:
+                raise
+            return self._timed_out(self._current().verdict())
         return result
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once.
+        """Check once.
 
-        :param context: Airflow's.
+        :param context: Airflow task context.
         :return: whether the wait is over, and with what.
         """
-        awaited = self._awaited()
-        self._look(awaited, self._time_left())
-        verdict = self._verdict(awaited)
-        if verdict.result == "waiting":
+        condition = self._current()
+        self._check(max(self._time_left(), LAST_CHECK_SECONDS))
+        if not condition.is_over():
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._conclude(verdict))
+        return PokeReturnValue(is_done=True, xcom_value=self._conclude(condition.verdict()))
 
-    def execute_complete(self, context: Context, event: Any = None) -> list[dict[str, Any]]:
-        """Go by the trigger's event; one that is not understood is an error, never success.
+    def execute_complete(
+        self, context: Context, event: Any = None, wait: str | None = None, began: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Act on the trigger's event; one that is not understood is an error, never success.
 
-        :param context: Airflow's.
+        If the task's arguments have changed while it was deferred, it waits on with the new ones.
+
+        :param context: Airflow task context.
         :param event: what :class:`ShipmentStatusTrigger` yielded.
+        :param wait: the fingerprint of what the task waited for when it deferred.
+        :param began: unix seconds at which the wait began.
         :return: one dict per shipment or per order, in order.
         """
-        result, reason, entries = read_event(event)
-        if result == "error":
-            raise TrackingMoreError(reason)
-        awaited = self._awaited()
-        told = {name: {one.key for one in outcomes} for name, outcomes in entries.items()}
-        if told != {name: set(goal.shipments) for name, goal in awaited.goals.items() if goal.shipments}:
-            raise TrackingMoreError("the trigger's event is about other shipments than those waited for: run it again")
-        verdict = awaited.confirm(entries)
-        if result == "timed_out":
-            return self._out_of_time(verdict)
-        if verdict.result != result:
-            raise TrackingMoreError(f"the trigger says {result}, its outcomes do not: {summary(verdict.outcomes)}")
+        report = WaitEvent.from_dict(event)
+        if report.result is WaitResult.ERROR:
+            raise TrackingMoreError(report.reason)
+        # A task that began in the triggerer does not know when.
+        has_time = began is not None and began + self.timeout > time.time()
+        began = began if began is not None else time.time()
+        is_empty = self._begin(context, began)
+        spec = self._current().spec
+        has_changed = wait is not None and wait != spec.fingerprint
+        if has_changed or (report.result is WaitResult.TIMED_OUT and has_time):
+            self.log.warning("The arguments of this task changed while it was deferred; waiting with the new ones")
+            return [] if is_empty else self._check_and_defer(began)
+        verdict = report.verdict(spec)
+        if verdict.result is WaitResult.TIMED_OUT:
+            return self._timed_out(verdict)
         return self._conclude(verdict)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Deal with a deferral that Airflow itself has ended; every version says that in words of its own.
+        """Resume after a deferral. When Airflow has ended it for time, check once more before giving up.
 
-        :param next_method: which method goes on.
+        :param next_method: which method resumes.
         :param next_kwargs: its arguments.
-        :param context: Airflow's.
+        :param context: Airflow task context.
         """
-        if next_method == "__fail__":
-            return super().resume_execution("_conclude_without_event", next_kwargs, context)
-        return super().resume_execution(next_method, next_kwargs, context)
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except Exception as error:
+            if _has_cause(error, TaskDeferralTimeout):
+                return self._as_in_poke_mode(lambda: self._last_check(context))
+            if not _has_cause(error, TaskDeferralError):
+                raise
+        # Not an AirflowException: with soft_fail a broken triggerer would look like shipments that did not arrive.
+        raise TrackingMoreError("The wait failed in the triggerer: see its log.")
 
-    def _time_left(self) -> float:
-        return self.timeout if self._deadline is None else max(self._deadline - time.time(), 0.0)
+    def _starts_in_triggerer(self) -> bool:
+        return self._start_trigger_args() is not None
 
-    # Each step -------------------------------------------------------------------------------------------------------
+    def _start_trigger_args(self) -> StartTriggerArgs | None:
+        """Describe the trigger that begins this task; Airflow gives it the arguments as they stand in the DAG file."""
+        if not getattr(self, "_start_requested", False):  # Airflow also reads this before __init__ has ended
+            return None
+        not_plain = [name for name in self.template_fields if not _is_plain(getattr(self, name))]
+        if not_plain:
+            raise InvalidShipmentError(
+                f"start_from_trigger takes plain values only, and {', '.join(not_plain)} is a template or comes from "
+                "another task, which the triggerer does not resolve: leave start_from_trigger out (end_from_trigger "
+                "works with them)"
+            )
+        spec = self._spec(deadline=None, first_check_at=0.0)
+        if not spec.shipments or not can_end_in_triggerer():
+            return None
+        path, arguments = ShipmentStatusTrigger(spec).serialize()
+        return StartTriggerArgs(
+            trigger_cls=path,
+            trigger_kwargs=arguments,
+            next_method="execute_complete",
+            next_kwargs={"wait": spec.fingerprint},
+            timeout=timedelta(seconds=self.timeout + GRACE_SECONDS),
+        )
 
-    def _awaited(self) -> Wait:
-        if self.orders is not None and self.shipments is not None:
-            raise InvalidShipmentError("give shipments or orders, not both")
-        terms = Terms(
+    # The steps -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, context: Context, began: float) -> bool:
+        """Read the arguments; tell whether there is nothing to wait for."""
+        if self.shipments is None and self.orders is None:
+            raise InvalidShipmentError(f"{self.task_id}: give shipments to wait for, or orders")
+        if self.on_failed not in ("fail", "report"):
+            raise InvalidShipmentError(f"on_failed must be 'fail' or 'report', not {self.on_failed!r}")
+        self._deadline = began + self.timeout
+        spec = self._spec(deadline=self._deadline, first_check_at=None)
+        self._condition = Condition(spec)
+        leave_link(self, context, spec.shipments)
+        if not spec.shipments:
+            self.log.info("No shipments to wait for: done")
+        return not spec.shipments
+
+    def _spec(self, *, deadline: float | None, first_check_at: float | None) -> WaitSpec:
+        return WaitSpec.create(
+            shipments=self.shipments,
+            orders=self.orders,
             statuses=self.statuses,
             wait_for=self.wait_for,
             fail_on=self.fail_on,
             settle_seconds=self.settle_seconds,
             stuck_after=self.stuck_after,
-        )
-        return wait(self.shipments, terms) if self.orders is None else wait_for_orders(self.orders, terms)
-
-    def _knowledge(self, awaited: Wait) -> Knowledge:
-        if self._known is None:
-            self._known = Knowledge(reopens=awaited.reopens)
-        return self._known
-
-    def _first_look(self, awaited: Wait) -> bool:
-        """Look before a deferral, if that is one call and need not wait for its turn.
-
-        A thousand tasks that start together would wait for a thousand turns, each in a worker slot; the triggerer looks
-        for all of them with a few calls.
-
-        :return: whether something was learnt.
-        """
-        if len(awaited.shipments) > FILTER_NUMBERS:
-            return False
-        return self._look(awaited, min(FIRST_LOOK_SECONDS, self._time_left()), at_once=True)
-
-    def _look(self, awaited: Wait, seconds: float, *, at_once: bool = False) -> bool:
-        """Look, waiting for so many seconds at most; with ``at_once`` only if that needs no waiting now."""
-        from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
-
-        known = self._knowledge(awaited)
-        try:
-            with TrackingMoreHook(self.trackingmore_conn_id, max_wait_seconds=seconds) as hook:
-                if at_once and not hook.get_conn().is_free():
-                    self.log.info("The account is asked by others just now: the triggerer looks for all of them")
-                    return False
-                found = hook.look_up(awaited.still_open(known, time.time()))
-        except TrackingMoreError as error:
-            if error.retry is Retry.NEVER:
-                raise
-            self.log.warning("This look failed, the wait goes on: %s", error)
-            return False
-        now = time.time()
-        for key, tracking in found.items():
-            known.learn(Outcome.of(key, tracking, now), now)
-        return True
-
-    def _verdict(self, awaited: Wait) -> Verdict:
-        verdict = awaited.decide(self._knowledge(awaited), time.time())
-        self.log.info("Waiting for %s of %d: %s", self.wait_for, len(verdict.outcomes), summary(verdict.outcomes))
-        return verdict
-
-    def _trigger(self, awaited: Wait, *, looked: bool) -> ShipmentStatusTrigger:
-        shipments = {name: [list(key) for key in goal.shipments] for name, goal in awaited.goals.items()}
-        terms = next(iter(awaited.goals.values()))
-        return ShipmentStatusTrigger(
-            shipments=shipments.get(None),
-            orders=None if None in shipments else {str(name): own for name, own in shipments.items()},
-            statuses=sorted(terms.statuses),
-            fail_on=sorted(terms.fail_on),
-            wait_for=terms.wait_for,
-            settle_seconds=terms.settle_seconds,
-            stuck_after=terms.stuck_after,
             poke_interval=self.poke_interval,
-            deadline=self._deadline,
             reconcile_seconds=self.reconcile_seconds,
-            look_at=time.time() + self.poke_interval if looked else 0.0,
-            ends=self._ends_in_triggerer(),
+            deadline=deadline,
+            first_check_at=first_check_at,
+            end_in_triggerer=self._end_results(),
             push_result=self.do_xcom_push,
             trackingmore_conn_id=self.trackingmore_conn_id,
         )
 
-    def _ends_in_triggerer(self) -> tuple[Literal["released", "failed", "timed_out"], ...]:
+    def _end_results(self) -> tuple[WaitResult, ...]:
         # A failure is shown by a worker, in the task's own log; only a worker reports outlets.
         if not self.end_from_trigger or self.outlets or not can_end_in_triggerer():
             return ()
-        return ("released",) if self.on_failure == "fail" else ("released", "failed", "timed_out")
+        released = (WaitResult.RELEASED,)
+        return released if self.on_failed == "fail" else (*released, WaitResult.FAILED, WaitResult.TIMED_OUT)
 
-    def _defer(self, awaited: Wait, looked: bool) -> NoReturn:
+    def _current(self) -> Condition:
+        if self._condition is None:  # poke() was called without execute()
+            self._condition = Condition(self._spec(deadline=None, first_check_at=None))
+        return self._condition
+
+    def _time_left(self) -> float:
+        return self.timeout if self._deadline is None else max(self._deadline - time.time(), 0.0)
+
+    def _check_and_defer(self, began: float) -> list[dict[str, Any]]:
+        condition = self._current()
+        checked = False
+        # A thousand tasks that start together would each wait for their turn in a worker slot: the triggerer checks
+        # for all of them with a few calls.
+        if len(condition.spec.shipments) <= FILTER_NUMBERS:
+            checked = self._check(min(FIRST_CHECK_SECONDS, self._time_left()), only_if_free=True)
+        if not condition.is_over():
+            self._defer(began, checked=checked)
+        return self._conclude(condition.verdict())
+
+    def _check(self, seconds: float, *, only_if_free: bool = False) -> bool:
+        """Check the open shipments.
+
+        :param seconds: how long to wait for slots of the account at most.
+        :param only_if_free: do nothing unless a call can be made at once.
+        :return: whether the check was complete.
+        """
+        from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+
+        condition = self._current()
+        try:
+            with TrackingMoreHook(self.trackingmore_conn_id, max_wait_seconds=seconds) as hook:
+                if only_if_free and not hook.get_conn().is_free():
+                    self.log.info("Account is busy; deferring the first check to the triggerer")
+                    return False
+                self._check_with(hook)
+        except TrackingMoreError as error:
+            if is_final(error):
+                raise
+            self.log.warning("Check failed, the wait goes on: %s", error)
+            return False
+        finally:
+            outcomes = condition.verdict().outcomes
+            self.log.info("Waiting for %s of %d: %s", self.wait_for, len(outcomes), summary(outcomes))
+        return True
+
+    def _check_with(self, hook: TrackingMoreHook) -> None:
+        condition = self._current()
+        keys = [key for key in condition.spec.shipments if condition.is_open(key.normalized)]
+        failure: TrackingMoreError | None = None
+        try:
+            found = hook.find_trackings(keys)
+        except TrackingMoreError as error:
+            failure, found = error, error.found or {}
+        now = time.time()
+        for key in keys:
+            if key in found:
+                condition.update(key.normalized, Observation.from_tracking(found[key], now), now)
+        condition.decide()
+        if failure is not None:
+            raise failure
+        for key in keys:
+            if key not in found and condition.is_open(key.normalized):
+                condition.update(key.normalized, _check_alone(hook, key), time.time())
+                condition.decide()
+
+    def _defer(self, began: float, *, checked: bool) -> NoReturn:
+        first_check_at = time.time() + self.poke_interval if checked else 0.0
+        spec = self._spec(deadline=self._deadline, first_check_at=first_check_at)
+        trigger = ShipmentStatusTrigger(spec)
+        self._check_size(len(json.dumps(trigger.serialize()[1])), len(spec.shipments))
         self.defer(
-            trigger=self._trigger(awaited, looked=looked),
+            trigger=trigger,
             method_name="execute_complete",
+            kwargs={"wait": spec.fingerprint, "began": began},
             timeout=timedelta(seconds=self._time_left() + GRACE_SECONDS),
         )
 
-    def _parsed(self, start_from_trigger: bool) -> None:
-        """Do what must be done where the DAG is parsed: it goes by what is a template, not by a template's text.
-
-        Airflow begins a task in the triggerer with the arguments as they stand in the DAG file.
-        """
-        if self.shipments is None and self.orders is None:
-            raise InvalidShipmentError(f"{self.task_id}: give shipments to wait for, or orders")
-        if not start_from_trigger:
-            return
-        self.deferrable = True
-        unclear = [name for name in self.template_fields if not _is_plain(getattr(self, name))]
-        if unclear:
+    def _check_size(self, size: int, shipments: int) -> None:
+        largest = conf.getint("trackingmore", "max_trigger_bytes", fallback=0)
+        split = "Wait for fewer shipments in one task, or map the task over parts of them."
+        if 0 < largest < size:
             raise InvalidShipmentError(
-                f"start_from_trigger takes plain values only, and {', '.join(unclear)} is a template or comes from "
-                "another task, which the triggerer does not resolve: leave start_from_trigger out (end_from_trigger "
-                "works with them)"
+                f"the wait for {shipments} shipments takes {size} bytes in Airflow's database, more than "
+                f"[trackingmore] max_trigger_bytes = {largest}. {split}"
             )
-        awaited = self._awaited()
-        if not awaited.shipments or not can_end_in_triggerer():
-            return
-        path, arguments = self._trigger(awaited, looked=False).serialize()
-        self.start_trigger_args = StartTriggerArgs(
-            trigger_cls=path,
-            trigger_kwargs=arguments,
-            next_method="execute_complete",
-            timeout=timedelta(seconds=self.timeout + GRACE_SECONDS),
-        )
-        self.start_from_trigger = True
+        if size >= LARGE_TRIGGER_BYTES:
+            self.log.warning(
+                "This wait for %d shipments takes %d bytes in Airflow's database, before encryption. MySQL cannot "
+                "store more than 65,535. %s",
+                shipments,
+                size,
+                split,
+            )
 
-    def _conclude_first_look(self, context: Context, verdict: Verdict) -> list[dict[str, Any]]:
-        return self._conclude(verdict)
-
-    def _conclude_without_event(
-        self, context: Context, error: object = "Unknown", traceback: Sequence[str] | None = None, **others: Any
-    ) -> list[dict[str, Any]]:
-        if "timeout" in str(error).lower():
-            awaited = self._awaited()
-            return self._out_of_time(awaited.decide(self._knowledge(awaited), time.time()))
-        self.log.error("The trigger failed:\n%s", "\n".join(traceback or ()))
-        # Not an AirflowException: with soft_fail a broken triggerer would look like shipments that did not arrive.
-        raise TrackingMoreError(f"the wait failed in the triggerer, see its log: {error}")
+    def _last_check(self, context: Context) -> list[dict[str, Any]]:
+        """Airflow ended the deferral, since the triggerer was away at the deadline: check once more here."""
+        if self._begin(context, time.time() - self.timeout):
+            return []
+        self._check(LAST_CHECK_SECONDS)
+        condition = self._current()
+        return self._conclude(condition.verdict()) if condition.is_over() else self._timed_out(condition.verdict())
 
     def _conclude(self, verdict: Verdict) -> list[dict[str, Any]]:
         self.log.info("Wait over: %s", summary(verdict.outcomes))
-        if verdict.result == "failed":
-            if self.on_failure == "fail":
+        if verdict.result is WaitResult.FAILED:
+            if self.on_failed == "fail":
                 raise ShipmentsFailedError(verdict.reason)
             self.log.warning("Not all arrived: %s", verdict.reason)
-        return verdict.plain()
+        return verdict.to_list()
 
-    def _out_of_time(self, verdict: Verdict) -> list[dict[str, Any]]:
-        late = verdict.timed_out()
-        message = f"time-out of {self.timeout:.0f} s is over: {listed(late.outcomes)}"
-        if self.on_failure == "fail":
+    def _timed_out(self, verdict: Verdict) -> list[dict[str, Any]]:
+        late = verdict.at_deadline()
+        message = f"time-out of {self.timeout:.0f} s is over: {first_listed(late.outcomes)}"
+        if self.on_failed == "fail":
             raise AirflowSensorTimeout(message)
         self.log.warning("The %s", message)
-        return late.plain()
+        return late.to_list()
+
+    def _as_in_poke_mode(self, step: Callable[[], T]) -> T:
+        """Let ``soft_fail`` and ``never_fail`` mean here what they mean in Airflow's own loop."""
+        try:
+            return step()
+        except (AirflowSensorTimeout, AirflowFailException) as error:
+            if self.soft_fail or getattr(self, "never_fail", False):
+                raise AirflowSkipException("Skipping because soft_fail or never_fail is set.") from error
+            raise
 
 
 class ShipmentDeliveredSensor(ShipmentStatusSensor):
@@ -387,6 +464,24 @@ class ShipmentDeliveredSensor(ShipmentStatusSensor):
         **kwargs: Any,
     ) -> None:
         super().__init__(shipments=shipments, orders=orders, wait_for=wait_for, fail_on=fail_on, **kwargs)
+
+
+def _check_alone(hook: TrackingMoreHook, key: ShipmentKey) -> Observation:
+    """Ask for one shipment by its number, whose answer is final: lists may leave registered shipments out."""
+    try:
+        return Observation.from_tracking(hook.get_tracking(*key), time.time())
+    except TrackingMoreError as error:
+        if scope_of(error, names_one=True) is not Scope.UNKNOWN:
+            raise
+        return NOT_REGISTERED
+
+
+def _has_cause(error: BaseException | None, kind: type[BaseException]) -> bool:
+    while error is not None:
+        if isinstance(error, kind):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _is_plain(value: object) -> bool:

@@ -1,50 +1,112 @@
-"""The event between trigger and sensor, both sides of it: made here, and validated here before it is believed."""
+"""The event between trigger and sensor: written here, and validated here before it is believed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
-from airflow_provider_trackingmore.waiting.gate import Verdict
-from airflow_provider_trackingmore.waiting.outcomes import Outcome
+from airflow_provider_trackingmore.waiting.condition import confirm
+from airflow_provider_trackingmore.waiting.outcome import Outcome, Verdict, WaitResult
+from airflow_provider_trackingmore.waiting.spec import END_RESULTS, WaitSpec
 
 EVENT_VERSION = 1
 
 
-def new_event(result: str, reason: str, verdict: Verdict | None = None) -> dict[str, Any]:
-    """Make an event; what is in it is described at ``ShipmentStatusTrigger``.
+@dataclass(frozen=True)
+class WaitEvent:
+    """What a trigger reports.
 
     :param result: ``released``, ``failed``, ``timed_out`` or ``error``.
     :param reason: in words; empty where there is nothing to say.
-    :param verdict: what has become of the wait; None for an error.
-    :return: plain JSON without personal data.
+    :param wait: the fingerprint of what was waited for.
+    :param rows: a list for each order, with a row for each shipment, in the order of the wait.
     """
-    outcomes = verdict.entries() if verdict is not None else []
-    return {"version": EVENT_VERSION, "result": result, "reason": reason, "outcomes": outcomes}
 
+    result: WaitResult
+    reason: str = ""
+    wait: str = ""
+    rows: Sequence[Sequence[Sequence[Any]]] = ()
 
-def read_event(event: Any) -> tuple[str, str, dict[str | None, list[Outcome]]]:
-    """Read an event.
+    @classmethod
+    def from_verdict(cls, spec: WaitSpec, verdict: Verdict) -> WaitEvent:
+        """Report a verdict.
 
-    :param event: what a trigger yielded, of this version or another.
-    :return: its result, its reason, and the outcomes by order (None: there are no orders).
-    :raises TrackingMoreError: it is not understood; it is never taken for success.
-    """
-    if (
-        isinstance(event, Mapping)
-        and event.get("version") == EVENT_VERSION
-        and event.get("result") in ("released", "failed", "timed_out", "error")
-        and isinstance(event.get("outcomes"), list)
-        and all(
-            isinstance(entry, Mapping) and Outcome.is_in(entry) and isinstance(entry.get("order", ""), str)
-            for entry in event["outcomes"]
+        :param spec: what was waited for.
+        :param verdict: what became of it.
+        """
+        rows = [[one.to_row() for one in order.outcomes] for order in verdict.orders.values()]
+        return cls(verdict.result, verdict.reason, spec.fingerprint, rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as plain JSON, without personal data.
+
+        :return: ``version``, ``result``, ``reason``, ``wait`` and ``outcomes``.
+        """
+        return {
+            "version": EVENT_VERSION,
+            "result": self.result.value,
+            "reason": self.reason,
+            "wait": self.wait,
+            "outcomes": [list(rows) for rows in self.rows],
+        }
+
+    @classmethod
+    def from_dict(cls, event: Any) -> WaitEvent:
+        """Read an event.
+
+        :param event: what a trigger yielded, of this version or another.
+        :return: the event.
+        :raises TrackingMoreError: if it is not understood; it is never taken for success.
+        """
+        if (
+            isinstance(event, Mapping)
+            and event.get("version") == EVENT_VERSION
+            and event.get("result") in (*END_RESULTS, WaitResult.ERROR)
+            and isinstance(event.get("wait"), str)
+            and isinstance(event.get("outcomes"), list)
+            and all(_is_list_of_lists(order) for order in event["outcomes"])
+        ):
+            return cls(
+                WaitResult(event["result"]),
+                str(event.get("reason") or ""),
+                event["wait"],
+                event["outcomes"],
+            )
+        raise TrackingMoreError(
+            "The trigger event is not understood. The triggerer may run another version of "
+            "airflow-provider-trackingmore: install the same version everywhere and clear the task."
         )
-    ):
-        entries: dict[str | None, list[Outcome]] = {}
-        for entry in event["outcomes"]:
-            entries.setdefault(entry.get("order"), []).append(Outcome.from_dict(entry))
-        return event["result"], str(event.get("reason") or ""), entries
-    raise TrackingMoreError(
-        "the trigger's event is not understood: the triggerer may run another version of airflow-provider-trackingmore"
-    )
+
+    def verdict(self, spec: WaitSpec) -> Verdict:
+        """Turn the event back into a verdict, as far as the statuses in it bear it out.
+
+        :param spec: what the task waits for.
+        :return: the verdict.
+        :raises TrackingMoreError: if the event is about something else, or contradicts itself.
+        """
+        if self.wait != spec.fingerprint:
+            raise TrackingMoreError(
+                "The trigger event does not match this task's shipments. Clear the task to run it again."
+            )
+        try:
+            orders = {
+                name: [Outcome.from_row(key, row) for key, row in zip(keys, rows, strict=True)]
+                for (name, keys), rows in zip(spec.orders.items(), self.rows, strict=True)
+            }
+        except ValueError:
+            raise TrackingMoreError("The trigger event is damaged. Clear the task to run it again.") from None
+        verdict = confirm(spec, orders)
+        if self.result is WaitResult.TIMED_OUT:
+            return verdict.at_deadline()
+        if verdict.result is not self.result:
+            raise TrackingMoreError(
+                f"The trigger event says {self.result}, but its outcomes say {verdict.result}. "
+                "Clear the task to run it again."
+            )
+        return verdict
+
+
+def _is_list_of_lists(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(row, list) for row in value)

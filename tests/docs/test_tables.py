@@ -32,7 +32,7 @@ def test_every_error_is_in_the_table_with_its_codes_and_what_becomes_of_it() -> 
     assert sorted(rows) == sorted(known)
     for name, (codes, tried_again, _) in rows.items():
         cls = known[name]
-        expected = sorted(code for code, error in errors.BY_CODE.items() if error is cls)
+        expected = sorted(code for code, error in {**errors.BY_CODE, **errors.BY_STATUS}.items() if error is cls)
         assert [int(code) for code in re.findall(r"\d+", codes)] == expected, name
         assert tried_again == TRIED_AGAIN[cls.retry], name
 
@@ -66,6 +66,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         limits.REALTIME_REPEAT_SECONDS,
         limits.BATCH_SIZE,
         limits.FILTER_NUMBERS,
+        limits.WAYBILLS,
         limits.PAGE_SIZE,
         limits.REFRESH_SECONDS,
     ]

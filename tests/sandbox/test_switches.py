@@ -345,11 +345,62 @@ def _(caller, sandbox, value):
     assert all(row["homepage"].startswith(start) for row in caller.get("/carriers")[1])
 
 
-@position("costtime_ranges", "share", "count")
+LANE = {"carrier_code": "dhl", "original": "CN", "destination": "US"}
+
+
+@position("costtime_ranges", "share", "percent", "percent-sign")
 def _(caller, sandbox, value):
-    (row,) = caller.post("/trackings/costtime", [{"carrier_code": "dhl", "original": "CN", "destination": "US"}])[1]
-    total = sum(row[name] for name in ("range1", "range3", "range4", "range5"))
-    assert total == (row["delivered"] if value == "count" else pytest.approx(1, abs=1e-3))
+    (row,) = caller.post("/trackings/costtime", [LANE])[1]
+    shares = [row[name] for name in ("range1", "range3", "range4", "range5")]
+    assert {type(share) for share in shares} == {str if value == "percent-sign" else float}
+    total = sum(float(str(share).rstrip("%")) for share in shares)
+    assert total == pytest.approx(1 if value == "share" else 100, rel=1e-3)
+
+
+@position("costtime_form", "list", "items")
+def _(caller, sandbox, value):
+    data = caller.post("/trackings/costtime", [LANE])[1]
+    assert len(data["items"] if value == "items" else data) == 1
+
+
+@position("remote_other", "question", "answer", "empty")
+def _(caller, sandbox, value):
+    places = [{"country": "US", "postcode": "CITY-1"}, {"country": "Atlantis", "postcode": "1", "company": "UPS"}]
+    other = caller.post("/trackings/remote", places)[1]["other"]
+    assert [sorted(place) for place in other] == {
+        "question": [["country", "postcode"]] * 2,
+        "answer": [["far_city_postcode", "far_country", "far_express_company", "two_code"]] * 2,
+        "empty": [],
+    }[value]
+
+
+@position("waybill_max", "3", "101")
+def _(caller, sandbox, value):
+    waybills = [f"172-{10_000_000 + at}" for at in range(int(value) + 1)]
+    assert caller.post("/trackings/aircargo", {"track_number": waybills})[0] == 4020
+    assert len(caller.post("/trackings/aircargo", {"track_number": waybills[:-1]})[1]) == int(value)
+
+
+@position("field_forms", "any", "documented")
+def _(caller, sandbox, value):
+    taken = {"tracking_ship_date": "20261125", "order_create_time": "2017/8/27 16:51", "order_id": "5"}
+    assert caller.create("NUMBER0001", **taken)[0] == 201
+    others = [{"tracking_ship_date": "2026-11-25"}, {"order_create_time": "2018-05-20 12:00"}, {"order_id": 5}]
+    codes = [caller.create(f"NUMBER001{at}", **fields)[0] for at, fields in enumerate(others)]
+    assert codes == [4012 if value == "documented" else 201] * 3
+
+
+@position("leg_overlap", "none", "handover")
+def _(caller, sandbox, value):
+    sandbox.switch(substatus="filled")
+    caller.create("SBX-DELIVERED-2D-1", "china-post", destination_code="DE")
+    sandbox.advance(days=3)
+    item = caller.get("/trackings/china-post/SBX-DELIVERED-2D-1")[1]
+    newest_at_home, oldest_abroad = item["origin_info"]["trackinfo"][0], item["destination_info"]["trackinfo"][-1]
+    again = oldest_abroad["Date"] == newest_at_home["Date"]
+    assert again == (value == "handover")
+    assert newest_at_home["substatus"] == "transit007"
+    assert ("substatus" in oldest_abroad, oldest_abroad["StatusDescription"].endswith(" ")) == (not again, again)
 
 
 @pytest.mark.parametrize(("name", "value"), CHECKS, ids="=".join)

@@ -1,6 +1,6 @@
 """Hundreds of sensors wait at once, under a real Airflow with PostgreSQL: each is released once, by few calls.
 
-`make test-system WAITS=1000` runs it; its name keeps it out of `make test`. The sandbox allows what TrackingMore does,
+`make test-scale WAITS=1000` runs it; its name keeps it out of `make test`. The sandbox allows what TrackingMore does,
 one call a second.
 """
 
@@ -157,7 +157,7 @@ def running(folder: Path, triggerers: int) -> Iterator[Run]:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2{database.address}",
             "AIRFLOW__TRIGGERER__CAPACITY": str(capacity),
             "AIRFLOW_CONN_TRACKINGMORE_DEFAULT": json.dumps(sandbox.connection),
-            "SYSTEM_WAITS": str(WAITS),
+            "SCALE_WAITS": str(WAITS),
             "TRACKINGMORE_PACING_DIR": str(folder / "pace"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         }

@@ -205,7 +205,7 @@ def test_the_search_has_seen_all_components_and_the_pacing_file(kept: Evidence) 
 def test_workers_and_the_triggerer_send_their_metrics(kept: Evidence) -> None:
     pytest.importorskip("statsd")
     sent = set(re.findall(r"airflow\.trackingmore\.([a-z_.]+):", kept.texts["metrics"].decode()))
-    assert sent >= {"requests", "slot_wait", "exchange", *get_args(Gauge), "waits.cycle"}
+    assert sent >= {"requests", "slot_wait", "exchange", *get_args(Gauge), "waits.late"}
 
 
 def test_the_key_is_nowhere(kept: Evidence, asked: Evidence, key: str, wrong_key: str) -> None:

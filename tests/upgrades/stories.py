@@ -79,7 +79,7 @@ STORIES = {
     "not-registered": Story({"shipments": [STAYS]}, the_shipments_are_deleted),
     "time-is-up": Story({"shipments": [STAYS, ARRIVED], "timeout": 2}, nothing_happens),
     "time-is-up-and-that-is-fine": Story(
-        {"shipments": [STAYS, ARRIVED], "timeout": 2, "on_failure": "return"}, nothing_happens
+        {"shipments": [STAYS, ARRIVED], "timeout": 2, "on_failed": "report"}, nothing_happens
     ),
     "wrong-key": Story({"shipments": [STAYS]}, the_key_is_withdrawn),
 }

@@ -39,23 +39,18 @@ def test_it_looks_once_and_defers_the_rest(sandbox: SandboxProcess, seed: Seed) 
     assert len(sandbox.calls()) == 1
     path, arguments = deferral.trigger.serialize()
     assert path == "airflow_provider_trackingmore.triggers.shipments.ShipmentStatusTrigger"
-    assert began + 600 <= arguments.pop("deadline") <= time.time() + 600, "counted from the start of the task"
-    assert began + 1800 <= arguments.pop("look_at") <= time.time() + 1800, "the next look, even after a restart"
-    assert arguments == {
-        "shipments": [["usps", "SBX-STUCK-1"], ["usps", "SBX-DELIVERED-1D-1"]],
-        "statuses": ["delivered"],
-        "fail_on": ["exception", "expired"],
+    stored = arguments["wait"]
+    assert began + 600 <= stored.pop("deadline") <= time.time() + 600, "counted from the start of the task"
+    assert began + 1800 <= stored.pop("first_check_at") <= time.time() + 1800, "the next check, even after a restart"
+    assert stored == {
+        "version": 1,
+        "carriers": ["usps"],
+        "shipments": [[0, "SBX-STUCK-1", "SBX-DELIVERED-1D-1"]],
         "wait_for": 2,
         "poke_interval": 1800.0,
-        "trackingmore_conn_id": "trackingmore_default",
-        "orders": None,
-        "settle_seconds": 0.0,
-        "stuck_after": None,
-        "reconcile_seconds": 1800.0,
-        "ends": [],
-        "push_result": True,
     }
     assert deferral.method_name == "execute_complete"
+    assert set(deferral.kwargs or {}) == {"wait", "began"}
 
 
 def test_a_first_look_that_would_wait_for_its_turn_is_left_to_the_triggerer(
@@ -74,14 +69,14 @@ def test_a_first_look_that_would_wait_for_its_turn_is_left_to_the_triggerer(
     deferral = deferred(sensor(parcels, deferrable=True))
     assert time.monotonic() - began < 50, "the next turn is 100 s away"
     assert [call["path"] for call in sandbox.calls()] == ["/trackings/getuserinfo"]
-    assert deferral.trigger.serialize()[1]["look_at"] == 0.0, "at once, together with the others"
+    assert deferral.trigger.serialize()[1]["wait"]["first_check_at"] == 0.0, "at once, together with the others"
 
 
 def test_a_first_look_of_more_than_one_call_is_left_to_the_triggerer(sandbox: SandboxProcess, seed: Seed) -> None:
     parcels = seed(*(f"delivered#{number}" for number in range(41)))
     deferral = deferred(sensor(parcels, deferrable=True))
     assert sandbox.calls() == []
-    assert deferral.trigger.serialize()[1]["look_at"] == 0.0
+    assert deferral.trigger.serialize()[1]["wait"]["first_check_at"] == 0.0
 
 
 def test_airflow_waits_for_what_is_left_of_the_time_out_and_a_little_longer(
@@ -106,8 +101,8 @@ def test_a_first_look_that_fails_is_no_reason_not_to_wait(sandbox: SandboxProces
     parcels = seed("delivered", account=1)
     sandbox.fault(kind, path=LIST, account=1)
     deferral = deferred(sensor(parcels, deferrable=True, trackingmore_conn_id="trackingmore_once"))
-    arguments = deferral.trigger.serialize()[1]
-    assert (arguments["shipments"], arguments["look_at"]) == ([["usps", "SBX-DELIVERED-1D-1"]], 0.0)
+    stored = deferral.trigger.serialize()[1]["wait"]
+    assert (stored["shipments"], stored["first_check_at"]) == ([[0, "SBX-DELIVERED-1D-1"]], 0.0)
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -134,7 +129,7 @@ def test_what_cannot_arrive_fails_at_the_first_look_or_is_skipped(
         sensor(parcels, deferrable=deferrable).execute({})  # type: ignore[arg-type]
     with pytest.raises(AirflowSkipException):
         sensor(parcels, deferrable=deferrable, soft_fail=True).execute({})  # type: ignore[arg-type]
-    returned = sensor(parcels, deferrable=deferrable, on_failure="return").execute({})  # type: ignore[arg-type]
+    returned = sensor(parcels, deferrable=deferrable, on_failed="report").execute({})  # type: ignore[arg-type]
     assert [one["outcome"] for one in returned] == ["not_registered" if state == "missing" else "exception"]
 
 
@@ -187,9 +182,9 @@ def test_an_empty_list_costs_no_call_and_needs_no_connection(sandbox: SandboxPro
 def test_orders_come_back_one_by_one(seed: Seed, deferrable: bool) -> None:
     arrived, lost = seed("delivered", "exception")
     orders = {"A-1": arrived, "A-2": [arrived, lost]}
-    waiting = ShipmentDeliveredSensor(task_id="t", orders=orders, deferrable=deferrable, on_failure="return")
+    waiting = ShipmentDeliveredSensor(task_id="t", orders=orders, deferrable=deferrable, on_failed="report")
     returned = waiting.execute({})  # type: ignore[arg-type]
-    assert [(one["order_id"], one["outcome"], len(one["shipments"])) for one in returned] == [
+    assert [(one["order"], one["outcome"], len(one["shipments"])) for one in returned] == [
         ("A-1", "delivered", 1),
         ("A-2", "exception", 2),
     ]

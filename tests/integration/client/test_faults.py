@@ -13,6 +13,8 @@ import pytest
 from airflow_provider_trackingmore.api.envelope import Repeat, Request
 from airflow_provider_trackingmore.api.errors import (
     AnswerLostError,
+    ApiError,
+    AuthenticationError,
     ConnectError,
     InvalidRequestError,
     MalformedAnswerError,
@@ -116,6 +118,9 @@ FAULTS: dict[str, tuple[Behaviour, type[TrackingMoreError]]] = {
     "a reset after the request is read": (resets_after_reading, AnswerLostError),
     "a reset within the answer": (resets_within_the_answer, AnswerLostError),
     "a hang-up instead of an answer": (hangs_up_after_reading, AnswerLostError),
+    "a proxy's 407": (answer(HTML, status=407, content_type="text/html"), ConnectError),
+    "a proxy's 408": (answer(HTML, status=408, content_type="text/html"), ServerError),
+    "a proxy's 425": (answer(HTML, status=425, content_type="text/html"), ServiceUnavailableError),
     "a refusal in HTTP 200": (answer(envelope(4012, f"bad {KEY}")), InvalidRequestError),
     "429 in HTTP 200": (answer(envelope(429)), RateLimitError),
     "HTTP 429": (answer(b"", status=429, headers={"Retry-After": "7"}), RateLimitError),
@@ -254,3 +259,85 @@ def test_after_a_fault_that_passes_the_call_succeeds(
     assert client.send(call()) == {"fine": True}
     assert client.statistics.requests == 2
     assert sum(fake_time.slept) >= (120 if kind is RateLimitError else 1)
+
+
+REFUSALS: dict[int, type[TrackingMoreError]] = {
+    400: ApiError,
+    401: AuthenticationError,
+    403: AuthenticationError,
+    404: InvalidRequestError,
+    407: ConnectError,
+    408: ServerError,
+    425: ServiceUnavailableError,
+    429: RateLimitError,
+    451: ApiError,
+    500: ServerError,
+    502: ServerError,
+    503: ServiceUnavailableError,
+}
+BODIES = {"HTML": b"<html>Forbidden</html>", "nothing": b"", "JSON of others": b'{"message": "Forbidden"}'}
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("status", REFUSALS)
+def test_a_refusal_without_the_vendors_envelope_blames_what_is_in_between_and_not_the_key(
+    status: int, body: str, server: FaultServer, make_client: MakeClient
+) -> None:
+    server.does(answer(BODIES[body], status=status, content_type="text/html"))
+    with pytest.raises(TrackingMoreError) as caught:
+        make_client(server.url, max_attempts=1).send(call())
+    error = caught.value
+    assert type(error) is REFUSALS[status]
+    assert error.from_api is False
+    assert error.http_status == status
+    assert f"HTTP {status} with" in error.message
+    assert "did not come from TrackingMore's API" in error.message
+    assert "base URL (host) of the connection" in error.message
+    assert "proxy" in error.message
+    assert "API key" not in error.message
+
+
+@pytest.mark.parametrize("status", [200, 401, 403, 404, 429, 500])
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (401, AuthenticationError),
+        (4001, AuthenticationError),
+        (4012, InvalidRequestError),
+        (429, RateLimitError),
+        (9999, ApiError),
+    ],
+)
+def test_a_refusal_in_the_vendors_envelope_is_known_as_such(
+    code: int, kind: type[TrackingMoreError], status: int, server: FaultServer, make_client: MakeClient
+) -> None:
+    server.does(answer(envelope(code), status=status))
+    with pytest.raises(TrackingMoreError) as caught:
+        make_client(server.url, max_attempts=1).send(call())
+    assert (type(caught.value), caught.value.from_api, caught.value.code) == (kind, True, code)
+    assert "did not come from" not in caught.value.message
+
+
+@pytest.mark.parametrize("behaviour", [says_nothing, resets_after_reading, answer(HTML), answer(b"", status=302)])
+def test_what_is_no_refusal_does_not_count_as_the_vendors(
+    behaviour: Behaviour, server: FaultServer, make_client: MakeClient
+) -> None:
+    server.does(behaviour)
+    with pytest.raises(TrackingMoreError) as caught:
+        make_client(server.url, max_attempts=1, timeout_seconds=0.3).send(call())
+    assert caught.value.from_api is False
+
+
+@pytest.mark.parametrize("repeat", Repeat)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_asks_for_a_password_is_asked_again_for_the_request_never_left(
+    scheme: str, repeat: Repeat, server: FaultServer, make_client: MakeClient
+) -> None:
+    server.does(answer(HTML, status=407, headers={"Proxy-Authenticate": "Basic"}))
+    proxy = f"http://127.0.0.1:{server.port}"
+    client = make_client(f"{scheme}://api.trackingmore.example/v2", proxies={scheme: proxy})
+    with pytest.raises(ConnectError, match="proxy") as caught:
+        client.send(call(repeat))
+    assert client.statistics.requests == 3
+    assert caught.value.from_api is False
+    assert all(b"api.trackingmore.example" in request.partition(b"\r\n")[0] for request in server.requests)

@@ -40,7 +40,7 @@ def in_the_triggerer() -> None:
     each.expand(one=begins.output)
     mapped = ShipmentDeliveredSensor.partial(task_id="mapped", **ENDS).expand(shipments=[[one] for one in SOON])
     look.override(task_id="look_at_mapped").expand(result=mapped.output)
-    returned = ShipmentDeliveredSensor(task_id="returned", shipments=LOST, on_failure="return", **BEGINS)
+    returned = ShipmentDeliveredSensor(task_id="returned", shipments=LOST, on_failed="report", **BEGINS)
     look.override(task_id="look_at_returned")(returned.output)
     ShipmentDeliveredSensor(task_id="lost", shipments=LOST, **BEGINS)
     ShipmentDeliveredSensor(task_id="skipped", shipments=LOST, soft_fail=True, **BEGINS)

@@ -58,16 +58,18 @@ def test_an_error_keeps_everything_when_it_is_copied_or_pickled(cls, way) -> Non
     report = RegistrationReport(
         done=(ShipmentKey("ups", "1Z5R89390357567127"),), rejected=(Rejection("ups", "1", 4014, "no"),), duplicates=2
     )
-    error = cls("what happened", code=4014, http_status=200, retry_after=7.5, report=report)
+    error = cls("what happened", code=4014, http_status=200, retry_after=7.5, from_api=True, report=report)
     other = way(error)
     assert type(other) is cls
     assert str(other) == other.message == "what happened"
     assert (other.code, other.http_status, other.retry_after, other.report) == (4014, 200, 7.5, report)
+    assert other.from_api is True
 
 
 def test_an_error_without_details_has_none() -> None:
     error = TrackingMoreError("what happened")
     assert (error.code, error.http_status, error.retry_after, error.report) == (None, None, None, None)
+    assert error.from_api is False
 
 
 def test_a_bad_argument_is_a_value_error_too() -> None:

@@ -47,6 +47,13 @@ def test_every_error_has_the_code_that_the_help_promises(kind: type[errors.Track
     assert exit_code(kind("it failed")) is CODES[kind]
 
 
+@pytest.mark.parametrize("status", [401, 402, 404])
+def test_a_refusal_by_a_proxy_says_nothing_about_the_account(status: int) -> None:
+    cls = errors.status_class(status)
+    assert exit_code(cls("HTML", code=status, http_status=status)) is Exit.SERVICE
+    assert exit_code(cls("in the envelope", code=status, http_status=200, from_api=True)) is not Exit.SERVICE
+
+
 def test_no_error_is_forgotten() -> None:
     kinds = {
         kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -26,13 +27,18 @@ from airflow_provider_trackingmore.sensors.shipments import (
     ShipmentStatusSensor,
 )
 from airflow_provider_trackingmore.triggers.shipments import GRACE_SECONDS, can_end_in_triggerer
-from airflow_provider_trackingmore.waiting.outcomes import Outcome
+from airflow_provider_trackingmore.waiting.spec import WaitSpec
 
-SHOWN = tuple(Outcome("usps", "P1").as_dict())
 PARCELS = [{"carrier_code": "usps", "tracking_number": "P1"}, {"carrier_code": "dhl", "tracking_number": "P2"}]
 FAILED_DEFERRAL = "__fail__"
-TIME_OUTS = ("Trigger timeout", "Trigger/execution timeout")
-"""How 3.3 and 2.11 put it."""
+try:
+    from airflow.sdk.bases.operator import TriggerFailureReason
+
+    TRIGGER_TIMEOUT: str = TriggerFailureReason.TRIGGER_TIMEOUT
+except ImportError:  # before Airflow 3
+    from airflow.models.baseoperator import TriggerFailureReason
+
+    TRIGGER_TIMEOUT = TriggerFailureReason.TRIGGER_TIMEOUT
 
 
 def sensor(**arguments: Any) -> ShipmentDeliveredSensor:
@@ -42,15 +48,15 @@ def sensor(**arguments: Any) -> ShipmentDeliveredSensor:
 SETTLED = ("delivered", "exception", "expired")
 
 
-def outcomes(*statuses: str | None, outcome: str | None = None) -> list[dict[str, Any]]:
-    return [
-        Outcome(**parcel, status=status, outcome=outcome or (status if status in SETTLED else "waiting")).as_dict()
-        for parcel, status in zip(PARCELS, statuses, strict=False)
-    ]
+WAIT = WaitSpec.create(shipments=PARCELS).fingerprint
+
+
+def rows(*statuses: str | None, outcome: str | None = None) -> list[list[Any]]:
+    return [[outcome or (status if status in SETTLED else "waiting"), status] for status in statuses]
 
 
 def event(result: str, *statuses: str | None, **changes: Any) -> dict[str, Any]:
-    return {"version": 1, "result": result, "reason": "", "outcomes": outcomes(*statuses)} | changes
+    return {"version": 1, "result": result, "reason": "", "wait": WAIT, "outcomes": [rows(*statuses)]} | changes
 
 
 def resume(waiting: ShipmentStatusSensor, method: str = "execute_complete", **arguments: Any) -> Any:
@@ -59,16 +65,13 @@ def resume(waiting: ShipmentStatusSensor, method: str = "execute_complete", **ar
 
 
 def test_a_released_event_returns_the_outcomes_in_the_users_order() -> None:
-    told = event("released", "delivered", "delivered")
-    told["outcomes"].reverse()
-    returned = resume(sensor(), event=told)
+    returned = resume(sensor(), event=event("released", "delivered", "delivered"))
     assert [one["tracking_number"] for one in returned] == ["P1", "P2"]
     assert [one["outcome"] for one in returned] == ["delivered", "delivered"]
 
 
 def test_fields_of_a_newer_version_do_no_harm() -> None:
     told = event("released", "delivered", "delivered", of_a_newer_version=1)
-    told["outcomes"][0]["of_a_newer_version"] = 1
     assert len(resume(sensor(), event=told)) == 2
 
 
@@ -78,7 +81,7 @@ def test_a_failed_event_names_what_was_lost() -> None:
 
 
 def test_a_failed_event_is_returned_if_asked_for() -> None:
-    returned = resume(sensor(on_failure="return"), event=event("failed", "exception", "transit"))
+    returned = resume(sensor(on_failed="report"), event=event("failed", "exception", "transit"))
     assert [one["outcome"] for one in returned] == ["exception", "waiting"]
 
 
@@ -89,12 +92,25 @@ def test_an_error_event_raises_what_the_trigger_said_even_with_soft_fail() -> No
 
 
 def time_is_up(**settings: Any) -> list[Callable[[], Any]]:
-    """The trigger's own word for it, and Airflow's, on any version."""
+    """The trigger reports it, or Airflow has ended the deferral and the last check on the worker fails."""
     told = event("timed_out", "transit", "delivered")
+    settings |= {"trackingmore_conn_id": "trackingmore_unreachable"}
     return [
         lambda: resume(sensor(**settings), event=told),
-        *(lambda text=text: resume(sensor(**settings), FAILED_DEFERRAL, error=text) for text in TIME_OUTS),
+        lambda: resume(sensor(**settings), FAILED_DEFERRAL, error=TRIGGER_TIMEOUT),
     ]
+
+
+@pytest.fixture(autouse=True)
+def _unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = {"max_attempts": 1, "pacing": "memory", "timeout_seconds": 1}
+    unreachable = {
+        "conn_type": "trackingmore",
+        "password": "unit-test",
+        "host": "http://127.0.0.1:9/v2",
+        "extra": extra,
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_UNREACHABLE", json.dumps(unreachable))
 
 
 def test_a_time_out_is_a_sensors_time_out_whoever_noticed_it() -> None:
@@ -111,26 +127,15 @@ def test_a_time_out_is_skipped_with_soft_fail() -> None:
 
 @pytest.mark.parametrize("soft_fail", [False, True])
 def test_a_time_out_is_returned_if_asked_for(soft_fail: bool) -> None:
-    known, *unknown = (ending() for ending in time_is_up(on_failure="return", soft_fail=soft_fail))
+    known, *unknown = (ending() for ending in time_is_up(on_failed="report", soft_fail=soft_fail))
     assert [(one["status"], one["outcome"]) for one in known] == [("transit", "timed_out"), ("delivered", "delivered")]
     for returned in unknown:
         assert [(one["status"], one["outcome"]) for one in returned] == [(None, "timed_out"), (None, "timed_out")]
 
 
-def test_what_airflow_itself_builds_for_a_time_out_is_understood() -> None:
-    try:
-        from airflow.sdk.bases.operator import TriggerFailureReason
-    except ImportError:
-        pytest.skip("Airflow 2.11 has a plain text, which is tested above")
-    with pytest.raises(AirflowSensorTimeout):
-        resume(sensor(), FAILED_DEFERRAL, error=TriggerFailureReason.TRIGGER_TIMEOUT)
-    with pytest.raises(TrackingMoreError):
-        resume(sensor(), FAILED_DEFERRAL, error=TriggerFailureReason.TRIGGER_FAILURE, traceback=["Boom"])
-
-
-@pytest.mark.parametrize("settings", [{}, {"soft_fail": True}, {"on_failure": "return"}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"soft_fail": True}, {"on_failed": "report"}], ids=str)
 def test_a_broken_triggerer_fails_the_task_and_is_never_skipped(settings: dict[str, Any]) -> None:
-    with pytest.raises(TrackingMoreError, match="the wait failed in the triggerer, see its log: Trigger failure"):
+    with pytest.raises(TrackingMoreError, match="The wait failed in the triggerer: see its log"):
         resume(sensor(**settings), FAILED_DEFERRAL, error="Trigger failure", traceback=["Traceback ...", "Boom"])
     with pytest.raises(TrackingMoreError):
         sensor(**settings).resume_execution(FAILED_DEFERRAL, None, {})  # type: ignore[arg-type]
@@ -157,29 +162,31 @@ def test_api_errors_are_not_what_airflow_skips() -> None:
         event("released"),
         event("released", "delivered", "transit"),
         event("released", None, None),
-        event("released", "delivered", "delivered", outcomes=[*outcomes("delivered", "delivered"), {}]),
-        event("released", outcomes=outcomes("transit", "transit", outcome="delivered")),
-        event("released", outcomes=outcomes(None, None, outcome="delivered")),
-        event("released", outcomes=[*outcomes("delivered", "delivered"), Outcome("ups", "P3", "delivered").as_dict()]),
-        event("released", outcomes=[Outcome("ups", "P3", "delivered").as_dict()] * 2),
+        event("released", outcomes=[[*rows("delivered", "delivered"), {}]]),
+        event("released", outcomes=[[*rows("delivered", "delivered"), []]]),
+        event("released", outcomes=[rows("transit", "transit", outcome="delivered")]),
+        event("released", outcomes=[rows(None, None, outcome="delivered")]),
+        event("released", outcomes=[rows("delivered", "delivered", "delivered")]),
+        event("released", "delivered", "delivered", wait="0123456789abcdef"),
+        event("released", outcomes=[rows("delivered"), rows("delivered")]),
         event("failed", "transit", "transit"),
         event("failed", "delivered", "delivered"),
         event("timed_out", "transit"),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("settings", [{}, {"soft_fail": True}, {"on_failure": "return"}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"soft_fail": True}, {"on_failed": "report"}], ids=str)
 def test_an_event_that_does_not_fit_fails_the_task(told: Any, settings: dict[str, Any]) -> None:
     with pytest.raises(TrackingMoreError) as caught:
         resume(sensor(**settings), event=told)
-    assert any(word in caught.value.message for word in ("not understood", "other shipments", "its outcomes do not"))
+    assert any(word in caught.value.message for word in ("not understood", "not match", "damaged", "its outcomes say"))
 
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6)
     | st.sampled_from(["released", "timed_out", "failed", "error", "delivered", "P1", "P2", "usps", "dhl"]),
     lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["version", "result", "reason", "outcomes", "status", "outcome"]), inner),
+    | st.dictionaries(st.sampled_from(["version", "result", "reason", "wait", "outcomes"]), inner),
     max_leaves=10,
 )  # fmt: skip
 
@@ -188,9 +195,12 @@ json_values = st.recursive(
 def damaged_events(draw: st.DrawFn) -> Any:
     """A proper release with one thing in it replaced."""
     told: Any = event("released", "delivered", "delivered")
-    place = draw(st.sampled_from(["version", "result", "outcomes", *SHOWN]))
     value = draw(json_values)
-    (told["outcomes"][0] if place in SHOWN else told)[place] = value
+    match draw(st.sampled_from(["version", "result", "wait", "outcomes", 0, 1])):
+        case str(name):
+            told[name] = value
+        case int(position):
+            told["outcomes"][0][0][position] = value
     return told
 
 
@@ -203,10 +213,7 @@ def test_no_event_but_a_true_release_is_success(told: Any) -> None:
         return
     assert told["version"] == 1
     assert told["result"] == "released"
-    assert {(one["carrier_code"], one["tracking_number"]) for one in told["outcomes"]} == {
-        ("usps", "P1"),
-        ("dhl", "P2"),
-    }
+    assert told["wait"] == WAIT
     assert [one["status"] for one in returned] == ["delivered", "delivered"]
 
 
@@ -220,7 +227,7 @@ def test_no_event_but_a_true_release_is_success(told: Any) -> None:
         ({"shipments": [{"tracking_number": "P1"}]}, "carrier_code is missing"),
         ({"wait_for": 3}, "wait_for is 3, but there are only 2"),
         ({"fail_on": ["lost"]}, "fail_on names 'lost'"),
-        ({"on_failure": "ignore"}, "on_failure must be 'fail' or 'return', not 'ignore'"),
+        ({"on_failed": "ignore"}, "on_failed must be 'fail' or 'report', not 'ignore'"),
     ],
     ids=str,
 )
@@ -256,9 +263,9 @@ def test_the_default_is_not_to_defer_unless_airflow_is_configured_so() -> None:
     assert sensor().deferrable is False
 
 
-def test_neither_shipments_nor_orders_is_an_error_where_the_dag_is_parsed() -> None:
+def test_neither_shipments_nor_orders_is_an_error() -> None:
     with pytest.raises(InvalidShipmentError, match="wait: give shipments to wait for, or orders"):
-        ShipmentDeliveredSensor(task_id="wait")
+        ShipmentDeliveredSensor(task_id="wait").execute({})  # type: ignore[arg-type]
 
 
 def test_shipments_and_orders_together_are_an_error() -> None:
@@ -268,11 +275,12 @@ def test_shipments_and_orders_together_are_an_error() -> None:
 
 def test_an_order_may_be_named_by_number_in_text_and_an_event_tells_orders_apart() -> None:
     waiting = sensor(shipments=None, orders={"A-1": PARCELS[0], "A-2": PARCELS})
-    told = event("released", outcomes=[outcomes("delivered")[0] | {"order": "A-1"}])
-    with pytest.raises(TrackingMoreError, match="other shipments"):
+    wait = WaitSpec.create(orders={"A-1": PARCELS[0], "A-2": PARCELS}).fingerprint
+    told = event("released", wait=wait, outcomes=[rows("delivered")])
+    with pytest.raises(TrackingMoreError, match="damaged"):
         resume(waiting, event=told)
-    told["outcomes"] += [one | {"order": "A-2"} for one in outcomes("delivered", "delivered")]
-    assert [(one["order_id"], one["outcome"]) for one in resume(waiting, event=told)] == [
+    told["outcomes"].append(rows("delivered", "delivered"))
+    assert [(one["order"], one["outcome"]) for one in resume(waiting, event=told)] == [
         ("A-1", "delivered"),
         ("A-2", "delivered"),
     ]
@@ -286,15 +294,15 @@ begins_there = pytest.mark.skipif(not can_end_in_triggerer(), reason="Airflow ca
 @begins_there
 def test_a_task_of_plain_values_begins_in_the_triggerer() -> None:
     began = sensor(start_from_trigger=True, poke_interval=1800.0)
-    assert began.deferrable
     assert began.start_from_trigger
     arguments = began.start_trigger_args
     assert arguments.trigger_cls == "airflow_provider_trackingmore.triggers.shipments.ShipmentStatusTrigger"
     assert arguments.next_method == "execute_complete"
     assert arguments.timeout == timedelta(seconds=600 + GRACE_SECONDS)
-    kwargs = arguments.trigger_kwargs
-    assert kwargs["shipments"] == [["usps", "P1"], ["dhl", "P2"]]
-    assert (kwargs["look_at"], kwargs["deadline"]) == (0.0, None), "at once, and Airflow keeps the time"
+    stored = arguments.trigger_kwargs["wait"]
+    assert (stored["carriers"], stored["shipments"]) == (["usps", "dhl"], [[0, "P1"], [1, "P2"]])
+    assert (stored["first_check_at"], stored.get("deadline")) == (0.0, None), "at once, and Airflow keeps the time"
+    assert arguments.next_kwargs == {"wait": WAIT}
     assert type(began).start_trigger_args is None, "the class's own is nobody's"
 
 
@@ -345,11 +353,11 @@ def test_a_day_without_shipments_begins_on_a_worker_which_says_so() -> None:
     [
         ({}, []),
         ({"end_from_trigger": True}, ["released"]),
-        ({"end_from_trigger": True, "on_failure": "return"}, ["failed", "released", "timed_out"]),
+        ({"end_from_trigger": True, "on_failed": "report"}, ["released", "failed", "timed_out"]),
         ({"end_from_trigger": True, "outlets": [Asset("orders")]}, []),
     ],
     ids=str,
 )
 def test_only_what_needs_no_worker_ends_in_the_triggerer(settings: dict[str, Any], ends: list[str]) -> None:
     began = sensor(start_from_trigger=True, **settings)
-    assert began.start_trigger_args.trigger_kwargs["ends"] == ends
+    assert began.start_trigger_args.trigger_kwargs["wait"].get("end_in_triggerer", []) == ends

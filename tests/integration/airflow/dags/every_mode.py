@@ -29,14 +29,14 @@ CASES: dict[str, dict[str, Any]] = {
     "not_registered": {"shipments": some("transit", "missing")},
     "lost": {"shipments": some("delivered", "exception")},
     "lost_or_skipped": {"shipments": some("delivered", "exception"), "soft_fail": True},
-    "lost_and_returned": {"shipments": some("delivered", "exception"), "on_failure": "return"},
+    "lost_and_returned": {"shipments": some("delivered", "exception"), "on_failed": "report"},
     "late": {"shipments": some("delivered", "transit"), "timeout": 1.5, "retries": 2},
     "late_or_skipped": {"shipments": some("transit"), "timeout": 1.5, "soft_fail": True},
-    "late_and_returned": {"shipments": some("delivered", "transit"), "timeout": 1.5, "on_failure": "return"},
+    "late_and_returned": {"shipments": some("delivered", "transit"), "timeout": 1.5, "on_failed": "report"},
     "late_and_returned_not_skipped": {
         "shipments": some("transit"),
         "timeout": 1.5,
-        "on_failure": "return",
+        "on_failed": "report",
         "soft_fail": True,
     },
     "wrong_key": {

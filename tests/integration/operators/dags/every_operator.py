@@ -99,7 +99,7 @@ with DAG(
             ShipmentStatusSensor.partial(
                 task_id=f"wait_{mode}",
                 statuses=["delivered"],
-                on_failure="return",
+                on_failed="report",
                 timeout=1,
                 poke_interval=0.3,
                 **how,

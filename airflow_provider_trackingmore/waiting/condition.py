@@ -1,0 +1,231 @@
+"""When a wait is over: what is waited for + what changed -> waiting, released or failed. The only state machine.
+
+Sensors in every mode and the trigger use it. It is incremental: an update costs the shipment that changed, not the
+whole wait. It is given the time and does no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.waiting.history import History
+from airflow_provider_trackingmore.waiting.observation import Observation
+from airflow_provider_trackingmore.waiting.outcome import (
+    OrderVerdict,
+    Outcome,
+    ShipmentOutcome,
+    Verdict,
+    WaitResult,
+    outcome_of_status,
+)
+from airflow_provider_trackingmore.waiting.spec import WaitSpec
+
+DAY = 86_400.0
+
+
+class Condition:
+    """Where a wait stands.
+
+    :param spec: what is waited for.
+    """
+
+    def __init__(self, spec: WaitSpec) -> None:
+        self.spec = spec
+        self._history = History(reopens=spec.reopens)
+        self._outcomes: dict[ShipmentKey, ShipmentOutcome] = {}
+        self._orders: dict[str | None, _OrderState] = {}
+        self._waiting = 0
+        self._orders_of: dict[ShipmentKey, tuple[_OrderState, ...]] = {}
+        self._settling: set[ShipmentKey] = set()
+        for name, keys in spec.orders.items():
+            order = self._orders[name] = _OrderState(spec, keys, spec.needed(name))
+            if order.result is WaitResult.WAITING:
+                self._waiting += 1
+                for key in keys:
+                    normalized = key.normalized
+                    self._orders_of[normalized] = (*self._orders_of.get(normalized, ()), order)
+        self._open = dict.fromkeys(self._orders_of)
+        self._closed: list[ShipmentKey] = []
+        self._changed: dict[_OrderState, None] = {}
+
+    def is_over(self) -> bool:
+        """Tell whether every order is decided."""
+        return self._waiting == 0
+
+    @property
+    def open(self) -> tuple[ShipmentKey, ...]:
+        """The shipments that must still be checked, normalized."""
+        return tuple(self._open)
+
+    def is_open(self, key: ShipmentKey) -> bool:
+        """Tell whether a shipment must still be checked.
+
+        :param key: the shipment, normalized.
+        """
+        return key in self._open
+
+    def take_closed(self) -> list[ShipmentKey]:
+        """Return the shipments, normalized, that need no more checks since the last call."""
+        closed, self._closed = self._closed, []
+        return closed
+
+    def is_settling(self, key: ShipmentKey) -> bool:
+        """Tell whether a shipment has arrived but not for long enough: each check of it counts, changed or not.
+
+        :param key: the shipment, normalized.
+        """
+        return key in self._settling
+
+    def update(self, key: ShipmentKey, observed: Observation, now: float) -> None:
+        """Take in what a check saw of one shipment; :meth:`decide` draws the conclusions.
+
+        :param key: the shipment, normalized; others than those waited for are ignored.
+        :param observed: its state at the check.
+        :param now: unix seconds.
+        """
+        if key not in self._open:
+            return
+        before = self._outcomes.get(key, ShipmentOutcome.WAITING)
+        newest = self._history.update(key, observed, now)
+        after = self._judge(key, newest, now)
+        if after is ShipmentOutcome.WAITING and newest.status in self.spec.statuses:
+            self._settling.add(key)
+        else:
+            self._settling.discard(key)
+        if after is before:
+            return
+        self._outcomes[key] = after
+        if after not in (ShipmentOutcome.WAITING, ShipmentOutcome.STUCK):
+            self._close(key)
+        for order in self._orders_of[key]:
+            if order.result is WaitResult.WAITING:
+                order.count(before, after, self.spec.statuses)
+                self._changed[order] = None
+
+    def decide(self) -> None:
+        """Decide the orders that the updates since the last call concern. Call it once for all updates of an answer."""
+        changed, self._changed = self._changed, {}
+        for order in changed:
+            order.decide()
+            if order.result is WaitResult.WAITING:
+                continue
+            order.verdict = self._order_verdict(order)
+            self._waiting -= 1
+            for own in order.keys:
+                if all(one.result is not WaitResult.WAITING for one in self._orders_of[own.normalized]):
+                    self._close(own.normalized)
+
+    def verdict(self) -> Verdict:
+        """Return where the wait stands, with an outcome for every shipment."""
+        return Verdict({name: order.verdict or self._order_verdict(order) for name, order in self._orders.items()})
+
+    def _judge(self, key: ShipmentKey, observed: Observation, now: float) -> ShipmentOutcome:
+        """What the state of a shipment means for this wait."""
+        spec = self.spec
+        if observed.status is None:
+            return ShipmentOutcome.NOT_REGISTERED
+        outcome = outcome_of_status(observed)
+        if observed.status in spec.statuses:
+            quiet = max(now - self._history.since(key), observed.quiet_days * DAY)
+            return ShipmentOutcome(observed.status) if quiet >= spec.settle_seconds else ShipmentOutcome.WAITING
+        if outcome is not None and (observed.status in spec.fail_on or outcome.value in spec.fail_on):
+            return outcome
+        if spec.stuck_after is not None and observed.quiet_days * DAY >= spec.stuck_after:
+            return ShipmentOutcome.STUCK
+        return ShipmentOutcome.WAITING
+
+    def _order_verdict(self, order: _OrderState) -> OrderVerdict:
+        outcomes = tuple(
+            Outcome(key, self._history.get(normalized), self._outcomes.get(normalized, ShipmentOutcome.WAITING))
+            for key in order.keys
+            for normalized in (key.normalized,)
+        )
+        return decide(outcomes, order.needed, self.spec.statuses)
+
+    def _close(self, key: ShipmentKey) -> None:
+        if key in self._open:
+            del self._open[key]
+            self._settling.discard(key)
+            self._closed.append(key)
+
+
+class _OrderState:
+    """The counts of one order. Once it is decided it stays decided."""
+
+    __slots__ = ("_arrived", "_lost", "_unregistered", "keys", "needed", "result", "verdict")
+
+    def __init__(self, spec: WaitSpec, keys: tuple[ShipmentKey, ...], needed: int) -> None:
+        self.keys = keys
+        self.needed = needed
+        self.verdict: OrderVerdict | None = None
+        self._arrived = self._lost = self._unregistered = 0
+        self.result = WaitResult.WAITING if needed else WaitResult.RELEASED
+
+    def count(self, before: ShipmentOutcome, after: ShipmentOutcome, arrived: frozenset[str]) -> None:
+        """Move one shipment from one count to another."""
+        for outcome, step in ((before, -1), (after, 1)):
+            if outcome.value in arrived:
+                self._arrived += step
+            elif outcome is not ShipmentOutcome.WAITING:
+                self._lost += step
+                self._unregistered += step * (outcome is ShipmentOutcome.NOT_REGISTERED)
+
+    def decide(self) -> None:
+        """Decide by the counts."""
+        if self._arrived >= self.needed:
+            self.result = WaitResult.RELEASED
+        elif self._unregistered or len(self.keys) - self._lost < self.needed:
+            self.result = WaitResult.FAILED
+
+
+def decide(outcomes: Sequence[Outcome], needed: int, statuses: frozenset[str]) -> OrderVerdict:
+    """Decide one order by the outcomes of its shipments.
+
+    :param outcomes: one per shipment.
+    :param needed: how many must arrive.
+    :param statuses: what counts as arrived.
+    :return: ``released`` as soon as enough have arrived; ``failed`` as soon as too few still can, or one is not
+        registered; ``waiting`` otherwise.
+    """
+    outcomes = tuple(outcomes)
+    arrived = tuple(one for one in outcomes if one.outcome.value in statuses)
+    if len(arrived) >= needed:
+        return OrderVerdict(WaitResult.RELEASED, outcomes, arrived)
+    unregistered = tuple(one for one in outcomes if one.outcome is ShipmentOutcome.NOT_REGISTERED)
+    if unregistered:
+        return OrderVerdict(WaitResult.FAILED, outcomes, unregistered)
+    not_lost = (ShipmentOutcome.WAITING, ShipmentOutcome.TIMED_OUT)
+    lost = tuple(one for one in outcomes if one.outcome not in not_lost and one.outcome.value not in statuses)
+    if len(outcomes) - len(lost) < needed:
+        return OrderVerdict(WaitResult.FAILED, outcomes, lost)
+    return OrderVerdict(WaitResult.WAITING, outcomes)
+
+
+def confirm(spec: WaitSpec, orders: Mapping[str | None, Sequence[Outcome]]) -> Verdict:
+    """Decide by outcomes that another process reported, as far as their statuses bear them out.
+
+    :param spec: what is waited for.
+    :param orders: the reported outcomes of each order, in the user's order.
+    :return: the verdict; an outcome that its status does not bear out counts as waiting.
+    """
+    return Verdict(
+        {
+            name: decide([_confirmed(spec, one) for one in orders[name]], spec.needed(name), spec.statuses)
+            for name in spec.orders
+        }
+    )
+
+
+def _confirmed(spec: WaitSpec, one: Outcome) -> Outcome:
+    status = one.observed.status if one.observed is not None else None
+    by_status = outcome_of_status(one.observed) if one.observed is not None else None
+    fails = status in spec.fail_on or (by_status is not None and by_status.value in spec.fail_on)
+    plausible = {
+        ShipmentOutcome.NOT_REGISTERED: one.observed is not None and status is None,
+        ShipmentOutcome.STUCK: status is not None and spec.stuck_after is not None,
+        ShipmentOutcome.RETURNED: by_status is ShipmentOutcome.RETURNED and fails,
+    }
+    if plausible.get(one.outcome, one.outcome == status and (status in spec.statuses or fails)):
+        return one
+    return Outcome(one.key, one.observed)

@@ -1,0 +1,85 @@
+"""The newest state that one wait knows of each shipment. A late answer or event never takes a state back."""
+
+from __future__ import annotations
+
+from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
+from airflow_provider_trackingmore.waiting.observation import Observation
+
+
+class History:
+    """What one wait has learnt, by normalized key.
+
+    :param reopens: whether a delivered shipment may go back into transit.
+    """
+
+    __slots__ = ("_newest", "_reopens", "_since")
+
+    def __init__(self, *, reopens: bool = False) -> None:
+        self._reopens = reopens
+        self._newest: dict[ShipmentKey, Observation] = {}
+        self._since: dict[ShipmentKey, float] = {}
+
+    def update(self, key: ShipmentKey, observed: Observation, now: float) -> Observation:
+        """Take in what a check saw, unless it is older than what is known.
+
+        :param key: the shipment, normalized.
+        :param observed: its state at the check.
+        :param now: unix seconds.
+        :return: the newest state, which may be the known one.
+        """
+        known = self._newest.get(key)
+        if known is not None and not supersedes(observed, known, reopens=self._reopens):
+            return known
+        if known is None or known.status != observed.status:
+            self._since[key] = now
+        self._newest[key] = observed
+        return observed
+
+    def get(self, key: ShipmentKey) -> Observation | None:
+        """Return the newest state of a shipment.
+
+        :param key: the shipment, normalized.
+        :return: None before the first check.
+        """
+        return self._newest.get(key)
+
+    def since(self, key: ShipmentKey) -> float:
+        """Return when this wait first saw the status that the shipment has now.
+
+        :param key: the shipment, normalized; it has been checked.
+        :return: unix seconds.
+        """
+        return self._since[key]
+
+
+_STAGES = {
+    ShipmentStatus.PENDING.value: 0,
+    ShipmentStatus.NOT_FOUND.value: 0,
+    ShipmentStatus.EXPIRED.value: 2,
+    ShipmentStatus.DELIVERED.value: 3,
+}
+"""Every other status, unknown ones too, is stage 1: shipments move freely between those."""
+
+
+def supersedes(new: Observation, old: Observation, *, reopens: bool) -> bool:
+    """Tell whether a check shows a newer state, or only something that arrived late.
+
+    "Not found" after transit and transit after delivery are late answers or late events. Two things may go back: an
+    expired shipment that is delivered after all, and, where asked for, a delivered shipment that is on its way again
+    because of an event *newer* than the delivery.
+
+    :param new: what a check saw.
+    :param old: what is known.
+    :param reopens: whether a delivered shipment may go back into transit.
+    :return: whether the new state replaces the old one.
+    """
+    if old.status is None:
+        return True
+    before = _STAGES.get(old.status, 1)
+    if new.status is None:
+        return before < _STAGES["delivered"]
+    after = _STAGES.get(new.status, 1)
+    if after >= before:
+        return True
+    has_newer_event = (new.last_update or "") > (old.last_update or "")
+    return reopens and old.status == ShipmentStatus.DELIVERED and after == 1 and has_newer_event

@@ -1,0 +1,144 @@
+"""When each shipment must be checked next, and which of those that are due come first. Pure: the time is passed in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from heapq import nsmallest
+
+from airflow_provider_trackingmore.waiting.registry import WatchedShipment
+
+JOIN_EARLY = 0.1
+"""Shipments that are due within this share of their interval are checked along with those that are due now."""
+GATHER_SECONDS = 2.0
+"""After a restart a thousand triggers start within seconds: the first check waits until none has joined for so long."""
+MAX_GATHER_SECONDS = 60.0
+"""The first check waits no longer than this, and no longer than an interval, however many still join."""
+
+
+def next_check(shipment: WatchedShipment, changes_checked_at: float) -> float:
+    """Return when a shipment must be checked next.
+
+    :param shipment: the shipment.
+    :param changes_checked_at: when the list of changes was last read to its end.
+    :return: seconds of the event loop; infinity for one that is on hold.
+    """
+    if shipment.hold is not None:
+        return math.inf
+    if shipment.observed is None:
+        return shipment.wanted_at
+    checked_at = shipment.checked_at if shipment.unlisted else max(shipment.checked_at, changes_checked_at)
+    return min(shipment.wanted_at, checked_at + shipment.poke_interval, shipment.full_check_due)
+
+
+def needs_full_check(shipment: WatchedShipment, now: float) -> bool:
+    """Tell whether the list of changes is not enough for a shipment that is due.
+
+    :param shipment: the shipment.
+    :param now: seconds of the event loop.
+    """
+    return (
+        shipment.observed is None
+        or shipment.full_check_due <= now + min(shipment.poke_interval, JOIN_EARLY * shipment.reconcile_seconds)
+        or (shipment.wants_full_check and shipment.wanted_at <= now)
+        or shipment.is_settling
+    )
+
+
+@dataclass(slots=True)
+class Due:
+    """What is due at one moment.
+
+    :param shipments: (when it was due, the shipment) of each.
+    :param stale: those of them that need a full check.
+    :param next_at: when the next one of the others is due.
+    :param oldest_created: unix seconds of the earliest registration that is known, among all shipments.
+    :param oldest_check: the oldest of the last checks of all shipments that have been checked.
+    :param number_rate: calls a second that checking all shipments by number would take, 40 a call.
+    :param shortest_interval: seconds.
+    """
+
+    shipments: list[tuple[float, WatchedShipment]] = field(default_factory=list)
+    stale: list[tuple[float, WatchedShipment]] = field(default_factory=list)
+    next_at: float = math.inf
+    oldest_created: float = math.inf
+    oldest_check: float = math.inf
+    number_rate: float = 0.0
+    shortest_interval: float = math.inf
+
+    def add(self, shipment: WatchedShipment, now: float, changes_checked_at: float) -> None:
+        """Sort one shipment in.
+
+        :param shipment: the shipment.
+        :param now: seconds of the event loop.
+        :param changes_checked_at: when the list of changes was last read to its end.
+        """
+        interval = min(shipment.poke_interval, shipment.reconcile_seconds)
+        self.number_rate += 1 / interval
+        self.shortest_interval = min(self.shortest_interval, interval)
+        if shipment.created is not None:
+            self.oldest_created = min(self.oldest_created, shipment.created)
+        if shipment.observed is not None and not shipment.unlisted:
+            self.oldest_check = min(self.oldest_check, max(shipment.fully_checked_at, changes_checked_at))
+        at = next_check(shipment, changes_checked_at)
+        if at > now + JOIN_EARLY * interval:
+            self.next_at = min(self.next_at, at)
+            return
+        self.shipments.append((at, shipment))
+        if needs_full_check(shipment, now):
+            self.stale.append((at, shipment))
+
+
+def most_urgent(due: Iterable[tuple[float, WatchedShipment]], number: int, now: float) -> list[WatchedShipment]:
+    """Choose what is checked first: last checks at a deadline, then what is late by the most of its intervals.
+
+    Lateness counts in intervals, so that a wait of one second does not stand behind a thousand of half an hour.
+
+    :param due: (when it was due, the shipment) of each.
+    :param number: how many to choose, at most.
+    :param now: seconds of the event loop.
+    :return: the shipments, the most urgent first.
+    """
+
+    def urgency(one: tuple[float, WatchedShipment]) -> tuple[bool, float]:
+        at, shipment = one
+        return not shipment.wants_full_check, (at - now) / min(shipment.poke_interval, shipment.reconcile_seconds)
+
+    return [shipment for _, shipment in nsmallest(number, due, key=urgency)]
+
+
+class Gathering:
+    """Newcomers whose first check waits for others to join."""
+
+    def __init__(self) -> None:
+        self.shipments: dict[WatchedShipment, None] = {}
+        self._first = self._last = self._interval = math.inf
+
+    def add(self, shipment: WatchedShipment, now: float) -> None:
+        """Let a shipment wait for others.
+
+        :param shipment: one that was never checked.
+        :param now: seconds of the event loop.
+        """
+        self._first = min(self._first, now)
+        self._last = now
+        self._interval = min(self._interval, shipment.poke_interval)
+        self.shipments[shipment] = None
+
+    @property
+    def due(self) -> float:
+        """When the first check of all of them must begin."""
+        if not self.shipments:
+            return math.inf
+        return min(self._last + GATHER_SECONDS, self._first + min(self._interval, MAX_GATHER_SECONDS))
+
+    def release(self, now: float) -> None:
+        """Make all of them due.
+
+        :param now: seconds of the event loop.
+        """
+        for shipment in self.shipments:
+            shipment.wanted_at = min(shipment.wanted_at, now)
+        self.shipments = {}
+        self._first = self._last = self._interval = math.inf

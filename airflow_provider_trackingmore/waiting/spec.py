@@ -1,0 +1,348 @@
+"""``WaitSpec``: every option of a wait, checked once. Sensor, trigger and stored trigger rows all read it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Literal, Self, TypeAlias
+
+from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
+from airflow_provider_trackingmore.api.shipments import as_list, check_carrier, check_number, shipment_key, shown
+from airflow_provider_trackingmore.waiting.outcome import ShipmentOutcome, WaitResult, first_listed
+
+WaitFor: TypeAlias = "Literal['all', 'any'] | int"
+
+STATUSES = tuple(status.value for status in ShipmentStatus if status != ShipmentStatus.UNKNOWN)
+FAILURES = (*STATUSES, ShipmentOutcome.RETURNED.value)
+END_RESULTS = (WaitResult.RELEASED, WaitResult.FAILED, WaitResult.TIMED_OUT)
+STORED_VERSION = 1
+RECONCILE_SECONDS = 1800.0
+SHORTEST_INTERVAL = 0.05
+MAX_UNIX_SECONDS = 253_402_300_800.0
+"""The year 10000."""
+
+_COUNT = re.compile(r"[0-9]{1,9}")
+"""How a template renders a count."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitSpec:
+    """What a wait is for, and how it is carried out. :meth:`create` checks a user's arguments.
+
+    :param orders: name of each order -> its shipments, each once; a single name None where there are no orders.
+    :param statuses: statuses that count as arrived.
+    :param wait_for: how many shipments (of each order) must arrive: ``all``, ``any``, or a number.
+    :param fail_on: statuses, or ``returned``, that count as failed; one that also counts as arrived has arrived.
+    :param settle_seconds: how long a shipment must have been seen arrived before it counts.
+    :param stuck_after: seconds without a new event after which a shipment is stuck; None: never.
+    :param poke_interval: seconds between two checks of a shipment, at most.
+    :param reconcile_seconds: seconds between two checks that do not rely on the vendor's list of changes, at most.
+    :param deadline: unix seconds at which the wait times out; None: it has no deadline of its own.
+    :param first_check_at: unix seconds of the first check, 0 for at once; None: one ``poke_interval`` from now.
+    :param end_in_triggerer: results that end the task without a worker.
+    :param push_result: whether a task that ends in the triggerer leaves its result in XCom.
+    :param trackingmore_conn_id: the Airflow connection.
+    """
+
+    orders: Mapping[str | None, tuple[ShipmentKey, ...]]
+    statuses: frozenset[str] = frozenset({ShipmentStatus.DELIVERED.value})
+    wait_for: WaitFor = "all"
+    fail_on: frozenset[str] = frozenset({ShipmentStatus.EXCEPTION.value, ShipmentStatus.EXPIRED.value})
+    settle_seconds: float = 0.0
+    stuck_after: float | None = None
+    poke_interval: float = 60.0
+    reconcile_seconds: float = RECONCILE_SECONDS
+    deadline: float | None = None
+    first_check_at: float | None = None
+    end_in_triggerer: tuple[WaitResult, ...] = ()
+    push_result: bool = True
+    trackingmore_conn_id: str = "trackingmore_default"
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        shipments: object = None,
+        orders: object = None,
+        statuses: object = ("delivered",),
+        wait_for: object = "all",
+        fail_on: object = ("exception", "expired"),
+        settle_seconds: object = 0.0,
+        stuck_after: object = None,
+        poke_interval: object = 60.0,
+        reconcile_seconds: object = RECONCILE_SECONDS,
+        deadline: object = None,
+        first_check_at: object = None,
+        end_in_triggerer: Sequence[WaitResult] = (),
+        push_result: bool = True,
+        trackingmore_conn_id: str = "trackingmore_default",
+    ) -> Self:
+        """Check what a user wants to wait for.
+
+        :param shipments: one shipment or an iterable of them; or give ``orders``.
+        :param orders: name of each order -> its shipment or shipments.
+        :param statuses: statuses that count as arrived.
+        :param wait_for: ``all``, ``any``, or how many (of each order); also as text, as templates render it.
+        :param fail_on: statuses, or ``returned``, that count as failed.
+        :param settle_seconds: seconds, also as text.
+        :param stuck_after: seconds, also as text; None, or an empty text: never.
+        :param poke_interval: seconds.
+        :param reconcile_seconds: seconds.
+        :param deadline: unix seconds, or None.
+        :param first_check_at: unix seconds, or None.
+        :param end_in_triggerer: results that end the task without a worker.
+        :param push_result: whether such a task leaves its result in XCom.
+        :param trackingmore_conn_id: the Airflow connection.
+        :return: the specification.
+        :raises InvalidShipmentError: naming every shipment, order or argument that is wrong, and why.
+        """
+        arrived = _statuses("statuses", statuses, STATUSES)
+        if not arrived:
+            raise InvalidShipmentError("statuses is empty: name at least one status to wait for")
+        checked = _orders(shipments, orders)
+        number = _wait_for(wait_for)
+        if isinstance(number, int):
+            _check_enough(number, checked)
+        return cls(
+            orders=checked,
+            statuses=arrived,
+            wait_for=number,
+            fail_on=_statuses("fail_on", fail_on, FAILURES) - arrived,
+            settle_seconds=_seconds("settle_seconds", settle_seconds) or 0.0,
+            stuck_after=_seconds("stuck_after", stuck_after),
+            poke_interval=max(_given_seconds("poke_interval", poke_interval), SHORTEST_INTERVAL),
+            reconcile_seconds=max(_given_seconds("reconcile_seconds", reconcile_seconds), SHORTEST_INTERVAL),
+            deadline=_seconds("deadline", deadline),
+            first_check_at=_seconds("first_check_at", first_check_at),
+            end_in_triggerer=tuple(end_in_triggerer),
+            push_result=push_result,
+            trackingmore_conn_id=trackingmore_conn_id,
+        )
+
+    @cached_property
+    def shipments(self) -> tuple[ShipmentKey, ...]:
+        """All shipments in the user's order and spelling, each once however it is spelled."""
+        found: dict[ShipmentKey, ShipmentKey] = {}
+        for keys in self.orders.values():
+            for key in keys:
+                found.setdefault(key.normalized, key)
+        return tuple(found.values())
+
+    @property
+    def reopens(self) -> bool:
+        """Whether a delivered shipment may go back into transit: only a wait that lets it settle asks again."""
+        return self.settle_seconds > 0
+
+    def needed(self, order: str | None) -> int:
+        """Return how many shipments of an order must arrive.
+
+        :param order: its name; None where there are no orders.
+        """
+        total = len(self.orders[order])
+        if self.wait_for == "all":
+            return total
+        return min(1 if self.wait_for == "any" else int(self.wait_for), total)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of what is waited for: two specifications with the same one decide alike."""
+        names = ("statuses", "wait_for", "fail_on", "settle_seconds", "stuck_after")
+        goal = [_plain(getattr(self, name)) for name in names]
+        orders = [[name, [list(key) for key in keys]] for name, keys in self.orders.items()]
+        return hashlib.sha256(json.dumps([goal, orders]).encode()).hexdigest()[:16]
+
+    # The stored form -------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the compact form that Airflow stores: plain JSON, without what is a default.
+
+        Each carrier is named once; shipments are runs ``[index of the carrier, number, number, ...]`` in the user's
+        order.
+        """
+        stored: dict[str, Any] = {"version": STORED_VERSION}
+        carriers: dict[str, int] = {}
+        runs = {name: _runs(keys, carriers) for name, keys in self.orders.items()}
+        stored["carriers"] = list(carriers)
+        if None in runs:
+            stored["shipments"] = runs[None]
+        else:
+            stored["orders"] = runs
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "orders" and value != field.default:
+                stored[field.name] = _plain(value)
+        return stored
+
+    @classmethod
+    def from_dict(cls, stored: object) -> Self:
+        """Read what :meth:`to_dict` made, of this version or an older one. Unknown names are ignored.
+
+        :param stored: the stored form.
+        :return: the specification.
+        :raises InvalidShipmentError: if it is damaged, or of a newer version.
+        """
+        if not isinstance(stored, Mapping):
+            raise InvalidShipmentError("the stored wait is not a mapping")
+        version = stored.get("version")
+        if type(version) is not int or version > STORED_VERSION:
+            raise InvalidShipmentError(
+                f"the wait was stored in form {shown(version) or type(version).__name__}, which this version of "
+                "airflow-provider-trackingmore cannot read: install the same version everywhere"
+            )
+        try:
+            return cls._from_dict(stored)
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+            detail = f": {error.message}" if isinstance(error, InvalidShipmentError) else ""
+            raise InvalidShipmentError(f"the stored wait is damaged{detail}") from None
+
+    @classmethod
+    def _from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        carriers = stored["carriers"]
+        if "orders" in stored:
+            orders = {name: _keys_from_runs(runs, carriers) for name, runs in stored["orders"].items()}
+        else:
+            orders = {None: _keys_from_runs(stored["shipments"], carriers)}
+        known = {field.name for field in fields(cls)} - {"orders"}
+        options: dict[str, Any] = {name: value for name, value in stored.items() if name in known}
+        checked = cls.create(**{**options, "end_in_triggerer": ()})
+        results = tuple(WaitResult(result) for result in options.get("end_in_triggerer", ()))
+        if type(options.get("push_result", True)) is not bool or type(checked.trackingmore_conn_id) is not str:
+            raise InvalidShipmentError("push_result or trackingmore_conn_id is of another type")
+        values = {field.name: getattr(checked, field.name) for field in fields(cls)}
+        return cls(**{**values, "orders": orders, "end_in_triggerer": results})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, WaitResult) else value
+
+
+def _runs(keys: Iterable[ShipmentKey], carriers: dict[str, int]) -> list[list[Any]]:
+    runs: list[list[Any]] = []
+    for carrier, number in keys:
+        index = carriers.setdefault(carrier, len(carriers))
+        if not runs or runs[-1][0] != index:
+            runs.append([index])
+        runs[-1].append(number)
+    return runs
+
+
+def _keys_from_runs(runs: Iterable[Sequence[Any]], carriers: Sequence[Any]) -> tuple[ShipmentKey, ...]:
+    keys: list[ShipmentKey] = []
+    for index, *numbers in runs:
+        carrier = check_carrier(carriers[index])
+        keys += [ShipmentKey(carrier, check_number(number)) for number in numbers]
+    return tuple(keys)
+
+
+# A user's arguments --------------------------------------------------------------------------------------------------
+
+
+def _orders(shipments: object, orders: object) -> dict[str | None, tuple[ShipmentKey, ...]]:
+    if shipments is not None and orders is not None:
+        raise InvalidShipmentError("give shipments or orders, not both")
+    if orders is None:
+        return {None: _keys(shipments)}
+    if not isinstance(orders, Mapping):
+        raise InvalidShipmentError(
+            f"orders must map the name of each order to its shipments, not {_format_value(orders)}"
+        )
+    checked: dict[str | None, tuple[ShipmentKey, ...]] = {}
+    wrong: list[str] = []
+    for name, own in orders.items():
+        if not isinstance(name, str) or not name:
+            wrong.append(f"an order's name must be text, not {_format_value(name)}")
+            continue
+        try:
+            checked[name] = _keys(own)
+        except InvalidShipmentError as error:
+            wrong.append(f"order {shown(name)}: {error.message}")
+        else:
+            if not checked[name]:
+                wrong.append(f"order {shown(name)}: it has no shipments to wait for: leave it out")
+    if wrong:
+        raise InvalidShipmentError(first_listed(wrong))
+    return checked
+
+
+def _keys(shipments: object) -> tuple[ShipmentKey, ...]:
+    keys: dict[ShipmentKey, ShipmentKey] = {}
+    wrong: list[str] = []
+    for position, shipment in enumerate(as_list(shipments), start=1):
+        try:
+            key = shipment_key(shipment)
+        except InvalidShipmentError as error:
+            wrong.append(f"shipment {position}: {error.message}")
+        else:
+            keys.setdefault(key.normalized, key)
+    if wrong:
+        raise InvalidShipmentError(first_listed(wrong))
+    return tuple(keys.values())
+
+
+def _statuses(argument: str, values: object, allowed: tuple[str, ...]) -> frozenset[str]:
+    if isinstance(values, str):
+        values = [values]
+    if not isinstance(values, Iterable):
+        raise InvalidShipmentError(f"{argument} must be a list of statuses, not {type(values).__name__}")
+    chosen = list(values)
+    wrong = [value for value in chosen if value not in allowed]
+    if wrong:
+        raise InvalidShipmentError(f"{argument} names {_format_value(wrong[0])}; the statuses are {', '.join(allowed)}")
+    return frozenset(str(value) for value in chosen)
+
+
+def _wait_for(value: object) -> WaitFor:
+    if value == "all":
+        return "all"
+    if value == "any":
+        return "any"
+    if isinstance(value, str) and _COUNT.fullmatch(value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidShipmentError(f"wait_for must be 'all', 'any' or a number from 1, not {_format_value(value)}")
+    return value
+
+
+def _check_enough(number: int, orders: Mapping[str | None, tuple[ShipmentKey, ...]]) -> None:
+    small = [
+        ("" if name is None else f"order {shown(name)}: ")
+        + f"wait_for is {shown(number)}, but there are only {len(keys)} shipments to wait for"
+        for name, keys in orders.items()
+        if keys and number > len(keys)
+    ]
+    if small:
+        raise InvalidShipmentError(first_listed(small))
+
+
+def _seconds(argument: str, value: object) -> float | None:
+    """Read a duration or a time; templates render it as text, and None as the word."""
+    if value is None or value in ("", "None"):
+        return None
+    try:
+        seconds = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        seconds = math.nan
+    if not 0 <= seconds < MAX_UNIX_SECONDS:
+        raise InvalidShipmentError(f"{argument} must be a number of seconds from 0, not {_format_value(value)}")
+    return seconds
+
+
+def _given_seconds(argument: str, value: object) -> float:
+    seconds = _seconds(argument, value)
+    if seconds is None:
+        raise InvalidShipmentError(f"{argument} must be a number of seconds from 0, not {_format_value(value)}")
+    return seconds
+
+
+def _format_value(value: object) -> str:
+    return shown(value) or type(value).__name__
