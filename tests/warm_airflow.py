@@ -26,7 +26,7 @@ from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = (
-    "airflow.__main__",
+    "airflow.cli.cli_config",
     "airflow.models",
     "airflow.providers.common.compat.sdk",
     "airflow.cli.commands.dag_command",
@@ -40,7 +40,7 @@ MODULES = (
     "requests",
     "tenacity",
 )
-"""What every DAG run needs; Airflow 2 has not all of them. Nothing of this project."""
+"""What every DAG run needs; Airflow 2 has not all of them. They import nothing of this project but its metadata."""
 
 
 class WarmAirflow:
@@ -53,15 +53,21 @@ class WarmAirflow:
         self._server: subprocess.Popen[str] | None = None
 
     def run(
-        self, *arguments: str, environment: Mapping[str, str] | None = None, cwd: Path = ROOT, timeout: float = 400
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        cwd: Path = ROOT,
+        apart: bool = False,
+        timeout: float = 400,
     ) -> subprocess.CompletedProcess[str]:
         """Run a program and wait for its end.
 
         :param arguments: those of ``python``: ``-m``, a module and its arguments, or a file and its arguments.
         :param environment: variables beside those of this process.
         :param cwd: the working directory.
+        :param apart: keep standard output and standard error apart.
         :param timeout: seconds after which it is killed.
-        :return: its exit code and, as ``stdout``, all that it wrote.
+        :return: its exit code and what it wrote; ``stdout`` holds all of it unless ``apart``.
         :raises subprocess.TimeoutExpired: it was killed.
         """
         if self._server is None:
@@ -71,21 +77,23 @@ class WarmAirflow:
             )
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        with tempfile.NamedTemporaryFile("r", encoding="utf-8", errors="replace") as output:
-            request: dict[str, Any] = {
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            request = {
                 "arguments": arguments,
                 "environment": {**os.environ, **(environment or {})},
                 "cwd": str(cwd),
-                "output": output.name,
+                "out": str(out),
+                "err": str(err if apart else out),
             }
-            assert request["environment"].get("AIRFLOW_HOME") == os.environ.get("AIRFLOW_HOME")
             print(json.dumps(request), file=self._server.stdin, flush=True)
             if not select.select([self._server.stdout], [], [], timeout)[0]:
                 self.stop()
-                raise subprocess.TimeoutExpired(list(arguments), timeout, output.read())
+                raise subprocess.TimeoutExpired(list(arguments), timeout, out.read_bytes())
             answer = self._server.stdout.readline()
             assert answer, "the process that keeps Airflow imported has ended: see above"
-            return subprocess.CompletedProcess(list(arguments), int(answer), output.read())
+            texts = [file.read_text("utf-8", "replace") if file.exists() else "" for file in (out, err)]
+            return subprocess.CompletedProcess(list(arguments), int(answer), *texts)
 
     def stop(self) -> None:
         """End the server and what it runs."""
@@ -136,11 +144,11 @@ async def request_nothing(app: Any) -> None:
         assert (await client.get("/nothing")).status_code == 404
 
 
-def work(arguments: list[str], environment: dict[str, str], cwd: str, output: str) -> None:
+def work(arguments: list[str], **given: Any) -> None:
     """What the forked process does; it does not return."""
     code = 1
     try:
-        become(environment, cwd, output)
+        become(**given)
         if arguments[0] == "-m":
             sys.argv = arguments[1:]
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
@@ -162,12 +170,11 @@ def work(arguments: list[str], environment: dict[str, str], cwd: str, output: st
         os._exit(code)
 
 
-def become(environment: dict[str, str], cwd: str, output: str) -> None:
+def become(environment: dict[str, str], cwd: str, out: str, err: str) -> None:
     """Take on what a process is given when it starts."""
-    with open(output, "w") as written, open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)
-        os.dup2(written.fileno(), 1)
-        os.dup2(written.fileno(), 2)
+    for number, file, mode in ((0, os.devnull, "r"), (1, out, "a"), (2, err, "a")):
+        with open(file, mode) as opened:
+            os.dup2(opened.fileno(), number)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)

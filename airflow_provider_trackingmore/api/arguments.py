@@ -18,6 +18,9 @@ from airflow_provider_trackingmore.api.shipments import CheckedShipments, check_
 _WAYBILL = re.compile(r"[0-9]{3}[ -]?[0-9]{7,8}")
 """As the vendor's own SDK checks it (reference 1.16)."""
 
+_LANGUAGE = re.compile(r"[A-Za-z]{2}")
+"""As the vendor's own SDK checks it (reference 1.0)."""
+
 _ARCHIVED: dict[object, str] = {True: "true", False: "false", "true": "true", "false": "false"}
 
 
@@ -53,8 +56,8 @@ CHANGE_FIELDS = (
 )
 """What PUT changes besides ``archived`` and ``status`` (1.3)."""
 
-UPDATE_FIELDS = (*(name for name in CHANGE_FIELDS if name != "customer_phone"), "archived", "status")
-"""What ``POST /trackings/updatemore`` changes (1.7); its page has no ``customer_phone``."""
+UPDATE_FIELDS = (*CHANGE_FIELDS, "archived", "status")
+"""Everything that can be changed (1.3, 1.7)."""
 
 CHANGE_STATUS = {"delivered": 4, "exception": 7, "restore": 8}
 """The only statuses a user can set (1.3); ``restore`` goes back to the real one."""
@@ -79,8 +82,7 @@ def changes_body(changes: Mapping[str, Any]) -> dict[str, Any]:
         elif name in CHANGE_FIELDS:
             body[name] = check_text(name, value)
         else:
-            allowed = ", ".join((*CHANGE_FIELDS, "archived", "status"))
-            raise InvalidShipmentError(f"{_named(name)} cannot be changed; what can be: {allowed}")
+            raise InvalidShipmentError(f"{_named(name)} cannot be changed; what can be: {', '.join(UPDATE_FIELDS)}")
     if not body:
         raise InvalidShipmentError("nothing to change: give at least one field")
     return body
@@ -125,9 +127,23 @@ def filter_query(filters: Mapping[str, Any], allowed: frozenset[str] | None = No
             query[name] = _joined(name, value)
         elif name == "archived":
             query[name] = _archived(value)
+        elif name == "lang":
+            query[name] = check_language(value)
         else:
             query[name] = _text(name, value)
     return query
+
+
+def check_language(value: object) -> str:
+    """Check the language that carriers' texts are asked for in.
+
+    :param value: what the user gave.
+    :return: two letters.
+    :raises InvalidShipmentError: if it is anything else.
+    """
+    if isinstance(value, str) and _LANGUAGE.fullmatch(value.strip()):
+        return value.strip().lower()
+    raise InvalidShipmentError(f"lang must be two letters such as 'en', not {_named(value)}")
 
 
 def _archived(value: object) -> str:

@@ -87,6 +87,12 @@ class TLSError(TransportError):
     """The server's certificate was not accepted: the request never left, and will not until the cause is mended."""
 
 
+class SlotClockLockedError(TransportError):
+    """Another process keeps the account's slot clock locked, so the call could not be paced: the request never left."""
+
+    retry = Retry.ALWAYS
+
+
 class AnswerLostError(TransportError):
     """The request left, its answer did not arrive (read time-out, reset): it may have been carried out."""
 

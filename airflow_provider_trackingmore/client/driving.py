@@ -38,6 +38,28 @@ def drive(conversation: Conversation[T], send: Callable[[Request[Any]], Any]) ->
         return outcome
 
 
+def drive_stepwise(conversation: Conversation[object], send: Callable[[Request[Any]], Any]) -> Iterator[None]:
+    """Hold a conversation to its end, blocking, and pause after each answer.
+
+    :param conversation: what asks.
+    :param send: sends one request, such as ``client.send``.
+    :return: an iterator that goes on with the next request each time it is asked for the next entry.
+    :raises TrackingMoreError: what the conversation does not deal with itself.
+    """
+    request = next(conversation, None)
+    try:
+        while request is not None:
+            try:
+                answer = send(request)
+            except TrackingMoreError as error:
+                request = conversation.throw(error)
+            else:
+                request = conversation.send(answer)
+            yield
+    except StopIteration:
+        yield
+
+
 async def adrive(conversation: Conversation[T], client: TrackingMoreClient) -> T:
     """Hold a conversation to its end on the event loop.
 

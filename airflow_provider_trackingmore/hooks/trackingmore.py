@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self, TypeVar, Unpack
@@ -151,7 +151,7 @@ class TrackingMoreHook(BaseHook):
 
         :param carrier_code: the carrier.
         :param tracking_number: the carrier's number.
-        :param lang: two letters, for carriers that know more than one language.
+        :param lang: two letters, for carriers that write in more than one language; None for the carrier's own.
         :return: the tracking.
         :raises TrackingNotFoundError: if it is not registered.
         """
@@ -174,14 +174,18 @@ class TrackingMoreHook(BaseHook):
         endpoints.list_page(filters, limit=page_size)  # refuses wrong filters here, not at the first row
         return drive_listing(listing(filters, page_size=page_size), self._send)
 
-    def find_trackings(self, shipments: Iterable[Shipment]) -> dict[tuple[str, str], Tracking]:
+    def find_trackings(self, shipments: Iterable[Shipment], lang: str | None = None) -> dict[tuple[str, str], Tracking]:
         """Look up shipments, 40 a call, with ``GET /trackings/get?numbers=…``.
 
+        A single shipment in a language is read with ``GET /trackings/{carrier_code}/{tracking_number}/{lang}``.
+
         :param shipments: ``tracking_number`` and ``carrier_code`` of each.
+        :param lang: two letters, for carriers that write in more than one language; None for the carrier's own.
         :return: (carrier_code, tracking_number) -> tracking, for those that are registered.
         :raises InvalidShipmentError: before any call, naming the shipments that cannot be asked for.
         """
-        found = self._run(batching.find([shipment_key(shipment) for shipment in as_list(shipments)]))
+        lang = arguments.check_language(lang) if lang else None
+        found = self._run(batching.find([shipment_key(shipment) for shipment in as_list(shipments)], lang))
         return {(*key,): tracking for key, tracking in found.items()}
 
     def look_up(self, shipments: Iterable[Shipment]) -> dict[ShipmentKey, Tracking | None]:
@@ -210,8 +214,13 @@ class TrackingMoreHook(BaseHook):
     def update_trackings(self, shipments: Iterable[Mapping[str, Any]]) -> BatchReport:
         """Change many shipments, 40 a call, with ``POST /trackings/updatemore``.
 
+        That call does not take ``customer_phone``: shipments with it are changed with
+        ``PUT /trackings/{carrier_code}/{tracking_number}``, one a call.
+
         :param shipments: ``tracking_number``, ``carrier_code`` and changes as in :meth:`update_tracking`.
-        :return: the account of every shipment put in.
+        :return: the account of every shipment put in; ``unchanged`` are registered, but TrackingMore does not count
+            them as changed: as a rule they were so already.
+        :raises TrackingMoreError: when the account or the connection fails; its ``report`` has what was done so far.
         """
         return self._batch(batching.UPDATE, shipments, arguments.UPDATE_FIELDS, BatchReport(), warn=True, changes=True)
 
@@ -228,7 +237,9 @@ class TrackingMoreHook(BaseHook):
         """Remove many shipments, 40 a call, with ``POST /trackings/delete``.
 
         :param shipments: ``tracking_number`` and ``carrier_code`` of each.
-        :return: the account of every shipment put in; ``unchanged`` were not there.
+        :return: the account of every shipment put in; ``unchanged`` were not there. What is still there after two
+            attempts is ``rejected``.
+        :raises TrackingMoreError: when the account or the connection fails; its ``report`` has what was done so far.
         """
         return self._batch(batching.DELETE, shipments, (), BatchReport())
 
@@ -281,7 +292,9 @@ class TrackingMoreHook(BaseHook):
         """Have TrackingMore refresh shipments no more, 40 a call, with ``POST /trackings/notupdate``.
 
         :param shipments: ``tracking_number`` and ``carrier_code`` of each.
-        :return: the account of every shipment put in.
+        :return: the account of every shipment put in; ``unchanged`` are registered, but TrackingMore does not count
+            them as stopped: as a rule they were so already.
+        :raises TrackingMoreError: when the account or the connection fails; its ``report`` has what was done so far.
         """
         return self._batch(batching.STOP, shipments, (), BatchReport())
 
@@ -381,14 +394,14 @@ class TrackingMoreHook(BaseHook):
             self.log.warning("Rejected: %s", rejection)
         return report
 
-    def _progress(self) -> Callable[[int, int], None]:
+    def _progress(self) -> batching.Progress:
         last = time.monotonic()
 
-        def tell(accounted: int, total: int) -> None:
+        def tell(_: BatchReport, settled: int, total: int) -> None:
             nonlocal last
             if time.monotonic() - last >= PROGRESS_SECONDS:
                 last = time.monotonic()
-                self.log.info("TrackingMore: %d of %d shipments", accounted, total)
+                self.log.info("TrackingMore: %d of %d shipments", settled, total)
 
         return tell
 

@@ -125,10 +125,26 @@ SWITCHES: Mapping[str, Switch] = {
     ),
     # reports of several
     "item_reports": Switch(
-        ("full", "bare"),
+        ("full", "bare", "done", "none"),
         "full",
-        "entries of delete, notupdate and updatemore: all fields, or the number alone",
+        "entries of delete, notupdate and updatemore: all fields, the number alone, "
+        "only shipments that were changed, or no entries",
         "1.8; 1.13",
+    ),
+    "item_meta": Switch(
+        ("delete", "all", "none"), "delete", "whose entries stand in a `meta` of their own: delete's, all, none", "1.8"
+    ),
+    "report_counts": Switch(
+        ("number", "text", "absent"),
+        "number",
+        "counts of delete, notupdate and updatemore, and codes of their entries: as numbers, as text; or no counts",
+        "1.8; 1.13; 1.6 LIVE has a count as text",
+    ),
+    "unchanged_count": Switch(
+        ("counted", "left-out"),
+        "counted",
+        "whether notupdate and updatemore count shipments that were as asked already",
+        "1.7; 1.13, INFERRED",
     ),
     "updatemore_form": Switch(("counted", "empty"), "counted", "answer of updatemore: a report, or no data", "1.7"),
     # realtime

@@ -152,6 +152,7 @@ class Poller:
         self._pollers.count_waits()
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="trackingmore-poller")
+            self._pollers.observer.gauge("waits.failed_polls", 0)
         self._wake.set()
         return subscription
 

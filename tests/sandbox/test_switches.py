@@ -259,14 +259,49 @@ def _(caller, sandbox, value):
     assert (code, data) == (4012, []) if value == "4012" else data["limit"] == 2_000
 
 
-@position("item_reports", "full", "bare")
+ROWS = [{"tracking_number": f"NUMBER000{at}", "carrier_code": "usps"} for at in (1, 2)]
+BATCHES = {"delete": "delete", "notupdate": "change", "updatemore": "updated"}
+
+
+@position("item_reports", "full", "bare", "done", "none")
+def _(caller, sandbox, value):
+    for name in BATCHES:
+        caller.create("NUMBER0001")
+        entries = caller.post(f"/trackings/{name}", ROWS)[1]["trackings"]
+        entries = [entry.get("meta", entry) for entry in entries]
+        if value == "bare":
+            assert entries == [{"tracking_number": row["tracking_number"]} for row in ROWS]
+        else:
+            numbers = [entry["tracking_number"] for entry in entries]
+            assert numbers == ["NUMBER0001", "NUMBER0002"][: {"full": 2, "done": 1, "none": 0}[value]]
+        if value == "full":
+            assert entries[1] == {**ROWS[1], "code": 4017, "type": "Bad Request", "message": entries[1]["message"]}
+
+
+@position("item_meta", "delete", "all", "none")
+def _(caller, sandbox, value):
+    wrapped = {name: "meta" in caller.post(f"/trackings/{name}", ROWS)[1]["trackings"][0] for name in BATCHES}
+    assert wrapped == {name: value == "all" or value == name for name in BATCHES}
+
+
+@position("report_counts", "number", "text", "absent")
 def _(caller, sandbox, value):
     caller.create("NUMBER0001")
-    (entry,) = caller.post("/trackings/delete", [{"tracking_number": "NUMBER0001", "carrier_code": "usps"}])[1][
-        "trackings"
-    ]
-    fields = {"tracking_number", "carrier_code", "code", "type", "message"} if value == "full" else {"tracking_number"}
-    assert set(entry["meta"]) == fields
+    for name in ("notupdate", "updatemore", "delete"):
+        data = caller.post(f"/trackings/{name}", ROWS)[1]
+        entry = data.pop("trackings")[1]
+        counts = {"submitted": 2, BATCHES[name]: 1}
+        assert data == {"number": counts, "text": {of: str(count) for of, count in counts.items()}, "absent": {}}[value]
+        assert entry.get("meta", entry)["code"] == ("4017" if value == "text" else 4017)
+
+
+@position("unchanged_count", "counted", "left-out")
+def _(caller, sandbox, value):
+    caller.create("NUMBER0001")
+    row = ROWS[0] | {"title": "x"}
+    for path, count in (("/trackings/notupdate", "change"), ("/trackings/updatemore", "updated")):
+        counts = [caller.post(path, [row])[1][count] for _ in range(2)]
+        assert counts == [1, 1 if value == "counted" else 0]
 
 
 @position("updatemore_form", "counted", "empty")

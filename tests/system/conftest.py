@@ -115,9 +115,9 @@ class Run:
             self.returned: dict[str, Any] = {task: plain(value) for task, value in values.fetchall()}
 
 
-def plain(stored: str | bytes) -> Any:
-    """An XCom as Airflow 2.11 stores it, or 3, which makes JSON of it twice."""
-    value = json.loads(stored)
+def plain(stored: str | bytes | float) -> Any:
+    """An XCom as Airflow 2.11 stores it, or 3, which makes JSON of it twice; SQLite makes a number of a number."""
+    value = json.loads(stored) if isinstance(stored, str | bytes) else stored
     return json.loads(value) if isinstance(value, str) and value[:1] in ("{", "[", '"') else value
 
 

@@ -119,7 +119,10 @@ def test_the_query_is_encoded_and_keeps_its_commas() -> None:
         ({"archived": []}, "archived must be True or False"),
         ({"status": 4}, "status must be text, not int"),
         ({"status": ["transit"]}, "status must be text, not list"),
-        ({"lang": "\ud800"}, "lang holds broken characters"),
+        ({"lang": "\ud800"}, "lang must be two letters such as 'en', not "),
+        ({"lang": "eng"}, "lang must be two letters such as 'en', not 'eng'"),
+        ({"lang": "é1"}, "lang must be two letters"),
+        ({"lang": ["en"]}, "lang must be two letters such as 'en', not list"),
     ],
     ids=lambda value: ascii(value[:40]) if isinstance(value, str) else next(iter(map(str, value)), ""),
 )

@@ -19,6 +19,7 @@ RETRY: dict[type[TrackingMoreError], Retry] = {
     errors.TransportError: Retry.NEVER,
     errors.ConnectError: Retry.ALWAYS,
     errors.TLSError: Retry.NEVER,
+    errors.SlotClockLockedError: Retry.ALWAYS,
     errors.AnswerLostError: Retry.IF_REPEATABLE,
     errors.MalformedAnswerError: Retry.IF_REPEATABLE,
     errors.ApiError: Retry.NEVER,

@@ -23,6 +23,7 @@ CODES = {
     errors.InvalidShipmentError: Exit.USAGE,
     errors.ConnectError: Exit.SERVICE,
     errors.TLSError: Exit.SERVICE,
+    errors.SlotClockLockedError: Exit.SERVICE,
     errors.AnswerLostError: Exit.SERVICE,
     errors.TransportError: Exit.SERVICE,
     errors.MalformedAnswerError: Exit.SERVICE,

@@ -1,12 +1,12 @@
-"""After a run of a whole Airflow neither the key nor what the vendor knows of people is anywhere, unless asked for.
+"""What only a whole Airflow shows: tasks that begin and end in the triggerer, and what a run leaves behind.
 
-The connection comes from the environment, as its documentation advises: Airflow's table of connections stays empty.
+Afterwards neither the key nor what the vendor knows of people is anywhere, unless asked for. The connection comes
+from the environment, as its documentation advises: Airflow's table of connections stays empty.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import re
@@ -17,15 +17,18 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
-import psutil
 import pytest
 from airflow import __version__
 
 from airflow_provider_trackingmore.client.observer import Gauge
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from airflow_provider_trackingmore.triggers.shipments import can_end_in_triggerer
+from tests.system.conftest import plain
+from tests.system.dags import in_the_triggerer
 from tests.system.dags.leaks import KNOWN, LOST
+from tests.system.evidence import Evidence
 
 pytestmark = [
     pytest.mark.system,
@@ -46,47 +49,25 @@ OF_THE_ACCOUNT = ["account-0@", "account-0%40", "10005550000"]
 CANARY = str(KNOWN[0]["tracking_number"])
 
 
-class Evidence:
-    """All that a run leaves, as texts and where they were found."""
+class Finished:
+    """What came of a run: states, results, and what was logged."""
 
-    def __init__(self, folder: Path, statsd: socket.socket) -> None:
-        self.statsd = statsd
-        self.folder = folder
-        self.home = folder / "airflow"
-        self.texts: dict[str, bytes] = {}
-        self.processes: set[str] = set()
+    def __init__(self, home: Path, dag_id: str) -> None:
+        self.folder = home / "logs" / f"dag_id={dag_id}"
+        with closing(sqlite3.connect(home / "airflow.db")) as database:
+            rows = database.execute(
+                "SELECT task_id, map_index, state FROM task_instance WHERE dag_id = ?", (dag_id,)
+            ).fetchall()
+            self.states = {(task, index): state for task, index, state in rows}
+            values = database.execute(
+                "SELECT task_id, map_index, value FROM xcom WHERE key = 'return_value' AND dag_id = ?", (dag_id,)
+            ).fetchall()
+            self.results: dict[tuple[str, int], Any] = {(task, at): plain(value) for task, at, value in values}
 
-    def look_at_processes(self) -> None:
-        """The arguments of everything that was started: components, workers, the sandbox."""
-        for process in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                self.processes.add("\0".join(process.cmdline()))
-
-    def take_metrics(self) -> None:
-        """What was sent to the statsd server."""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self.texts["metrics"] = self.texts.get("metrics", b"") + self.statsd.recv(65536) + b"\n"
-
-    def dump_database(self, when: str) -> None:
-        """Each table as text: XCom, rendered templates, triggers, events on their way to a task, serialised DAGs."""
-        with closing(sqlite3.connect(f"file:{self.home / 'airflow.db'}?mode=ro", uri=True, timeout=30)) as database:
-            tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            for table in tables:
-                rows = database.execute(f'SELECT * FROM "{table}"').fetchall()
-                self.texts[f"table {table} {when}"] = repr(rows).encode()
-
-    def collect_files(self, when: str) -> None:
-        """Each file with its name: logs, configuration, the database's own bytes, pacing, output of components."""
-        for file in self.folder.rglob("*"):
-            if file.is_file():
-                place = file.relative_to(self.folder)
-                self.texts[f"file {place} {when}"] = str(place).encode() + b"\n" + file.read_bytes()
-
-    def holding(self, *wanted: str) -> list[str]:
-        """Where any of these is found."""
-        texts = self.texts | {"arguments of processes": "\n".join(self.processes).encode()}
-        return sorted(place for place, text in texts.items() if any(one.encode() in text for one in wanted))
+    def log(self, task: str) -> str:
+        """What workers and the triggerer wrote for a task."""
+        files = self.folder.glob(f"**/task_id={task}/**/*.log*")
+        return "".join(file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file())
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +89,14 @@ def statsd() -> Iterator[socket.socket]:
         yield server
 
 
-def finish(airflow: Any, dag_id: str, evidence: Evidence, sandbox: SandboxProcess) -> None:
-    """Run a DAG to its end, whichever that is, and look at what is there only meanwhile."""
+def finish(airflow: Any, dag_id: str, evidence: Evidence, sandbox: SandboxProcess, waiting: set[str]) -> None:
+    """Run a DAG to its end, whichever that is, and look at what is there only meanwhile.
+
+    Two days pass once the tasks of ``waiting`` have been deferred.
+    """
     run_id = airflow.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"]
     run = f"dags/{dag_id}/dagRuns/{run_id}"
-    waiting = {"deferred", "ended", "lost"}
-    until = time.monotonic() + 150
+    until = time.monotonic() + 240
     for number in range(10_000):
         airflow.check()
         evidence.look_at_processes()
@@ -122,26 +105,30 @@ def finish(airflow: Any, dag_id: str, evidence: Evidence, sandbox: SandboxProces
         if airflow.call("GET", run)["state"] in ("success", "failed"):
             return
         tasks = airflow.call("GET", f"{run}/taskInstances")["task_instances"]
-        if waiting and waiting == {task["task_id"] for task in tasks if task["state"] == "deferred"}:
+        if waiting and waiting <= {task["task_id"] for task in tasks if task["state"] == "deferred"}:
             sandbox.advance(days=2)
             waiting = set()
         assert time.monotonic() < until, airflow.tail("scheduler")
         time.sleep(0.5)
 
 
+class Ran(NamedTuple):
+    """What came of the three DAGs."""
+
+    ends: Finished
+    kept: Evidence
+    asked: Evidence
+
+
 @pytest.fixture(scope="module")
-def both(
-    tmp_path_factory: pytest.TempPathFactory, key: str, wrong_key: str, statsd: socket.socket
-) -> tuple[Evidence, Evidence]:
-    """What is left of a run of everything, and then of a task that asks for the vendor's record."""
+def ran(tmp_path_factory: pytest.TempPathFactory, key: str, wrong_key: str, statsd: socket.socket) -> Ran:
+    """Tasks that end in the triggerer, then everything, then a task that asks for the vendor's record."""
     from example_dags.demo.components import Airflow
 
-    folder = tmp_path_factory.mktemp("leaks")
+    folder = tmp_path_factory.mktemp("whole")
     kept, asked = Evidence(folder, statsd), Evidence(folder, statsd)
     with SandboxProcess(api_keys=[key], seed=1, no_limits=True) as sandbox, (folder / "output").open("w") as log:
         sandbox.freeze()
-        sandbox.seed(shipments=[one | PEOPLE for one in KNOWN + LOST])
-        sandbox.seed(count=1)
         connection = sandbox.connection_for(0)
         settings = {
             "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parent / "dags"),
@@ -156,34 +143,46 @@ def both(
             "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]),
         }
         with Airflow(folder / "airflow", log, settings) as airflow:
+            if can_end_in_triggerer():
+                sandbox.seed(shipments=in_the_triggerer.SOON + in_the_triggerer.LOST + in_the_triggerer.LATE)
+                airflow.wait_for_dag("in_the_triggerer", 120)
+                finish(airflow, "in_the_triggerer", kept, sandbox, {"ends", "mapped"})
+            sandbox.seed(shipments=[one | PEOPLE for one in KNOWN + LOST])
+            sandbox.seed(count=1)
             airflow.wait_for_dag("leaks", 120)
-            finish(airflow, "leaks", kept, sandbox)
+            finish(airflow, "leaks", kept, sandbox, {"deferred", "ended", "lost"})
             kept.dump_database("after leaks")
             log.flush()
             kept.collect_files("after leaks")
             airflow.wait_for_dag("leaks_on_request", 60)
-            finish(airflow, "leaks_on_request", asked, sandbox)
+            finish(airflow, "leaks_on_request", asked, sandbox, set())
         log.flush()
         asked.dump_database("at the end")
         asked.collect_files("at the end")
-    return kept, asked
+    return Ran(Finished(folder / "airflow", "in_the_triggerer"), kept, asked)
 
 
 @pytest.fixture
-def kept(both: tuple[Evidence, Evidence]) -> Evidence:
-    return both[0]
+def finished(ran: Ran) -> Finished:
+    """The run of the tasks that begin or end in the triggerer."""
+    if not can_end_in_triggerer():
+        pytest.skip("Airflow can do this from 3.3 on")
+    return ran.ends
 
 
 @pytest.fixture
-def asked(both: tuple[Evidence, Evidence]) -> Evidence:
-    return both[1]
+def kept(ran: Ran) -> Evidence:
+    return ran.kept
+
+
+@pytest.fixture
+def asked(ran: Ran) -> Evidence:
+    return ran.asked
 
 
 def test_the_run_did_what_it_was_to_do(kept: Evidence) -> None:
-    with closing(sqlite3.connect(kept.home / "airflow.db")) as database:
-        states = dict(database.execute("SELECT task_id, state FROM task_instance"))
-    failed = {task for task, state in states.items() if state != "success"}
-    assert failed == {"missing", "wrong_key", "lost"}
+    states = Finished(kept.home, "leaks").states
+    assert {task for (task, _), state in states.items() if state != "success"} == {"missing", "wrong_key", "lost"}
 
 
 @pytest.mark.parametrize(
@@ -226,3 +225,52 @@ def test_the_record_that_was_asked_for_is_where_airflow_puts_xcoms_and_nowhere_e
     places = {place.split(" ")[1].removesuffix("-wal") for place in asked.holding(*OF_PEOPLE)}
     # At DEBUG, which this run has, Airflow 3.3 prints every XCom that a task leaves in the output of the component.
     assert places - {"output"} == {"xcom", "airflow/airflow.db"}
+
+
+# In the triggerer -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", ["ends", "begins"])
+def test_the_next_task_gets_a_list_as_from_a_worker(finished: Finished, task: str) -> None:
+    assert finished.states[task, -1] == "success"
+    assert finished.results[f"look_at_{task}", -1] == ["list", *(f"SBX-DELIVERED-1D-{n}: delivered" for n in range(3))]
+
+
+def test_the_next_task_can_be_expanded_over_the_result(finished: Finished) -> None:
+    assert [finished.results["each", n] for n in range(3)] == [f"SBX-DELIVERED-1D-{n}" for n in range(3)]
+
+
+def test_mapped_tasks_end_there_too_each_with_its_own_result(finished: Finished) -> None:
+    assert [finished.states["mapped", n] for n in range(3)] == ["success"] * 3
+    expected = [["list", f"SBX-DELIVERED-1D-{n}: delivered"] for n in range(3)]
+    assert [finished.results["look_at_mapped", n] for n in range(3)] == expected
+
+
+def test_a_wait_that_returns_its_failure_ends_there(finished: Finished) -> None:
+    assert finished.states["returned", -1] == "success"
+    assert finished.results["look_at_returned", -1] == ["list", "SBX-EXCEPTION-1D-1: exception"]
+
+
+@pytest.mark.parametrize(
+    ("task", "state", "says"),
+    [
+        ("lost", "failed", "usps SBX-EXCEPTION-1D-1: exception"),
+        ("skipped", "skipped", "usps SBX-EXCEPTION-1D-1: exception"),
+        ("late", "failed", "time-out of 4 s is over: usps SBX-STUCK-1"),
+    ],
+)
+def test_a_failure_is_shown_in_the_tasks_own_log(finished: Finished, task: str, state: str, says: str) -> None:
+    assert finished.states[task, -1] == state
+    assert says in finished.log(task)
+
+
+def test_a_task_without_result_leaves_none(finished: Finished) -> None:
+    assert finished.states["without_result", -1] == "success"
+    assert ("without_result", -1) not in finished.results
+
+
+@pytest.mark.parametrize(("task", "looked"), [("ends", True), ("begins", False), ("returned", False)])
+def test_only_the_first_look_takes_a_worker(finished: Finished, task: str, looked: bool) -> None:
+    log = finished.log(task)
+    assert ("Waiting for all of" in log) is looked
+    assert "Wait over:" not in log, "a worker would have said so"
