@@ -408,7 +408,7 @@ def installed(folder: Path, dags: Mapping[str, tuple[Mode, Mapping[str, Any]]]) 
             "AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags"),
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",  # a changed file is read on request
             "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
-            "AIRFLOW__CORE__PARALLELISM": "8",  # the LocalExecutor does not get back the slot of a killed worker
+            "AIRFLOW__CORE__PARALLELISM": "8",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2{database.address}",
             "AIRFLOW__TRIGGERER__CAPACITY": str(TRIGGERER_CAPACITY),
             SHOP: str(folder / "shop.db"),
