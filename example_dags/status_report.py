@@ -1,7 +1,8 @@
 """Report each night how the account's shipments stand, and what is different from the night before.
 
 All shipments of the last 90 days are one file of that night, an entry a line: a run that is repeated writes it anew,
-and a warehouse loads it from there. What changed is told by comparing two files. A filter by ``update_time_min`` would miss
+and a warehouse loads it from there. What changed is told by comparing two files. A filter by ``update_time_min``
+would miss
 deliveries: TrackingMore does not date every change. Reading costs no quota.
 """
 
