@@ -336,7 +336,7 @@ class _WaitJudge:
 
     def _timed_out(self) -> Iterator[Violation]:
         deadline = self.options.get("deadline")
-        if deadline is None or self.session.ends < deadline:
+        if deadline is None or self.session.ends < deadline - allowances.PUBLISH_SECONDS:
             yield self._violation("wrong", f"timed out at {_t(self.session.ends)}, before its deadline {_t(deadline)}")
             return
         if self.possible.settle:
