@@ -17,7 +17,7 @@ TESTS ?=
 AIRFLOWS := 2.11.2 3.0.6 3.1.8 3.2.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo standalone test test-chaos test-system test-matrix simulate lint docs dist lock clean
+.PHONY: help demo standalone test test-chaos test-scale test-matrix simulate lint docs dist lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,8 +34,9 @@ test: $(VENV)/.test ## run every test, a file at a time on each of up to four pr
 test-chaos: $(VENV)/.test ## kill tasks, triggerer and scheduler at random moments (SEEDS="6 7 11" repeats them)
 	@CHAOS_SEEDS='$(SEEDS)' $(BIN)/python -m pytest -s tests/chaos/killed_at_any_moment.py $(ARGS)
 
-test-system: $(VENV)/.system ## let 300 sensors wait at once, Airflow's database being PostgreSQL (WAITS=1000)
-	@SYSTEM_WAITS='$(WAITS)' $(BIN)/python -m pytest -s tests/scale/many_waits.py $(ARGS)
+test-scale: $(VENV)/.scale ## hundreds of waits: PostgreSQL, Celery with Redis, sizes, and what people do to them (WAITS=1000)
+	@SCALE_WAITS='$(WAITS)' $(BIN)/python -m pytest -s \
+		tests/scale/many_waits.py tests/scale/celery_waits.py tests/scale/sizes.py tests/scale/interventions.py $(ARGS)
 
 test-matrix: $(VENV)/.uv ## the suite on each Airflow and Python (CELLS="3.2.2:3.11 lowest" chooses; hours)
 	@$(index); UV=$(BIN)/uv TESTS='$(TESTS)' .ci/matrix $(CELLS)
@@ -107,8 +108,8 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/.uv
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.uv
 	$(call install,Airflow$(comma) the package and what the tests need,--group demo --group test)
 
-$(VENV)/.system: pyproject.toml constraints.txt | $(VENV)/.uv
-	$(call install,Airflow$(comma) the package and PostgreSQL,--group demo --group test --group system)
+$(VENV)/.scale: pyproject.toml constraints.txt | $(VENV)/.uv
+	$(call install,Airflow$(comma) the package and PostgreSQL,--group demo --group test --group scale)
 
 $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)/.uv
 	$(call install,Airflow$(comma) the package$(comma) ruff and mypy,--group demo --group test --group lint)

@@ -98,11 +98,11 @@ def get_provider_info() -> dict[str, Any]:
                     "max_trigger_bytes": {
                         "description": (
                             "Refuse a deferrable wait whose stored form is larger than this, before encryption. 0 is "
-                            "no limit. MySQL can store 65,535 bytes, and encryption adds a third: 49000 fits."
+                            "no limit. MySQL can store 65,535 bytes; encryption, where Airflow does it, adds a third."
                         ),
                         "version_added": "0.1.0",
                         "type": "integer",
-                        "example": "49000",
+                        "example": "65000",
                         "default": "0",
                     },
                 },

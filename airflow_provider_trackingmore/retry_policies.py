@@ -9,8 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_trackingmore.api.errors import RateLimitError, Retry, TrackingMoreError
-from airflow_provider_trackingmore.api.limits import COOL_DOWN_SECONDS
+from airflow_provider_trackingmore.api.errors import Retry, TrackingMoreError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,7 +23,7 @@ else:
 
 
 class TrackingMoreRetryPolicy(RetryPolicy):
-    """Never retry what cannot get better (a bad key, a bad request); wait as long as the vendor asked for the rest."""
+    """Never retry what cannot get better (a bad key, a bad request); wait for the rest as long as the error says."""
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
@@ -35,17 +34,16 @@ class TrackingMoreRetryPolicy(RetryPolicy):
         :param try_number: which try it was.
         :param max_tries: how many there may be.
         :param context: Airflow's.
-        :return: fail, retry after the cool-down, or whatever the task itself says.
+        :return: fail, retry after the error's ``retry_after``, or whatever the task itself says.
         """
         if not isinstance(exception, TrackingMoreError):
             return RetryDecision.default()
         if exception.retry is Retry.NEVER:
             return RetryDecision.fail(f"{type(exception).__name__}: trying again does not help")
-        if isinstance(exception, RateLimitError):
-            wait = max(COOL_DOWN_SECONDS, exception.retry_after or 0.0)
-            return RetryDecision.retry(timedelta(seconds=wait), "TrackingMore's rate limit: after the cool-down")
         if exception.retry_after:
-            return RetryDecision.retry(timedelta(seconds=exception.retry_after), "as long as TrackingMore asked for")
+            return RetryDecision.retry(
+                timedelta(seconds=exception.retry_after), f"{type(exception).__name__}: not before the call can succeed"
+            )
         return RetryDecision.default()
 
     def serialize(self) -> dict[str, Any]:

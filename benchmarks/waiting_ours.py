@@ -35,7 +35,7 @@ class Seen:
     :param ended: when each trigger yielded its event; None: it had not when the time was up.
     :param results: what the event said.
     :param idle: longest stall of the event loop without load.
-    :param starting: longest until all triggers had looked up their connection and joined the polling loop.
+    :param starting: longest until all triggers had looked up their connection and subscribed to the poller.
     :param waiting: longest afterwards.
     :param bytes_each: growth of the resident set at its peak, for each trigger.
     """
@@ -78,26 +78,34 @@ def _work(
 
 
 async def _triggerer(waits: Sequence[Sequence[Parcel]], scale: float, give_up_after: float) -> Seen:
+    from airflow_provider_trackingmore.api.models import ShipmentKey
     from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
+    from airflow_provider_trackingmore.waiting.poller import pollers_of_running_loop
+    from airflow_provider_trackingmore.waiting.spec import WaitSpec
 
     poke_interval = POKE_SECONDS / scale
     seen = Seen(ended=[None] * len(waits), results=["waiting"] * len(waits))
     open_waits = set(range(len(waits)))
 
     async def wait(at: int) -> None:
-        trigger = ShipmentStatusTrigger(
-            shipments=[list(one) for one in waits[at]],
+        spec = WaitSpec.create(
+            shipments=[ShipmentKey(*one) for one in waits[at]],
             poke_interval=poke_interval,
             reconcile_seconds=RECONCILE_SECONDS / scale,
         )
+        trigger = ShipmentStatusTrigger(spec)
         async for event in trigger.run():
             seen.ended[at] = time.monotonic()
             seen.results[at] = event.payload["result"]
         open_waits.discard(at)
 
-    # What the first trigger brings along (modules, threads) is not the others' weight. It is away before it looks.
-    async for _ in ShipmentStatusTrigger(shipments=[list(waits[0][0])], deadline=time.time()).run():
-        pass
+    # What the first trigger brings along (modules, threads) is not the others' weight. It ends before its first check.
+    pollers = pollers_of_running_loop()
+    first = asyncio.create_task(_run(ShipmentStatusTrigger(WaitSpec.create(shipments=[ShipmentKey(*waits[0][0])]))))
+    while not pollers.open_waits:  # noqa: ASYNC110 - nobody tells that it has subscribed
+        await asyncio.sleep(0.02)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
     watch = asyncio.create_task(_watch(stalls := _Stalls()))
     await asyncio.sleep(IDLE_SECONDS)
     seen.idle = stalls.longest()
@@ -109,7 +117,7 @@ async def _triggerer(waits: Sequence[Sequence[Parcel]], scale: float, give_up_af
     for at in range(len(waits)):  # as the triggerer does: one after the other, the loop goes on in between
         tasks.append(asyncio.create_task(wait(at)))
         await asyncio.sleep(0)
-    while _joined() < len(waits):  # noqa: ASYNC110 - nobody tells that all have looked up their connection
+    while pollers.open_waits < len(waits):  # noqa: ASYNC110 - nobody tells that all have looked up their connection
         await asyncio.sleep(0.02)
     seen.starting = stalls.longest()
     heaviest = process.memory_info().rss
@@ -126,13 +134,9 @@ async def _triggerer(waits: Sequence[Sequence[Parcel]], scale: float, give_up_af
     return seen
 
 
-def _joined() -> int:
-    """How many waits the polling loop has."""
-    from airflow_provider_trackingmore.waiting import hub
-
-    return sum(
-        len(turn.members) for known in hub._hubs.values() for one in known.values() for turn in one._turns.values()
-    )
+async def _run(trigger: Any) -> None:
+    async for _ in trigger.run():
+        pass
 
 
 class _Stalls:

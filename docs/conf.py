@@ -38,7 +38,7 @@ nitpick_ignore_regex = [
         r"(airflow|collections|enum|concurrent|datetime|fastapi|pendulum|pytest|requests|tenacity|typing|uvicorn)\..*",
     ),
     ("py:.*", r"[a-z]+(\[.*\])?"),  # built-in types
-    ("py:.*", r"(.*\.)?_?T"),  # type variables
+    ("py:.*", r"(.*\.)?_?[TU]"),  # type variables
     ("py:.*", r"Airflow\w+|[A-Z]\w*(Error|Exception)|Any|Callable|Context|Iterable|Iterator|Mapping|Path|Sequence"),
     ("py:class", r"BaseOperator|RetryDecision|TaskInstanceKey"),  # imported for their types alone
 ]

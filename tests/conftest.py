@@ -6,8 +6,12 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
+
+from tests.warm_airflow import WarmAirflow
 
 _home = tempfile.mkdtemp(prefix="airflow-of-tests-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
@@ -19,3 +23,17 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 if not os.environ.get("CI"):  # there Hypothesis itself knows that machines are slow
     settings.register_profile("unhurried", deadline=None)
     settings.load_profile("unhurried")
+
+
+@pytest.fixture(scope="session")
+def warm_airflow() -> Iterator[WarmAirflow]:
+    """Runs programs in processes that need not import Airflow first."""
+    with WarmAirflow() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def airflow_database(warm_airflow: WarmAirflow) -> None:
+    """The database of this process's Airflow has its tables."""
+    done = warm_airflow.run("-m", "airflow", "db", "migrate")
+    assert done.returncode == 0, done.stdout

@@ -21,6 +21,7 @@ from airflow_provider_trackingmore.api.reports import BatchAnswer, Rejection, ma
 
 ALREADY_EXISTS = 4016
 DOES_NOT_EXIST = frozenset({4017, 4031})
+_CARRIED_OUT = frozenset({200, 201, 202})
 
 
 def existing(key: ShipmentKey) -> Tracking:
@@ -82,47 +83,70 @@ def batch_created(sent: Sequence[ShipmentKey], data: object) -> BatchAnswer:
             unchanged.append(found[mentioned])
         else:
             rejected.append(_rejection(found[mentioned], code, row.get("message")))
-    return BatchAnswer(done, tuple(unchanged), tuple(rejected), _unmentioned(sent, found), corrected)
+    recognised = set(found.values())
+    unconfirmed = tuple(key for key in sent if key not in recognised)
+    return BatchAnswer(done, tuple(unchanged), tuple(rejected), unconfirmed, corrected=corrected)
+
+
+def batch_updated(sent: Sequence[ShipmentKey], data: object) -> BatchAnswer:
+    """Read ``POST /trackings/updatemore``. How its count is called is not documented (1.7)."""
+    return _batch_changed(sent, data, ("updated", "update", "change"))
+
+
+def batch_stopped(sent: Sequence[ShipmentKey], data: object) -> BatchAnswer:
+    """Read ``POST /trackings/notupdate`` (1.13)."""
+    return _batch_changed(sent, data, ("change",))
 
 
 def batch_deleted(sent: Sequence[ShipmentKey], data: object) -> BatchAnswer:
     """Read ``POST /trackings/delete``: each entry has a ``meta`` of its own, with the code (1.8)."""
+    return _batch_changed(sent, data, ("delete",), satisfied_by=DOES_NOT_EXIST)
+
+
+def _batch_changed(
+    sent: Sequence[ShipmentKey], data: object, counts: Sequence[str], satisfied_by: frozenset[int] = frozenset()
+) -> BatchAnswer:
+    """Read an answer with a count and a list whose entries may or may not have a code.
+
+    Shipments are done when the count covers all that were not refused, or when their entries have a code of success
+    and the count does not deny it. All others are unconfirmed: a list may name shipments that were not changed.
+    """
+    record = mapping(data)
+    errors = [_entry(row) for row in rows(record.get("errors"))]
+    entries = errors + [_entry(row) for row in rows(record.get("trackings"))]
+    # Of several entries about one shipment the first that has a code counts.
+    by_key = _each_once(sorted(entries, key=lambda entry: integer(entry.get("code")) is None))
+    found = {key: by_key[mentioned] for mentioned, key in match(sent, by_key).items()}
     done: list[ShipmentKey] = []
     unchanged: list[ShipmentKey] = []
     rejected: list[Rejection] = []
-    record = mapping(data)
-    entries = _each_once(mapping(row.get("meta")) or row for row in rows(record.get("trackings")))
-    found = match(sent, entries)
-    for mentioned, entry in entries.items():
-        key, code = found.get(mentioned), integer(entry.get("code"))
-        if key is None:
-            continue
-        if code is None or code in (200, 201, 202):
-            done.append(key)
-        elif code in DOES_NOT_EXIST:
+    unconfirmed: list[ShipmentKey] = []
+    for key in sent:
+        entry = found.get(key, {})
+        code = integer(entry.get("code"))
+        if code in satisfied_by:
             unchanged.append(key)
+        elif code in _CARRIED_OUT:
+            done.append(key)
+        elif code is None and entry not in errors:
+            unconfirmed.append(key)
         else:
             rejected.append(_rejection(key, code, entry.get("message")))
-    unmentioned = _unmentioned(sent, found)
-    if unmentioned and integer(record.get("delete")) == len(sent):
-        done.extend(unmentioned)
-        unmentioned = ()
-    return BatchAnswer(tuple(done), tuple(unchanged), tuple(rejected), unmentioned)
+    numbers = [number for name in counts if (number := integer(record.get(name))) is not None and number >= 0]
+    count = numbers[0] if numbers else None
+    if count is not None:
+        if count >= len(done) + len(unconfirmed):
+            done, unconfirmed, count = [key for key in sent if key in done or key in unconfirmed], [], None
+        elif count >= len(done):
+            count -= len(done)
+        else:
+            done, unconfirmed = [], [key for key in sent if key in done or key in unconfirmed]
+    listed = tuple(key for key in unconfirmed if key in found)
+    return BatchAnswer(tuple(done), tuple(unchanged), tuple(rejected), tuple(unconfirmed), listed, count)
 
 
-def batch_done(sent: Sequence[ShipmentKey], data: object) -> BatchAnswer:
-    """Read an answer of which only the outer code is documented (1.7, 1.13): what it does not refuse is done."""
-    record = mapping(data)
-    entries = [mapping(row.get("meta")) or row for name in ("trackings", "errors") for row in rows(record.get(name))]
-    refusals = {_key(entry): entry for entry in entries if integer(entry.get("code")) not in (None, 200, 201, 202)}
-    found = match(sent, refusals)
-    rejected = tuple(
-        _rejection(found[key], integer(entry.get("code")), entry.get("message"))
-        for key, entry in refusals.items()
-        if key in found
-    )
-    refused = set(found.values())
-    return BatchAnswer(tuple(key for key in sent if key not in refused), (), rejected)
+def _entry(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**row, **mapping(row.get("meta"))}
 
 
 def counters(data: object) -> dict[ShipmentStatus, int]:
@@ -169,8 +193,3 @@ def _each_once(records: Iterable[Mapping[str, Any]]) -> dict[ShipmentKey, Mappin
 
 def _rejection(key: ShipmentKey, code: int | None, message: object) -> Rejection:
     return Rejection(*key, code, (text(message) or "refused without a reason")[:300])
-
-
-def _unmentioned(sent: Sequence[ShipmentKey], found: dict[ShipmentKey, ShipmentKey]) -> tuple[ShipmentKey, ...]:
-    mentioned = set(found.values())
-    return tuple(key for key in sent if key not in mentioned)

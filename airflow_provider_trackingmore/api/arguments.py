@@ -7,20 +7,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict
 
+from airflow_provider_trackingmore.api.dates import unix_seconds
 from airflow_provider_trackingmore.api.envelope import is_unicode
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
-from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, instant
+from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
 from airflow_provider_trackingmore.api.reports import Rejection
-from airflow_provider_trackingmore.api.shipments import CheckedShipments, check_field, shown
+from airflow_provider_trackingmore.api.shipments import CheckedShipments, check_text, not_given, shown
 
 _WAYBILL = re.compile(r"[0-9]{3}[ -]?[0-9]{7,8}")
 """As the vendor's own SDK checks it (reference 1.16)."""
 
-_ARCHIVED: dict[object, str] = {True: "true", False: "false", "true": "true", "false": "false"}
+_LANGUAGE = re.compile(r"[A-Za-z]{2}")
+"""As the vendor's own SDK checks it (reference 1.0)."""
 
-_YEAR_10000 = 253402300800
-"""In unix seconds. What lies behind it are milliseconds."""
+_ARCHIVED: dict[object, str] = {True: "true", False: "false", "true": "true", "false": "false"}
 
 
 class CountFilters(TypedDict, total=False):
@@ -40,7 +41,7 @@ class ListFilters(CountFilters, total=False):
     update_time_max: datetime | int | str
     lang: str
     numbers: Sequence[str]
-    orders: Sequence[str]
+    orders: Sequence[str | int]
     archived: bool | None
 
 
@@ -55,8 +56,8 @@ CHANGE_FIELDS = (
 )
 """What PUT changes besides ``archived`` and ``status`` (1.3)."""
 
-UPDATE_FIELDS = (*(name for name in CHANGE_FIELDS if name != "customer_phone"), "archived", "status")
-"""What ``POST /trackings/updatemore`` changes (1.7); its page has no ``customer_phone``."""
+UPDATE_FIELDS = (*CHANGE_FIELDS, "archived", "status")
+"""Everything that can be changed (1.3, 1.7)."""
 
 CHANGE_STATUS = {"delivered": 4, "exception": 7, "restore": 8}
 """The only statuses a user can set (1.3); ``restore`` goes back to the real one."""
@@ -79,10 +80,9 @@ def changes_body(changes: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "status":
             body[name] = _status_number(value)
         elif name in CHANGE_FIELDS:
-            body[name] = check_field(name, value)
+            body[name] = check_text(name, value)
         else:
-            allowed = ", ".join((*CHANGE_FIELDS, "archived", "status"))
-            raise InvalidShipmentError(f"{_named(name)} cannot be changed; what can be: {allowed}")
+            raise InvalidShipmentError(f"{_named(name)} cannot be changed; what can be: {', '.join(UPDATE_FIELDS)}")
     if not body:
         raise InvalidShipmentError("nothing to change: give at least one field")
     return body
@@ -108,7 +108,8 @@ def check_changes(checked: CheckedShipments) -> CheckedShipments:
 def filter_query(filters: Mapping[str, Any], allowed: frozenset[str] | None = None) -> dict[str, str]:
     """Put filters into the vendor's form.
 
-    :param filters: names of :class:`ListFilters`; None means "not filtered".
+    :param filters: names of :class:`ListFilters`; None, and a template that came out blank or as "None", means "not
+        filtered".
     :param allowed: the names that the endpoint takes; all of :class:`ListFilters` by default.
     :return: query parameters.
     :raises InvalidShipmentError: naming the filter that the vendor does not take.
@@ -118,17 +119,31 @@ def filter_query(filters: Mapping[str, Any], allowed: frozenset[str] | None = No
     for name, value in filters.items():
         if name not in names:
             raise InvalidShipmentError(f"there is no filter {_named(name)}; there are {', '.join(sorted(names))}")
-        if value is None:
+        if not_given(value):
             continue
         if name.endswith(("_min", "_max")):
-            query[name] = str(_unix_seconds(name, value))
+            query[name] = _unix_seconds(name, value)
         elif name in ("numbers", "orders"):
             query[name] = _joined(name, value)
         elif name == "archived":
             query[name] = _archived(value)
+        elif name == "lang":
+            query[name] = check_language(value)
         else:
             query[name] = _text(name, value)
     return query
+
+
+def check_language(value: object) -> str:
+    """Check the language that carriers' texts are asked for in.
+
+    :param value: what the user gave.
+    :return: two letters.
+    :raises InvalidShipmentError: if it is anything else.
+    """
+    if isinstance(value, str) and _LANGUAGE.fullmatch(value.strip()):
+        return value.strip().lower()
+    raise InvalidShipmentError(f"lang must be two letters such as 'en', not {_named(value)}")
 
 
 def _archived(value: object) -> str:
@@ -148,33 +163,28 @@ def _status_number(value: object) -> int:
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise InvalidShipmentError(f"{name} must be text, not {type(value).__name__}")
-    return str(check_field(name, value))
+    return check_text(name, value).strip()
 
 
 def _named(value: object) -> str:
     return shown(value) or type(value).__name__
 
 
-def _unix_seconds(name: str, value: object) -> int:
-    seconds: float | None = None
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        seconds = value.timestamp()
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = value
-    elif isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(_YEAR_10000)):
-        seconds = int(value)
-    elif (moment := instant(value)) is not None:  # as a template renders a date
-        seconds = moment.timestamp()
-    if seconds is None or not 0 <= seconds < _YEAR_10000:
+def _unix_seconds(name: str, value: object) -> str:
+    seconds = unix_seconds(value)
+    if seconds is None:
         raise InvalidShipmentError(
             f"{name} must be unix seconds, or a datetime (or ISO 8601 text) with a time zone, not {_named(value)}"
         )
-    return int(seconds)
+    return str(seconds)
 
 
 def _joined(name: str, values: object) -> str:
-    entries = [values] if isinstance(values, str) else list(values) if isinstance(values, Sequence) else None
-    if not entries or not all(isinstance(one, str) and one and "," not in one and is_unicode(one) for one in entries):
+    given = list(values) if isinstance(values, Sequence) and not isinstance(values, (str, bytes)) else [values]
+    if name == "orders":  # often a number in the user's own tables; a tracking number would lose its zeros
+        given = [str(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in given]
+    entries = [one for one in given if isinstance(one, str) and one and "," not in one and is_unicode(one)]
+    if not given or len(entries) < len(given):
         raise InvalidShipmentError(f"{name} must be a list of texts, none empty or with a comma")
     if len(entries) > FILTER_NUMBERS:
         raise InvalidShipmentError(
@@ -186,7 +196,7 @@ def _joined(name: str, values: object) -> str:
 def required(given: object, names: Sequence[str], optional: Sequence[str], what: str) -> dict[str, str]:
     """Take named texts out of a mapping.
 
-    :param given: what the user gave.
+    :param given: what the user gave; numbers, such as a postal code, become text.
     :param names: what must be there.
     :param optional: what may be there.
     :param what: what the mapping is, for the message.
@@ -194,12 +204,12 @@ def required(given: object, names: Sequence[str], optional: Sequence[str], what:
     :raises InvalidShipmentError: naming what is missing.
     """
     record = given if isinstance(given, Mapping) else {}
-    missing = [name for name in names if not isinstance(record.get(name), str) or not record[name].strip()]
-    if missing:
-        raise InvalidShipmentError(
-            f"a {what} is a mapping with {', '.join(names)} as text; {', '.join(missing)} is missing or not text"
-        )
-    return {name: _text(name, record[name]).strip() for name in (*names, *optional) if record.get(name) is not None}
+    found = {
+        name: check_text(name, record[name]).strip() for name in (*names, *optional) if not not_given(record.get(name))
+    }
+    if missing := [name for name in names if name not in found]:
+        raise InvalidShipmentError(f"a {what} is a mapping with {', '.join(names)}; {', '.join(missing)} is missing")
+    return found
 
 
 def check_waybills(waybills: object) -> list[str]:

@@ -9,14 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from airflow_provider_trackingmore.api import answers
-from airflow_provider_trackingmore.api.arguments import CountFilters, ListFilters, filter_query, required
+from airflow_provider_trackingmore.api.arguments import (
+    CountFilters,
+    ListFilters,
+    check_language,
+    filter_query,
+    required,
+)
 from airflow_provider_trackingmore.api.envelope import Repeat, Request, path
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
 from airflow_provider_trackingmore.api.records import Account, AirCargo, Carrier, Page, RemoteArea, TransitTimes
 from airflow_provider_trackingmore.api.reports import BatchAnswer
-from airflow_provider_trackingmore.api.shipments import shown
+from airflow_provider_trackingmore.api.shipments import REALTIME_NAMES, shown
 
 CarrierLanguage = Literal["en", "cn", "tw", "es", "ru", "it"]
 
@@ -39,7 +45,7 @@ def get_tracking(carrier_code: str, tracking_number: str, *, lang: str | None = 
     key = ShipmentKey(carrier_code, tracking_number)
     return Request(
         method="GET",
-        path=path("trackings", carrier_code, tracking_number, lang or None),
+        path=path("trackings", carrier_code, tracking_number, check_language(lang) if lang else None),
         parse=lambda data: answers.one(key, data),
         about=str(key),
     )
@@ -75,21 +81,21 @@ def create_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchAnswer]:
 
 
 def update_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchAnswer]:
-    """``POST /trackings/updatemore`` (1.7). Its answer is not documented: what it does not refuse counts as done."""
+    """``POST /trackings/updatemore`` (1.7), at most 40."""
     keys = _keys(bodies)
-    return _batch("updatemore", bodies, lambda data: answers.batch_done(keys, data))
+    return _batch("updatemore", bodies, lambda data: answers.batch_updated(keys, data))
 
 
 def delete_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchAnswer]:
-    """``POST /trackings/delete`` (1.8)."""
+    """``POST /trackings/delete`` (1.8), at most 40."""
     keys = _keys(bodies)
     return _batch("delete", bodies, lambda data: answers.batch_deleted(keys, data))
 
 
 def stop_updates(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchAnswer]:
-    """``POST /trackings/notupdate`` (1.13)."""
+    """``POST /trackings/notupdate`` (1.13), at most 40."""
     keys = _keys(bodies)
-    return _batch("notupdate", bodies, lambda data: answers.batch_done(keys, data))
+    return _batch("notupdate", bodies, lambda data: answers.batch_stopped(keys, data))
 
 
 def list_page(filters: ListFilters | None = None, *, page: int = 1, limit: int = PAGE_SIZE) -> Request[Page]:
@@ -106,16 +112,20 @@ def list_page(filters: ListFilters | None = None, *, page: int = 1, limit: int =
         query={"page": str(page), "limit": str(limit), **filter_query(dict(filters or {}))},
         parse=Page.from_payload,
         accept={4031: lambda: Page((), 0), 4017: lambda: Page((), 0)},
+        max_rows=limit,
     )
 
 
 def realtime_tracking(body: Mapping[str, Any]) -> Request[Tracking]:
-    """``POST /trackings/realtime`` (1.9). A repeat would meet the two-hour rule, so a lost answer is not repeated."""
+    """``POST /trackings/realtime`` (1.9), which has names of its own for two of the create fields.
+
+    A repeat would meet the two-hour rule, so a lost answer is not repeated.
+    """
     key = ShipmentKey(str(body["carrier_code"]), str(body["tracking_number"]))
     return Request(
         method="POST",
         path=path("trackings", "realtime"),
-        body=dict(body),
+        body={REALTIME_NAMES.get(name, name): value for name, value in body.items()},
         parse=lambda data: answers.realtime(key, data),
         repeat=Repeat.UNLESS_SENT,
         about=str(key),

@@ -87,6 +87,12 @@ class TLSError(TransportError):
     """The server's certificate was not accepted: the request never left, and will not until the cause is mended."""
 
 
+class SlotClockLockedError(TransportError):
+    """Another process keeps the account's slot clock locked, so the call could not be paced: the request never left."""
+
+    retry = Retry.ALWAYS
+
+
 class AnswerLostError(TransportError):
     """The request left, its answer did not arrive (read time-out, reset): it may have been carried out."""
 
@@ -97,6 +103,12 @@ class MalformedAnswerError(TrackingMoreError):
     """An answer arrived that is not the vendor's (HTML, cut-off JSON, nothing at all): it may have been carried out."""
 
     retry = Retry.IF_REPEATABLE
+
+
+class AnswerTooLargeError(MalformedAnswerError):
+    """The answer has more rows or bytes than the call can have asked for; it was refused while it was read."""
+
+    retry = Retry.NEVER
 
 
 # What the vendor said ------------------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ Unknown fields and values never fail here: a status that is not in the table is 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -69,11 +70,13 @@ class Checkpoint:
     """One event on the way.
 
     :param time: ISO 8601 local time of the place, **without zone** (the vendor gives none); None when unreadable.
-    :param description: the carrier's text.
-    :param place: where; may be empty.
+    :param description: the carrier's text, without surrounding white space.
+    :param place: where, without surrounding white space; may be empty.
     :param status: the status this event stands for.
-    :param status_text: that status as sent.
+    :param status_text: that status as sent; empty when the vendor gives none.
     :param substatus: finer code such as ``transit003``, where the vendor gives one.
+    :param substatus_number: the vendor's number of the substatus (``substatus_num``; its values are not published).
+    :param item_node: the milestone that this event is (``ItemNode``), such as ``ItemReceived``.
     """
 
     time: str | None
@@ -82,6 +85,8 @@ class Checkpoint:
     status: ShipmentStatus
     status_text: str
     substatus: str | None
+    substatus_number: int | None = None
+    item_node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +159,9 @@ class Tracking:
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
-        """All events, newest first; those that both legs report appear once."""
-        found: dict[Checkpoint, None] = {}
-        for leg in ("origin_info", "destination_info"):
-            for row in rows(mapping(self.raw.get(leg)).get("trackinfo")):
-                found.setdefault(_checkpoint(row))
+        """All events, newest first; those that both legs report appear once, with what either leg knows of them."""
+        legs = (mapping(self.raw.get(leg)) for leg in ("origin_info", "destination_info"))
+        found = _each_once(_checkpoint(row) for leg in legs for row in rows(leg.get("trackinfo")))
         return tuple(sorted(found, key=lambda checkpoint: checkpoint.time or "", reverse=True))
 
     @property
@@ -168,11 +171,14 @@ class Tracking:
 
     @property
     def delivered_at(self) -> str | None:
-        """ISO 8601 local time of the delivery, **without zone**; None while it is not delivered."""
+        """ISO 8601 local time of the delivery, **without zone**; None while it is not delivered.
+
+        The first of the last unbroken run of delivered events: later scans, such as a proof of delivery, are not the
+        delivery, and a delivery before a failed attempt or a return is not the last one.
+        """
         if self.status is not ShipmentStatus.DELIVERED:
             return None
-        times = [row.time for row in self.checkpoints if row.status is ShipmentStatus.DELIVERED and row.time]
-        return times[0] if times else self.last_update
+        return _start_of_last_delivery(self.checkpoints) or self.last_update
 
     @property
     def last_event(self) -> str | None:
@@ -233,15 +239,72 @@ class Tracking:
 
 
 def _checkpoint(row: Mapping[str, Any]) -> Checkpoint:
-    status = row.get("checkpoint_status")
+    status = (text(row.get("checkpoint_status")) or "").strip()
     return Checkpoint(
         time=local_time(row.get("Date")),
-        description=text(row.get("StatusDescription")) or "",
-        place=text(row.get("Details")) or "",
+        description=(text(row.get("StatusDescription")) or "").strip(),
+        place=(text(row.get("Details")) or "").strip(),
         status=parse_status(status),
-        status_text=status if isinstance(status, str) else "",
-        substatus=text(row.get("substatus")),
+        status_text=status,
+        substatus=(text(row.get("substatus")) or "").strip() or None,
+        substatus_number=integer(row.get("substatus_num")),
+        item_node=text(row.get("ItemNode")),
     )
+
+
+def _each_once(checkpoints: Iterable[Checkpoint]) -> Iterator[Checkpoint]:
+    """Merge mentions of one event. Often only one leg fills in the status or the substatus, so a gap is no difference.
+
+    :param checkpoints: the events of both legs.
+    :return: each event once, where it was first mentioned.
+    """
+    events: dict[tuple[str | None, str, str], list[Checkpoint]] = {}
+    for new in checkpoints:
+        mentioned = events.setdefault((new.time, new.description, new.place), [])
+        for position, old in enumerate(mentioned):
+            if _agree(old.status_text, new.status_text) and _agree(old.substatus, new.substatus):
+                mentioned[position] = _merged(old, new)
+                break
+        else:
+            mentioned.append(new)
+    return itertools.chain.from_iterable(events.values())
+
+
+def _agree(one: str | None, other: str | None) -> bool:
+    return one == other or not one or not other
+
+
+def _merged(old: Checkpoint, new: Checkpoint) -> Checkpoint:
+    number, node = old.substatus_number, old.item_node
+    return replace(
+        old,
+        status=old.status if old.status_text else new.status,
+        status_text=old.status_text or new.status_text,
+        substatus=old.substatus or new.substatus,
+        substatus_number=new.substatus_number if number is None else number,
+        item_node=new.item_node if node is None else node,
+    )
+
+
+def _start_of_last_delivery(newest_first: Iterable[Checkpoint]) -> str | None:
+    """Find the first of the last unbroken run of delivered events.
+
+    An event without a status says nothing and does not end the run, and one without a time has no place in the order.
+    Times may come without seconds, so a delivery in the same minute as the event that ends the run still belongs to it.
+
+    :param newest_first: all events.
+    :return: its time; None when no event has the status and a time.
+    """
+    start: str | None = None
+    ended: str | None = None
+    for checkpoint in newest_first:
+        if checkpoint.time is None or (ended is not None and checkpoint.time < ended):
+            break
+        if checkpoint.status is ShipmentStatus.DELIVERED:
+            start = checkpoint.time
+        elif start is not None and checkpoint.status_text:
+            ended = checkpoint.time
+    return start
 
 
 # The vendor's scalars ------------------------------------------------------------------------------------------------

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from airflow_provider_trackingmore.api.errors import MalformedAnswerError
 from airflow_provider_trackingmore.api.models import Tracking, decimal, integer, mapping, rows, text
@@ -129,12 +129,14 @@ class Carrier:
 
 @dataclass(frozen=True, slots=True)
 class RemoteArea:
-    """A place that a carrier treats as remote (and usually charges extra for).
+    """A place, and whether a carrier treats it as remote (and usually charges extra for it).
 
-    :param company: the carrier, in the vendor's short form (``ups``, ``tnt``).
+    :param company: the carrier, in the vendor's short form (``dhl``, ``ups``, ``fedex``, ``tnt``).
     :param country_code: ISO 3166 alpha-2.
-    :param country: its English name.
+    :param country: its English name, or whatever the vendor repeats of the question.
     :param postcode: the postcode, or the city where there are none.
+    :param listed_as: the vendor's list that it stands in: ``"remote"``, or ``"other"``, which is not documented
+        (probably places that no carrier treats as remote, and places that it does not know).
     :param raw: the vendor's record.
     """
 
@@ -142,40 +144,47 @@ class RemoteArea:
     country_code: str | None
     country: str | None
     postcode: str | None
+    listed_as: Literal["remote", "other"] = "remote"
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def list_from_payload(cls, data: object) -> list[RemoteArea]:
-        """Read ``POST /trackings/remote``: one entry per carrier that treats a place as remote.
+        """Read ``POST /trackings/remote``: one entry per carrier that treats a place as remote, then the others.
 
         :param data: the answer's ``data``.
-        :return: the entries.
+        :return: the entries of both lists.
         :raises MalformedAnswerError: if it is neither an object nor empty.
         """
-        return [
-            cls(
-                company=text(row.get("far_express_company")),
-                country_code=text(row.get("two_code")),
-                country=text(row.get("far_country")),
-                postcode=text(row.get("far_city_postcode")),
-                raw=row,
-            )
-            for row in rows((_object(data, "remote areas") if data else {}).get("remote"))
+        record = _object(data, "remote areas") if data else {}
+        return [cls._one("remote", row) for row in rows(record.get("remote"))] + [
+            cls._one("other", row) for row in rows(record.get("other"))
         ]
+
+    @classmethod
+    def _one(cls, listed_as: Literal["remote", "other"], row: Mapping[str, Any]) -> RemoteArea:
+        # No source shows an entry of "other": it may be an answer like the rest, or the question.
+        return cls(
+            company=text(row.get("far_express_company")) or text(row.get("company")),
+            country_code=text(row.get("two_code")),
+            country=text(row.get("far_country")) or text(row.get("country")),
+            postcode=text(row.get("far_city_postcode")) or text(row.get("postcode")),
+            listed_as=listed_as,
+            raw=row,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class TransitTimes:
     """Delivery times of a carrier between two countries.
 
-    The vendor does not say whether the ranges are shares or counts (reference 1.15): they are handed on as sent.
+    The shares are those of the delivered shipments, 0.125 for 12.5 %. What they lack to 1 took longer than 60 days.
 
     :param carrier_code: the carrier.
     :param original: ISO 3166 alpha-2 of the origin.
     :param destination: ISO 3166 alpha-2 of the destination.
     :param total: shipments looked at.
     :param delivered: how many of them arrived.
-    :param days_0_7: arrived within 7 days.
+    :param days_0_7: share that arrived within 7 days; None when the answer has no share there.
     :param days_7_15: within 7 to 15 days.
     :param days_16_30: within 16 to 30 days.
     :param days_31_60: within 31 to 60 days.
@@ -195,27 +204,39 @@ class TransitTimes:
 
     @classmethod
     def list_from_payload(cls, data: object) -> list[TransitTimes]:
-        """Read ``POST /trackings/costtime``.
+        """Read ``POST /trackings/costtime``. The answer is cut off in all sources: a list, or one under ``items``.
 
         :param data: the answer's ``data``.
         :return: one entry per lane that the vendor knows.
         :raises MalformedAnswerError: if it is neither a list nor empty.
         """
-        return [
-            cls(
-                carrier_code=text(row.get("carrier_code")),
-                original=text(row.get("original")),
-                destination=text(row.get("destination")),
-                total=integer(row.get("total")),
-                delivered=integer(row.get("delivered")),
-                days_0_7=decimal(row.get("range1")),
-                days_7_15=decimal(row.get("range3")),
-                days_16_30=decimal(row.get("range4")),
-                days_31_60=decimal(row.get("range5")),
-                raw=row,
-            )
-            for row in _list(data, "transit times")
-        ]
+        items = data["items"] if isinstance(data, dict) and "items" in data else data
+        return [cls._one(row) for row in _list(items, "transit times")]
+
+    @classmethod
+    def _one(cls, row: Mapping[str, Any]) -> TransitTimes:
+        first, second, third, fourth = _shares([row.get(name) for name in ("range1", "range3", "range4", "range5")])
+        return cls(
+            carrier_code=text(row.get("carrier_code")),
+            original=text(row.get("original")),
+            destination=text(row.get("destination")),
+            total=integer(row.get("total")),
+            delivered=integer(row.get("delivered")),
+            days_0_7=first,
+            days_7_15=second,
+            days_16_30=third,
+            days_31_60=fourth,
+            raw=row,
+        )
+
+
+def _shares(values: Sequence[object]) -> Iterator[float | None]:
+    """Read the shares of one lane: ``0.125``, or all in percent when one has the sign (``"12.5%"``) or is above 1."""
+    numbers = [decimal(value.strip().removesuffix("%") if isinstance(value, str) else value) for value in values]
+    signed = any(isinstance(value, str) and value.strip().endswith("%") for value in values)
+    whole = 100 if signed or any(number > 1 for number in numbers if number is not None) else 1
+    for number in numbers:
+        yield number / whole if number is not None and 0 <= number <= whole else None
 
 
 @dataclass(frozen=True, slots=True)

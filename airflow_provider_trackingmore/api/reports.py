@@ -24,6 +24,11 @@ class Rejection:
     code: int | None
     message: str
 
+    @property
+    def key(self) -> ShipmentKey:
+        """Carrier and number, as given."""
+        return ShipmentKey(self.carrier_code, self.tracking_number)
+
     def __str__(self) -> str:
         who = f"{self.carrier_code} {self.tracking_number}".strip() or "a shipment"
         return f"{who}: {self.message}" + (f" ({self.code})" if self.code is not None else "")
@@ -121,14 +126,18 @@ class BatchAnswer:
     :param done: carried out.
     :param unchanged: already so.
     :param rejected: refused.
-    :param unmentioned: sent, but the answer says nothing of them.
+    :param unconfirmed: sent, but the answer does not prove what became of them: look them up.
+    :param listed: those of the unconfirmed that the answer lists without refusing them.
+    :param count: how many of the unconfirmed were carried out, according to the answer; None when it does not say.
     :param corrected: (as sent, as registered) where the vendor chose another carrier.
     """
 
     done: tuple[ShipmentKey, ...] = ()
     unchanged: tuple[ShipmentKey, ...] = ()
     rejected: tuple[Rejection, ...] = ()
-    unmentioned: tuple[ShipmentKey, ...] = ()
+    unconfirmed: tuple[ShipmentKey, ...] = ()
+    listed: tuple[ShipmentKey, ...] = ()
+    count: int | None = None
     corrected: tuple[tuple[ShipmentKey, ShipmentKey], ...] = ()
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, TypeAlias
 
+from airflow_provider_trackingmore.api.dates import order_time, ship_date
 from airflow_provider_trackingmore.api.envelope import is_unicode
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError
 from airflow_provider_trackingmore.api.limits import MAX_NUMBER_LENGTH
@@ -39,24 +40,41 @@ CREATE_FIELDS = (
 )
 """Reference 1.1."""
 
+REALTIME_NAMES = {"order_id": "order", "tracking_destination_country": "specialNumberDestination"}
+"""What the realtime endpoint calls two of the create fields (1.9)."""
+
 REALTIME_FIELDS = (
     "destination_code",
     "tracking_ship_date",
     "tracking_postal_code",
     "tracking_account_number",
-    "specialNumberDestination",
-    "order",
     "order_create_time",
     "lang",
     "auto_correct",
     "comment",
+    *REALTIME_NAMES,
+    *REALTIME_NAMES.values(),
 )
-"""Reference 1.9."""
+"""Reference 1.9: those two are taken by either name."""
 
 _SLUG = re.compile(r"[0-9A-Za-z_-]{1,100}")
 """A carrier code, as the vendor's own SDK checks it (reference 1.0)."""
 
-_DATE_FORMATS = {"order_create_time": "%Y/%m/%d %H:%M", "tracking_ship_date": "%Y%m%d"}
+_DATES: Mapping[str, tuple[Callable[[object], str | None], str]] = {
+    "order_create_time": (order_time, "a time: give a datetime, or text such as 2026-11-25T16:51+01:00"),
+    "tracking_ship_date": (ship_date, "a date: give a date, or text such as 2026-11-25"),
+}
+_FLAGS = ("auto_correct", "archived")
+_FLAG_VALUES: Mapping[object, int] = {False: 0, True: 1, "0": 0, "1": 1, "false": 0, "true": 1}
+
+
+def not_given(value: object) -> bool:
+    """Whether a value means that there is none: None, or what a template makes of it.
+
+    :param value: what the user gave.
+    :return: True for None, blank text and the word "None".
+    """
+    return value is None or (isinstance(value, str) and value.strip().casefold() in ("", "none"))
 
 
 def as_list(shipments: object) -> list[object]:
@@ -148,12 +166,13 @@ def shipment_key(shipment: object) -> ShipmentKey:
         raise InvalidShipmentError(f"{error.message} (tracking_number {number})") from None
 
 
-def shipment_body(shipment: object, fields: Iterable[str]) -> dict[str, Any]:
+def shipment_body(shipment: object, fields: Sequence[str], *, warn: bool = False) -> dict[str, Any]:
     """Build what is sent for a shipment.
 
     :param shipment: as the user gave it.
     :param fields: the optional fields that the endpoint takes; others are left out.
-    :return: the body, in the vendor's names, without unset fields.
+    :param warn: whether fields that are not taken are named in the log.
+    :return: the body, with every value in the vendor's form, without unset fields.
     :raises InvalidShipmentError: if the identity or a field cannot be sent.
     """
     key = shipment_key(shipment)
@@ -161,39 +180,57 @@ def shipment_body(shipment: object, fields: Iterable[str]) -> dict[str, Any]:
     if isinstance(shipment, Mapping):
         for name in fields:
             value = shipment.get(name)
-            if value is not None:
-                body[name] = _field(key, name, value)
+            if value is None or (name in (*_DATES, *_FLAGS) and not_given(value)):
+                continue
+            try:
+                body[name] = check_field(name, value)
+            except InvalidShipmentError as error:
+                raise InvalidShipmentError(f"{key}: {error.message}") from None
+        if warn:
+            _warn_of(_unused(shipment, fields))
     return body
 
 
-def _field(key: ShipmentKey, name: str, value: object) -> str | int | float:
-    if isinstance(value, (datetime, date)) and name in _DATE_FORMATS:
-        return value.strftime(_DATE_FORMATS[name])
-    try:
-        return check_field(name, value)
-    except InvalidShipmentError as error:
-        raise InvalidShipmentError(f"{key}: {error.message}") from None
+def check_field(name: str, value: object) -> str | int:
+    """Put the value of a field into the vendor's form.
 
-
-def check_field(name: str, value: object) -> str | int | float:
-    """Check a value that goes into a body.
-
-    :param name: its field, for the message.
-    :param value: what the user gave; True and False become 1 and 0.
-    :return: what is sent.
-    :raises InvalidShipmentError: if JSON has no form for it.
+    :param name: the field.
+    :param value: what the user gave.
+    :return: what is sent: flags as 1 or 0, the two dates in the vendor's form, everything else as text, numbers too.
+    :raises InvalidShipmentError: if it has no such form.
     """
-    if isinstance(value, bool):
-        return int(value)
+    if name in _FLAGS:
+        flag = value.strip().casefold() if isinstance(value, str) else value
+        if isinstance(flag, (int, str)) and flag in _FLAG_VALUES:
+            return _FLAG_VALUES[flag]
+        raise InvalidShipmentError(f"{name} must be True or False, not {shown(value) or type(value).__name__}")
+    if name in _DATES:
+        write, what = _DATES[name]
+        written = write(value)
+        if written is None:
+            raise InvalidShipmentError(f"{name} {shown(value) or type(value).__name__} is not {what}")
+        return written
+    return check_text(name, value)
+
+
+def check_text(name: str, value: object) -> str:
+    """Check a text. Numbers become their digits, because the vendor documents texts.
+
+    :param name: what it is, for the message.
+    :param value: what the user gave.
+    :return: the text.
+    :raises InvalidShipmentError: if it is neither text nor a finite number.
+    """
     if isinstance(value, str):
         if not is_unicode(value):
             raise InvalidShipmentError(f"{name} holds broken characters: read its source as the encoding it has")
         return value
-    if isinstance(value, (int, float)):
-        # Also false for NaN. Numbers that large are mistakes, and JSON readers do not take them.
-        if not abs(value) < 1e100:
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        number = Decimal(value)
+        # Numbers that large are mistakes. A column of a table with gaps has 5.0 where 5 was meant.
+        if not number.is_finite() or number.adjusted() >= 100:
             raise InvalidShipmentError(f"{name} is not a number that can be sent; leave it out instead")
-        return value
+        return str(int(value)) if value == int(value) else str(value)
     raise InvalidShipmentError(f"{name} must be text, not {type(value).__name__}")
 
 
@@ -222,7 +259,6 @@ def check_shipments(shipments: object, fields: tuple[str, ...] = (), *, warn: bo
     """
     bodies: dict[ShipmentKey, dict[str, Any]] = {}
     rejected: list[Rejection] = []
-    known = {*fields, "tracking_number", "carrier_code"}
     unused: set[str] = set()
     duplicates = 0
     for position, shipment in enumerate(as_list(shipments), start=1):
@@ -246,10 +282,19 @@ def check_shipments(shipments: object, fields: tuple[str, ...] = (), *, warn: bo
             continue
         bodies[key] = body
         if warn and isinstance(shipment, Mapping):
-            unused.update(shown(name) for name in shipment if name not in known)
-    if unused:
-        log.warning("TrackingMore has no fields %s: not sent", ", ".join(sorted(unused)[:20]))
+            unused |= _unused(shipment, fields)
+    _warn_of(unused)
     return CheckedShipments(bodies, tuple(rejected), duplicates)
+
+
+def _unused(shipment: Mapping[Any, object], fields: Sequence[str]) -> set[str]:
+    known = {*fields, "tracking_number", "carrier_code"}
+    return {shown(name) for name in shipment if name not in known}
+
+
+def _warn_of(unused: Iterable[str]) -> None:
+    if names := sorted(unused)[:20]:
+        log.warning("Not sent, because this call has no such fields: %s", ", ".join(names))
 
 
 def _given(value: object) -> str:

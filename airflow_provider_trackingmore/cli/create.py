@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,19 @@ from airflow_provider_trackingmore.api.reports import BatchReport, RegistrationR
 from airflow_provider_trackingmore.api.shipments import CREATE_FIELDS, CheckedShipments, shipment_body, shipment_key
 from airflow_provider_trackingmore.cli.csv_file import FileError, Row, Sheet, read_sheet
 from airflow_provider_trackingmore.cli.exits import QUOTA_CODES, CommandError, Exit, reworded
-from airflow_provider_trackingmore.cli.output import progress, say, until_closed, write_ndjson, write_table
+from airflow_provider_trackingmore.cli.output import (
+    Tell,
+    goes_to_file,
+    progress,
+    say,
+    until_closed,
+    write_ndjson,
+    write_table,
+)
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
-from airflow_provider_trackingmore.client.driving import drive
+from airflow_provider_trackingmore.client.driving import drive_stepwise
 
+PLANNED = "planned"
 COLUMNS = ("line", "carrier_code", "tracking_number", "outcome", "message")
 
 
@@ -67,15 +76,21 @@ class Plan:
     bodies: dict[ShipmentKey, dict[str, Any]] = field(default_factory=dict)
     by_key: dict[ShipmentKey, Fate] = field(default_factory=dict)
 
-    def account_for(self, report: BatchReport) -> None:
-        """Write into each row what a report says of it."""
+    def account_for(self, report: BatchReport) -> list[int]:
+        """Write into each row what a report says of it.
+
+        :param report: of a part of the rows, or of all.
+        :return: the lines of these rows.
+        """
         for key in report.done:
             self.by_key[key].outcome = "created"
         for key in report.unchanged:
             self.by_key[key].outcome = "existing"
         for rejection in report.rejected:
-            fate = self.by_key[ShipmentKey(rejection.carrier_code, rejection.tracking_number)]
+            fate = self.by_key[rejection.key]
             fate.outcome, fate.code, fate.message = "rejected", rejection.code, rejection.message
+        keys = (*report.done, *report.unchanged, *(rejection.key for rejection in report.rejected))
+        return [self.by_key[key].row.line for key in keys]
 
     @property
     def totals(self) -> str:
@@ -92,7 +107,7 @@ def plan(sheet: Sheet) -> Plan:
     """
     made = Plan()
     for row in sheet.rows:
-        fate = Fate(row, "planned")
+        fate = Fate(row, PLANNED)
         made.fates.append(fate)
         try:
             if row.problem:
@@ -121,7 +136,7 @@ def create(client: TrackingMoreClient, arguments: argparse.Namespace) -> Exit:
     if arguments.yes:
         return _carry_out(client, made, arguments)
     left = client.send(endpoints.get_account()).quota_left if made.bodies else None
-    _write(made, arguments)
+    _write(made.fates, arguments)
     cost = len(made.bodies)
     say(made.totals)
     if cost:
@@ -135,24 +150,63 @@ def create(client: TrackingMoreClient, arguments: argparse.Namespace) -> Exit:
 
 
 def _carry_out(client: TrackingMoreClient, made: Plan, arguments: argparse.Namespace) -> Exit:
-    checked = CheckedShipments(made.bodies, (), 0)
+    # A table on a terminal comes at the end, so that rows and the progress bar keep out of each other's way.
+    at_end = arguments.form == "table" and sys.stdout.isatty()
+    beyond = BATCH_SIZE if at_end or goes_to_file() else sys.maxsize
+    finished: list[Fate] = []
     try:
-        with progress("Registering", beyond=BATCH_SIZE) as tell:
-            made.account_for(
-                drive(batching.send_batches(batching.REGISTER, checked, RegistrationReport(), tell), client.send)
-            )
+        with progress("Registering", beyond=beyond) as tell:
+            fates = _registered(client, made, tell)
+            if not at_end:
+                _write(fates, arguments, like=made.fates)
+            # Whoever read the rows may have left by now: what was asked for is registered all the same.
+            for fate in fates:
+                finished.append(fate)
+    except TrackingMoreError:
+        if at_end:
+            _write(finished, arguments)
+        say(made.totals)
+        raise
+    except KeyboardInterrupt:
+        if at_end:
+            _write(finished, arguments)
+        say("Interrupted: what was registered so far stays, and running it again is safe.")
+        raise
+    if at_end:
+        _write(finished, arguments)
+    say(made.totals)
+    return _exit(made)
+
+
+def _registered(client: TrackingMoreClient, made: Plan, tell: Tell) -> Iterator[Fate]:
+    """Register what is planned; each row comes as soon as a call has settled it, after those above it in the file."""
+    waiting = deque(made.fates)
+    settled: set[int] = set()
+
+    def note(part: BatchReport, done: int, total: int) -> None:
+        settled.update(made.account_for(part))
+        tell(done, total)
+
+    conversation = batching.send_batches(
+        batching.REGISTER, CheckedShipments(made.bodies, (), 0), RegistrationReport(), note
+    )
+    try:
+        for _ in drive_stepwise(conversation, client.send):
+            unsettled = []
+            while settled:
+                fate = waiting.popleft()
+                settled.discard(fate.row.line)
+                if fate.outcome == PLANNED:
+                    unsettled.append(fate)
+                else:
+                    yield fate
+            waiting.extendleft(reversed(unsettled))
     except TrackingMoreError as error:
         if error.report is not None:
             made.account_for(error.report)
-            _write(made, arguments)
-            say(made.totals)
+            yield from waiting
         raise
-    except KeyboardInterrupt:
-        say("Interrupted: what was registered so far stays, and running it again is safe.")
-        raise
-    _write(made, arguments)
-    say(made.totals)
-    return _exit(made)
+    yield from waiting
 
 
 def _exit(made: Plan) -> Exit:
@@ -165,10 +219,11 @@ def _content(file: str) -> bytes:
     return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
 
 
-def _write(made: Plan, arguments: argparse.Namespace) -> None:
-    rows: Sequence[Mapping[str, Any]] = [fate.as_dict() for fate in made.fates]
+def _write(fates: Iterable[Fate], arguments: argparse.Namespace, like: Iterable[Fate] | None = None) -> None:
+    rows = (fate.as_dict() for fate in fates)
     with until_closed():
         if arguments.form == "ndjson":
             write_ndjson(rows)
         else:
-            write_table(rows, COLUMNS, whole=3)
+            longest = None if like is None else ({**fate.as_dict(), "outcome": "duplicate"} for fate in like)
+            write_table(rows, COLUMNS, whole=3, like=longest)

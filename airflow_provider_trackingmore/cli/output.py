@@ -71,24 +71,27 @@ def write_ndjson(rows: Iterable[Row]) -> None:
         sys.stdout.write(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line) + "\n")
 
 
-def write_table(rows: Iterable[Row], columns: Sequence[str], whole: int = 2) -> None:
+def write_table(rows: Iterable[Row], columns: Sequence[str], whole: int = 2, like: Iterable[Row] | None = None) -> None:
     """Write a table, row by row as they come.
 
     :param rows: plain data.
     :param columns: what of it is shown; headings are made from the names.
     :param whole: how many of the first columns are never broken, however narrow the terminal.
+    :param like: rows as wide as those that come, so that each is written at once; None takes the first rows.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     cells = ([_cell(row.get(column)) for column in columns] for row in rows)
-    first = list(islice(cells, CHUNK))
+    size = CHUNK if like is None else 1
+    first = list(islice(cells, size))
     if not first:
         return
     heads = [column.replace("_", " ") for column in columns]
-    draw = _on_terminal(sys.stdout, heads, first, whole) if sys.stdout.isatty() else None
-    draw = draw or _plainly(sys.stdout, heads, first)
+    sample = first if like is None else [[_cell(row.get(column)) for column in columns] for row in like]
+    draw = _on_terminal(sys.stdout, heads, sample, whole) if sys.stdout.isatty() else None
+    draw = draw or _plainly(sys.stdout, heads, sample)
     draw(first)
-    for chunk in iter(lambda: list(islice(cells, CHUNK)), []):
+    for chunk in iter(lambda: list(islice(cells, size)), []):
         draw(chunk)
 
 

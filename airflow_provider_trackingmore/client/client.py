@@ -17,10 +17,15 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from airflow_provider_trackingmore.api.envelope import Request, read_answer
-from airflow_provider_trackingmore.api.errors import ConnectError, RateLimitError, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import (
+    ConnectError,
+    RateLimitError,
+    SlotClockLockedError,
+    TrackingMoreError,
+)
 from airflow_provider_trackingmore.client.executor import MAX_THREADS, account_executor
 from airflow_provider_trackingmore.client.observer import Observer
-from airflow_provider_trackingmore.client.pacing import Pacer, Wait
+from airflow_provider_trackingmore.client.pacing import LOCK_TIMEOUT_SECONDS, Pacer, Wait
 from airflow_provider_trackingmore.client.retry import Budget, RetryPolicy
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.client.slot_stores import slot_store
@@ -206,7 +211,11 @@ class TrackingMoreClient:
     def _step(self, request: Request[T], turn: _Turn) -> T | Wait:
         """Take the slot and make the exchange, or say how long to wait for the slot."""
         warm = self._transport.warm
-        departure = turn.pacer.depart(warm=warm)
+        try:
+            departure = turn.pacer.depart(warm=warm, timeout=turn.lock_timeout())
+        except SlotClockLockedError as locked:
+            locked.args = (f"{request.name}: not sent: {locked.message}",)
+            raise
         if isinstance(departure, Wait):
             return departure
         with self._lock:
@@ -217,7 +226,9 @@ class TrackingMoreClient:
         began = self._clock()
         error: TrackingMoreError
         try:
-            answer = self._transport.exchange(request, answered=lambda: turn.pacer.arrived(departure, warm=warm))
+            answer = self._transport.exchange(
+                request, answered=lambda: turn.pacer.arrived(departure, warm=warm, timeout=turn.lock_timeout())
+            )
             headers = {name: self._blanked(value) for name, value in answer.headers.items()}
             return read_answer(request, answer.status, headers, self._without_key(answer.body))
         except TrackingMoreError as caught:
@@ -225,16 +236,16 @@ class TrackingMoreClient:
         finally:
             self.observer.timing("exchange", self._clock() - began)
         if isinstance(error, RateLimitError):
-            self._keep_silent(error)
+            self._keep_silent(error, turn)
         error.args = (self._blanked(error.message),)
         turn.last_error = error
         raise error
 
-    def _keep_silent(self, error: RateLimitError) -> None:
-        seconds = self._policy.silence(error)
-        self._pacer.cool_down(seconds)
+    def _keep_silent(self, error: RateLimitError, turn: _Turn) -> None:
+        error.retry_after = seconds = self._policy.silence(error)
+        self._pacer.cool_down(seconds, timeout=turn.lock_timeout())
         if self._realtime_pacer is not self._pacer:
-            self._realtime_pacer.cool_down(seconds)
+            self._realtime_pacer.cool_down(seconds, timeout=turn.lock_timeout())
         with self._lock:
             self._statistics.rate_limited += 1
         self.observer.count("rate_limited")
@@ -268,6 +279,11 @@ class _Turn:
         self.rounds = 0
         self.waited = 0.0
         self.last_error: TrackingMoreError | None = None
+
+    def lock_timeout(self) -> float:
+        """How long to wait for the lock of a slot clock: no longer than the call may wait at all."""
+        remaining = self.budget.remaining()
+        return LOCK_TIMEOUT_SECONDS if remaining is None else min(remaining, LOCK_TIMEOUT_SECONDS)
 
     def pause(self, wait: Wait) -> float:
         """How long to sleep before the next look at the slot.

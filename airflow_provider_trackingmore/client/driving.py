@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from airflow_provider_trackingmore.api.batching import Conversation
@@ -36,6 +36,28 @@ def drive(conversation: Conversation[T], send: Callable[[Request[Any]], Any]) ->
     except StopIteration as stop:
         outcome: T = stop.value
         return outcome
+
+
+def drive_stepwise(conversation: Conversation[object], send: Callable[[Request[Any]], Any]) -> Iterator[None]:
+    """Hold a conversation to its end, blocking, and pause after each answer.
+
+    :param conversation: what asks.
+    :param send: sends one request, such as ``client.send``.
+    :return: an iterator that goes on with the next request each time it is asked for the next entry.
+    :raises TrackingMoreError: what the conversation does not deal with itself.
+    """
+    request = next(conversation, None)
+    try:
+        while request is not None:
+            try:
+                answer = send(request)
+            except TrackingMoreError as error:
+                request = conversation.throw(error)
+            else:
+                request = conversation.send(answer)
+            yield
+    except StopIteration:
+        yield
 
 
 async def adrive(conversation: Conversation[T], client: TrackingMoreClient) -> T:
@@ -78,22 +100,3 @@ def drive_listing(walk: Walk, send: Callable[[Request[Page]], Page]) -> Iterator
                 step = next(walk, None)
     except StopIteration:
         return
-
-
-def gather(requests: Iterable[Request[T]], send: Callable[[Request[T]], T], found: T, add: Callable[[T, T], T]) -> T:
-    """Send requests one after the other, and put their answers together.
-
-    :param requests: the calls.
-    :param send: sends one request, such as ``client.send``.
-    :param found: what to begin with.
-    :param add: puts what was found and one more answer together.
-    :return: everything.
-    :raises TrackingMoreError: when one fails; its ``found`` is what the others before it brought.
-    """
-    for request in requests:
-        try:
-            found = add(found, send(request))
-        except TrackingMoreError as error:
-            error.found = found
-            raise
-    return found

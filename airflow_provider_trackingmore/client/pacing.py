@@ -29,17 +29,23 @@ clock was set back, and nothing else.
 
 from __future__ import annotations
 
+import logging
 import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+from airflow_provider_trackingmore.api.errors import SlotClockLockedError
 from airflow_provider_trackingmore.client.settings import MAX_COOL_DOWN_SECONDS
 from airflow_provider_trackingmore.client.trips import Trips
 
+log = logging.getLogger(__name__)
+
 R = TypeVar("R")
 
+LOCK_TIMEOUT_SECONDS = 10.0
+"""How long a caller waits for a lock that is otherwise held for a fraction of a millisecond."""
 WARM_GRACE_SECONDS = 0.5
 """Time for one request to arrive over a connection that is open."""
 COLD_GRACE_SECONDS = 1.5
@@ -92,12 +98,14 @@ Change = Callable[[SlotState, float], tuple[SlotState | None, R]]
 class SlotStore(Protocol):
     """Where a :class:`SlotState` lives."""
 
-    def update(self, change: Change[R], clock: Callable[[], float]) -> R:
+    def update(self, change: Change[R], clock: Callable[[], float], *, timeout: float = LOCK_TIMEOUT_SECONDS) -> R:
         """Read, change and write the state as one step that nobody can come between.
 
         :param change: decides. Fast, and free of effects, for it may be called twice.
         :param clock: read while nobody can come between; a store that brings a clock of its own uses that.
+        :param timeout: longest time to wait for the lock, in seconds.
         :return: the result of ``change``.
+        :raises SlotClockLockedError: somebody else holds the lock for longer.
         """
         ...
 
@@ -186,11 +194,13 @@ class Pacer:
         self._clock = clock
         self._trips = Trips(interval)
 
-    def depart(self, *, warm: bool) -> str | Wait:
+    def depart(self, *, warm: bool, timeout: float = LOCK_TIMEOUT_SECONDS) -> str | Wait:
         """Take the slot, if it is free, for a request that leaves at once.
 
         :param warm: whether the request goes over a connection that is already open.
+        :param timeout: longest time to wait for a lock, in seconds.
         :return: the departure, to be handed to :meth:`arrived`; or how long to wait.
+        :raises SlotClockLockedError: somebody else holds the lock for longer: nothing was taken.
         """
         departure = uuid.uuid4().hex[:12]
         grace = WARM_GRACE_SECONDS if warm else COLD_GRACE_SECONDS
@@ -200,17 +210,23 @@ class Pacer:
             taken = take(state, now, interval=self._interval, grace=grace, departure=departure, ahead=ahead)
             return (None, taken) if isinstance(taken, Wait) else (taken, departure)
 
-        return self._update(decide)
+        return self._update(decide, timeout)
 
     def is_free(self) -> bool:
-        """Tell whether a request could leave at once; takes nothing."""
-        return self._update(lambda state, now: (None, state.next_free_at <= now))
+        """Tell whether a request could leave at once; takes nothing, and does not wait for a lock."""
+        try:
+            return self._update(lambda state, now: (None, state.next_free_at <= now), 0.0)
+        except SlotClockLockedError:
+            return False
 
-    def arrived(self, departure: str, *, warm: bool = False) -> None:
+    def arrived(self, departure: str, *, warm: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
         """Note that the answer to a departure has begun to come in.
+
+        When somebody else keeps the lock, the note is left out: the next request then leaves later than it might.
 
         :param departure: from :meth:`depart`.
         :param warm: as given there; only trips over an open connection are alike enough to learn from.
+        :param timeout: longest time to wait for a lock, in seconds.
         """
         behind = self._trips.least / 2 if warm else 0.0
 
@@ -218,25 +234,37 @@ class Pacer:
             noted = arrived(state, now, interval=self._interval, departure=departure, behind=behind)
             return noted, None if noted is None else now - state.written_at
 
-        trip = self._update(decide)
+        try:
+            trip = self._update(decide, timeout)
+        except SlotClockLockedError as error:
+            log.warning("The answer is here, and its arrival could not be written down: %s", error)
+            return
         if warm and trip is not None:
             self._trips.note(trip)
 
-    def cool_down(self, seconds: float) -> None:
+    def cool_down(self, seconds: float, *, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
         """Keep everybody who uses the account silent after a 429.
 
         :param seconds: from now; at most an hour counts.
+        :param timeout: longest time to wait for a lock, in seconds; then a warning says that nobody else knows.
         """
         self._trips.forget()
-        self._update(lambda state, now: (cooled_down(state, now, interval=self._interval, seconds=seconds), None))
 
-    def _update(self, decide: Change[R]) -> R:
+        def decide(state: SlotState, now: float) -> tuple[SlotState, None]:
+            return cooled_down(state, now, interval=self._interval, seconds=seconds), None
+
+        try:
+            self._update(decide, timeout)
+        except SlotClockLockedError as error:
+            log.warning("TrackingMore answered 429, and other processes could not be told: %s", error)
+
+    def _update(self, decide: Change[R], timeout: float) -> R:
         def change(found: SlotState, now: float) -> tuple[SlotState | None, R]:
             state = mended(found, now)
             decided, result = decide(state, now)
             return decided or (None if state is found else state), result
 
-        return self._store.update(change, self._clock)
+        return self._store.update(change, self._clock, timeout=timeout)
 
     def pause(self, wait: Wait, rounds: int) -> float:
         """How long a waiter sleeps before it asks again.

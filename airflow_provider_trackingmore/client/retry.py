@@ -80,7 +80,11 @@ class RetryPolicy:
     cool_down_seconds: float
 
     def silence(self, error: RateLimitError) -> float:
-        """How long the whole account keeps silent after a 429, in seconds."""
+        """Decide how long the whole account keeps silent after a 429, in seconds.
+
+        This is the only place that does: the client stores it as the error's ``retry_after``, by which go the slot
+        clock, the repetitions here and Airflow's retries.
+        """
         return min(max(self.cool_down_seconds, error.retry_after or 0.0), MAX_COOL_DOWN_SECONDS)
 
     def retrying(
@@ -111,8 +115,6 @@ class RetryPolicy:
 
         def wait(state: RetryCallState) -> float:
             error = _error(state)
-            if isinstance(error, RateLimitError):
-                return self.silence(error)
             asked = error.retry_after if isinstance(error, TrackingMoreError) else None
             return max(backoff(state), min(asked or 0.0, MAX_COOL_DOWN_SECONDS))
 

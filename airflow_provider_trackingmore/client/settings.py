@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
@@ -19,6 +20,10 @@ MAX_COOL_DOWN_SECONDS = 3600.0
 MIN_REQUESTS_PER_SECOND = 0.001
 MAX_REQUESTS_PER_SECOND = 10_000.0
 
+_VENDOR = "trackingmore.com"
+_VERSION = re.compile(r"/v([0-9][0-9.]*)$", re.IGNORECASE)
+"""Bodies of v3 and v4 look alike, but mean other things: they would be misread without a word."""
+
 
 class InvalidSettingsError(TrackingMoreError, ValueError):
     """A setting of the connection cannot work; found before any call."""
@@ -29,7 +34,8 @@ class ClientSettings:
     """How one account is reached.
 
     :param api_key: the account's key; appears in no message and no repr.
-    :param base_url: address of the API up to and including the version, ``http`` or ``https``.
+    :param base_url: address of the API up to and including the version, ``http`` or ``https``. At the vendor's hosts it
+        ends in ``/v2``; at another host it may end in anything but another version.
     :param requests_per_second: calls that the account may make in a second.
     :param cool_down_seconds: silence of the whole account after a 429; a longer ``Retry-After`` wins.
     :param timeout_seconds: longest time for one complete answer.
@@ -120,7 +126,14 @@ def _checked_base_url(value: object) -> str:
         raise InvalidSettingsError(f"base_url must not hold a query or a fragment: {example}")
     if not all("!" <= character <= "~" for character in value.strip()):
         raise InvalidSettingsError(f"base_url holds white space or a character that is not printable ASCII: {example}")
-    return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path.rstrip("/"), "", ""))
+    path = parts.path.rstrip("/")
+    version = _VERSION.search(path)
+    if version and version[1] != "2":
+        raise InvalidSettingsError(f"base_url ends in {version[0]}, but this package speaks version 2 only: {example}")
+    at_the_vendor = host.rstrip(".") == _VENDOR or host.rstrip(".").endswith(f".{_VENDOR}")
+    if at_the_vendor and path != "/v2":
+        raise InvalidSettingsError(f"base_url must end in /v2, the version that this package speaks: {example}")
+    return urlunsplit((parts.scheme, parts.netloc.lower(), path, "", ""))
 
 
 def _check_pacing(value: object) -> None:

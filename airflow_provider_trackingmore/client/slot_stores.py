@@ -9,14 +9,23 @@ import contextlib
 import fcntl
 import logging
 import os
+import random
 import stat
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from airflow_provider_trackingmore.client.pacing import COLD_GRACE_SECONDS, Change, SlotState, SlotStore
+from airflow_provider_trackingmore.api.errors import SlotClockLockedError
+from airflow_provider_trackingmore.client.pacing import (
+    COLD_GRACE_SECONDS,
+    LOCK_TIMEOUT_SECONDS,
+    Change,
+    SlotState,
+    SlotStore,
+)
 from airflow_provider_trackingmore.client.slot_record import RECORD_BYTES, decoded, encoded
 
 log = logging.getLogger(__name__)
@@ -34,8 +43,8 @@ class MemorySlots:
         self._lock = threading.Lock()
         self._state = SlotState()
 
-    def update(self, change: Change[R], clock: Callable[[], float]) -> R:
-        """See :meth:`SlotStore.update`."""
+    def update(self, change: Change[R], clock: Callable[[], float], *, timeout: float = LOCK_TIMEOUT_SECONDS) -> R:
+        """See :meth:`SlotStore.update`; nobody holds this lock for long."""
         with self._lock:
             state, result = change(self._state, clock())
             if state is not None:
@@ -58,7 +67,9 @@ def memory_slots(name: str) -> MemorySlots:
 class FileSlots:
     """A slot clock in a small file, locked with ``flock``: the kernel frees the lock of a process that dies.
 
-    When the file cannot be used, the clock of this process's memory takes over and a warning says so.
+    When the file cannot be used, the clock of this process's memory takes over and a warning says so. A lock that
+    somebody keeps is an error instead: whoever keeps it is alive and uses the account, so a second clock would bring
+    the account a 429, and the lock may be free the next time.
 
     :param name: the account's fingerprint; the file's name.
     :param directory: where the file is; None: the user's own directory for temporary files.
@@ -69,10 +80,10 @@ class FileSlots:
         self._directory = directory
         self._warned = False
 
-    def update(self, change: Change[R], clock: Callable[[], float]) -> R:
+    def update(self, change: Change[R], clock: Callable[[], float], *, timeout: float = LOCK_TIMEOUT_SECONDS) -> R:
         """See :meth:`SlotStore.update`."""
         try:
-            with self._locked() as descriptor:
+            with self._locked(timeout) as descriptor:
                 state, result = change(decoded(os.pread(descriptor, RECORD_BYTES, 0)), clock())
                 if state is not None:
                     os.pwrite(descriptor, encoded(state), 0)
@@ -90,21 +101,75 @@ class FileSlots:
         return memory_slots(self._name).update(change, clock)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[int]:
+    def _locked(self, timeout: float) -> Iterator[int]:
         if self._directory:
             self._directory.mkdir(parents=True, exist_ok=True)
         path = (self._directory or _own_directory()) / f"{self._name}.json"
+        deadline = time.monotonic() + timeout
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o660)
+            descriptor = _open(path)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                _lock(descriptor, path, deadline)
                 # Whoever cleans up temporary files may have removed it while we waited for the lock: then others
                 # already use a new one.
                 if os.fstat(descriptor).st_nlink:
                     yield descriptor
                     return
             finally:
+                # Closing is not enough: a process that was forked meanwhile has a copy, and would keep the lock.
+                with contextlib.suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_UN)
                 os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    """Open or make the file of a clock; in a directory that a group may write to, the whole group may use it."""
+    flags = os.O_RDWR | os.O_NOFOLLOW
+    while True:
+        # Not O_CREAT for a file that exists: Linux refuses that for others' files in sticky directories.
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, flags)
+        try:
+            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            continue
+        directory = path.parent.stat()
+        if directory.st_mode & stat.S_IWGRP:
+            with contextlib.suppress(PermissionError):  # not a member of the group: the others will see a warning
+                os.fchown(descriptor, -1, directory.st_gid)
+            os.fchmod(descriptor, 0o660)  # whatever the umask
+        return descriptor
+
+
+def _lock(descriptor: int, path: Path, deadline: float) -> None:
+    """Lock a file, by trying again and again: ``flock`` itself knows no time-out.
+
+    :raises SlotClockLockedError: somebody else held the lock until the deadline.
+    """
+    pause = 0.0005
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise SlotClockLockedError(
+                f"{_holder(descriptor)} keeps {path} locked. Nothing is sent while it does, because it may be using "
+                "the account too. End that process if it hangs"
+            )
+        time.sleep(min(remaining, pause * random.uniform(0.5, 1)))  # noqa: S311  # spreads, protects nothing
+        pause = min(2 * pause, 0.01)
+
+
+def _holder(descriptor: int) -> str:
+    """Who holds the lock, where the system shows it (Linux, in the same PID namespace)."""
+    inode = os.fstat(descriptor).st_ino
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+            fields = line.split()  # 1: FLOCK ADVISORY WRITE <pid> <major>:<minor>:<inode> 0 EOF
+            if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}") and fields[4].isdigit():
+                return f"process {fields[4]}"
+    return "another process"
 
 
 def slot_store(pacing: str, name: str, *, interval: float) -> SlotStore:

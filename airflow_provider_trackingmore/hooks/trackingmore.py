@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self, TypeVar, Unpack
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
@@ -18,8 +19,9 @@ from airflow_provider_trackingmore.api import arguments, batching, endpoints
 from airflow_provider_trackingmore.api.arguments import CountFilters, ListFilters
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import TrackingMoreError, TrackingNotFoundError
-from airflow_provider_trackingmore.api.limits import PAGE_SIZE
+from airflow_provider_trackingmore.api.limits import BATCH_SIZE, PAGE_SIZE, WAYBILLS
 from airflow_provider_trackingmore.api.listing import listing
+from airflow_provider_trackingmore.api.lookups import look_up_all
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
 from airflow_provider_trackingmore.api.records import Account, AirCargo, Carrier, RemoteArea, TransitTimes
 from airflow_provider_trackingmore.api.reports import BatchReport, RealtimeReport, RegistrationReport
@@ -35,7 +37,7 @@ from airflow_provider_trackingmore.api.shipments import (
     shipment_key,
 )
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
-from airflow_provider_trackingmore.client.driving import drive, drive_listing, gather
+from airflow_provider_trackingmore.client.driving import drive, drive_listing
 from airflow_provider_trackingmore.hooks.connection import form_behaviour, form_widgets, settings_from
 from airflow_provider_trackingmore.metrics import METRICS
 
@@ -119,11 +121,12 @@ class TrackingMoreHook(BaseHook):
     def create_tracking(self, shipment: Shipment) -> Tracking:
         """Register one shipment, with ``POST /trackings/post``. It costs one unit of quota when it is new.
 
-        :param shipment: ``tracking_number``, ``carrier_code`` and any create field of the API.
+        :param shipment: ``tracking_number``, ``carrier_code`` and any create field of the API. Numbers are sent as
+            text, ``tracking_ship_date`` as YYYYMMDD, ``order_create_time`` in UTC if it has an offset.
         :return: the tracking; ``created`` is False when it had been registered before, which is success.
         :raises InvalidShipmentError: before any call, if it cannot be sent.
         """
-        tracking = self._send(endpoints.create_tracking(shipment_body(shipment, CREATE_FIELDS)))
+        tracking = self._send(endpoints.create_tracking(shipment_body(shipment, CREATE_FIELDS, warn=True)))
         if tracking.created is False and not tracking.raw:
             try:
                 return replace(self.get_tracking(*tracking.key), created=False)
@@ -148,7 +151,7 @@ class TrackingMoreHook(BaseHook):
 
         :param carrier_code: the carrier.
         :param tracking_number: the carrier's number.
-        :param lang: two letters, for carriers that know more than one language.
+        :param lang: two letters, for carriers that write in more than one language; None for the carrier's own.
         :return: the tracking.
         :raises TrackingNotFoundError: if it is not registered.
         """
@@ -162,22 +165,34 @@ class TrackingMoreHook(BaseHook):
 
         :param page_size: rows of one call, 1 to 2000.
         :param filters: ``status``, ``created_at_min``/``_max``, ``update_time_min``/``_max``,
-            ``order_created_time_min``/``_max`` (aware datetime or unix seconds), ``numbers`` and ``orders`` (at most 40
-            each), ``archived`` (True, False, None for both), ``lang``.
+            ``order_created_time_min``/``_max`` (aware datetime, ISO 8601 text with a zone, or unix seconds),
+            ``numbers`` and ``orders`` (at most 40 each), ``archived`` (True, False, None for both), ``lang``. Each may
+            be None, blank or the text "None", which is not to filter by it.
         :return: an iterator.
         :raises InvalidShipmentError: before any call, if a filter is wrong.
         """
         endpoints.list_page(filters, limit=page_size)  # refuses wrong filters here, not at the first row
         return drive_listing(listing(filters, page_size=page_size), self._send)
 
-    def find_trackings(self, shipments: Iterable[Shipment]) -> dict[tuple[str, str], Tracking]:
+    def find_trackings(self, shipments: Iterable[Shipment], lang: str | None = None) -> dict[tuple[str, str], Tracking]:
         """Look up shipments, 40 a call, with ``GET /trackings/get?numbers=…``.
 
+        A call that fails is halved until the shipment that brings it down is alone; the others are looked up all the
+        same. A single shipment in a language is read with ``GET /trackings/{carrier_code}/{tracking_number}/{lang}``.
+
         :param shipments: ``tracking_number`` and ``carrier_code`` of each.
+        :param lang: two letters, for carriers that write in more than one language; None for the carrier's own.
         :return: (carrier_code, tracking_number) -> tracking, for those that are registered.
         :raises InvalidShipmentError: before any call, naming the shipments that cannot be asked for.
+        :raises TrackingMoreError: when some could not be looked up; its ``found`` has the others, in the same form.
         """
-        found = self._run(batching.find([shipment_key(shipment) for shipment in as_list(shipments)]))
+        lang = arguments.check_language(lang) if lang else None
+        keys = [shipment_key(shipment) for shipment in as_list(shipments)]
+        try:
+            found = self._run(batching.find(keys, lang))
+        except TrackingMoreError as error:
+            error.found = {(*key,): tracking for key, tracking in (error.found or {}).items()}
+            raise
         return {(*key,): tracking for key, tracking in found.items()}
 
     def look_up(self, shipments: Iterable[Shipment]) -> dict[ShipmentKey, Tracking | None]:
@@ -206,8 +221,13 @@ class TrackingMoreHook(BaseHook):
     def update_trackings(self, shipments: Iterable[Mapping[str, Any]]) -> BatchReport:
         """Change many shipments, 40 a call, with ``POST /trackings/updatemore``.
 
+        That call does not take ``customer_phone``: shipments with it are changed with
+        ``PUT /trackings/{carrier_code}/{tracking_number}``, one a call.
+
         :param shipments: ``tracking_number``, ``carrier_code`` and changes as in :meth:`update_tracking`.
-        :return: the account of every shipment put in.
+        :return: the account of every shipment put in; ``unchanged`` are registered, but TrackingMore does not count
+            them as changed: as a rule they were so already.
+        :raises TrackingMoreError: when the account or the connection fails; its ``report`` has what was done so far.
         """
         return self._batch(batching.UPDATE, shipments, arguments.UPDATE_FIELDS, BatchReport(), warn=True, changes=True)
 
@@ -224,7 +244,9 @@ class TrackingMoreHook(BaseHook):
         """Remove many shipments, 40 a call, with ``POST /trackings/delete``.
 
         :param shipments: ``tracking_number`` and ``carrier_code`` of each.
-        :return: the account of every shipment put in; ``unchanged`` were not there.
+        :return: the account of every shipment put in; ``unchanged`` were not there. What is still there after two
+            attempts is ``rejected``.
+        :raises TrackingMoreError: when the account or the connection fails; its ``report`` has what was done so far.
         """
         return self._batch(batching.DELETE, shipments, (), BatchReport())
 
@@ -233,12 +255,14 @@ class TrackingMoreHook(BaseHook):
 
         This is slow, and possible once per 2 hours for a shipment.
 
-        :param shipment: ``tracking_number``, ``carrier_code`` and any realtime field of the API.
+        :param shipment: ``tracking_number``, ``carrier_code`` and any realtime field of the API, by its own name or by
+            that of the create field: ``order_id`` is ``order`` there, ``tracking_destination_country`` is
+            ``specialNumberDestination``.
         :return: the tracking as the carrier has it.
         :raises InvalidShipmentError: before any call, if it cannot be sent.
         """
         try:
-            return self._send(endpoints.realtime_tracking(shipment_body(shipment, REALTIME_FIELDS)))
+            return self._send(endpoints.realtime_tracking(shipment_body(shipment, REALTIME_FIELDS, warn=True)))
         except TrackingMoreError as error:
             batching.explain_realtime(error)
             raise
@@ -275,7 +299,9 @@ class TrackingMoreHook(BaseHook):
         """Have TrackingMore refresh shipments no more, 40 a call, with ``POST /trackings/notupdate``.
 
         :param shipments: ``tracking_number`` and ``carrier_code`` of each.
-        :return: the account of every shipment put in.
+        :return: the account of every shipment put in; ``unchanged`` are registered, but TrackingMore does not count
+            them as stopped: as a rule they were so already.
+        :raises TrackingMoreError: when the account or the connection fails; its ``report`` has what was done so far.
         """
         return self._batch(batching.STOP, shipments, (), BatchReport())
 
@@ -305,33 +331,30 @@ class TrackingMoreHook(BaseHook):
         5 calls cost one unit of quota.
 
         :param places: mappings with ``country`` (name or ISO alpha-2), ``postcode`` (or city), optionally ``company``.
-        :return: one entry per carrier that treats a place as remote; none for a place that is not.
+        :return: an entry for each carrier that treats a place as remote (``listed_as`` is ``"remote"``), and whatever
+            TrackingMore lists as ``"other"``. It knows the lists of DHL, UPS, FedEx and TNT only.
         :raises TrackingMoreError: when the account or the connection fails; its ``found`` is what was paid for before.
         """
-        requests = [endpoints.check_remote_areas(chunk) for chunk in batching.chunks(as_list(places))]
-        return gather(requests, self._send, [], operator.add)
+        return self._run(look_up_all(endpoints.check_remote_areas, as_list(places), BATCH_SIZE, [], operator.add))
 
     def get_transit_times(self, lanes: Sequence[object]) -> list[TransitTimes]:
         """Read statistics of delivery times, 40 lanes a call, with ``POST /trackings/costtime``.
 
         :param lanes: mappings with ``carrier_code``, ``original`` and ``destination`` (ISO alpha-2).
-        :return: one entry per lane that TrackingMore knows.
+        :return: one entry per lane that TrackingMore knows; its ranges are shares of the delivered, 0 to 1.
         """
-        requests = [endpoints.get_transit_times(chunk) for chunk in batching.chunks(as_list(lanes))]
-        return gather(requests, self._send, [], operator.add)
+        return self._run(look_up_all(endpoints.get_transit_times, as_list(lanes), BATCH_SIZE, [], operator.add))
 
     def track_air_cargo(self, waybills: Sequence[str], lang: str | None = None) -> dict[str, AirCargo]:
-        """Follow air waybills, 40 a call, with ``POST /trackings/aircargo``. **Each costs 20 units of quota.**
+        """Follow air waybills, 20 a call, with ``POST /trackings/aircargo``. **Each costs 20 units of quota.**
 
         :param waybills: such as ``172-28891936``; each is asked for once however often it is mentioned.
         :param lang: two letters.
         :return: waybill -> record.
         :raises TrackingMoreError: when the account or the connection fails; its ``found`` is what was paid for before.
         """
-        requests = [
-            endpoints.track_air_cargo(chunk, lang=lang) for chunk in batching.chunks(arguments.check_waybills(waybills))
-        ]
-        return gather(requests, self._send, {}, operator.or_)
+        endpoint = partial(endpoints.track_air_cargo, lang=lang)
+        return self._run(look_up_all(endpoint, arguments.check_waybills(waybills), WAYBILLS, {}, operator.or_))
 
     def list_carriers(self, lang: str = "en") -> list[Carrier]:
         """List the carriers that TrackingMore follows, with ``GET /carriers``.
@@ -378,14 +401,14 @@ class TrackingMoreHook(BaseHook):
             self.log.warning("Rejected: %s", rejection)
         return report
 
-    def _progress(self) -> Callable[[int, int], None]:
+    def _progress(self) -> batching.Progress:
         last = time.monotonic()
 
-        def tell(accounted: int, total: int) -> None:
+        def tell(_: BatchReport, settled: int, total: int) -> None:
             nonlocal last
             if time.monotonic() - last >= PROGRESS_SECONDS:
                 last = time.monotonic()
-                self.log.info("TrackingMore: %d of %d shipments", accounted, total)
+                self.log.info("TrackingMore: %d of %d shipments", settled, total)
 
         return tell
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TrackAirCargoOperator(TrackingMoreTask):
-    """Follow air waybills (``POST /trackings/aircargo``, 40 a call). **Each costs 20 units of quota, each time.**
+    """Follow air waybills (``POST /trackings/aircargo``, 20 a call). **Each costs 20 units of quota, each time.**
 
     It returns a dict, waybill -> ``waybill``, ``origin``, ``destination``, ``pieces``, ``weight``, ``status_number``,
     ``airline``, ``track_url``, ``events`` and ``flights`` (lists of dicts, times as the airline writes them); those

@@ -126,7 +126,8 @@ class TransitTimesOperator(TrackingMoreTask):
     """Read how long carriers take between two countries (``POST /trackings/costtime``).
 
     It returns a list of dicts: ``carrier_code``, ``original``, ``destination``, ``total`` and ``delivered``
-    (shipments), ``days_0_7``, ``days_7_15``, ``days_16_30``, ``days_31_60`` (shares or counts: nobody says).
+    (shipments), ``days_0_7``, ``days_7_15``, ``days_16_30``, ``days_31_60`` (shares of ``delivered``, 0 to 1; None
+    where the answer has none).
 
     :param lanes: mappings with ``carrier_code``, ``original`` and ``destination`` (ISO 3166 alpha-2).
     :param include_raw: whether to return the vendor's record too.
@@ -164,8 +165,9 @@ class RemoteAreasOperator(TrackingMoreTask):
 
     **5 calls cost one unit of quota.**
 
-    It returns a list of dicts, one per carrier that treats a place as remote: ``company``, ``country_code``,
-    ``country``, ``postcode``. A place that is not in it is not remote.
+    It returns a list of dicts: ``company``, ``country_code``, ``country``, ``postcode``, and ``listed_as``, which is
+    ``"remote"`` in the one entry per carrier that treats a place as remote, and ``"other"`` in what TrackingMore lists
+    apart without saying what it means. It knows the lists of DHL, UPS, FedEx and TNT only.
 
     :param places: mappings with ``country`` (name or ISO alpha-2), ``postcode`` (or city), optionally ``company``.
     :param quota_floor: units of quota that must be left; otherwise the task fails before it spends any.
@@ -192,7 +194,7 @@ class RemoteAreasOperator(TrackingMoreTask):
         """Ask for all of them.
 
         :param context: Airflow's.
-        :return: one dict per carrier and place.
+        :return: one dict per carrier and place, and one for each other place.
         """
         include_raw = flag("include_raw", self.include_raw)
         places = one_or_more("places", self.places, "mappings")
@@ -206,7 +208,8 @@ class RemoteAreasOperator(TrackingMoreTask):
             except TrackingMoreError as error:
                 self.push(context, [record_entry(area, include_raw=include_raw) for area in error.found or ()])
                 raise
-        self.log.info("%d entries of remote areas for %d places", len(areas), len(places))
+        remote = sum(area.listed_as == "remote" for area in areas)
+        self.log.info("%d entries of remote areas for %d places", remote, len(places))
         return [record_entry(area, include_raw=include_raw) for area in areas]
 
 

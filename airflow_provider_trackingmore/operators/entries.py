@@ -7,6 +7,8 @@ from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_trackingmore.operators.whole_files import replace_file
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -60,13 +62,12 @@ def write_lines(entries: Iterable[dict[str, Any]], path: str) -> int:
     """Write entries as NDJSON, one by one as they come.
 
     :param entries: plain entries.
-    :param path: a file or an object store's address, as ``ObjectStoragePath`` takes it; written anew.
+    :param path: a file or an object store's address, as ``ObjectStoragePath`` takes it. What is there is replaced when
+        the last entry is written, and stays as it is if that does not happen.
     :return: how many there were.
     """
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
     rows = 0
-    with ObjectStoragePath(path).open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]
+    with replace_file(path) as file:
         for entry in entries:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
             rows += 1

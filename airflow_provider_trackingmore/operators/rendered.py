@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from airflow_provider_trackingmore.api.arguments import check_language
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError
 from airflow_provider_trackingmore.api.shipments import shown
 
@@ -70,6 +71,18 @@ def text(name: str, value: object) -> str | None:
     if read is None or isinstance(read, str):
         return read
     raise InvalidShipmentError(f"{name} must be text, not {_described(value)}")
+
+
+def language(name: str, value: object) -> str | None:
+    """Read a language that may be left out.
+
+    :param name: the argument.
+    :param value: two letters; None for none.
+    :return: two small letters.
+    :raises InvalidShipmentError: if it is anything else.
+    """
+    read = text(name, value)
+    return check_language(read) if read and read.strip() else None
 
 
 def choice(name: str, value: object, allowed: Sequence[str]) -> str:

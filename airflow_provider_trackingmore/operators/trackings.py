@@ -16,7 +16,7 @@ from airflow_provider_trackingmore.links import leave_link
 from airflow_provider_trackingmore.operators.batch import BatchTask, OnRejected, ShipmentsRejectedError
 from airflow_provider_trackingmore.operators.changes import with_changes
 from airflow_provider_trackingmore.operators.entries import tracking_entry, write_lines
-from airflow_provider_trackingmore.operators.rendered import choice, flag, number, options, text
+from airflow_provider_trackingmore.operators.rendered import choice, flag, language, number, options, text
 from airflow_provider_trackingmore.operators.task import TrackingMoreTask
 
 if TYPE_CHECKING:
@@ -87,13 +87,15 @@ class CreateTrackingsOperator(BatchTask):
 class UpdateTrackingsOperator(BatchTask):
     """Change what the account holds on shipments (``POST /trackings/updatemore``, 40 a call).
 
-    It returns ``{"done": [...], "unchanged": [], "rejected": [...]}``. The vendor's answer is not documented: what it
-    does not refuse counts as done.
+    ``customer_phone`` is taken by ``PUT /trackings/{carrier_code}/{tracking_number}`` alone: a call for each shipment
+    with it. It returns ``{"done": [...], "unchanged": [...], "rejected": [...]}``: ``unchanged`` are registered, but
+    TrackingMore does not count them as changed.
 
     :param shipments: mappings with ``tracking_number`` and ``carrier_code``, and, without ``changes``, what to change.
     :param changes: what to change in all of them: ``title``, ``logistics_channel``, ``customer_name``,
-        ``customer_email``, ``order_id``, ``destination_code`` (text), ``archived`` (bool), ``status`` (``"delivered"``,
-        ``"exception"``, or ``"restore"`` for the real one). Nothing else in ``shipments`` is sent then.
+        ``customer_email``, ``customer_phone``, ``order_id``, ``destination_code`` (text), ``archived`` (bool),
+        ``status`` (``"delivered"``, ``"exception"``, or ``"restore"`` for the real one). Nothing else in ``shipments``
+        is sent then.
     :param on_rejected: ``"fail"`` pushes the report and then fails, naming each shipment and reason; ``"report"``
         succeeds.
     :param trackingmore_conn_id: the Airflow connection.
@@ -116,8 +118,8 @@ class UpdateTrackingsOperator(BatchTask):
 class DeleteTrackingsOperator(BatchTask):
     """Remove shipments from the account (``POST /trackings/delete``, 40 a call). Quota is not given back.
 
-    Running it again is safe: what is not there counts as ``unchanged``. It returns ``{"done": [...],
-    "unchanged": [...], "rejected": [...]}``.
+    Running it again is safe: what is not there counts as ``unchanged``. What is still there after two attempts is
+    rejected. It returns ``{"done": [...], "unchanged": [...], "rejected": [...]}``.
 
     :param shipments: mappings with ``tracking_number`` and ``carrier_code``; one mapping is accepted too.
     :param on_rejected: ``"fail"`` pushes the report and then fails, naming each shipment and reason; ``"report"``
@@ -135,7 +137,8 @@ class DeleteTrackingsOperator(BatchTask):
 class StopUpdatesOperator(BatchTask):
     """Have TrackingMore refresh shipments no more (``POST /trackings/notupdate``, 40 a call).
 
-    It returns ``{"done": [...], "unchanged": [], "rejected": [...]}``.
+    It returns ``{"done": [...], "unchanged": [...], "rejected": [...]}``: ``unchanged`` are registered, but
+    TrackingMore does not count them as stopped.
 
     :param shipments: mappings with ``tracking_number`` and ``carrier_code``; one mapping is accepted too.
     :param on_rejected: ``"fail"`` pushes the report and then fails, naming each shipment and reason; ``"report"``
@@ -228,6 +231,8 @@ class ChangeCarrierOperator(TrackingMoreTask):
 class GetTrackingsOperator(TrackingMoreTask):
     """Read what TrackingMore knows of shipments now (``GET /trackings/get?numbers=…``, 40 a call).
 
+    A single shipment in a language is read with ``GET /trackings/{carrier_code}/{tracking_number}/{lang}``.
+
     It returns ``{"found": [...], "missing": [...]}``. Entries hold ``carrier_code`` and ``tracking_number``, those in
     ``found`` also ``status``, ``substatus``, ``delivered_at`` and ``last_update`` (ISO 8601, local time of the place,
     without zone), ``order_id``, with ``include_raw`` also ``raw``.
@@ -236,12 +241,14 @@ class GetTrackingsOperator(TrackingMoreTask):
     :param on_missing: ``"fail"`` pushes the result and then fails, naming the shipments that are not registered;
         ``"report"`` succeeds.
     :param include_raw: whether to return the vendor's record too. **It may hold names, addresses and phone numbers.**
+    :param lang: language of the checkpoints' texts, two letters, for carriers that write in more than one; None for the
+        carrier's own. The texts are in ``raw``.
     :param trackingmore_conn_id: the Airflow connection.
     :raises ShipmentsMissingError: with ``on_missing="fail"``.
     :raises InvalidShipmentError: naming the shipments that cannot be asked for.
     """
 
-    template_fields = ("shipments", "on_missing", "include_raw", "trackingmore_conn_id")
+    template_fields = ("shipments", "on_missing", "include_raw", "lang", "trackingmore_conn_id")
 
     def __init__(
         self,
@@ -249,12 +256,14 @@ class GetTrackingsOperator(TrackingMoreTask):
         shipments: list[Shipment] | Shipment,
         on_missing: Literal["fail", "report"] = "fail",
         include_raw: bool = False,
+        lang: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.shipments = shipments
         self.on_missing = on_missing
         self.include_raw = include_raw
+        self.lang = lang
 
     def execute(self, context: Context) -> dict[str, list[dict[str, Any]]]:
         """Read them.
@@ -263,7 +272,7 @@ class GetTrackingsOperator(TrackingMoreTask):
         :return: what is registered and what is not, each in the order of ``shipments``.
         """
         on_missing = choice("on_missing", self.on_missing, ("fail", "report"))
-        include_raw = flag("include_raw", self.include_raw)
+        include_raw, lang = flag("include_raw", self.include_raw), language("lang", self.lang)
         checked = check_shipments(self.shipments)
         if checked.rejected:
             raise InvalidShipmentError("; ".join(rejection.message for rejection in checked.rejected[:20]))
@@ -273,7 +282,7 @@ class GetTrackingsOperator(TrackingMoreTask):
             return {"found": [], "missing": []}
         leave_link(self, context, keys)
         with self.hook() as hook:
-            found = hook.find_trackings(keys)
+            found = hook.find_trackings(keys, lang)
         missing = [key for key in keys if key not in found]
         self.log.info("Found %d, missing %d", len(found), len(missing))
         result = {
@@ -297,16 +306,19 @@ class ListTrackingsOperator(TrackingMoreTask):
 
     :param filters: ``status``, ``created_at_min``/``_max``, ``update_time_min``/``_max``,
         ``order_created_time_min``/``_max`` (ISO 8601 with a zone, or unix seconds), ``numbers`` and ``orders`` (at most
-        40 each), ``archived`` (True, False, None for both), ``lang``.
+        40 each), ``archived`` (True, False, None for both), ``lang`` (as the argument).
     :param max_rows: longest list to return; more rows are an error that says what to do. Not used with ``path``.
-    :param path: a file or an object store's address, as ``ObjectStoragePath`` takes it; written anew at each run.
+    :param path: a file or an object store's address, as ``ObjectStoragePath`` takes it. Each run writes it anew, and
+        replaces what was there before only when the list is complete.
     :param include_raw: whether to write the vendor's record too. **It may hold names, addresses and phone numbers.**
+    :param lang: language of the checkpoints' texts, two letters, for carriers that write in more than one; None for the
+        carrier's own. The texts are in ``raw``.
     :param trackingmore_conn_id: the Airflow connection.
     :raises TooManyRowsError: without ``path``, if there are more than ``max_rows``.
     :raises InvalidShipmentError: before any call, if a filter is wrong.
     """
 
-    template_fields = ("filters", "max_rows", "path", "include_raw", "trackingmore_conn_id")
+    template_fields = ("filters", "max_rows", "path", "include_raw", "lang", "trackingmore_conn_id")
 
     def __init__(
         self,
@@ -315,6 +327,7 @@ class ListTrackingsOperator(TrackingMoreTask):
         max_rows: int = 1000,
         path: str | None = None,
         include_raw: bool = False,
+        lang: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -322,6 +335,7 @@ class ListTrackingsOperator(TrackingMoreTask):
         self.max_rows = max_rows
         self.path = path
         self.include_raw = include_raw
+        self.lang = lang
 
     def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
         """List them, or write them to a file.
@@ -332,6 +346,10 @@ class ListTrackingsOperator(TrackingMoreTask):
         filters, path = options("filters", self.filters), text("path", self.path)
         include_raw = flag("include_raw", self.include_raw)
         most = int(number("max_rows", self.max_rows))
+        lang, filtered = language("lang", self.lang), language("lang", filters.get("lang"))
+        if lang and filtered and lang != filtered:
+            raise InvalidShipmentError("lang is one thing as an argument and another in filters: leave one of them out")
+        filters["lang"] = lang or filtered
         filter_query(filters)
         with self.hook() as hook:
             entries = (tracking_entry(tracking, include_raw=include_raw) for tracking in hook.list_trackings(**filters))

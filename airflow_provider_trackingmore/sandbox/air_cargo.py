@@ -35,7 +35,7 @@ def track_air_cargo(visit: Visit) -> Answer:
     waybills = given if isinstance(given, list) else [given]
     if not waybills or given in (None, ""):
         raise Refusal(4012)
-    if len(waybills) > visit.switches.number("batch_max"):
+    if len(waybills) > visit.switches.number("waybill_max"):
         raise Refusal(4020)
     wanted: dict[str, str] = {}
     for waybill in waybills:

@@ -291,5 +291,6 @@ def _state(shipment: Shipment) -> dict[str, Any]:
         "archived": shipment.archived,
         "track_update": shipment.track_update,
         "order_id": shipment.details.get("order_id"),
+        "details": {name: value for name, value in shipment.details.items() if not name.startswith("customer_")},
         "changes": [{"at": at, "status": status} for at, status in shipment.journey.changes()],
     }

@@ -22,8 +22,8 @@ _EDITABLE = (
 
 
 def update_one(visit: Visit) -> Answer:
-    """``PUT /trackings/{carrier_code}/{tracking_number}``."""
-    changes = visit.json_object()
+    """``PUT /trackings/{carrier_code}/{tracking_number}``. All parameters are optional, and so is the body."""
+    changes = visit.json_object(optional=True)
     _check_status(changes)
     shipment = _there(visit, _path_key(visit))
     _edit(visit, shipment, changes)
@@ -39,32 +39,39 @@ def delete_one(visit: Visit) -> Answer:
 def update_many(visit: Visit) -> Answer:
     """``POST /trackings/updatemore``."""
 
-    def change(row: Mapping[str, Any], key: Key) -> None:
+    def change(row: Mapping[str, Any], key: Key) -> bool:
         _check_status(row)
-        _edit(visit, _there(visit, key), row)
+        return _edit(visit, _there(visit, key), row)
 
-    submitted, done, entries = _each(visit, change)
+    rows, entries, changed = _each(visit, change)
     if visit.switches["updatemore_form"] == "empty":
-        return Answer(visit.nothing, items=submitted)
-    return Answer({"submitted": submitted, "updated": done, "trackings": entries}, items=submitted)
+        return Answer(visit.nothing, items=rows)
+    return _report(visit, rows, {"updated": changed}, entries)
 
 
 def delete_many(visit: Visit) -> Answer:
     """``POST /trackings/delete``."""
-    submitted, done, entries = _each(visit, lambda _, key: _delete(visit, key), always_code=True)
-    wrapped = [{"meta": entry | (meta(entry["code"]) if "code" in entry else {})} for entry in entries]
-    return Answer({"submitted": submitted, "delete": done, "trackings": wrapped}, items=submitted)
+
+    def delete(_: Mapping[str, Any], key: Key) -> bool:
+        _delete(visit, key)
+        return True
+
+    rows, entries, deleted = _each(visit, delete, always_code=True)
+    return _report(visit, rows, {"delete": deleted}, entries, in_meta=visit.switches["item_meta"] != "none")
 
 
 def stop_updates(visit: Visit) -> Answer:
     """``POST /trackings/notupdate``."""
 
-    def change(_: Mapping[str, Any], key: Key) -> None:
-        visit.account.store.stop(_there(visit, key), visit.now)
+    def stop(_: Mapping[str, Any], key: Key) -> bool:
+        shipment = _there(visit, key)
+        going_on = shipment.stopped_at is None
+        visit.account.store.stop(shipment, visit.now)
         visit.note("stopped")
+        return going_on
 
-    submitted, done, entries = _each(visit, change)
-    return Answer({"submitted": submitted, "change": done, "trackings": entries}, items=submitted)
+    rows, entries, stopped = _each(visit, stop)
+    return _report(visit, rows, {"change": stopped}, entries)
 
 
 def change_carrier(visit: Visit) -> Answer:
@@ -113,7 +120,9 @@ def _check_status(changes: Mapping[str, Any]) -> None:
         raise Refusal(4033)
 
 
-def _edit(visit: Visit, shipment: Shipment, changes: Mapping[str, Any]) -> None:
+def _edit(visit: Visit, shipment: Shipment, changes: Mapping[str, Any]) -> bool:
+    """Carry out changes, and tell whether anything is different now."""
+    before = shipment.details, shipment.archived, shipment.status
     order_before = shipment.details.get("order_id")
     details = dict(shipment.details)
     for name in _EDITABLE:
@@ -133,29 +142,50 @@ def _edit(visit: Visit, shipment: Shipment, changes: Mapping[str, Any]) -> None:
         shipment.archived = str(changes["archived"]).lower() == "true"
     shipment.changed_at = visit.now
     visit.note("updated")
+    return before != (shipment.details, shipment.archived, shipment.status)
 
 
 def _each(
-    visit: Visit, change: Callable[[Mapping[str, Any], Key], None], always_code: bool = False
-) -> tuple[int, int, list[dict[str, Any]]]:
+    visit: Visit, change: Callable[[Mapping[str, Any], Key], bool], always_code: bool = False
+) -> tuple[int, list[dict[str, Any]], int]:
+    """Change each shipment of the body; return how many there are, their entries, and how many were changed."""
     rows = visit.json_rows()
-    bare = visit.switches["item_reports"] == "bare"
-    done = 0
+    reports = visit.switches["item_reports"]
+    left_out = visit.switches["unchanged_count"] == "left-out"
+    counted = 0
     entries = []
-    for row in rows:
+    for position, row in enumerate(rows):
         fields = row if isinstance(row, dict) else {}
-        code = 200
+        if visit.half_done and position >= len(rows) // 2:
+            if reports == "bare":
+                entries.append({"tracking_number": fields.get("tracking_number")})
+            continue
+        code, changed = 200, False
         try:
-            change(fields, visit.key_of(fields))
-            done += 1
+            changed = change(fields, visit.key_of(fields)) or not left_out
         except Refusal as refusal:
             code = refusal.code
+        counted += changed
+        if reports == "none" or (reports == "done" and not changed):
+            continue
         entry: dict[str, Any] = {"tracking_number": fields.get("tracking_number")}
-        if not bare:
+        if reports != "bare":
             entry["carrier_code"] = fields.get("carrier_code")
-            if always_code:
-                entry["code"] = code
-            elif code != 200:
-                entry |= {"code": code, "message": meta(code)["message"]}
+            if always_code or code != 200:
+                entry |= meta(code) | ({"code": str(code)} if visit.switches["report_counts"] == "text" else {})
         entries.append(entry)
-    return len(rows), done, entries
+    return len(rows), entries, counted
+
+
+def _report(
+    visit: Visit, submitted: int, counts: Mapping[str, int], entries: list[dict[str, Any]], in_meta: bool = False
+) -> Answer:
+    """Answer with counts and entries, in the forms that the switches choose."""
+    form = visit.switches["report_counts"]
+    data: dict[str, Any] = {}
+    if form != "absent":
+        everything = {"submitted": submitted, **counts}
+        data = {name: str(count) if form == "text" else count for name, count in everything.items()}
+    wrapped = in_meta or visit.switches["item_meta"] == "all"
+    data["trackings"] = [{"meta": entry} for entry in entries] if wrapped else entries
+    return Answer(data, items=submitted)

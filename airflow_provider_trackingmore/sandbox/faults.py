@@ -29,6 +29,7 @@ ANSWER = {
     "close_before": "closes the connection without an answer, the request is not applied",
     "close_after": "applies the request, then closes the connection without an answer",
     "partial": "applies the request, announces the whole body, sends half of it and closes the connection",
+    "half_done": "changes or deletes only the first half of a list of shipments, and counts and lists only those",
 }
 KINDS: Mapping[str, str] = ARRIVAL | STATE | ANSWER
 LARGEST_QUOTA = 1e12
@@ -40,7 +41,9 @@ _BOUNDS = {
     "status": (200, 599),
     "seconds": (0, 3_600),
 }
-APPLIES = frozenset({"truncated", "content_type", "empty", "slow", "reset_after", "close_after", "partial"})
+APPLIES = frozenset(
+    {"truncated", "content_type", "empty", "slow", "reset_after", "close_after", "partial", "half_done"}
+)
 """Answer faults whose request takes effect; the others can be told so by ``applied``."""
 _LAYERS = {**dict.fromkeys(ARRIVAL, "arrival"), **dict.fromkeys(STATE, "state"), **dict.fromkeys(ANSWER, "answer")}
 

@@ -115,6 +115,7 @@ class _Passage:
         else:
             account.store.settle(now)
             visit = Visit(self.world, account, now, {}, query, self.body)
+            visit.half_done = fault is not None and fault.kind == "half_done"
             wire = await self._apply(visit, entry)
             created += visit.created
             if fault:

@@ -32,6 +32,7 @@ JOURNEYS = {
     "NOTFOUND": "looked up, never found",
     "PENDING": "never looked up",
     "REOPEN": "delivered within the days, a day later in transit again, another day later delivered",
+    "PROOF": "delivered within the days; a day later a second delivered checkpoint, the proof of delivery, turns up",
     "LATEEVENT": "delivered within the days; a day later an old transit checkpoint turns up, the status stays",
 }
 _MAGIC = re.compile(r"SBX-([A-Z]+)(?:-(\d{1,3})D)?-.+", re.IGNORECASE)

@@ -12,6 +12,7 @@ from .places import COUNTRIES, country_code
 from .visit import Visit, carrier_code, text_of
 
 _REMOTE_COMPANIES = ("dhl", "ups", "tnt", "fedex")
+"""The vendor has the lists of these four only."""
 _REGISTERED = 1_469_000_000
 
 
@@ -63,17 +64,12 @@ def remote_areas(visit: Visit) -> Answer:
         country, postcode = str(row["country"]), str(row["postcode"])
         code = country_code(country)
         companies = _remote_companies(visit, code, postcode, text_of(row.get("company"))) if code else []
-        if not companies:
-            other.append({"country": country, "postcode": postcode})
         for company in companies:
-            remote.append(
-                {
-                    "far_express_company": company,
-                    "two_code": code,
-                    "far_country": COUNTRIES[code or ""].name,
-                    "far_city_postcode": postcode,
-                }
-            )
+            remote.append(_area(company, code, country, postcode))
+        if not companies and visit.switches["remote_other"] == "question":
+            other.append({"country": country, "postcode": postcode})
+        elif not companies and visit.switches["remote_other"] == "answer":
+            other.append(_area(text_of(row.get("company")) or "", code, country, postcode))
     data = {"submitted": len(rows), "other": other, "remote": remote}
     return Answer(data, items=len(rows), message="The request was successful.")
 
@@ -85,7 +81,17 @@ def transit_times(visit: Visit) -> Answer:
         if not isinstance(row, dict) or not all(text_of(row.get(name)) for name in ("original", "destination")):
             raise Refusal(4012)
         carrier_code(row.get("carrier_code"))
-    return Answer([_lane(visit, row) for row in rows], items=len(rows))
+    lanes = [_lane(visit, row) for row in rows]
+    return Answer({"items": lanes} if visit.switches["costtime_form"] == "items" else lanes, items=len(rows))
+
+
+def _area(company: str, code: str | None, country: str, postcode: str) -> dict[str, Any]:
+    return {
+        "far_express_company": company,
+        "two_code": code or "",
+        "far_country": COUNTRIES[code].name if code else country,
+        "far_city_postcode": postcode,
+    }
 
 
 def _remote_companies(visit: Visit, code: str, postcode: str, company: str | None) -> list[str]:
@@ -95,7 +101,7 @@ def _remote_companies(visit: Visit, code: str, postcode: str, company: str | Non
     if not postcode.upper().startswith("REMOTE") and chance.draw() >= 1 / 3:
         return []
     if company:
-        return [company.lower()]
+        return [company.lower()] if company.lower() in _REMOTE_COMPANIES else []
     first = int(chance.draw() * len(_REMOTE_COMPANIES))
     return sorted({_REMOTE_COMPANIES[first], _REMOTE_COMPANIES[(first + 1) % len(_REMOTE_COMPANIES)]})
 
@@ -108,9 +114,15 @@ def _lane(visit: Visit, row: dict[str, Any]) -> dict[str, Any]:
     weights = [0.1 + chance.draw() * weight for weight in (4.0, 2.0, 0.8, 0.2)]
     counts = [int(delivered * weight / sum(weights)) for weight in weights]
     counts[0] += delivered - sum(counts)
-    as_count = visit.switches["costtime_ranges"] == "count"
+    form = visit.switches["costtime_ranges"]
     ranges = {
-        name: count if as_count else round(count / delivered, 4)
+        name: _share(count / delivered, form)
         for name, count in zip(("range1", "range3", "range4", "range5"), counts, strict=True)
     }
     return lane | {"total": total, "delivered": delivered} | ranges
+
+
+def _share(share: float, form: str) -> float | str:
+    if form == "share":
+        return round(share, 4)
+    return round(share * 100, 2) if form == "percent" else f"{share * 100:.2f}%"

@@ -59,7 +59,8 @@ def realtime(visit: Visit) -> Answer:
         raise Refusal(int(visit.switches["realtime_repeat"]))
     account.realtime_at[key] = visit.now
     if registers:
-        shipment = register(visit, key, row)
+        own_names = {"order_id": row.get("order"), "tracking_destination_country": row.get("specialNumberDestination")}
+        shipment = register(visit, key, row | own_names)
     lang = text_of(row.get("lang"))
     renderer = visit.renderer
     if shipment is not None:

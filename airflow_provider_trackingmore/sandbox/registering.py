@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .carriers import detect
@@ -10,6 +11,11 @@ from .journeys import rejection
 from .limits import FIFTHS_TRACKING
 from .store import DETAILS, Key, Shipment
 from .visit import Visit, order_time, text_of
+
+_DATE_FORMS = {
+    "tracking_ship_date": re.compile(r"[0-9]{8}"),
+    "order_create_time": re.compile(r"[0-9]{4}/[0-9]{1,2}/[0-9]{1,2} [0-9]{2}:[0-9]{2}"),
+}
 
 
 def create(visit: Visit) -> Answer:
@@ -84,6 +90,8 @@ def wanted_key(visit: Visit, row: Any) -> Key:
     code = rejection(key[1])
     if code is not None and code in CODES:
         raise Refusal(code)
+    if visit.switches["field_forms"] == "documented":
+        _check_forms(row)
     return key
 
 
@@ -118,6 +126,15 @@ def register(visit: Visit, key: Key, row: dict[str, Any]) -> Shipment:
     visit.note("created")
     visit.created.append("/".join(key))
     return shipment
+
+
+def _check_forms(row: dict[str, Any]) -> None:
+    """What the pages document: texts, two of which are dates."""
+    if any(row.get(name) is not None and not isinstance(row[name], str) for name in DETAILS):
+        raise Refusal(4012)
+    for name, form in _DATE_FORMS.items():
+        if name in row and not form.fullmatch(row[name]):
+            raise Refusal(4012)
 
 
 def details_of(row: dict[str, Any]) -> dict[str, str]:

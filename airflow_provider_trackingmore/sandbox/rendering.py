@@ -46,6 +46,7 @@ class Renderer:
         self.unset_title = "" if self.unset is None else self.unset
         self.email_form = switches["email_form"]
         self.nulls = switches["destination_info"] == "nulls"
+        self.overlap = switches["leg_overlap"] == "handover"
         self.with_track_update = switches["track_update"] == "present"
         self.substatus = switches["substatus"]
         self.long_substatus = switches["substatus_spelling"] == "exception0010"
@@ -222,6 +223,8 @@ class Renderer:
         )
         result["origin_info"] = self._info(home, carrier_code, full)
         if partner and abroad:
+            if self.overlap and home:
+                abroad = [*abroad, _as_the_partner_has_it(home[0])]
             result["destination_info"] = self._info(abroad, partner, full)
         elif self.nulls:
             result["destination_info"] = dict(_NO_DESTINATION)
@@ -230,9 +233,9 @@ class Renderer:
         result["lastUpdateTime"] = rows[0]["Date"] if rows else None
         return result
 
-    def _row(self, step: Step, lang: str | None, full: bool) -> dict[str, str]:
+    def _row(self, step: Step, lang: str | None, full: bool) -> dict[str, Any]:
         row = cast("Row", step.row)
-        written = {
+        written: dict[str, Any] = {
             "Date": datetime.fromtimestamp(row.date, UTC).isoformat(" ")[: 19 if self.seconds else 16],
             "StatusDescription": row.text.cn if lang == "cn" else row.text.en,
             "Details": row.place,
@@ -241,11 +244,12 @@ class Renderer:
             written["checkpoint_status"] = row.status
             if self.substatus == "filled":
                 written["substatus"] = self._spelt(step.substatus)
+                written["substatus_num"] = int(step.substatus[-3:])
             if row.text.node:
                 written["ItemNode"] = row.text.node
         return written
 
-    def _info(self, rows: Sequence[dict[str, str]], carrier_code: str, full: bool) -> dict[str, Any]:
+    def _info(self, rows: Sequence[dict[str, Any]], carrier_code: str, full: bool) -> dict[str, Any]:
         carrier = CARRIERS[carrier_code]
         info: dict[str, Any] = {}
         if full:
@@ -259,6 +263,11 @@ class Renderer:
         info["carrier_code"] = carrier_code
         info["trackinfo"] = rows or None
         return info
+
+
+def _as_the_partner_has_it(row: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in row.items() if name not in ("substatus", "substatus_num", "ItemNode")}
+    return kept | {"StatusDescription": row["StatusDescription"] + " "}
 
 
 def _language(carrier_code: str, lang: str | None) -> str | None:

@@ -68,6 +68,7 @@ _OUT = Text("Out for delivery", "派送中")
 _DELIVERED = Text("Delivered", "已签收")
 _FAILED = Text("Delivery attempt failed, nobody at home", "投递失败")
 _LOST = Text("Parcel damaged or lost in handling", "包裹丢失或损坏")
+_PROOF = Text("Proof of delivery received", "已收到签收证明")
 _RETURNING = Text("On its way back to the sender", "退回中")
 _RETURNED = Text("Returned to sender", "已退回寄件人")
 _REOPENED = Text("Delivery scan withdrawn, parcel under way again", "重新运输")
@@ -181,6 +182,10 @@ class Script:
         self._delivered(end)
         self._tell(end + DAY, "transit", "transit001", _REOPENED, self.destination_city)
         self._tell(end + 2 * DAY, "delivered", "delivered003", _DELIVERED, self.destination_city)
+
+    def _proof(self, end: float) -> None:
+        self._delivered(end)
+        self._tell(end + DAY, "delivered", "delivered003", _PROOF, self.destination_city)
 
     def _lateevent(self, end: float) -> None:
         self._delivered(end)

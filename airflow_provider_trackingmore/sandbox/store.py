@@ -26,6 +26,10 @@ DETAILS = (
     "order_create_time",
     "destination_code",
     "lang",
+    "tracking_ship_date",
+    "tracking_postal_code",
+    "tracking_account_number",
+    "tracking_destination_country",
 )
 _AGE = attrgetter("created_at", "serial")
 

@@ -58,6 +58,12 @@ SWITCHES: Mapping[str, Switch] = {
         ("free", "charge"), "free", "whether creating a deleted number again costs quota", "6.2 CONTRADICTION"
     ),
     "quota_code": Switch(("4021", "4019"), "4021", "code when the quota is used up", "2.1"),
+    "field_forms": Switch(
+        ("any", "documented"),
+        "any",
+        "dates in other forms than documented, and numbers where texts are, are taken; or refused with 4012",
+        "1.1, INFERRED",
+    ),
     "number_format": Switch(
         ("sdk", "any"), "sdk", "numbers must look as the vendor's SDK checks, or may be any text", "1.0"
     ),
@@ -79,6 +85,13 @@ SWITCHES: Mapping[str, Switch] = {
     ),
     "destination_info": Switch(
         ("absent", "nulls"), "absent", "`destination_info` of a parcel that has none", "1.19 LIVE 2019, LIVE 2017"
+    ),
+    "leg_overlap": Switch(
+        ("none", "handover"),
+        "none",
+        "events stand in one leg each; or that of the handover in both, in the second with a trailing blank "
+        "and without its substatus",
+        "8",
     ),
     "track_update": Switch(("present", "absent"), "present", "whether items have `track_update`", "1.19 LIVE"),
     "substatus": Switch(
@@ -112,10 +125,26 @@ SWITCHES: Mapping[str, Switch] = {
     ),
     # reports of several
     "item_reports": Switch(
-        ("full", "bare"),
+        ("full", "bare", "done", "none"),
         "full",
-        "entries of delete, notupdate and updatemore: all fields, or the number alone",
+        "entries of delete, notupdate and updatemore: all fields, the number alone, "
+        "only shipments that were changed, or no entries",
         "1.8; 1.13",
+    ),
+    "item_meta": Switch(
+        ("delete", "all", "none"), "delete", "whose entries stand in a `meta` of their own: delete's, all, none", "1.8"
+    ),
+    "report_counts": Switch(
+        ("number", "text", "absent"),
+        "number",
+        "counts of delete, notupdate and updatemore, and codes of their entries: as numbers, as text; or no counts",
+        "1.8; 1.13; 1.6 LIVE has a count as text",
+    ),
+    "unchanged_count": Switch(
+        ("counted", "left-out"),
+        "counted",
+        "whether notupdate and updatemore count shipments that were as asked already",
+        "1.7; 1.13, INFERRED",
     ),
     "updatemore_form": Switch(("counted", "empty"), "counted", "answer of updatemore: a report, or no data", "1.7"),
     # realtime
@@ -133,7 +162,20 @@ SWITCHES: Mapping[str, Switch] = {
     "userinfo_phone": Switch(("text", "number"), "text", "`phone` as text or as number", "1.11"),
     "carriers_meta_short": Switch(_YES_NO, "true", '`meta` of GET /carriers is {"code":200}', "1.0; 1.17"),
     "carrier_urls": Switch(("http", "relative"), "http", "`homepage` with http: or protocol-relative", "1.17 LIVE"),
-    "costtime_ranges": Switch(("share", "count"), "share", "ranges of costtime as shares or counts", "1.15"),
+    "costtime_ranges": Switch(
+        ("share", "percent", "percent-sign"),
+        "share",
+        "shares of costtime as `0.125`, as `12.5`, or as the text `12.5%`",
+        "1.15",
+    ),
+    "costtime_form": Switch(("list", "items"), "list", "answer of costtime: a list, or an object with `items`", "1.15"),
+    "remote_other": Switch(
+        ("question", "answer", "empty"),
+        "question",
+        "`other` of remote: the places that are not remote as they were asked for, or in the form of `remote`, or none",
+        "1.14",
+    ),
+    "waybill_max": Switch((), "20", "most air waybills in one call", "2.3 (4162); 1.16 names none", 1),
     # limits
     "rate_limit_form": Switch(("http200", "http429"), "http200", "HTTP status of a 429", "4 INFERRED"),
     "retry_after": Switch(("absent", "present"), "absent", "whether a 429 has a Retry-After header", "4"),

@@ -30,6 +30,7 @@ class Visit:
     :param params: the variable parts of the path, decoded.
     :param query: the query.
     :param body: the bytes.
+    :param half_done: whether a fault keeps the second half of a list from being carried out.
     """
 
     world: World
@@ -42,6 +43,7 @@ class Visit:
     created: list[str] = field(default_factory=list)
     charged: float = 0.0
     items: int = 0
+    half_done: bool = False
     wire: Wire | None = None
 
     def refuse(self, code: int) -> None:
@@ -77,12 +79,15 @@ class Visit:
         except (ValueError, RecursionError):
             raise Refusal(int(self.switches["bad_json"])) from None
 
-    def json_object(self) -> dict[str, Any]:
+    def json_object(self, *, optional: bool = False) -> dict[str, Any]:
         """Read a body that must be an object.
 
-        :return: the object.
+        :param optional: whether the body may be left out.
+        :return: the object; an empty one when the body was left out.
         :raises Refusal: it is something else.
         """
+        if optional and not self.body.strip():
+            return {}
         content = self.json()
         if not isinstance(content, dict):
             raise Refusal(4012)

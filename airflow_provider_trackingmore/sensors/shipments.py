@@ -142,8 +142,6 @@ class ShipmentStatusSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if shipments is None and orders is None:
-            raise InvalidShipmentError(f"{self.task_id}: give shipments to wait for, or orders")
         self.shipments = shipments
         self.orders = orders
         self.statuses = statuses
@@ -152,7 +150,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
         self.settle_seconds = settle_seconds
         self.stuck_after = stuck_after
         self.on_failed = on_failed
-        self.deferrable = deferrable or start_from_trigger
+        self.deferrable = deferrable
         self.reconcile_seconds = reconcile_seconds
         self.end_from_trigger = end_from_trigger
         self.trackingmore_conn_id = trackingmore_conn_id
@@ -186,7 +184,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
         """
         if self._begin(context, time.time()):
             return []
-        if self.deferrable:
+        if self.deferrable or self._start_requested:
             return self._as_in_poke_mode(lambda: self._check_and_defer(time.time()))
         try:
             result: list[dict[str, Any]] = super().execute(context)
@@ -286,6 +284,8 @@ class ShipmentStatusSensor(BaseSensorOperator):
 
     def _begin(self, context: Context, began: float) -> bool:
         """Read the arguments; tell whether there is nothing to wait for."""
+        if self.shipments is None and self.orders is None:
+            raise InvalidShipmentError(f"{self.task_id}: give shipments to wait for, or orders")
         if self.on_failed not in ("fail", "report"):
             raise InvalidShipmentError(f"on_failed must be 'fail' or 'report', not {self.on_failed!r}")
         self._deadline = began + self.timeout

@@ -104,7 +104,7 @@ class Condition:
                 self._changed[order] = None
 
     def decide(self) -> None:
-        """Decide the orders that the updates since the last call concern. Call it once for all of an answer's updates."""
+        """Decide the orders that the updates since the last call concern. Call it once for all updates of an answer."""
         changed, self._changed = self._changed, {}
         for order in changed:
             order.decide()

@@ -27,6 +27,7 @@ from airflow_provider_trackingmore.client.observer import Observer
 from airflow_provider_trackingmore.waiting.answers import ObservedPage, number_request, page_request
 from airflow_provider_trackingmore.waiting.changes import ChangeCursor
 from airflow_provider_trackingmore.waiting.failures import (
+    FIRST_BACK_OFF,
     SERVICE_FAILURES,
     FailedGroup,
     Scope,
@@ -59,6 +60,8 @@ SHIFTED_CHANGES_SECONDS = 60.0
 """A list of changes that moved while it was read is tried again after this."""
 LONG_CHANGES_SECONDS = 1800.0
 """A list of changes that was too long is tried again after this."""
+LONG_LIST_SECONDS = 300.0
+"""A list that was too long is tried again after this: the oldest open shipment may be a newer one then."""
 UNKNOWN_TOTAL = 10**9
 """Rows of a list that does not say how long it is."""
 OTHERS_TURN = 5
@@ -149,6 +152,7 @@ class Poller:
         self._pollers.count_waits()
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="trackingmore-poller")
+            self._pollers.observer.gauge("waits.failed_polls", 0)
         self._wake.set()
         return subscription
 
@@ -250,21 +254,23 @@ class Poller:
         self._cursor.advance(due.oldest_check)
         since = max(due.oldest_created - 60.0, 0.0) if math.isfinite(due.oldest_created) else 0.0
         can_ask = self._cursor.since is not None and now >= self._changes_allowed_at
-        listable = sum(1 for _, one in due.shipments if _may_be_listed(one, now))
+        listable = sum(1 for _, one in due.shipments if not one.unlisted)
+        stale = [one for _, one in due.stale if not one.unlisted]
+        unseen = stale and all(one.list_again_at > now for one in stale)
         chosen = plan(
             listable,
-            sum(1 for _, one in due.stale if _may_be_listed(one, now)),
-            rows=self._list_rows(since, now),
+            len(stale),
+            rows=UNKNOWN_TOTAL if unseen else self._list_rows(since, now),
             changed=self._changed_rows if can_ask else None,
             prefer_all=due.number_rate / FILTER_NUMBERS > 1 / due.shortest_interval,
         )
         if chosen.by_change and listable:
             await self._check_changes(number_calls(listable))
         elif chosen.by_list and listable:
-            await self._check_list(since, chosen.max_list_calls)
-            for _, one in due.shipments:
-                if one.fully_checked_at < now:  # asked for by number from now on
-                    one.list_again_at = now + LIST_MEMORY_SECONDS
+            if await self._check_list(since, chosen.max_list_calls):
+                for _, one in due.shipments:
+                    if one.fully_checked_at < now:  # it is asked for by number from now on
+                        one.list_again_at = now + LIST_MEMORY_SECONDS
         else:
             await self._check_numbers(due, now)
 
@@ -314,15 +320,21 @@ class Poller:
 
     async def _check_alone(self, shipment: WatchedShipment) -> None:
         """Check one shipment with ``GET`` by number, whose word is final."""
+        asked_for = set(shipment.subscribers)
         try:
             page = await self._send(number_request(shipment.key, self._pollers.clock))
         except TrackingMoreError as error:
             if scope_of(error, names_one=True) is Scope.UNKNOWN:
                 self._succeeded()
                 self._unconfirmed.pop(shipment, None)
-                # Its last wait may have left, and another one joined, while the call was under way.
-                current = self._registry.shipments.get(shipment.normalized, shipment)
-                self._checked(current, NOT_REGISTERED, None, phase=1.0, at=self._clock())
+                # Waits that joined after the call was sent may have registered the shipment meanwhile.
+                late = [one for one in shipment.subscribers if one not in asked_for]
+                for one in late:
+                    del shipment.subscribers[one]
+                self._checked(shipment, NOT_REGISTERED, None, phase=1.0, at=self._clock())
+                for one in late:
+                    shipment.subscribers[one] = 0
+                    shipment.wanted_at = self._clock()
                 return
             self._group_failed(FailedGroup([shipment], self._clock(), self._failures_of(shipment)), error, alone=True)
             return
@@ -332,8 +344,11 @@ class Poller:
             del self._unconfirmed[shipment]
             shipment.unlisted = True
 
-    async def _check_list(self, since: float, max_calls: int) -> None:
-        """Read the list of everything registered since a moment, or as much of it as is worth it."""
+    async def _check_list(self, since: float, max_calls: int) -> bool:
+        """Read the list of everything registered since a moment, or as much of it as is worth it.
+
+        :return: whether it was read to its end.
+        """
         filters: ListFilters = {"created_at_min": int(since)} if since else {}
         number = 0
         while True:
@@ -343,16 +358,17 @@ class Poller:
             except TrackingMoreError as error:
                 if self._call_failed(error):
                     self._list_allowed_at = self._clock() + LONG_CHANGES_SECONDS
-                return
+                return False
             self._succeeded()
             if number == 1:
                 rows = UNKNOWN_TOTAL if page.total is None else page.total
                 self._list = since, rows, self._clock()
             await self._process_rows(page, phase=1.0)
             if page.is_last or (page.total is not None and number >= pages(page.total)):
-                return
+                return True
             if page.total is None or pages(page.total) > max(max_calls, number):
-                return
+                self._list_allowed_at = self._clock() + LONG_LIST_SECONDS
+                return False
             await self._check_overdue()
 
     async def _check_changes(self, calls_by_number: int) -> None:
@@ -497,7 +513,9 @@ class Poller:
     # Failures --------------------------------------------------------------------------------------------------------
 
     def _succeeded(self) -> None:
-        self._failures = 0
+        if self._failures:
+            self._failures = 0
+            self._pollers.observer.gauge("waits.failed_polls", 0)
         self._failures_in_a_row.clear()
         self._refusal = None
 
@@ -510,6 +528,7 @@ class Poller:
         if scope is Scope.RATE_LIMIT:
             if any(isinstance(one.hold, FailedGroup) for one in group.shipments):
                 self._put_back(group, self._clock())
+            self._cool_down(error)
             return
         if scope is Scope.ACCOUNT:
             self._put_back(group, self._clock())
@@ -533,7 +552,8 @@ class Poller:
             pause = self._pause(error)
             self._put_back(group, now + pause)
             return
-        log.info("A call for %d shipments failed, retrying in %.0f s: %s", len(group.shipments), pause, error)
+        level = logging.WARNING if group.failures.bit_count() == 1 else logging.DEBUG  # the 1st, 2nd, 4th, 8th ...
+        log.log(level, "Check of %d shipments failed, retrying in %.0f s: %s", len(group.shipments), pause, error)
         for half in self._split(group, now + pause):
             self._put_back(half, now + pause)
 
@@ -555,12 +575,17 @@ class Poller:
         """
         scope = scope_of(error, names_one=False)
         if scope is Scope.RATE_LIMIT:
+            self._cool_down(error)
             return False
         if scope is Scope.ACCOUNT:
             self._refused(error)
             return False
         self._pause(error)
         return scope is Scope.SHIPMENT or self._failures > 1
+
+    def _cool_down(self, error: TrackingMoreError) -> None:
+        """Wait for as long as the rate limiter keeps the account silent."""
+        self._paused_until = self._clock() + (error.retry_after or FIRST_BACK_OFF)
 
     def _pause(self, error: TrackingMoreError) -> float:
         """Back off as a whole."""
@@ -600,11 +625,6 @@ class Poller:
 def _must_be_asked_alone(shipment: WatchedShipment) -> bool:
     """The ``numbers`` filter separates numbers by commas; and some shipments are left out of all lists."""
     return shipment.unlisted or "," in shipment.key.tracking_number
-
-
-def _may_be_listed(shipment: WatchedShipment, now: float) -> bool:
-    """Whether the list may show a shipment, as far as is known."""
-    return not shipment.unlisted and shipment.list_again_at <= now
 
 
 async def in_slices(items: Iterable[T], size: int = ROWS_AT_ONCE) -> AsyncIterator[T]:
@@ -659,7 +679,12 @@ class Pollers:
 
     def count_waits(self) -> None:
         """Tell the metrics how many waits this event loop has, of all accounts."""
-        self.observer.gauge("waits.open", sum(poller.subscriptions for poller in self._pollers.values()))
+        self.observer.gauge("waits.open", self.open_waits)
+
+    @property
+    def open_waits(self) -> int:
+        """How many waits have subscribed, of all accounts."""
+        return sum(poller.subscriptions for poller in self._pollers.values())
 
 
 _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Pollers] = WeakKeyDictionary()

@@ -141,7 +141,7 @@ def run(mode: str, parcels: list[dict[str, str]], console: Console, folder: Path
         service = real_service(console, len(parcels), own) if mode == "demo" else None
         service = service or stack.enter_context(sandbox_service())
         stack.enter_context(progress)
-        log = stack.enter_context((folder / "demo.log").open("w", encoding="utf-8"))
+        log = stack.enter_context((folder / "demo.log").open("w", buffering=1, encoding="utf-8"))
         progress.say(f"Log: {folder / 'demo.log'}")
         if service.sandbox:
             progress.say(f"Sandbox: {service.sandbox.base_url}, one of its days lasts {DAY_LASTS:.0f} s")

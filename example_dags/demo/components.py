@@ -65,6 +65,8 @@ class Airflow:
         self.url = f"http://127.0.0.1:{free_port()}"
         self.environment = self._environment() | dict(environment)
         self._log = log
+        self._log_lock = threading.Lock()  # without it, Python 3.11 mixes up what threads write to one text file
+        self._copying: list[threading.Thread] = []
         self._tails: dict[str, deque[str]] = {}
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._orphans: list[psutil.Process] = []
@@ -108,6 +110,7 @@ class Airflow:
             "AIRFLOW_HOME": str(self.home),
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
+            "PYTHONIOENCODING": "utf-8",
             "PYTHONUNBUFFERED": "1",
         }
 
@@ -145,19 +148,21 @@ class Airflow:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,  # Ctrl-C reaches us alone; we end the components in an orderly way
         )
         self._processes[name] = process
         self._tails[name] = deque(maxlen=30)
-        threading.Thread(target=self._copy_output, args=(name, process), daemon=True).start()
+        copying = threading.Thread(target=self._copy_output, args=(name, process), daemon=True)
+        copying.start()
+        self._copying.append(copying)
 
     def _copy_output(self, component: str, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None  # noqa: S101
         for line in process.stdout:
             self._tails[component].append(line)
-            with contextlib.suppress(ValueError):  # the log is closed
+            with self._log_lock, contextlib.suppress(ValueError):  # the log is closed
                 self._log.write(f"{component:13} | {line}")
 
     def processes(self, component: str) -> list[psutil.Process]:
@@ -230,7 +235,7 @@ class Airflow:
         :param method: the HTTP method.
         :param path: below ``/api/v2/``.
         :param body: sent as JSON.
-        :return: the answer.
+        :return: the answer; empty where it has no body.
         :raises AirflowError: it is not a success.
         """
         try:
@@ -239,7 +244,7 @@ class Airflow:
             raise AirflowError(f"{method} {path}: {type(error).__name__}\n{self.tail('api-server')}") from error
         if not answer.ok:
             raise AirflowError(f"{method} {path}: HTTP {answer.status_code} {answer.text[:500]}")
-        decoded: dict[str, Any] = answer.json()
+        decoded: dict[str, Any] = answer.json() if answer.content else {}
         return decoded
 
     def task_log_tail(self, dag_id: str, run_id: str) -> str:
@@ -273,4 +278,7 @@ class Airflow:
         for member in ours:
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
+        for copying in self._copying:  # the last lines of a component often say why it ended
+            copying.join(timeout=5)
         self._processes.clear()
+        self._copying.clear()

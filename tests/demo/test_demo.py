@@ -89,7 +89,7 @@ def test_the_demo_closes_the_orders_and_counts_both_sides(monkeypatch: pytest.Mo
     assert 0 < ours < naive
     log = next(tmp_path.glob("trackingmore-demo-*/demo.log"))
     assert f"Log: {log}" in output.replace("\n", "")
-    assert "scheduler" in log.read_text()
+    assert "scheduler" in log.read_text(encoding="utf-8")
     assert search.holding_a_key == set()
     places = " ".join(search.holding_a_parcel)
     assert all(place in places for place in ("airflow.db", "airflow/logs", "demo.log")), "it would have found a key"

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.warm_airflow import WarmAirflow
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -54,9 +52,12 @@ def quiet_sandbox() -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture(scope="session")
-def run_examples(quiet_sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
-
+def run_examples(
+    quiet_sandbox: SandboxProcess,
+    airflow_database: None,
+    warm_airflow: WarmAirflow,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., Any]:
     def run(names: tuple[str, ...]) -> dict[str, Tasks]:
         directory = tmp_path_factory.mktemp("examples")
         report = directory / "report.json"
@@ -66,15 +67,8 @@ def run_examples(quiet_sandbox: SandboxProcess, tmp_path_factory: pytest.TempPat
             "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLES),
             "PYTHONPATH": str(ROOT),
         }
-        done = subprocess.run(
-            [sys.executable, str(Path(__file__).with_name("run_examples.py")), str(report), *files],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=directory,
-            env=os.environ | variables,
-            timeout=400,
-        )
+        program = str(Path(__file__).with_name("run_examples.py"))
+        done = warm_airflow.run(program, str(report), *files, environment=variables, cwd=directory)
         assert report.exists(), done.stdout
         found: dict[str, Tasks] = json.loads(report.read_text())
         return found

@@ -66,6 +66,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         limits.REALTIME_REPEAT_SECONDS,
         limits.BATCH_SIZE,
         limits.FILTER_NUMBERS,
+        limits.WAYBILLS,
         limits.PAGE_SIZE,
         limits.REFRESH_SECONDS,
     ]

@@ -52,6 +52,20 @@ def test_a_wrong_update_is_refused(caller, number, body, code):
     assert caller.ask("PUT", f"/trackings/usps/{number}", json=body) == (code, [])
 
 
+@pytest.mark.parametrize("body", [None, b"", b" \r\n", b"{}"])
+def test_an_update_without_a_body_is_no_error_and_changes_nothing(caller, body):
+    caller.create("SBX-DELIVERED-a1", title="mug", order_id="A-1")
+    code, data = caller.ask("PUT", "/trackings/usps/SBX-DELIVERED-a1", data=body)
+    assert (code, data["title"], data["order_id"], data["archived"]) == (200, "mug", "A-1", False)
+    assert caller.ask("PUT", "/trackings/usps/UNKNOWN123", data=body) == (4017, [])
+
+
+@pytest.mark.parametrize("body", [b"{", b"title=lamp"])
+def test_an_update_whose_body_is_not_json_is_refused(caller, body):
+    caller.create("SBX-DELIVERED-a1")
+    assert caller.ask("PUT", "/trackings/usps/SBX-DELIVERED-a1", data=body) == (4015, [])
+
+
 def test_deleting_removes_a_tracking_once(caller):
     caller.create("SBX-DELIVERED-a1")
     assert caller.ask("DELETE", "/trackings/usps/SBX-DELIVERED-a1") == (200, [])

@@ -27,6 +27,7 @@ TESTED_HERE = {
     "close_before",
     "close_after",
     "partial",
+    "half_done",
     "expired_key",
     "quota",
     "latency",
@@ -229,3 +230,15 @@ def test_the_control_interface_suffers_no_fault(caller, sandbox):
     with suppress(LOST):
         post(caller)
     assert sandbox.clock()["time_scale"] == 1
+
+
+def test_only_half_of_a_list_can_be_carried_out(caller, sandbox):
+    rows = [{"tracking_number": f"NUMBER000{at}", "carrier_code": "usps"} for at in range(3)]
+    for row in rows:
+        caller.create(row["tracking_number"])
+    sandbox.fault("half_done", path="/trackings/delete")
+    _, data = caller.post("/trackings/delete", rows)
+    assert (data["submitted"], data["delete"]) == (3, 1)
+    assert [entry["meta"]["tracking_number"] for entry in data["trackings"]] == ["NUMBER0000"]
+    assert {left["tracking_number"] for left in sandbox.trackings()} == {"NUMBER0001", "NUMBER0002"}
+    assert caller.post("/trackings/delete", rows)[1]["delete"] == 2

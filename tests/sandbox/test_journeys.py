@@ -22,6 +22,7 @@ PATHS = {
     "NOTFOUND": ["notfound"],
     "PENDING": [],
     "REOPEN": ["notfound", "transit", "pickup", "delivered", "transit", "delivered"],
+    "PROOF": ["notfound", "transit", "pickup", "delivered"],
     "LATEEVENT": ["notfound", "transit", "pickup", "delivered"],
 }
 
@@ -32,6 +33,12 @@ def statuses(number: str, carrier: str = "usps", seed: int = 0) -> list[str]:
         if not seen or seen[-1] != status:
             seen.append(status)
     return seen
+
+
+def test_a_proof_of_delivery_is_a_second_delivered_checkpoint():
+    delivered, proof = plan(0, 0, "usps", "SBX-PROOF-2D-x", 0.0).steps[-2:]
+    assert delivered.row.status == proof.row.status == "delivered"
+    assert proof.row.date == delivered.row.date + DAY
 
 
 def test_every_magic_journey_is_tested():

@@ -259,14 +259,49 @@ def _(caller, sandbox, value):
     assert (code, data) == (4012, []) if value == "4012" else data["limit"] == 2_000
 
 
-@position("item_reports", "full", "bare")
+ROWS = [{"tracking_number": f"NUMBER000{at}", "carrier_code": "usps"} for at in (1, 2)]
+BATCHES = {"delete": "delete", "notupdate": "change", "updatemore": "updated"}
+
+
+@position("item_reports", "full", "bare", "done", "none")
+def _(caller, sandbox, value):
+    for name in BATCHES:
+        caller.create("NUMBER0001")
+        entries = caller.post(f"/trackings/{name}", ROWS)[1]["trackings"]
+        entries = [entry.get("meta", entry) for entry in entries]
+        if value == "bare":
+            assert entries == [{"tracking_number": row["tracking_number"]} for row in ROWS]
+        else:
+            numbers = [entry["tracking_number"] for entry in entries]
+            assert numbers == ["NUMBER0001", "NUMBER0002"][: {"full": 2, "done": 1, "none": 0}[value]]
+        if value == "full":
+            assert entries[1] == {**ROWS[1], "code": 4017, "type": "Bad Request", "message": entries[1]["message"]}
+
+
+@position("item_meta", "delete", "all", "none")
+def _(caller, sandbox, value):
+    wrapped = {name: "meta" in caller.post(f"/trackings/{name}", ROWS)[1]["trackings"][0] for name in BATCHES}
+    assert wrapped == {name: value == "all" or value == name for name in BATCHES}
+
+
+@position("report_counts", "number", "text", "absent")
 def _(caller, sandbox, value):
     caller.create("NUMBER0001")
-    (entry,) = caller.post("/trackings/delete", [{"tracking_number": "NUMBER0001", "carrier_code": "usps"}])[1][
-        "trackings"
-    ]
-    fields = {"tracking_number", "carrier_code", "code", "type", "message"} if value == "full" else {"tracking_number"}
-    assert set(entry["meta"]) == fields
+    for name in ("notupdate", "updatemore", "delete"):
+        data = caller.post(f"/trackings/{name}", ROWS)[1]
+        entry = data.pop("trackings")[1]
+        counts = {"submitted": 2, BATCHES[name]: 1}
+        assert data == {"number": counts, "text": {of: str(count) for of, count in counts.items()}, "absent": {}}[value]
+        assert entry.get("meta", entry)["code"] == ("4017" if value == "text" else 4017)
+
+
+@position("unchanged_count", "counted", "left-out")
+def _(caller, sandbox, value):
+    caller.create("NUMBER0001")
+    row = ROWS[0] | {"title": "x"}
+    for path, count in (("/trackings/notupdate", "change"), ("/trackings/updatemore", "updated")):
+        counts = [caller.post(path, [row])[1][count] for _ in range(2)]
+        assert counts == [1, 1 if value == "counted" else 0]
 
 
 @position("updatemore_form", "counted", "empty")
@@ -345,11 +380,62 @@ def _(caller, sandbox, value):
     assert all(row["homepage"].startswith(start) for row in caller.get("/carriers")[1])
 
 
-@position("costtime_ranges", "share", "count")
+LANE = {"carrier_code": "dhl", "original": "CN", "destination": "US"}
+
+
+@position("costtime_ranges", "share", "percent", "percent-sign")
 def _(caller, sandbox, value):
-    (row,) = caller.post("/trackings/costtime", [{"carrier_code": "dhl", "original": "CN", "destination": "US"}])[1]
-    total = sum(row[name] for name in ("range1", "range3", "range4", "range5"))
-    assert total == (row["delivered"] if value == "count" else pytest.approx(1, abs=1e-3))
+    (row,) = caller.post("/trackings/costtime", [LANE])[1]
+    shares = [row[name] for name in ("range1", "range3", "range4", "range5")]
+    assert {type(share) for share in shares} == {str if value == "percent-sign" else float}
+    total = sum(float(str(share).rstrip("%")) for share in shares)
+    assert total == pytest.approx(1 if value == "share" else 100, rel=1e-3)
+
+
+@position("costtime_form", "list", "items")
+def _(caller, sandbox, value):
+    data = caller.post("/trackings/costtime", [LANE])[1]
+    assert len(data["items"] if value == "items" else data) == 1
+
+
+@position("remote_other", "question", "answer", "empty")
+def _(caller, sandbox, value):
+    places = [{"country": "US", "postcode": "CITY-1"}, {"country": "Atlantis", "postcode": "1", "company": "UPS"}]
+    other = caller.post("/trackings/remote", places)[1]["other"]
+    assert [sorted(place) for place in other] == {
+        "question": [["country", "postcode"]] * 2,
+        "answer": [["far_city_postcode", "far_country", "far_express_company", "two_code"]] * 2,
+        "empty": [],
+    }[value]
+
+
+@position("waybill_max", "3", "101")
+def _(caller, sandbox, value):
+    waybills = [f"172-{10_000_000 + at}" for at in range(int(value) + 1)]
+    assert caller.post("/trackings/aircargo", {"track_number": waybills})[0] == 4020
+    assert len(caller.post("/trackings/aircargo", {"track_number": waybills[:-1]})[1]) == int(value)
+
+
+@position("field_forms", "any", "documented")
+def _(caller, sandbox, value):
+    taken = {"tracking_ship_date": "20261125", "order_create_time": "2017/8/27 16:51", "order_id": "5"}
+    assert caller.create("NUMBER0001", **taken)[0] == 201
+    others = [{"tracking_ship_date": "2026-11-25"}, {"order_create_time": "2018-05-20 12:00"}, {"order_id": 5}]
+    codes = [caller.create(f"NUMBER001{at}", **fields)[0] for at, fields in enumerate(others)]
+    assert codes == [4012 if value == "documented" else 201] * 3
+
+
+@position("leg_overlap", "none", "handover")
+def _(caller, sandbox, value):
+    sandbox.switch(substatus="filled")
+    caller.create("SBX-DELIVERED-2D-1", "china-post", destination_code="DE")
+    sandbox.advance(days=3)
+    item = caller.get("/trackings/china-post/SBX-DELIVERED-2D-1")[1]
+    newest_at_home, oldest_abroad = item["origin_info"]["trackinfo"][0], item["destination_info"]["trackinfo"][-1]
+    again = oldest_abroad["Date"] == newest_at_home["Date"]
+    assert again == (value == "handover")
+    assert newest_at_home["substatus"] == "transit007"
+    assert ("substatus" in oldest_abroad, oldest_abroad["StatusDescription"].endswith(" ")) == (not again, again)
 
 
 @pytest.mark.parametrize(("name", "value"), CHECKS, ids="=".join)

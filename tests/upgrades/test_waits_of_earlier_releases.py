@@ -73,12 +73,15 @@ def test_what_is_recorded_today_is_what_is_kept(tmp_path: Path) -> None:
 
 def _without_texts(content: dict[str, Any]) -> dict[str, Any]:
     """Messages and the moment of the recording may change at any time."""
-    kwargs = {
-        name: "a moment" if isinstance(value, float) and value > LONG_AGO else value
-        for name, value in content["trigger"]["kwargs"].items()
-    }
     return content | {
-        "trigger": content["trigger"] | {"kwargs": kwargs},
+        "trigger": content["trigger"] | {"kwargs": {"wait": _without_times(content["trigger"]["kwargs"]["wait"])}},
+        "resume": content["resume"] | {"kwargs": _without_times(content["resume"]["kwargs"])},
         "event": content["event"] | {"reason": bool(content["event"]["reason"])},
         "then": content["then"] | {"text": bool(content["then"].get("text"))},
+    }
+
+
+def _without_times(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: "a moment" if isinstance(value, float) and value > LONG_AGO else value for name, value in values.items()
     }

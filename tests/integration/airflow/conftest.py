@@ -1,12 +1,9 @@
-"""A sandbox whose clock stands still unless a test moves it, Airflow connections to it, and a database of Airflow."""
+"""A sandbox whose clock stands still unless a test moves it, and Airflow connections to it."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +12,10 @@ import pytest
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.integration.airflow.parcels import AGES, PERSONAL, parcel
+from tests.warm_airflow import WarmAirflow
 
 KEYS = ("first-account-0f3b9c", "second-account-77aa01")
+HERE = Path(__file__).parent
 START = "2026-03-02T08:00:00+00:00"
 
 
@@ -71,33 +70,28 @@ def personal_data() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def airflow_database() -> None:
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+def run_dag_file(
+    airflow_database: None, warm_airflow: WarmAirflow, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Run]:
+    """Run a DAG with ``dag.test()`` in a process of its own."""
 
-
-@pytest.fixture(scope="session")
-def run_dag(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
-    """Run a DAG of this folder with ``dag.test()`` in a process of its own."""
-    here = Path(__file__).parent
-
-    def run(dag_id: str, connected: dict[str, dict[str, Any]]) -> Run:
+    def run(file: Path, dag_id: str, connected: dict[str, dict[str, Any]]) -> Run:
         report = tmp_path_factory.mktemp(dag_id) / "run.json"
         variables = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connected.items()}
         variables["COLUMNS"] = "1000"  # Airflow 3.0 draws a box around an error, and breaks its lines
-        variables |= {"AIRFLOW__CORE__DAGS_FOLDER": str(here / "dags"), "PYTHONPATH": str(here.parents[2])}
-        command = [sys.executable, str(here / "run_dag.py"), str(here / "dags" / f"{dag_id}.py"), dag_id, str(report)]
-        done = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=os.environ | variables,
-            timeout=600,
-        )
+        variables |= {"AIRFLOW__CORE__DAGS_FOLDER": str(file.parent), "PYTHONPATH": str(HERE.parents[2])}
+        program = [str(HERE / "run_dag.py"), str(file), dag_id, str(report)]
+        done = warm_airflow.run(*program, environment=variables, timeout=600)
         assert report.exists(), done.stdout
         return Run(json.loads(report.read_text()), done.stdout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def run_dag(run_dag_file: Callable[..., Run]) -> Callable[..., Run]:
+    """Run a DAG of this folder."""
+    return lambda dag_id, connected: run_dag_file(HERE / "dags" / f"{dag_id}.py", dag_id, connected)
 
 
 class Run:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.warm_airflow import WarmAirflow
 
-from .conftest import Program
+from .conftest import Ended, Program
 
 AIRFLOW = (sys.executable, "-m", "airflow")
+
+
+def in_warm_airflow(program: Program, warm_airflow: WarmAirflow, *arguments: str) -> Ended:
+    """Run ``airflow`` with these arguments."""
+    done = warm_airflow.run(
+        "-m", "airflow", *arguments, environment=program.environment, cwd=program.directory, apart=True
+    )
+    return program.ended(done.returncode, done.stdout, done.stderr)
+
 
 takes_commands = pytest.mark.skipif(
     tuple(map(int, metadata.version("apache-airflow").split(".")[:2])) < (3, 2),
@@ -42,8 +49,8 @@ def test_airflow_lists_the_commands(program: Program) -> None:
         (["account", "--conn-id", "no"], 3),
     ],
 )
-def test_the_exit_codes_are_the_same(program: Program, typed: list[str], code: int) -> None:
-    ended = program("trackingmore", *typed, program=AIRFLOW)
+def test_the_exit_codes_are_the_same(program: Program, warm_airflow: WarmAirflow, typed: list[str], code: int) -> None:
+    ended = in_warm_airflow(program, warm_airflow, "trackingmore", *typed)
     assert ended.code == code, ended.err
     if code == 0:
         assert ended.rows[0]["quota_left"] == 100_000
@@ -77,22 +84,13 @@ def test_the_sandbox_has_its_own_help_and_mistakes(program: Program) -> None:
     assert program("sandbox", "--time-scale", "-1").code == 2
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An Airflow with a database."""
-    directory = tmp_path_factory.mktemp("airflow")
-    environment = {**os.environ, "AIRFLOW_HOME": str(directory)}
-    subprocess.run([*AIRFLOW, "db", "migrate"], check=True, capture_output=True, env=environment)
-    return directory
-
-
+@pytest.mark.usefixtures("airflow_database")
 def test_connections_of_airflows_database_are_found(
-    program: Program, trackingmore_sandbox: SandboxProcess, connection: dict[str, Any], home: Path
+    program: Program, warm_airflow: WarmAirflow, connection: dict[str, Any]
 ) -> None:
-    added = program(
-        "connections", "add", "kept", "--conn-json", json.dumps(connection), program=AIRFLOW, AIRFLOW_HOME=str(home)
-    )
+    kept = ("connections", "add", "kept", "--conn-json", json.dumps(connection))
+    added = in_warm_airflow(program, warm_airflow, *kept)
     assert added.code == 0, added.err
-    ended = program("account", "--conn-id", "kept", AIRFLOW_HOME=str(home), TRACKINGMORE_API_KEY=None)
+    ended = program("account", "--conn-id", "kept", TRACKINGMORE_API_KEY=None)
     assert (ended.code, ended.err) == (0, "")
     assert ended.rows[0]["quota_left"] == 100_000

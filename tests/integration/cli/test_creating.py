@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +106,100 @@ def test_a_plan_beyond_the_quota_says_so(program: Program, trackingmore_sandbox:
     assert ended.code == 4
     assert "It would cost 3 of 1 units" in ended.err
     assert ended.err.endswith("The quota may not suffice: 2 more units may be needed.\n")
+
+
+@pytest.mark.parametrize("form", ["ndjson", "table"])
+def test_killed_midway_the_file_says_what_was_registered(
+    program: Program, trackingmore_sandbox: SandboxProcess, file: Path, tmp_path: Path, form: str
+) -> None:
+    rows = [f"usps,SBX-PENDING-{n:04d}" for n in range(400)]
+    rows[7] = rows[6]
+    file.write_text("\n".join(["carrier_code,tracking_number", *rows]))
+    record = tmp_path / "record"
+    with record.open("wb") as out:
+        process = subprocess.Popen(
+            [*PROGRAM, "create", str(file), "--yes", "--output", form],
+            stdout=out,
+            env=program.environment,
+            cwd=program.directory,
+        )
+        try:
+            until = time.monotonic() + 60
+            while len(trackingmore_sandbox.calls("POST", "/trackings/batch")) < 5:
+                assert process.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.05)
+        finally:
+            process.kill()
+            process.wait(30)
+    calls = trackingmore_sandbox.calls("POST", "/trackings/batch")
+    assert 5 <= len(calls) <= 6
+    written = record.read_text()
+    assert written.endswith("\n")
+    finished = {shipment.partition("/")[2] for call in calls[:-1] for shipment in call["body"]["shipments"]}
+    assert len(finished) == 40 * (len(calls) - 1)
+    if form == "ndjson":
+        found = [json.loads(line) for line in written.splitlines()]
+        created = {row["tracking_number"] for row in found if row["outcome"] == "created"}
+        assert [row["line"] for row in found] == sorted(row["line"] for row in found)
+        assert [row["line"] for row in found if row["outcome"] == "duplicate"] == [9]
+    else:
+        created = {line.split()[2] for line in written.splitlines() if line.split()[3] == "created"}
+    assert finished <= created
+
+
+def test_what_a_divided_call_has_registered_is_written_before_the_next_part_is_sent(
+    program: Program, trackingmore_sandbox: SandboxProcess, file: Path, tmp_path: Path
+) -> None:
+    trackingmore_sandbox.switch(batch_max=10)
+    trackingmore_sandbox.fault("slow", path="/trackings/batch", nth=5, seconds=60)
+    file.write_text("carrier_code,tracking_number\n" + "".join(f"usps,SBX-PENDING-{n:04d}\n" for n in range(40)))
+    record = tmp_path / "record"
+    with record.open("wb") as out:
+        arguments = [*PROGRAM, "create", str(file), "--yes"]
+        process = subprocess.Popen(arguments, stdout=out, env=program.environment, cwd=program.directory)
+        try:
+            until = time.monotonic() + 60
+            while len(trackingmore_sandbox.calls("POST", "/trackings/batch")) < 5:  # 40, 20, 10, 10, 20
+                assert process.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.05)
+        finally:
+            process.kill()
+            process.wait(30)
+    assert len(record.read_text().splitlines()) == 20
+
+
+def test_a_reader_that_leaves_early_does_not_stop_the_registering(
+    program: Program, trackingmore_sandbox: SandboxProcess, file: Path
+) -> None:
+    file.write_text("carrier_code,tracking_number\n" + "".join(f"usps,SBX-PENDING-{n:04d}\n" for n in range(120)))
+    line = f"set -o pipefail; {' '.join(PROGRAM)} create {file} --yes | head -1"
+    ended = program(line, program=("bash", "-c"))
+    assert (ended.code, len(ended.rows)) == (0, 1)
+    assert ended.err == "120 created\n"
+    assert len(trackingmore_sandbox.ledger()["created"]) == 120
+
+
+def test_ctrl_c_leaves_the_rows_that_were_done(
+    program: Program, trackingmore_sandbox: SandboxProcess, file: Path
+) -> None:
+    file.write_text("carrier_code,tracking_number\n" + "".join(f"usps,SBX-PENDING-{n:04d}\n" for n in range(120)))
+    trackingmore_sandbox.fault("slow", path="/trackings/batch", nth=2, seconds=60)
+    process = subprocess.Popen(
+        [*PROGRAM, "create", str(file), "--yes"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=program.environment,
+        cwd=program.directory,
+    )
+    assert process.stdout is not None
+    rows = [json.loads(process.stdout.readline()) for _ in range(40)]
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert {row["outcome"] for row in rows} == {"created"}
+    assert (process.returncode, out) == (130, b"")
+    assert b"Interrupted: what was registered so far stays" in err
 
 
 def test_a_quota_that_ends_midway_is_told_row_by_row(

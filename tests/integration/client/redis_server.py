@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -27,7 +28,11 @@ def find_binary() -> str | None:
 
 
 class RedisServer:
-    """A server that keeps nothing, asks for a password, and can be killed and started again at the same port."""
+    """A server that keeps nothing, asks for a password, and can be killed and started again at the same port.
+
+    :param binary: the server's program.
+    :param directory: where it runs.
+    """
 
     def __init__(self, binary: str, directory: Path) -> None:
         self._binary = binary
@@ -52,6 +57,16 @@ class RedisServer:
             assert self._process.poll() is None, "the Redis server has ended"
             time.sleep(0.02)
         raise AssertionError("the Redis server does not answer")
+
+    def pause(self) -> None:
+        """Make it hang: its connections stay open, and nobody is answered."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        if self._process:
+            self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it without a warning."""

@@ -15,6 +15,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import MalformedAnswerError, RateLimitError, TrackingMoreError
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.client.settings import ClientSettings
+from airflow_provider_trackingmore.retry_policies import TRACKINGMORE_RETRY_POLICY
 from tests.integration.client.conftest import KEY, FakeTime
 from tests.integration.client.fault_server import Conversation, FaultServer, answer, envelope
 
@@ -124,6 +126,22 @@ def test_a_slot_beyond_the_budget_is_not_waited_for(
 def test_a_budget_that_is_long_enough_changes_nothing(server: FaultServer, make_client: MakeClient) -> None:
     server.does(answer(envelope(429)), answer())
     assert make_client(server.url).send(REQUEST, max_wait_seconds=121) == {"fine": True}
+
+
+@pytest.mark.parametrize(
+    ("cool_down", "headers", "seconds"),
+    [(300, {}, 300), (300, {"Retry-After": "7"}, 300), (300, {"Retry-After": "400"}, 400), (5, {}, 5)],
+)
+def test_the_retry_policy_waits_for_the_cool_down_of_the_connection(
+    cool_down: int, headers: dict[str, str], seconds: int, server: FaultServer, make_client: MakeClient
+) -> None:
+    server.does(answer(envelope(429), headers=headers))
+    with pytest.raises(RateLimitError) as caught:
+        make_client(server.url, max_attempts=1, cool_down_seconds=cool_down).send(REQUEST)
+    assert caught.value.retry_after == seconds
+    if TRACKINGMORE_RETRY_POLICY is not None:
+        decision = TRACKINGMORE_RETRY_POLICY.evaluate(caught.value, 1, 3)
+        assert decision.retry_delay == timedelta(seconds=seconds)
 
 
 def test_a_long_wait_for_a_slot_is_explained_in_the_log(

@@ -24,7 +24,7 @@ THREE: Chunks = tuple((key,) for key in keys(0, 3))
 NINETY: Chunks = (keys(0, 40), keys(40, 40), keys(80, 10))
 PLACES = [{"country": "US", "postcode": f"REMOTE-{at}"} for at in range(50)]
 LANES = [{"carrier_code": "usps", "original": "US", "destination": "DE"}] * 50
-WAYBILLS = [f"172-2889{at:04d}" for at in range(41)]
+WAYBILLS = [f"172-2889{at:04d}" for at in range(21)]
 
 
 def shipments(chunks: Chunks, **more: str) -> list[dict[str, Any]]:
@@ -140,7 +140,7 @@ OPERATIONS: dict[str, Operation] = {
         calls=2,
         hit=2,
         repeatable=False,
-        costs=(800, 20),
+        costs=(400, 20),
         spends=True,
     ),
     "list_carriers": Operation(use=lambda hook: hook.list_carriers()),

@@ -243,7 +243,7 @@ def test_more_places_lanes_and_waybills_than_a_call_takes_go_into_several(
     assert list(hook.track_air_cargo(waybills)) == waybills
     assert [call["body"]["items"] for call in sandbox.calls("POST", "/trackings/remote")] == [40, 40, 10]
     assert [call["body"]["items"] for call in sandbox.calls("POST", "/trackings/costtime")] == [40, 5]
-    assert len(sandbox.calls("POST", "/trackings/aircargo")) == 2
+    assert len(sandbox.calls("POST", "/trackings/aircargo")) == 3
     assert sandbox.ledger()["quota_charged"] == pytest.approx(41 * 20 + 3 * 0.2)
 
 

@@ -95,7 +95,16 @@ ABOUT_ONE: dict[str, Callable[[Any, Any, Any], object]] = {
 }
 
 OTHERWISE_WRONG: list[tuple[str, Use, str]] = [
-    ("get_tracking", lambda hook: hook.get_tracking("usps", "9400", ".."), r"'\.\.' cannot stand in the path"),
+    (
+        "get_tracking",
+        lambda hook: hook.get_tracking("usps", "9400", ".."),
+        r"lang must be two letters such as 'en', not '\.\.'",
+    ),
+    (
+        "find_trackings",
+        lambda hook: hook.find_trackings([ONE], "eng"),
+        "lang must be two letters such as 'en', not 'eng'",
+    ),
     ("list_trackings", lambda hook: hook.list_trackings(carrier="usps"), "no filter 'carrier'"),
     ("list_trackings", lambda hook: hook.list_trackings(page_size=2001), "between 1 and 2000"),
     ("list_trackings", lambda hook: hook.list_trackings(numbers=["1"] * 41), "at most 40"),

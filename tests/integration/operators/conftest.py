@@ -12,9 +12,9 @@ import pytest
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.operators.task import TrackingMoreTask
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
-from tests.integration.airflow.conftest import _running, airflow_database, personal_data, sandbox, seed
+from tests.integration.airflow.conftest import _running, personal_data, run_dag_file, sandbox, seed
 
-__all__ = ["_running", "airflow_database", "personal_data", "sandbox", "seed"]
+__all__ = ["_running", "personal_data", "run_dag_file", "sandbox", "seed"]
 
 Seed = Callable[..., list[dict[str, Any]]]
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from tests.unit.hooks.test_provider_info import as_if_installed
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-DAG_FILE = str(HERE / "dags" / "every_operator.py")
+DAG_FILE = HERE / "dags" / "every_operator.py"
 HAS_RETRY_POLICIES = tuple(map(int, airflow_version.split(".")[:2])) >= (3, 3)
 
 
@@ -34,33 +35,33 @@ class Ran(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def ran(_running: SandboxProcess, airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(
+    _running: SandboxProcess,
+    run_dag_file: Callable[..., Run],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Ran:
     _running.reset()
     _running.freeze()
-    folder = tmp_path_factory.mktemp("every_operator")
-    # On Airflow 2 the web server shows only links that an installed provider lists.
-    as_if_installed(folder)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))}
-    environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(HERE / "dags")
-    connected = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(one) for name, one in connections(_running).items()}
-    script = ROOT / "tests" / "integration" / "airflow" / "run_dag.py"
-    tasks, log = reported(script, folder / "run.json", environment | connected)
+    run = run_dag_file(DAG_FILE, "every_operator", connections(_running))
     calls = Counter(call["endpoint"] for call in _running.calls(account=0))
-    links, _ = reported(HERE / "read_links.py", folder / "links.json", environment)
-    return Ran(Run(tasks, log), calls, links)
+    return Ran(run, calls, links(tmp_path_factory.mktemp("links")))
 
 
-def reported(script: Path, report: Path, environment: dict[str, str]) -> tuple[Any, str]:
+def links(folder: Path) -> dict[str, str | None]:
+    """Read by a process that has no connection."""
+    as_if_installed(folder)  # on Airflow 2 the web server shows only links that an installed provider lists
+    variables = {
+        "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT))),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(HERE / "dags"),
+    }
+    report = folder / "links.json"
+    command = [sys.executable, str(HERE / "read_links.py"), str(DAG_FILE), "every_operator", str(report)]
     done = subprocess.run(
-        [sys.executable, str(script), DAG_FILE, "every_operator", str(report)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment,
-        timeout=600,
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | variables, timeout=600
     )
     assert report.exists(), done.stdout
-    return json.loads(report.read_text()), done.stdout
+    found: dict[str, str | None] = json.loads(report.read_text())
+    return found
 
 
 def page(shipment: dict[str, str]) -> str:

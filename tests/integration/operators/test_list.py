@@ -165,8 +165,35 @@ def test_numbers_and_orders_choose_shipments(execute: Execute, seed: Seed) -> No
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        {"lang": "CN"},
+        {"filters": {"lang": "cn"}},
+        {"lang": "cn", "filters": {"lang": "CN"}},
+        {"lang": "cn", "filters": {"lang": None}},
+    ],
+    ids=str,
+)
+def test_a_list_comes_in_a_language(sandbox: SandboxProcess, execute: Execute, arguments: dict[str, Any]) -> None:
+    parcel = {"carrier_code": "china-post", "tracking_number": "SBX-STUCK-L1"}
+    sandbox.seed(shipments=[parcel | {"age_hours": 240}])
+    [row] = execute(ListTrackingsOperator, include_raw=True, **arguments)
+    assert not row["raw"]["origin_info"]["trackinfo"][0]["StatusDescription"].isascii()
+    assert {call["query"]["lang"] for call in sandbox.calls()} == {"cn"}
+
+
+@pytest.mark.parametrize("lang", [None, "None", ""])
+def test_a_list_without_a_language_asks_for_none(sandbox: SandboxProcess, execute: Execute, lang: Any) -> None:
+    execute(ListTrackingsOperator, lang=lang, filters={"lang": lang})
+    assert all("lang" not in call["query"] for call in sandbox.calls())
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        ({"lang": "eng"}, "lang must be two letters such as 'en', not 'eng'"),
+        ({"filters": {"lang": "eng"}}, "lang must be two letters such as 'en', not 'eng'"),
+        ({"lang": "en", "filters": {"lang": "cn"}}, "lang is one thing as an argument and another in filters"),
         ({"filters": {"colour": "red"}}, "there is no filter 'colour'; there are archived, "),
         ({"filters": {"page_size": "5"}}, "there is no filter 'page_size'"),
         (

@@ -203,7 +203,7 @@ def test_changes_reach_what_other_parts_of_the_package_return(
         ({"status": "lost"}, "changes: status can only be set to delivered, exception, restore, not 'lost'"),
         ({"archived": "perhaps"}, "changes: archived must be True or False, not 'perhaps'"),
         ({"tracking_number": "X"}, "changes cannot hold tracking_number; what can be changed: title, "),
-        ({"customer_phone": "1", "colour": "red"}, "changes cannot hold colour, customer_phone; what can be changed: "),
+        ({"size": "L", "colour": "red"}, "changes cannot hold colour, size; what can be changed: "),
         ({}, "changes: nothing to change"),
         ({"title": None}, "changes: nothing to change"),
         ("{'archived': True}", "changes must be a mapping .* not str .*render_template_as_native_obj=True"),
@@ -217,6 +217,88 @@ def test_changes_that_are_not_possible_are_named_before_any_call(
     parcels = seed("transit")
     with pytest.raises(InvalidShipmentError, match=says):
         execute(UpdateTrackingsOperator, shipments=parcels, changes=changes)
+    assert asked() == {}
+
+
+def test_a_phone_number_is_changed_and_not_dropped(
+    execute: Execute, seed: Seed, state: Callable[[str], Any], asked: Asked, sandbox: SandboxProcess
+) -> None:
+    first, second = seed("transit", "delivered")
+    rows = [first | {"customer_phone": "+4930123456", "title": "Mug"}, second | {"title": "Lamp"}]
+    report = execute(UpdateTrackingsOperator, shipments=rows)
+    assert report == {"done": [second, first], "unchanged": [], "rejected": []}
+    assert asked() == {UPDATE: 1, "PUT /trackings/{carrier_code}/{tracking_number}": 1}
+    assert raw(execute, first)["customer_phone"] == "+4930123456"
+    assert (raw(execute, first)["title"], raw(execute, second)["title"]) == ("Mug", "Lamp")
+    execute(UpdateTrackingsOperator, shipments=[first, second], changes={"customer_phone": "+4930654321"})
+    assert {raw(execute, one)["customer_phone"] for one in (first, second)} == {"+4930654321"}
+
+
+def test_a_phone_number_of_a_shipment_that_is_not_registered_is_rejected(execute: Execute, seed: Seed) -> None:
+    [first] = seed("transit")
+    report = execute(
+        UpdateTrackingsOperator,
+        shipments=[first, parcel("missing")],
+        changes={"customer_phone": "+4930654321"},
+        on_rejected="report",
+    )
+    assert report["done"] == [first]
+    assert [one["code"] for one in report["rejected"]] == [4017]
+
+
+# Languages -----------------------------------------------------------------------------------------------------------
+
+
+def raw(execute: Execute, shipment: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+    found: dict[str, Any] = execute(GetTrackingsOperator, shipments=shipment, include_raw=True, **arguments)["found"][0]
+    return found["raw"]
+
+
+CHINESE = {"carrier_code": "china-post", "tracking_number": "SBX-STUCK-L1"}
+ALSO_CHINESE = {"carrier_code": "china-post", "tracking_number": "SBX-STUCK-L2"}
+ONE = "GET /trackings/{carrier_code}/{tracking_number}"
+
+
+def texts(record: dict[str, Any]) -> str:
+    return " ".join(row["StatusDescription"] for row in record["origin_info"]["trackinfo"])
+
+
+@pytest.mark.parametrize("lang", ["cn", "CN", " cn "])
+def test_one_tracking_is_read_in_a_language_by_its_own_address(
+    sandbox: SandboxProcess, execute: Execute, asked: Asked, lang: str
+) -> None:
+    sandbox.seed(shipments=[CHINESE | {"age_hours": 240}])
+    assert texts(raw(execute, CHINESE)).isascii()
+    assert not texts(raw(execute, CHINESE, lang=lang)).isascii()
+    assert [call["path"] for call in sandbox.calls()] == ["/trackings/china-post/SBX-STUCK-L1/cn"]
+    assert texts(raw(execute, CHINESE, lang="en")).isascii()
+
+
+def test_several_are_read_in_a_language_in_one_call(sandbox: SandboxProcess, execute: Execute, asked: Asked) -> None:
+    both = [CHINESE, ALSO_CHINESE]
+    sandbox.seed(shipments=[one | {"age_hours": 240} for one in both])
+    found = execute(GetTrackingsOperator, shipments=both, lang="cn", include_raw=True)["found"]
+    assert not any(texts(entry["raw"]).isascii() for entry in found)
+    assert asked() == {LIST: 1}
+
+
+def test_one_that_is_missing_in_a_language_is_missing(execute: Execute) -> None:
+    result = execute(GetTrackingsOperator, shipments=parcel("missing"), lang="en", on_missing="report")
+    assert result == {"found": [], "missing": [parcel("missing")]}
+
+
+@pytest.mark.parametrize("lang", [None, "None", "", " "])
+def test_no_language_is_the_carriers_own(sandbox: SandboxProcess, execute: Execute, seed: Seed, lang: Any) -> None:
+    execute(GetTrackingsOperator, shipments=seed("transit"), lang=lang)
+    [call] = sandbox.calls()
+    assert (call["path"], "lang" in call["query"]) == ("/trackings/get", False)
+
+
+@pytest.mark.parametrize("lang", ["eng", "e", "..", "é1", 5, ["en"]])
+def test_what_is_no_language_is_refused_before_any_call(execute: Execute, seed: Seed, asked: Asked, lang: Any) -> None:
+    parcels = seed("transit")
+    with pytest.raises(InvalidShipmentError, match=r"lang must be (two letters|text)"):
+        execute(GetTrackingsOperator, shipments=parcels, lang=lang)
     assert asked() == {}
 
 

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import dag, task
 
 from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSensor
 
-WAITS = int(os.environ.get("SYSTEM_WAITS", "300"))
+WAITS = int(os.environ.get("SCALE_WAITS", "300"))
 POKE_SECONDS = 10.0
 ORDERS = [
     [

@@ -125,7 +125,7 @@ def read(request: Request[Any], status: int, body: bytes) -> None:
     use(result)
     if isinstance(result, BatchAnswer):
         rejected = [(rejection.carrier_code, rejection.tracking_number) for rejection in result.rejected]
-        named = [*result.done, *result.unchanged, *rejected, *result.unmentioned]
+        named = [*result.done, *result.unchanged, *rejected, *result.unconfirmed]
         assert sorted(named) == sorted((one["carrier_code"], one["tracking_number"]) for one in SENT)
 
 

@@ -56,10 +56,28 @@ def ascii_type(value: object) -> str:
         ({"archived": True}, {"archived": "true"}),
         ({"archived": "false"}, {"archived": "false"}),
         ({"archived": None, "status": None, "numbers": None}, {}),
+        ({"created_at_min": " 1546300800.0 "}, {"created_at_min": "1546300800"}),
+        ({"created_at_min": "2019-01-01 08:00:00+08:00"}, {"created_at_min": "1546300800"}),
+        ({"update_time_min": "2018-12-31T19:00:00-05:00"}, {"update_time_min": "1546300800"}),
+        ({"orders": [5, "SO-1"]}, {"orders": "5,SO-1"}),
+        ({"orders": 5}, {"orders": "5"}),
+        ({"status": " delivered "}, {"status": "delivered"}),
+        ({"numbers": ["None", "none"]}, {"numbers": "None,none"}),
     ],
 )
 def test_filters_are_sent_in_the_vendors_form(given: dict[str, Any], sent: dict[str, str]) -> None:
     assert filter_query(given) == sent
+
+
+@pytest.mark.parametrize("template", ["", "  ", "None", "none", " None\n"])
+@pytest.mark.parametrize("name", sorted(ListFilters.__optional_keys__))
+def test_a_template_that_came_out_blank_is_no_filter(name: str, template: str) -> None:
+    filters: Any = {name: template, "created_at_min" if name == "status" else "status": "1546300800"}
+    assert name not in filter_query(filters)
+    assert len(filter_query(filters)) == 1
+    assert name not in endpoints.list_page(filters).query
+    if name in CountFilters.__optional_keys__:
+        assert endpoints.count_by_status({name: template}).query == {}  # type: ignore[misc]
 
 
 def test_the_query_is_encoded_and_keeps_its_commas() -> None:
@@ -88,7 +106,8 @@ def test_the_query_is_encoded_and_keeps_its_commas() -> None:
         ({"created_at_min": 10**5000}, "created_at_min must be unix seconds"),
         ({"created_at_min": [NEW_YEAR]}, "created_at_min must be unix seconds"),
         ({"numbers": []}, "numbers must be a list of texts, none empty or with a comma"),
-        ({"numbers": ""}, "numbers must be a list of texts"),
+        ({"orders": [True]}, "orders must be a list of texts"),
+        ({"orders": [5.5]}, "orders must be a list of texts"),
         ({"numbers": [""]}, "numbers must be a list of texts"),
         ({"numbers": ["A,1"]}, "numbers must be a list of texts"),
         ({"numbers": [1]}, "numbers must be a list of texts"),
@@ -100,7 +119,10 @@ def test_the_query_is_encoded_and_keeps_its_commas() -> None:
         ({"archived": []}, "archived must be True or False"),
         ({"status": 4}, "status must be text, not int"),
         ({"status": ["transit"]}, "status must be text, not list"),
-        ({"lang": "\ud800"}, "lang holds broken characters"),
+        ({"lang": "\ud800"}, "lang must be two letters such as 'en', not "),
+        ({"lang": "eng"}, "lang must be two letters such as 'en', not 'eng'"),
+        ({"lang": "é1"}, "lang must be two letters"),
+        ({"lang": ["en"]}, "lang must be two letters such as 'en', not list"),
     ],
     ids=lambda value: ascii(value[:40]) if isinstance(value, str) else next(iter(map(str, value)), ""),
 )
@@ -142,7 +164,7 @@ def test_carriers_come_in_six_languages_only(lang: Any) -> None:
     ("changes", "sent"),
     [
         ({"title": "desk lamp", "comment": None}, {"title": "desk lamp"}),
-        ({"order_id": 17}, {"order_id": 17}),
+        ({"order_id": 17}, {"order_id": "17"}),
         ({"archived": True}, {"archived": "true"}),
         ({"archived": False}, {"archived": "false"}),
         ({"archived": "true"}, {"archived": "true"}),
@@ -219,10 +241,12 @@ def test_one_impossible_change_costs_none_of_the_others() -> None:
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ({}, "a place is a mapping with country, postcode as text; country, postcode is missing"),
+        ({}, "a place is a mapping with country, postcode; country, postcode is missing"),
         ({"country": "NO"}, "postcode is missing"),
         ({"country": "NO", "postcode": " "}, "postcode is missing"),
-        ({"country": "NO", "postcode": 9600}, "postcode is missing"),
+        ({"country": "NO", "postcode": "None"}, "postcode is missing"),
+        ({"country": "NO", "postcode": True}, "postcode must be text, not bool"),
+        ({"country": "NO", "postcode": float("nan")}, "postcode is not a number that can be sent"),
         (None, "a place is a mapping"),
         ("NO 9600", "a place is a mapping"),
         ({"country": "NO", "postcode": "\udce4"}, "postcode holds broken characters"),
@@ -240,9 +264,14 @@ def test_a_place_may_name_a_company() -> None:
     assert endpoints.check_remote_areas([place]).body == [{"country": "NO", "postcode": "9600", "company": "dhl"}]
 
 
+def test_a_postal_code_that_is_a_number_goes_out_as_text() -> None:
+    places = [{"country": "NO", "postcode": 9600}, {"country": "NO", "postcode": 9600.0, "company": " "}]
+    assert endpoints.check_remote_areas(places).body == [{"country": "NO", "postcode": "9600"}] * 2
+
+
 def test_a_lane_needs_its_three_names() -> None:
     with pytest.raises(
-        InvalidShipmentError, match="a lane is a mapping with carrier_code, original, destination as text"
+        InvalidShipmentError, match="a lane is a mapping with carrier_code, original, destination; carrier_code is"
     ):
         endpoints.get_transit_times([{"original": "DE", "destination": "CA"}])
 

@@ -36,8 +36,10 @@ class Server:
     """Answers in the vendor's shapes (1.2, 1.5-1.8, 1.13), and does to each number what ``conduct`` says.
 
     ``conduct``: ``"lists"`` an existing one among the trackings, ``"upper"`` writes the number in capitals,
-    ``"silent"`` does it and does not mention it, ``"forgets"`` neither does it nor mentions it, a code refuses it,
-    ``-code`` refuses the whole call.
+    ``"silent"`` does it and does not mention it, ``"forgets"`` neither does it nor mentions it, ``"slow"`` does so
+    the first time only, a code refuses it, ``-code`` refuses the whole call.
+
+    ``says``: what answers about changes and deletions hold: ``"codes"``, ``"count"``, both, or nothing.
     """
 
     registered: set[ShipmentKey] = field(default_factory=set)
@@ -47,6 +49,7 @@ class Server:
     hidden: set[ShipmentKey] = field(default_factory=set)
     fail: Callable[[int], TrackingMoreError | None] = lambda call: None
     calls: list[Request[Any]] = field(default_factory=list)
+    says: str = "count codes"
 
     def send(self, request: Request[Any]) -> Any:
         self.calls.append(request)
@@ -79,6 +82,9 @@ class Server:
             carrier, number = map(unquote, request.path.split("/")[2:])
             key = ShipmentKey(carrier, number)
             return (200, self._item(key)) if key in self.registered else (4031, [])
+        if request.method == "PUT":
+            carrier, number = map(unquote, request.path.split("/")[2:])
+            return (200, []) if ShipmentKey(carrier, number) in self.registered else (4017, [])
         assert 0 < len(request.body) <= 40
         for body in request.body:
             conduct = self.conduct.get(body["tracking_number"])
@@ -111,25 +117,26 @@ class Server:
         return 201, {"submitted": len(rows), "added": len(trackings), "trackings": trackings, "errors": errors}
 
     def _delete(self, rows: list[tuple[ShipmentKey, Any]]) -> tuple[int, Any]:
-        entries = []
-        for key, _ in rows:
-            conduct = self.conduct.get(key.tracking_number)
-            there = key in self.registered
-            code = conduct if isinstance(conduct, int) else 200 if there else 4017
-            if code == 200 and conduct != "forgets":
-                self.registered.remove(key)
-            if conduct not in ("silent", "forgets"):
-                entries.append({"meta": self._error(key, code)})
-        return 200, {"submitted": len(rows), "delete": -1, "trackings": entries}
+        return 200, self._each(rows, "delete", self.registered.discard)
 
     def _change(self, rows: list[tuple[ShipmentKey, Any]]) -> tuple[int, Any]:
-        refusals = []
+        return 200, self._each(rows, "change", lambda key: None)
+
+    def _each(self, rows: list[tuple[ShipmentKey, Any]], count: str, carry_out: Callable[[ShipmentKey], None]) -> Any:
+        done, entries = 0, []
         for key, _ in rows:
             conduct = self.conduct.get(key.tracking_number)
             code = conduct if isinstance(conduct, int) else 200 if key in self.registered else 4017
-            if code != 200:
-                refusals.append(self._error(key, code))
-        return 200, {"submitted": len(rows), "trackings": refusals}
+            if code == 200 and conduct not in ("forgets", "slow"):
+                carry_out(key)
+                done += 1
+            if conduct not in ("silent", "forgets", "slow"):
+                entries.append({"meta": self._error(key, code)})
+            if conduct == "slow":
+                self.conduct[key.tracking_number] = ""
+        if "codes" not in self.says:
+            entries = [{"meta": {"tracking_number": entry["meta"]["tracking_number"]}} for entry in entries]
+        return {"trackings": entries, **({count: done} if "count" in self.says else {})} if self.says else []
 
     def _item(self, key: ShipmentKey) -> dict[str, Any]:
         upper = self.conduct.get(key.tracking_number) == "upper"
@@ -209,10 +216,14 @@ def test_what_cannot_be_sent_is_rejected_in_its_place_and_costs_the_others_nothi
 
 
 def test_progress_is_told_after_each_call_and_ends_with_all_of_them() -> None:
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, int, int]] = []
     checked = check_shipments([*many(90), shipment("")])
-    drive(send_batches(REGISTER, checked, BatchReport(), lambda *now: told.append(now)), Server().send)
-    assert told == [(41, 91), (81, 91), (91, 91)]
+
+    def tell(part: BatchReport, settled: int, total: int) -> None:
+        told.append((len(part), settled, total))
+
+    drive(send_batches(REGISTER, checked, BatchReport(), tell), Server().send)
+    assert told == [(40, 41, 91), (40, 81, 91), (10, 91, 91)]
 
 
 # What the items are told ----------------------------------------------------------------------------------------------
@@ -249,20 +260,121 @@ def test_what_an_answer_does_not_mention_is_looked_up_in_one_call() -> None:
     assert [call.path for call in server.calls] == ["/trackings/batch", "/trackings/get"]
 
 
-def test_a_deletion_that_is_not_mentioned_is_believed_once_the_shipment_is_gone() -> None:
-    server = Server(set(keys(many(4))), {"n0001": "silent", "n0002": "forgets"})
+SAYS = pytest.mark.parametrize("says", ["count codes", "count", "codes", ""])
+
+
+@SAYS
+def test_a_deletion_that_is_not_confirmed_is_believed_once_the_shipment_is_gone(says: str) -> None:
+    server = Server(set(keys(many(4))), {"n0001": "silent"}, says=says)
     report = send(server, many(5), DELETE)
-    assert set(report.done) == {("usps", "n0000"), ("usps", "n0001"), ("usps", "n0003")}
-    assert report.unchanged == (("usps", "n0004"),)
-    assert rejected(report) == {"n0002": None}
-    assert "still registered" in report.rejected[0].message
+    gone = {*report.done, *report.unchanged}
+    assert gone == set(keys(many(5)))
+    assert (("usps", "n0004") in report.unchanged) is ("codes" in says)
+    assert report.rejected == ()
+    assert server.registered == set()
+
+
+@SAYS
+def test_what_is_still_there_is_deleted_once_more(says: str) -> None:
+    server = Server(set(keys(many(4))), {"n0002": "slow"}, says=says)
+    report = send(server, many(4), DELETE)
+    assert set(report.done) == set(keys(many(4)))
+    assert (report.unchanged, report.rejected) == ((), ())
+    sent = ["/trackings/delete", "/trackings/get", "/trackings/delete"]
+    assert [call.path for call in server.calls][:3] == sent
+    assert server.numbers_sent("/trackings/delete")[1:] == [["n0002"]]
+
+
+@SAYS
+def test_what_is_still_there_after_that_is_rejected(says: str) -> None:
+    server = Server(set(keys(many(4))), {"n0002": "forgets", "n0003": "forgets"}, says=says)
+    report = send(server, many(4), DELETE)
+    assert set(report.done) == set(keys(many(2)))
+    assert rejected(report) == {"n0002": None, "n0003": None}
+    assert "still registered after it was deleted twice: run it again" in report.rejected[0].message
+    assert server.numbers_sent("/trackings/delete")[1:] == [["n0002", "n0003"]]
+
+
+def test_a_deletion_that_took_effect_late_is_done_and_not_unchanged() -> None:
+    server = Server({ShipmentKey("usps", "n0000")}, {"n0000": "slow"})
+
+    def late(request: Request[Any]) -> Any:
+        if len(server.calls) == 2:
+            server.registered.clear()
+        return server.send(request)
+
+    report = drive(send_batches(DELETE, check_shipments(many(1)), BatchReport()), late)
+    assert (report.done, report.unchanged, report.rejected) == (keys(many(1)), (), ())
 
 
 @pytest.mark.parametrize("job", [UPDATE, STOP], ids=["update", "stop"])
-def test_what_is_not_registered_can_neither_be_changed_nor_stopped(job: Job) -> None:
-    report = send(Server(set(keys(many(2)))), many(3), job)
-    assert report.done == keys(many(2))
-    assert rejected(report) == {"n0002": 4017}
+@SAYS
+def test_what_is_not_registered_can_neither_be_changed_nor_stopped(job: Job, says: str) -> None:
+    server = Server(set(keys(many(2))), says=says)
+    report = send(server, many(3), job)
+    assert (report.done, report.unchanged) == (keys(many(2)), ())
+    assert rejected(report) == {"n0002": 4017 if "codes" in says else None}
+    assert "run CreateTrackingsOperator first" in report.rejected[0].message or "codes" in says
+    assert len(server.calls) == (1 if "codes" in says else 2)
+
+
+@pytest.mark.parametrize("job", [UPDATE, STOP], ids=["update", "stop"])
+def test_what_is_registered_but_not_counted_as_changed_is_unchanged(job: Job, caplog: pytest.LogCaptureFixture) -> None:
+    shipments = many(3)
+    server = Server(set(keys(shipments)), {"n0001": "forgets"})
+    report = send(server, shipments, job)
+    assert (report.done, report.unchanged) == ((("usps", "n0000"), ("usps", "n0002")), (("usps", "n0001"),))
+    server = Server(set(keys(shipments)), {f"n{at:04d}": "forgets" for at in range(3)}, says="count")
+    assert send(server, shipments, job).unchanged == keys(shipments)
+    assert caplog.text == ""
+
+
+def test_when_nobody_can_tell_who_was_changed_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    answers = [{"change": 1, "trackings": many(3)}, {"items": many(3)}]
+
+    def says(request: Request[Any]) -> Any:
+        return read_answer(request, 200, {}, json.dumps({"meta": {"code": 200}, "data": answers.pop(0)}).encode())
+
+    report = drive(send_batches(STOP, check_shipments(many(3)), BatchReport()), says)
+    assert report.unchanged == keys(many(3))
+    assert "changed 1 of 3 shipments and does not say which" in caplog.text
+
+
+# What only PUT takes --------------------------------------------------------------------------------------------------
+
+
+def test_a_change_that_only_put_takes_goes_by_put() -> None:
+    server = Server(set(keys(many(43))))
+    rows = [
+        one | {"title": "New"} | ({"customer_phone": "+1"} if at % 20 == 0 else {}) for at, one in enumerate(many(43))
+    ]
+    checked = check_shipments(rows, ("title", "customer_phone"))
+    report = drive(send_batches(UPDATE, checked, BatchReport()), server.send)
+    assert set(report.done) == set(keys(rows))
+    assert [len(numbers) for numbers in server.numbers_sent()] == [40]
+    puts = [(call.path, call.body) for call in server.calls if call.method == "PUT"]
+    assert puts == [(f"/trackings/usps/n00{at:02d}", {"title": "New", "customer_phone": "+1"}) for at in (0, 20, 40)]
+
+
+@pytest.mark.parametrize("error", [AnswerLostError("no answer"), ServerError("it failed", code=500)], ids=repr)
+def test_a_failure_among_single_changes_leaves_an_account_of_everything(error: TrackingMoreError) -> None:
+    rows = [*many(2), *(one | {"customer_phone": "+1"} for one in many(5)[2:])]
+    server = Server(set(keys(many(5))), fail=lambda call: error if call == 3 else None)
+    with pytest.raises(type(error)) as caught:
+        drive(send_batches(UPDATE, check_shipments(rows, ("customer_phone",)), BatchReport()), server.send)
+    report = caught.value.report
+    assert report is not None
+    assert report.done == keys(many(3))
+    assert ["not sent" in one.message for one in report.rejected] == [False, True]
+
+
+def test_a_single_change_of_what_is_not_registered_is_rejected() -> None:
+    server = Server({ShipmentKey("usps", "n0001")})
+    rows = [one | {"customer_phone": "+1"} for one in many(2)]
+    report = drive(send_batches(UPDATE, check_shipments(rows, ("customer_phone",)), BatchReport()), server.send)
+    assert report.done == (("usps", "n0001"),)
+    assert rejected(report) == {"n0000": 4017}
+    assert "run CreateTrackingsOperator first" in report.rejected[0].message
 
 
 # What a whole call is told --------------------------------------------------------------------------------------------
@@ -384,8 +496,10 @@ def test_a_failure_while_the_unmentioned_are_looked_up_leaves_an_account_too() -
     server = Server(conduct={"n0001": "silent"}, fail=lambda call: AnswerLostError("gone") if call == 2 else None)
     with pytest.raises(AnswerLostError) as caught:
         send(server, many(3))
-    assert caught.value.report is not None
-    assert len(caught.value.report.rejected) == 3
+    report = caught.value.report
+    assert report is not None
+    assert report.done == (("usps", "n0000"), ("usps", "n0002"))
+    assert rejected(report) == {"n0001": None}
 
 
 # Any mix of conduct ---------------------------------------------------------------------------------------------------
@@ -393,7 +507,9 @@ def test_a_failure_while_the_unmentioned_are_looked_up_leaves_an_account_too() -
 NUMBERS = st.sampled_from(
     [f"{letter}{at:02d}" for letter in "aA" for at in range(60)] + ["a,1", "b c", "50%", "é12345"]
 )
-CONDUCT = st.sampled_from(["", "lists", "upper", "silent", "forgets", 4014, 4032, *(-code for code in WHOLE_CALL)])
+CONDUCT = st.sampled_from(
+    ["", "lists", "upper", "silent", "forgets", "slow", 4014, 4032, *(-code for code in WHOLE_CALL)]
+)
 ENTRIES = st.one_of(
     st.builds(shipment, NUMBERS, st.sampled_from(["usps", "dhl"])),
     st.sampled_from([None, "text", {}, shipment(""), {"tracking_number": "n1"}]),
@@ -407,6 +523,7 @@ ENTRIES = st.one_of(
     there=st.sets(st.builds(ShipmentKey, st.sampled_from(["usps", "dhl"]), NUMBERS), max_size=40),
     quota=st.one_of(st.just(1_000), st.integers(0, 60)),
     quota_says=st.sampled_from(["item", "call"]),
+    says=st.sampled_from(["count codes", "count", "codes", ""]),
     fails_at=st.one_of(st.none(), st.integers(1, 8)),
 )
 def test_whatever_happens_every_shipment_stands_in_the_report_once(
@@ -416,11 +533,12 @@ def test_whatever_happens_every_shipment_stands_in_the_report_once(
     there: set[ShipmentKey],
     quota: int,
     quota_says: str,
+    says: str,
     fails_at: int | None,
 ) -> None:
     # Numbers that differ in case only are two shipments here; a server that writes them alike cannot tell them apart.
     conduct = {number: "" if value == "upper" and number[0] in "aA" else value for number, value in conduct.items()}
-    server = Server(set(there), conduct, quota, quota_says)
+    server = Server(set(there), conduct, quota, quota_says, says=says)
     server.fail = lambda call: AnswerLostError("gone") if call == fails_at else None
     checked = check_shipments(entries)
     report = report_in_spite_of_failures(server, entries, job)
@@ -433,6 +551,8 @@ def test_whatever_happens_every_shipment_stands_in_the_report_once(
         assert {_folded(key) for key in (*report.done, *report.unchanged)} <= registered
     if job is DELETE:
         assert not {*report.done, *report.unchanged} & server.registered
+    if job in (UPDATE, STOP):
+        assert {_folded(key) for key in (*report.done, *report.unchanged)} <= registered
 
 
 def report_in_spite_of_failures(server: Server, entries: list[Any], job: Job) -> BatchReport:
@@ -520,14 +640,13 @@ def test_a_failed_account_is_no_missing_shipment() -> None:
         drive(look(keys(many(3))), server.send)
 
 
-def test_before_one_is_called_missing_it_is_asked_for_alone() -> None:
+def test_before_any_is_called_missing_it_is_asked_for_alone() -> None:
     server = Server(set(keys(many(5))), hidden=set(keys(many(2))))
     found = drive(look(keys(many(7))), server.send)
     assert [key for key, tracking in found.items() if tracking is None] == [("usps", "n0005"), ("usps", "n0006")]
-    # The list left two out, so the list is not believed; the third one that it left out is missing indeed.
     assert [call.path for call in server.calls] == [
         "/trackings/get",
-        *(f"/trackings/usps/n000{at}" for at in (0, 1, 5)),
+        *(f"/trackings/usps/n000{at}" for at in (0, 1, 5, 6)),
     ]
 
 

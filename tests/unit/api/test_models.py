@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.api.errors import MalformedAnswerError
-from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking, integer, local_time, text
+from airflow_provider_trackingmore.api.models import (
+    Checkpoint,
+    ShipmentKey,
+    ShipmentStatus,
+    Tracking,
+    integer,
+    local_time,
+    text,
+)
 from airflow_provider_trackingmore.api.records import Account, Page
 
 
@@ -209,14 +217,96 @@ def test_a_leg_without_events_has_no_checkpoints(leg: object) -> None:
     assert tracking(origin_info=leg, destination_info=leg).checkpoints == ()
 
 
-def test_delivered_at_is_the_newest_delivery_event() -> None:
-    rows = [
-        event("2019-07-13 09:00", "Survey sent", "transit"),
-        event("2019-07-12 08:30", "Handed over", "delivered"),
-        event("2019-07-11 18:00", "Nobody home", "undelivered"),
+def test_an_event_of_both_legs_counts_once_when_only_one_leg_knows_its_details() -> None:
+    origin = [
+        event(
+            "2019-07-09 16:08", "Left the country", "transit", Details="Oslo ", substatus="transit007", substatus_num=17
+        ),
+        event("2019-07-08 10:00", "Sorted"),
     ]
-    read = tracking(status="delivered", origin_info={"trackinfo": rows}, lastUpdateTime="2019-07-13 09:00")
-    assert read.delivered_at == "2019-07-12T08:30:00"
+    destination = [
+        event("2019-07-09 16:08:00 ", "Left the country ", Details="Oslo", ItemNode="DepartfromAirport"),
+        event("2019-07-08 10:00", "Sorted\n", "transit", substatus=" transit002 "),
+    ]
+    merged = (
+        Checkpoint(
+            "2019-07-09T16:08:00", "Left the country", "Oslo", ShipmentStatus.TRANSIT, "transit", "transit007", 17,
+            "DepartfromAirport",
+        ),
+        Checkpoint("2019-07-08T10:00:00", "Sorted", "", ShipmentStatus.TRANSIT, "transit", "transit002"),
+    )  # fmt: skip
+    for one, other in ((origin, destination), (destination, origin)):
+        read = tracking(origin_info={"trackinfo": one}, destination_info={"trackinfo": other})
+        assert read.checkpoints == merged
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"Date": "2019-07-09 16:09"},
+        {"StatusDescription": "Left the country by air"},
+        {"Details": "Bergen"},
+        {"checkpoint_status": "pickup"},
+        {"substatus": "transit006"},
+    ],
+    ids=lambda differs: next(iter(differs)),
+)
+def test_events_that_differ_in_what_both_legs_say_stay_apart(differs: dict[str, str]) -> None:
+    one = event("2019-07-09 16:08", "Left the country", "transit", Details="Oslo", substatus="transit007")
+    read = tracking(origin_info={"trackinfo": [one]}, destination_info={"trackinfo": [{**one, **differs}]})
+    assert len(read.checkpoints) == 2
+
+
+@pytest.mark.parametrize(("value", "number"), [(21, 21), ("21", 21), (0, 0), (None, None), ("", None), ([], None)])
+def test_a_checkpoint_has_the_milestone_and_the_number_of_its_substatus(value: object, number: int | None) -> None:
+    row = event("2024-06-21 15:26:26", "Label made", "transit", substatus_num=value, ItemNode="ItemReceived")
+    (checkpoint,) = tracking(origin_info={"trackinfo": [row]}).checkpoints
+    assert (checkpoint.substatus_number, checkpoint.item_node) == (number, "ItemReceived")
+
+
+DELIVERY = "2019-07-12T08:30:00"
+BEFORE = [("2019-07-11 18:00", "undelivered"), ("2019-07-09 10:00", "transit")]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("2019-07-12 08:30", "delivered"), *BEFORE],
+        [("2019-07-13 09:00", "transit"), ("2019-07-12 08:30", "delivered"), *BEFORE],
+        [("2019-07-15 09:00", "delivered"), ("2019-07-12 08:30", "delivered"), *BEFORE],
+        [("2019-07-15 09:00", "delivered"), ("2019-07-13 09:00", None), ("2019-07-12 08:30", "delivered"), *BEFORE],
+        [("2019-07-13 09:00", None), ("2019-07-12 08:30", "delivered"), ("2019-07-12 08:00", None), *BEFORE],
+        [("2019-07-12 08:30", "delivered"), *BEFORE, ("2019-07-05 09:00", "delivered")],
+        [("2019-07-12 08:30", "delivered"), ("2019-07-11 09:00", "held at border"), ("2019-07-05 09:00", "delivered")],
+        [*reversed(BEFORE), ("2019-07-12 08:30", "delivered"), ("2019-07-15 09:00", "delivered")],
+        [("2019-07-12 08:30", "delivered"), *BEFORE, ("2019-07-15 09:00", "delivered")],
+        [("2019-07-13 09:00", "delivered"), ("2019-07-12 08:30", "pickup"), ("2019-07-12 08:30", "delivered"), *BEFORE],
+        [("2019-07-12 08:30", "delivered"), ("2019-07-12 08:30", "undelivered"), ("2019-07-12 08:00", "delivered")],
+        [("2019-07-12 08:30", "delivered"), ("yesterday", "delivered"), (None, "transit"), *BEFORE],
+        [("2019-07-12 08:30", "delivered ")],
+    ],
+    ids=[
+        "one scan", "a survey after it", "a proof of delivery later", "a row without a status between",
+        "rows without a status around", "an earlier delivery that failed", "an unknown status between", "oldest first",
+        "the proof at the end", "the other leg's transit in the same minute", "the run ends in the same minute",
+        "rows without a time", "a trailing blank",
+    ],
+)  # fmt: skip
+def test_delivered_at_is_the_first_of_the_last_unbroken_run(rows: list[tuple[str | None, str | None]]) -> None:
+    trackinfo = [event(date, f"row {position}", status) for position, (date, status) in enumerate(rows)]
+    read = tracking(status="delivered", origin_info={"trackinfo": trackinfo}, lastUpdateTime="2019-07-20 09:00")
+    assert read.delivered_at == DELIVERY
+    dates = [date for date, _ in rows]
+    if len(set(dates)) == len(dates):  # across legs, the order within a minute is not known
+        half = len(trackinfo) // 2
+        legs = {"origin_info": {"trackinfo": trackinfo[half:]}, "destination_info": {"trackinfo": trackinfo[:half]}}
+        assert tracking(status="delivered", **legs).delivered_at == DELIVERY
+
+
+def test_delivered_at_needs_the_status_and_the_time() -> None:
+    rows = [event(None, "Handed over", "delivered"), event("2019-07-11 18:00", "Under way", "transit")]
+    read = tracking(status="delivered", origin_info={"trackinfo": rows}, lastUpdateTime="2019-07-12 08:30")
+    assert read.delivered_at == DELIVERY
 
 
 def test_delivered_at_falls_back_to_the_last_update() -> None:

@@ -310,20 +310,71 @@ def test_remote_areas(record: Record, read: Read) -> None:
     recorded = record("post_trackings_remote")
     areas = read(endpoints.check_remote_areas(recorded["request"]["body"]), recorded["response"])
     assert areas == [
-        RemoteArea(company="dpd", country_code="IS", country="Iceland", postcode="524"),
+        RemoteArea(company="tnt", country_code="IS", country="Iceland", postcode="524"),
         RemoteArea(company="fedex", country_code="IS", country="Iceland", postcode="524"),
     ]
 
 
-def test_transit_times_as_shares_and_as_counts(record: Record, read: Read) -> None:
+def test_places_under_other_are_not_lost(read: Read) -> None:
+    remote = {"far_express_company": "ups", "two_code": "JP", "far_country": "Japan", "far_city_postcode": "7621094"}
+    other = [
+        {"country": "NZ", "postcode": "Papaaroha"},
+        {**remote, "far_express_company": "", "two_code": "NZ", "far_country": "New Zealand"},
+        "NZ",
+    ]
+    data = {"submitted": 3, "other": other, "remote": [remote]}
+    areas = read(endpoints.check_remote_areas([]), {"meta": {"code": 200}, "data": data})
+    assert areas == [
+        RemoteArea("ups", "JP", "Japan", "7621094", "remote"),
+        RemoteArea(None, None, "NZ", "Papaaroha", "other"),
+        RemoteArea(None, "NZ", "New Zealand", "7621094", "other"),
+    ]
+    assert areas[1].raw == other[0]
+
+
+def test_transit_times_are_shares_of_the_delivered(record: Record, read: Read) -> None:
     recorded = record("post_trackings_costtime")
-    shares, counts = read(endpoints.get_transit_times(recorded["request"]["body"]), recorded["response"])
-    assert (shares.carrier_code, shares.original, shares.destination) == ("ups", "DE", "CA")
-    assert (shares.total, shares.delivered) == (418, 402)
-    assert (shares.days_0_7, shares.days_7_15, shares.days_16_30, shares.days_31_60) == (0.62, 0.31, 0.05, 0.02)
-    assert counts.destination == "BR"
-    assert (counts.total, counts.delivered) == (37, 29)
-    assert (counts.days_0_7, counts.days_7_15, counts.days_16_30, counts.days_31_60) == (0, 11, 15, 3)
+    one, other = read(endpoints.get_transit_times(recorded["request"]["body"]), recorded["response"])
+    assert (one.carrier_code, one.original, one.destination) == ("ups", "DE", "CA")
+    assert (one.total, one.delivered) == (418, 402)
+    assert (one.days_0_7, one.days_7_15, one.days_16_30, one.days_31_60) == (0.62, 0.31, 0.05, 0.02)
+    assert other.destination == "BR"
+    assert (other.total, other.delivered) == (37, 29)
+    assert (other.days_0_7, other.days_7_15, other.days_16_30, other.days_31_60) == (0, 0.125, 0.75, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shares"),
+    [
+        ([0.62, 0.31, 0.05, 0.02], [0.62, 0.31, 0.05, 0.02]),
+        (["0.62", ".31", "0.05", "0"], [0.62, 0.31, 0.05, 0]),
+        (["12.5%", "0.5 %", " 87%", "0%"], [0.125, 0.005, 0.87, 0]),
+        (["0.5%", "0.2", None, 0], [0.005, 0.002, None, 0]),
+        ([12.5, 0.5, 87, 0], [0.125, 0.005, 0.87, 0]),
+        (["12.5", "0.5", "87", "0"], [0.125, 0.005, 0.87, 0]),
+        ([1, 0, 0, 0], [1, 0, 0, 0]),
+        (["100%", "0", None, ""], [1, 0, None, None]),
+        ([311, 90, 1, 0], [None, 0.9, 0.01, 0]),
+        (["many", "-5%", "%", True], [None] * 4),
+        ([float("nan"), "inf%", [], {}], [None] * 4),
+    ],
+)
+@pytest.mark.parametrize("form", ["list", "items"])
+def test_a_share_comes_as_a_fraction_a_percentage_or_with_its_sign(
+    read: Read, sent: list[object], shares: list[float | None], form: str
+) -> None:
+    lane = {"carrier_code": "ups", "original": "DE", "destination": "BR"}
+    rows = [{**lane, **dict(zip(("range1", "range3", "range4", "range5"), sent, strict=True))}]
+    data = rows if form == "list" else {"items": rows}
+    (times,) = read(endpoints.get_transit_times([lane]), {"meta": {"code": 200}, "data": data})
+    assert [times.days_0_7, times.days_7_15, times.days_16_30, times.days_31_60] == pytest.approx(shares)
+    assert times.raw.keys() == rows[0].keys()
+
+
+@pytest.mark.parametrize("empty", [[], {}, None, {"items": []}, {"items": None}, {"items": {}}])
+def test_no_transit_times_are_no_error(read: Read, empty: object) -> None:
+    lane = {"carrier_code": "ups", "original": "DE", "destination": "BR"}
+    assert read(endpoints.get_transit_times([lane]), {"meta": {"code": 200}, "data": empty}) == []
 
 
 def test_an_air_waybill(record: Record, read: Read) -> None:

@@ -167,7 +167,7 @@ def created(data: object, read: Callable[..., Any], sent: tuple[ShipmentKey, ...
 @pytest.mark.parametrize("data", [[], {}, None, {"submitted": 3}, {"trackings": None, "errors": {}}, "x", [1], 7])
 def test_what_an_answer_does_not_mention_is_said(data: object, read: Callable[..., Any]) -> None:
     """Success without a record is one form of "already there"; only a look can tell."""
-    assert created(data, read) == BatchAnswer(unmentioned=(A, B, C))
+    assert created(data, read) == BatchAnswer(unconfirmed=(A, B, C))
 
 
 def test_created_existing_refused_and_unmentioned_are_kept_apart(read: Callable[..., Any]) -> None:
@@ -180,7 +180,7 @@ def test_created_existing_refused_and_unmentioned_are_kept_apart(read: Callable[
         ],
     }
     answer = created(data, read, (A, B, C, d))
-    assert (answer.done, answer.unchanged, answer.unmentioned) == ((A,), (B,), (d,))
+    assert (answer.done, answer.unchanged, answer.unconfirmed) == ((A,), (B,), (d,))
     (rejection,) = answer.rejected
     assert (rejection.carrier_code, rejection.tracking_number, rejection.code) == ("gls", "C3", 4014)
     assert len(rejection.message) == 300
@@ -197,12 +197,12 @@ def test_a_refusal_without_code_or_reason_is_a_refusal(read: Callable[..., Any])
         Rejection("ups", "A1", None, "refused without a reason"),
         Rejection("dpd", "B2", None, "refused without a reason"),
     )
-    assert answer.unmentioned == (C,)
+    assert answer.unconfirmed == (C,)
 
 
 def test_a_record_proves_more_than_a_refusal_of_the_same_shipment(read: Callable[..., Any]) -> None:
     data = {"trackings": [body(A), body(A)], "errors": [{**body(A), "code": 4014}, {**body(B), "code": 4016}]}
-    assert created(data, read) == BatchAnswer(done=(A,), unchanged=(B,), unmentioned=(C,))
+    assert created(data, read) == BatchAnswer(done=(A,), unchanged=(B,), unconfirmed=(C,))
 
 
 def test_a_corrected_carrier_is_reported(read: Callable[..., Any]) -> None:
@@ -210,7 +210,7 @@ def test_a_corrected_carrier_is_reported(read: Callable[..., Any]) -> None:
     data = {
         "trackings": [{**body(as_registered), "status": "pending"}, {"tracking_number": "A1"}, {"carrier_code": "x"}]
     }
-    assert created(data, read) == BatchAnswer(done=(B, A), unmentioned=(C,), corrected=((B, as_registered),))
+    assert created(data, read) == BatchAnswer(done=(B, A), unconfirmed=(C,), corrected=((B, as_registered),))
 
 
 def test_another_case_of_a_code_is_no_correction(read: Callable[..., Any]) -> None:
@@ -240,7 +240,7 @@ def test_each_deleted_one_has_its_own_code(wrap: Callable[[Any], Any], read: Cal
     data = {"submitted": 4, "delete": 1, "trackings": [wrap(entry) for entry in entries]}
     answer = read(endpoints.delete_batch([body(key) for key in (A, B, C, d)]), {"meta": {"code": 200}, "data": data})
     assert answer == BatchAnswer(
-        done=(A,), unchanged=(B,), rejected=(Rejection("gls", "C3", 4012, "not understood"),), unmentioned=(d,)
+        (A,), (B,), rejected=(Rejection("gls", "C3", 4012, "not understood"),), unconfirmed=(d,), count=0
     )
 
 
@@ -250,21 +250,80 @@ def test_of_two_entries_about_one_shipment_the_first_counts(read: Callable[..., 
     assert read(request, {"meta": {"code": 200}, "data": {"trackings": entries}}) == BatchAnswer(done=(A,))
 
 
-def test_a_count_of_all_means_all_are_deleted(read: Callable[..., Any]) -> None:
-    request = endpoints.delete_batch([body(A), body(B)])
-    assert read(request, {"meta": {"code": 200}, "data": {"delete": "2"}}).done == (A, B)
-    assert read(request, {"meta": {"code": 200}, "data": {"delete": 1}}).unmentioned == (A, B)
+COUNTED = pytest.mark.parametrize(
+    ("build", "count"),
+    [(endpoints.delete_batch, "delete"), (endpoints.stop_updates, "change"), (endpoints.update_batch, "updated")],
+    ids=["delete", "stop", "update"],
+)
 
 
-@pytest.mark.parametrize("build", [endpoints.update_batch, endpoints.stop_updates])
-def test_what_an_undocumented_answer_does_not_refuse_is_done(build, read: Callable[..., Any]) -> None:
-    request = build([body(A), body(B), body(C)])
-    assert read(request, {"meta": {"code": 200}, "data": []}) == BatchAnswer(done=(A, B, C))
-    refusal = {**body(B), "code": 4017, "message": "Tracking does not exist."}
-    for data in ({"errors": [refusal]}, {"trackings": [{"meta": refusal}, {"meta": {**body(A), "code": 200}}]}):
-        assert read(request, {"meta": {"code": 200}, "data": data}) == BatchAnswer(
-            done=(A, C), rejected=(Rejection("dpd", "B2", 4017, "Tracking does not exist."),)
-        )
+def changed(build: Callable[..., Any], data: object, read: Callable[..., Any]) -> BatchAnswer:
+    answer: BatchAnswer = read(build([body(key) for key in (A, B, C)]), {"meta": {"code": 200}, "data": data})
+    return answer
+
+
+@COUNTED
+@pytest.mark.parametrize("number", [3, "3", 4])
+@pytest.mark.parametrize("listed", [(), (A,), (A, B, C)], ids=len)
+def test_a_count_of_all_means_that_all_are_done(build, count: str, number: Any, listed: Any, read) -> None:
+    data = {"submitted": 3, count: number, "trackings": [body(key) for key in listed]}
+    assert changed(build, data, read) == BatchAnswer(done=(A, B, C))
+
+
+@COUNTED
+@pytest.mark.parametrize("number", [0, 1, "1"])
+@pytest.mark.parametrize("code", [{}, {"code": 200}, {"code": "200"}], ids=str)
+def test_a_count_lower_than_the_list_leaves_open_who_is_meant(build, count: str, number: Any, code: Any, read) -> None:
+    data = {count: number, "trackings": [{"meta": {**body(key), **code}} for key in (A, B)]}
+    expected = BatchAnswer(unconfirmed=(A, B, C), listed=(A, B), count=int(number))
+    assert changed(build, data, read) == expected
+
+
+@COUNTED
+@pytest.mark.parametrize("number", [1, 2, "2"])
+def test_a_count_that_allows_for_the_codes_leaves_open_only_the_others(build, count: str, number: Any, read) -> None:
+    data = {count: number, "trackings": [{"meta": {**body(A), "code": 200}}, {"meta": body(B)}]}
+    expected = BatchAnswer(done=(A,), unconfirmed=(B, C), listed=(B,), count=int(number) - 1)
+    assert changed(build, data, read) == expected
+
+
+@COUNTED
+@pytest.mark.parametrize("number", [2, "2"])
+def test_a_count_that_is_lower_by_the_refused_ones_is_complete(build, count: str, number: Any, read) -> None:
+    data = {count: number, "trackings": [body(A), {**body(B), "code": "4012", "message": "no"}]}
+    assert changed(build, data, read) == BatchAnswer((A, C), rejected=(Rejection(*B, 4012, "no"),))
+
+
+@COUNTED
+@pytest.mark.parametrize(
+    "wrong", [{}, {"submitted": 3}, {"failed": 3}, {"COUNT": None}, {"COUNT": "many"}, {"COUNT": -1}]
+)
+def test_without_a_count_only_a_code_of_success_is_proof(build, count: str, wrong: Any, read) -> None:
+    counts = {count if name == "COUNT" else name: value for name, value in wrong.items()}
+    data = {**counts, "trackings": [{"meta": {**body(A), "code": 200}}, {"meta": body(B)}]}
+    assert changed(build, data, read) == BatchAnswer(done=(A,), unconfirmed=(B, C), listed=(B,))
+
+
+@COUNTED
+@pytest.mark.parametrize("data", [[], {}, None, "x", 7, {"trackings": {}}], ids=repr)
+def test_an_answer_that_says_nothing_confirms_nothing(build, count: str, data: object, read) -> None:
+    assert changed(build, data, read) == BatchAnswer(unconfirmed=(A, B, C))
+
+
+@COUNTED
+def test_an_entry_says_whose_it_is_inside_or_beside_its_meta(build, count: str, read) -> None:
+    entries = [{**body(A), "meta": {"code": 4012, "message": "no"}}, {"meta": {"tracking_number": "B2", "code": 4013}}]
+    answer = changed(build, {"trackings": entries}, read)
+    assert [(one.key, one.code) for one in answer.rejected] == [(A, 4012), (B, 4013)]
+
+
+@COUNTED
+@pytest.mark.parametrize("code", [{}, {"code": None}, {"code": 4012}], ids=str)
+def test_what_stands_among_the_errors_is_refused(build, count: str, code: Any, read) -> None:
+    data = {count: 2, "trackings": [body(A), body(C)], "errors": [{**body(B), **code}]}
+    assert changed(build, data, read) == BatchAnswer(
+        done=(A, C), rejected=(Rejection(*B, code.get("code"), "refused without a reason"),)
+    )
 
 
 @pytest.mark.parametrize(

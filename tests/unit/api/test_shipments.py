@@ -76,7 +76,18 @@ def nested(depth: int) -> list[Any]:
         (Tracking("ups", ""), "tracking_number is missing"),
         ({**GOOD, "title": ["x"]}, "ups 1Z5R89390357567127: title must be text, not list"),
         ({**GOOD, "title": date(2020, 1, 1)}, "ups 1Z5R89390357567127: title must be text, not date"),
-        ({**GOOD, "order_id": Decimal("1.5")}, "ups 1Z5R89390357567127: order_id must be text, not Decimal"),
+        ({**GOOD, "order_id": Decimal("NaN")}, "order_id is not a number that can be sent; leave it out instead"),
+        ({**GOOD, "order_id": Decimal("1E+100")}, "order_id is not a number that can be sent; leave it out instead"),
+        ({**GOOD, "title": True}, "ups 1Z5R89390357567127: title must be text, not bool"),
+        ({**GOOD, "auto_correct": 2}, "ups 1Z5R89390357567127: auto_correct must be True or False, not 2"),
+        ({**GOOD, "auto_correct": "off"}, "auto_correct must be True or False, not 'off'"),
+        (
+            {**GOOD, "tracking_ship_date": "soon"},
+            "ups 1Z5R89390357567127: tracking_ship_date 'soon' is not a date: give",
+        ),
+        ({**GOOD, "tracking_ship_date": "20191399"}, "tracking_ship_date '20191399' is not a date: give a date"),
+        ({**GOOD, "order_create_time": "25.11.2026 9:00"}, "order_create_time '25.11.2026 9:00' is not a time: give"),
+        ({**GOOD, "order_create_time": [2019]}, "order_create_time list is not a time: give a datetime"),
         ({**GOOD, "order_id": float("nan")}, "order_id is not a number that can be sent; leave it out instead"),
         ({**GOOD, "order_id": float("inf")}, "order_id is not a number that can be sent; leave it out instead"),
         ({**GOOD, "order_id": 10**5000}, "order_id is not a number that can be sent; leave it out instead"),
@@ -181,17 +192,60 @@ def test_fields_that_nobody_takes_are_named_once_in_the_log(caplog: pytest.LogCa
     [
         ("order_create_time", datetime(2019, 11, 4, 9, 30, tzinfo=UTC), "2019/11/04 09:30"),
         ("order_create_time", date(2019, 11, 4), "2019/11/04 00:00"),
-        ("order_create_time", "2019-11-04", "2019-11-04"),
+        ("order_create_time", "2019-11-04", "2019/11/04 00:00"),
+        ("order_create_time", "2019-11-04T09:30:00-05:00", "2019/11/04 14:30"),
         ("tracking_ship_date", date(2019, 11, 4), "20191104"),
         ("tracking_ship_date", datetime(2019, 11, 4, 9, 30, tzinfo=UTC), "20191104"),
-        ("tracking_ship_date", 20191104, 20191104),
-        ("order_id", 17, 17),
+        ("tracking_ship_date", "2019-11-04", "20191104"),
+        ("tracking_ship_date", 20191104, "20191104"),
+        ("order_id", 17, "17"),
+        ("order_id", 17.0, "17"),
+        ("order_id", Decimal("17.00"), "17"),
+        ("order_id", Decimal("1.5"), "1.5"),
+        ("order_id", 10**30, "1" + "0" * 30),
+        ("tracking_postal_code", 1070, "1070"),
+        ("tracking_account_number", -0.5, "-0.5"),
         ("title", "", ""),
         ("auto_correct", False, 0),
+        ("auto_correct", "1", 1),
+        ("auto_correct", " True", 1),
     ],
 )
 def test_values_are_sent_in_the_vendors_form(name: str, value: object, sent: object) -> None:
-    assert shipment_body({**GOOD, name: value}, CREATE_FIELDS)[name] == sent
+    body = shipment_body({**GOOD, name: value}, CREATE_FIELDS)
+    assert body[name] == sent
+    assert type(body[name]) is type(sent)
+
+
+@pytest.mark.parametrize("name", ["order_create_time", "tracking_ship_date", "auto_correct"])
+@pytest.mark.parametrize("value", [None, "", " ", "None"])
+def test_a_date_or_flag_that_a_template_left_blank_is_not_sent(name: str, value: object) -> None:
+    assert shipment_body({**GOOD, name: value}, CREATE_FIELDS) == GOOD
+
+
+def test_realtime_takes_two_create_fields_and_sends_them_by_its_own_names() -> None:
+    shipment = {**GOOD, "order_id": 5, "tracking_destination_country": "UK", "tracking_ship_date": "2018-09-08"}
+    body = shipment_body(shipment, REALTIME_FIELDS)
+    assert endpoints.realtime_tracking(body).body == {
+        **GOOD, "order": "5", "specialNumberDestination": "UK", "tracking_ship_date": "20180908",
+    }  # fmt: skip
+    own = {**shipment, "order": "#123", "specialNumberDestination": "GB"}
+    sent = endpoints.realtime_tracking(shipment_body(own, REALTIME_FIELDS)).body
+    assert isinstance(sent, dict)
+    assert (sent["order"], sent["specialNumberDestination"]) == ("#123", "GB")
+    assert "order_id" not in sent
+
+
+@pytest.mark.parametrize("fields", [CREATE_FIELDS, REALTIME_FIELDS])
+def test_one_shipment_warns_of_unknown_fields_like_many(
+    caplog: pytest.LogCaptureFixture, fields: tuple[str, ...]
+) -> None:
+    shipment_body({**GOOD, "wharehouse": "Ida Brandt"}, fields)
+    assert caplog.messages == []
+    shipment_body({**GOOD, "wharehouse": "Ida Brandt", "comment": "x"}, fields, warn=True)
+    assert caplog.messages == ["Not sent, because this call has no such fields: 'wharehouse'"]
+    shipment_body({**GOOD, "order_id": "x"}, fields, warn=True)
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize(

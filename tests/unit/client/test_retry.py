@@ -115,10 +115,11 @@ def test_retry_after_is_honoured_when_it_is_longer() -> None:
     assert 2 <= run.slept[1] <= 3
 
 
-def test_a_rate_limit_waits_for_the_cool_down_or_longer_if_the_server_asks() -> None:
-    run = Run(RateLimitError("x"), RateLimitError("x", retry_after=7), RateLimitError("x", retry_after=300))
-    run.sync()
-    assert run.slept == [120, 120, 300]
+@pytest.mark.parametrize(("asked", "seconds"), [(None, 120), (7, 120), (300, 300), (99_999, 3600)])
+def test_the_account_is_silent_for_the_cool_down_or_longer_if_the_server_asks(
+    asked: float | None, seconds: float
+) -> None:
+    assert RetryPolicy(5, 120).silence(RateLimitError("x", retry_after=asked)) == seconds
 
 
 def test_no_server_can_ask_for_more_than_an_hour() -> None:
@@ -129,7 +130,7 @@ def test_no_server_can_ask_for_more_than_an_hour() -> None:
 
 @both_ways
 def test_a_wait_beyond_the_budget_raises_the_last_error_at_once(way: Way) -> None:
-    error = RateLimitError("x")
+    error = RateLimitError("x", retry_after=120)
     run = Run(ConnectError("y"), error, budget=60)
     with pytest.raises(RateLimitError) as caught:
         way(run)
@@ -149,7 +150,7 @@ def test_a_spent_budget_allows_nothing_any_more() -> None:
 
 def test_each_retry_is_logged_once_with_what_will_happen(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    Run(ConnectError("GET /x: no connection"), RateLimitError("GET /x: 429")).sync()
+    Run(ConnectError("GET /x: no connection"), RateLimitError("GET /x: 429", retry_after=120)).sync()
     first, second = (record.getMessage() for record in caplog.records)
     assert first.startswith("GET /x: no connection; attempt 2 of 5 in 1.")
     assert second == "GET /x: 429; attempt 3 of 5 in 120.0 s"

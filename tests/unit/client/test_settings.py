@@ -48,6 +48,19 @@ def test_neither_the_key_nor_a_proxy_password_is_shown() -> None:
         ("base_url", "https://api.trackingmore.com:port/v2", "not a URL"),
         ("base_url", "https://[::1/v2", "not a URL"),
         ("base_url", None, "must be text"),
+        ("base_url", "https://api.trackingmore.com/v4", "ends in /v4, but this package speaks version 2 only"),
+        ("base_url", "https://api.trackingmore.com/v3/", "ends in /v3"),
+        ("base_url", "https://api.trackingmore.com/V4", "ends in /V4"),
+        ("base_url", "https://gateway.example/tracking/v4", "ends in /v4"),
+        ("base_url", "http://127.0.0.1:8700/v22", "ends in /v22"),
+        ("base_url", "https://gateway.example/v2.1", "ends in /v2.1"),
+        ("base_url", "https://api.trackingmore.com", "must end in /v2"),
+        ("base_url", "https://API.trackingmore.com:443/", "must end in /v2"),
+        ("base_url", "https://api.trackingmore.com./", "must end in /v2"),
+        ("base_url", "https://trackingmore.com/", "must end in /v2"),
+        ("base_url", "http://www.trackingmore.com/api", "must end in /v2"),
+        ("base_url", "https://api.trackingmore.com/v2/trackings", "must end in /v2"),
+        ("base_url", "https://api.trackingmore.com/V2", "must end in /v2"),
         ("requests_per_second", 0, "from 0.001"),
         ("requests_per_second", -1, "from 0.001"),
         ("requests_per_second", float("nan"), "number"),
@@ -121,3 +134,20 @@ def test_the_url_of_a_redis_server_is_accepted_and_its_password_is_not_shown(url
     made = settings(pacing=url)
     assert made.pacing == url
     assert "pa55" not in repr(made)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.trackingmore.com/v2",
+        "http://127.0.0.1:8700",
+        "http://127.0.0.1:8700/v2",
+        "https://gateway.example/v4/tracking",
+        "https://gateway.example/v4/v2",
+        "https://gateway.example/dev4",
+        "https://nottrackingmore.com/tracking",
+        "https://trackingmore.com.example/tracking",
+    ],
+)
+def test_other_hosts_may_have_any_path_that_ends_in_no_other_version(url: str) -> None:
+    assert settings(base_url=url).base_url == url

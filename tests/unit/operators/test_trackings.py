@@ -68,7 +68,7 @@ def test_importing_operators_and_sensors_loads_nothing_but_their_own_small_modul
     assert "airflow_provider_trackingmore.operators.trackings" in loaded
     for library in ("requests", "urllib3", "tenacity", "fastapi", "uvicorn"):
         assert library not in {name.partition(".")[0] for name in loaded}, library
-    for heavy in ("client", "hooks", "sandbox", "api.endpoints", "waiting.hub"):
+    for heavy in ("client", "hooks", "sandbox", "api.endpoints", "waiting.poller"):
         assert not [name for name in loaded if name.startswith(f"airflow_provider_trackingmore.{heavy}")], heavy
 
 

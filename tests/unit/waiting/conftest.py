@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import selectors
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
+from urllib.parse import unquote
 
 import pytest
 
 from airflow_provider_trackingmore.api.envelope import Request, read_answer
 from airflow_provider_trackingmore.api.models import ShipmentKey
-from airflow_provider_trackingmore.client.client import Statistics
-from airflow_provider_trackingmore.client.observer import Observer
-from airflow_provider_trackingmore.client.settings import ClientSettings
-from airflow_provider_trackingmore.waiting import hub
+from airflow_provider_trackingmore.waiting.observation import Observation
+from airflow_provider_trackingmore.waiting.poller import pollers_of_running_loop
+from airflow_provider_trackingmore.waiting.registry import Subscription
 
 T = TypeVar("T")
-KEY = "unit-test-key-0123456789"
 A_YEAR = 365 * 86_400.0
 
 
@@ -51,39 +50,39 @@ class TimelessLoop(asyncio.SelectorEventLoop):
 
 
 class Account:
-    """What the hub needs of a client, and the account behind it.
+    """What the poller needs of a client, and the account behind it.
 
-    :param key: the API key.
+    :param account: the fingerprint of its key.
     """
 
-    def __init__(self, key: str = KEY) -> None:
-        self.settings = ClientSettings(api_key=key, base_url="http://127.0.0.1:9/v2")
+    def __init__(self, account: str = "0123456789abcdef") -> None:
+        self.account = account
         self.parcels: dict[ShipmentKey, str] = {}
         self.failures: list[Exception] = []
         self.refuses = ""
+        self.unlisted: set[str] = set()
         self.calls: list[tuple[float, list[str]]] = []
         self.changed_at: dict[ShipmentKey, float | None] = {}
         self.elsewhere = 10**9
         self.asked_something = asyncio.Event()
         self.takes = 0.01
         self.closed = 0
-        self.observer = Observer()
 
-    @property
-    def statistics(self) -> Statistics:
-        return Statistics(requests=len(self.calls))
-
-    async def asend(self, request: Request[T]) -> T:
+    async def asend(
+        self, request: Request[T], *, max_wait_seconds: float | None = None, max_attempts: int | None = None
+    ) -> T:
         numbers = request.query["numbers"].split(",") if "numbers" in request.query else [request.path]
         if "limit" in request.query and "numbers" not in request.query:
             numbers = [f"{'changes' if 'update_time_min' in request.query else 'list'} {request.query['page']}"]
         self.calls.append((asyncio.get_running_loop().time(), numbers))
         self.asked_something.set()
+        known_by_path = self.by_path(request.path) if "limit" not in request.query else None
         await asyncio.sleep(self.takes)
         if self.failures:
             raise self.failures.pop(0)
         rows = [self.row(key) for key in self.parcels]
-        items = [row for row in rows if row["tracking_number"] in numbers]
+        folded = {number.casefold() for number in numbers}
+        items = [row for row in rows if row["tracking_number"].casefold() in folded and not self.is_unlisted(row)]
         answer: dict[str, Any]
         if "limit" in request.query and "numbers" not in request.query:
             answer = self.page(request.query, rows)
@@ -91,9 +90,20 @@ class Account:
             answer = {"meta": {"code": 4014, "message": "The value of `numbers` is invalid"}, "data": []}
         elif "numbers" in request.query:
             answer = {"meta": {"code": 200}, "data": {"items": items, "total": len(items)}}
+        elif known_by_path is not None:
+            answer = {"meta": {"code": 200}, "data": self.row(known_by_path)}
         else:
-            answer = {"meta": {"code": 4017, "message": "Tracking does not exist"}, "data": []}
+            answer = {"meta": {"code": 4031, "message": "Tracking does not exist"}, "data": []}
         return read_answer(request, 200, {}, json.dumps(answer).encode())
+
+    def by_path(self, path: str) -> ShipmentKey | None:
+        """The shipment that a path names, if it is registered."""
+        carrier, number = (unquote(part).casefold() for part in path.split("/")[2:4])
+        return next((key for key in self.parcels if key.normalized == (carrier, number)), None)
+
+    def is_unlisted(self, row: Mapping[str, Any]) -> bool:
+        """Whether the lists leave a shipment out, although GET by number knows it."""
+        return row["tracking_number"] in self.unlisted
 
     def row(self, key: ShipmentKey) -> dict[str, Any]:
         """A shipment as the vendor shows it; the account's clock is the loop's, and began in 2026."""
@@ -133,6 +143,41 @@ class Account:
         return [at for at, numbers in self.calls if number in numbers]
 
 
+class Subscriber:
+    """A subscription as a test uses it: asked for and told in the test's own spelling.
+
+    :param account: whose poller.
+    :param wanted: the shipments.
+    :param interval: seconds between two checks.
+    :param options: as :meth:`Poller.subscribe` takes them.
+    """
+
+    def __init__(self, account: Account, wanted: Iterable[ShipmentKey], interval: float, **options: Any) -> None:
+        self._account = account
+        self._wanted = {one.normalized: one for one in wanted}
+        self._options = {"poke_interval": interval, "reconcile_seconds": 1800.0} | options
+        self.subscription: Subscription
+
+    async def __aenter__(self) -> Self:
+        home = pollers_of_running_loop().get(self._account)
+        self.subscription = await home.subscribe(list(self._wanted.values()), **self._options)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.subscription.close()
+
+    def keep(self, wanted: Iterable[ShipmentKey], *, settling: bool = False) -> None:
+        """Drop all other shipments; with ``settling`` each full check of these is told, changed or not."""
+        kept = {one.normalized for one in wanted}
+        self.subscription.drop([one for one in self.subscription.shipments if one not in kept])
+        self.subscription.settling = kept if settling else set()
+
+    async def updates(self, seconds: float | None = None) -> dict[ShipmentKey, Observation] | None:
+        """The next updates; None when the time is up first."""
+        found = await self.subscription.updates(seconds)
+        return None if found is None else {self._wanted[one]: observed for one, observed in found.items()}
+
+
 def moment(seconds: float) -> str:
     """A moment of the loop's clock as the vendor writes it."""
     return (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
@@ -158,7 +203,7 @@ def run() -> Iterator[Callable[[Coroutine[Any, Any, T]], T]]:
         finally:
             await asyncio.sleep(0)  # cancelled tasks end in the next turn of the loop
             assert asyncio.all_tasks() == {asyncio.current_task()}, "a task is left over"
-            assert not hub._hubs.get(asyncio.get_running_loop()), "a hub is left over"
+            assert not pollers_of_running_loop()._pollers, "a poller is left over"
 
     def go(coroutine: Coroutine[Any, Any, T]) -> T:
         with asyncio.Runner(loop_factory=TimelessLoop) as runner:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trackingmore.waiting.planner import filled_up, number_calls, pages, plan, spread
+from airflow_provider_trackingmore.waiting.planner import number_calls, pages, plan
 
 
 @pytest.mark.parametrize(
@@ -44,7 +42,7 @@ def test_a_list_of_unknown_length_is_tried_when_it_may_save_calls() -> None:
     assert not plan(80, 80, rows=None, changed=None).by_list
     probe = plan(81, 81, rows=None, changed=None)
     assert probe.by_list
-    assert probe.list_calls == 3, "longer than that, numbers are cheaper"
+    assert probe.max_list_calls == 3, "longer than that, numbers are cheaper"
     assert not plan(10_000, 40, rows=None, changed=0).by_list
 
 
@@ -66,21 +64,3 @@ def test_no_other_way_would_have_cost_fewer_calls(due: int, stale: int, rows: in
     cost = pages(rows) if planned.by_list and rows is not None else number_calls(looked_at)  # a list may prove cheaper
     cost += pages(changed) if planned.by_change and changed is not None else 0
     assert cost == min(ways)
-
-
-@given(st.integers(1, 300), st.floats(1.0, 1e5))
-def test_calls_are_spread_over_the_time_that_there_is(calls: int, reconcile: float) -> None:
-    moments = [spread(calls, at, now=50.0, reconcile_seconds=reconcile) for at in range(calls)]
-    assert moments == sorted(moments)
-    assert 50.0 < moments[0] <= moments[-1] == 50.0 + reconcile
-    assert moments[0] - 50.0 == pytest.approx(reconcile / calls)
-
-
-@given(st.dictionaries(st.integers(), st.floats(0, 100), max_size=200), st.floats(0, 100))
-def test_calls_are_filled_up_with_what_comes_next(due_at: dict[int, float], until: float) -> None:
-    chosen = filled_up(due_at, until)
-    due = {name for name, at in due_at.items() if at <= until}
-    assert due <= set(chosen)
-    assert len(chosen) == min(len(due_at), 40 * math.ceil(len(due) / 40))
-    rest = [at for name, at in due_at.items() if name not in chosen]
-    assert not rest or max(due_at[name] for name in chosen) <= min(rest) if chosen else True

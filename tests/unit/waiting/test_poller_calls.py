@@ -1,4 +1,4 @@
-"""The hub takes the cheapest way, and misses nothing on it. On a loop whose time passes by itself, as ``test_hub``."""
+"""The poller makes the fewest calls, and misses nothing. On a loop whose time passes by itself, as ``test_poller``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import pytest
 
 from airflow_provider_trackingmore.api.errors import RateLimitError
 from airflow_provider_trackingmore.api.models import ShipmentKey
-from airflow_provider_trackingmore.waiting import turns
-from airflow_provider_trackingmore.waiting.hub import hub_of
-from airflow_provider_trackingmore.waiting.members import News
-from airflow_provider_trackingmore.waiting.outcomes import NOT_REGISTERED
-from tests.unit.waiting.conftest import Account
+from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
+from airflow_provider_trackingmore.waiting.schedule import GATHER_SECONDS, MAX_GATHER_SECONDS
+from tests.unit.waiting.conftest import Account, Subscriber
 
 T = TypeVar("T")
+Updates = dict[ShipmentKey, Observation]
 Run = Callable[[Coroutine[Any, Any, T]], T]
 RECONCILE = 1800.0
 
@@ -29,12 +28,12 @@ def key(number: object, carrier: str = "usps") -> ShipmentKey:
 async def until(account: Account, wanted: list[ShipmentKey], status: str, interval: float = 60, **join: Any) -> float:
     """Wait like a trigger does; returns the loop's time at which all have the status."""
     waiting = set(wanted)
-    with hub_of(account).join(wanted, interval, **join) as member:  # type: ignore[arg-type]
+    async with Subscriber(account, wanted, interval, **join) as member:
         while waiting:
-            news = await member.news(None)
+            news = await member.updates()
             assert news is not None
             waiting -= {one for one, fact in news.items() if fact.status == status}
-            member.narrow(waiting)
+            member.keep(waiting)
     return asyncio.get_running_loop().time()
 
 
@@ -68,17 +67,17 @@ def test_a_thousand_triggers_that_start_within_a_second_cost_the_calls_of_one(ac
     wanted = waiting_for(account, 1000)
     account.elsewhere = 0
 
-    async def started(number: int) -> News | None:
+    async def started(number: int) -> Updates | None:
         await asyncio.sleep(number / 1000)
-        with hub_of(account).join([wanted[number]], 1800, look_in=-500.0) as member:  # type: ignore[arg-type]
-            return await member.news(None)
+        async with Subscriber(account, [wanted[number]], 1800, first_check_in=-500.0) as member:
+            return await member.updates()
 
     run(together(*map(started, range(1000))))
     assert kinds(account) == {"list": 1}
-    assert account.calls[0][0] - 1_000.0 == pytest.approx(0.999 + turns.GATHER_SECONDS)
+    assert account.calls[0][0] - 1_000.0 == pytest.approx(0.999 + GATHER_SECONDS)
 
 
-@pytest.mark.parametrize(("interval", "longest"), [(20.0, 20.0), (1800.0, turns.LONGEST_GATHER_SECONDS)])
+@pytest.mark.parametrize(("interval", "longest"), [(20.0, 20.0), (1800.0, MAX_GATHER_SECONDS)])
 def test_while_ever_more_join_the_first_look_waits_for_them_but_not_for_ever(
     account: Account, run: Run, interval: float, longest: float
 ) -> None:
@@ -88,8 +87,8 @@ def test_while_ever_more_join_the_first_look_waits_for_them_but_not_for_ever(
     async def started(number: int) -> float:
         await asyncio.sleep(number / 2)
         joined = asyncio.get_running_loop().time()
-        with hub_of(account).join([wanted[number]], interval, look_in=0.0) as member:  # type: ignore[arg-type]
-            await member.news(None)
+        async with Subscriber(account, [wanted[number]], interval, first_check_in=0.0) as member:
+            await member.updates()
         return asyncio.get_running_loop().time() - joined
 
     waited = run(together(*map(started, range(200))))
@@ -104,8 +103,8 @@ def test_who_joins_while_the_account_is_in_trouble_does_not_shorten_the_back_off
 
     async def started(number: int) -> None:
         await asyncio.sleep(10.0 * number)
-        with hub_of(account).join([wanted[number]], 60, look_in=0.0) as member:  # type: ignore[arg-type]
-            await member.news(None)
+        async with Subscriber(account, [wanted[number]], 60, first_check_in=0.0) as member:
+            await member.updates()
 
     run(together(*map(started, range(20))))
     assert [at - account.calls[0][0] >= 500 for at, _ in account.calls] == [False, True]
@@ -114,9 +113,9 @@ def test_who_joins_while_the_account_is_in_trouble_does_not_shorten_the_back_off
 def test_in_a_large_account_they_cost_one_call_per_forty_and_one_to_find_out(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 1000)
 
-    async def started(number: int) -> News | None:
-        with hub_of(account).join([wanted[number]], 1800, look_in=0.0) as member:  # type: ignore[arg-type]
-            return await member.news(None)
+    async def started(number: int) -> Updates | None:
+        async with Subscriber(account, [wanted[number]], 1800, first_check_in=0.0) as member:
+            return await member.updates()
 
     run(together(*map(started, range(1000))))
     assert kinds(account) == {"list": 1, "number": 25}
@@ -145,8 +144,9 @@ def test_what_the_vendor_does_not_note_is_found_within_the_time_to_reconcile(acc
             assert moment - 2_000.0 <= RECONCILE + 60
 
 
-def test_looks_that_reconcile_are_spread_evenly(account: Account, run: Run) -> None:
+def test_full_checks_are_spread_evenly(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 400)
+    account.changed_at |= {one: -100.0 * at for at, one in enumerate(wanted)}
     never = [until(account, [one], "delivered") for one in wanted]
     ends = [after(4 * RECONCILE, account, one, "delivered") for one in wanted]
     run(together(*never, *ends))
@@ -194,37 +194,37 @@ def test_odd_numbers_do_not_break_the_look_at_the_others(account: Account, run: 
     odd = ShipmentKey("usps", number)
     account.parcels |= {key(1): "delivered", odd: "transit"}
 
-    async def look() -> News | None:
-        with hub_of(account).join([odd], 60) as member:  # type: ignore[arg-type]
-            return await member.news(None)
+    async def look() -> Updates | None:
+        async with Subscriber(account, [odd], 60) as member:
+            return await member.updates()
 
     released, news = run(together(until(account, [key(1)], "delivered"), look()))
     assert released == pytest.approx(1_060.0, abs=1)
     assert news is not None
-    assert news[odd].status == (None if "," in number else "transit"), "with a comma it is asked for alone"
+    assert news[odd].status == "transit", "with a comma it is asked for alone"
 
 
 def test_spellings_that_the_vendor_takes_for_one_are_one(account: Account, run: Run) -> None:
     account.parcels[ShipmentKey("usps", "ABC")] = "delivered"
     spelled = [ShipmentKey("usps", "ABC"), ShipmentKey("usps", "abc")]
 
-    async def look(one: ShipmentKey) -> News | None:
-        with hub_of(account).join([one], 60) as member:  # type: ignore[arg-type]
-            return await member.news(None)
+    async def look(one: ShipmentKey) -> Updates | None:
+        async with Subscriber(account, [one], 60) as member:
+            return await member.updates()
 
     for one, news in zip(spelled, run(together(*map(look, spelled))), strict=True):
         assert news is not None
-        assert (set(news), news[one].tracking_number) == ({one}, one.tracking_number)
+        assert set(news) == {one}
     assert len(account.calls) == 1
 
 
 def test_what_another_dag_has_just_been_told_costs_no_call(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 40)
 
-    async def late() -> News | None:
+    async def late() -> Updates | None:
         await asyncio.sleep(90)  # the first one was told at 60
-        with hub_of(account).join(wanted, 60) as member:  # type: ignore[arg-type]
-            return await member.news(0.0)
+        async with Subscriber(account, wanted, 60) as member:
+            return await member.updates(0.0)
 
     ends = [after(200, account, one, "delivered") for one in wanted]
     _, news, *_ = run(together(until(account, wanted, "delivered"), late(), *ends))
@@ -240,9 +240,9 @@ def test_a_shipment_that_is_deleted_meanwhile_is_told_at_the_latest_when_reconci
         del account.parcels[wanted[7]]
 
     async def look() -> float:
-        with hub_of(account).join([wanted[7]], 60) as member:  # type: ignore[arg-type]
-            while (news := await member.news(None)) is not None:
-                if news[wanted[7]].outcome == NOT_REGISTERED:
+        async with Subscriber(account, [wanted[7]], 60) as member:
+            while (news := await member.updates()) is not None:
+                if news[wanted[7]] == NOT_REGISTERED:
                     break
         return asyncio.get_running_loop().time()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import pytest
@@ -11,10 +10,11 @@ from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
-from airflow_provider_trackingmore.waiting.gate import Verdict
-from airflow_provider_trackingmore.waiting.goals import STATUSES, Terms, wait, wait_for_orders
-from airflow_provider_trackingmore.waiting.knowledge import Knowledge, follows
-from airflow_provider_trackingmore.waiting.outcomes import Outcome
+from airflow_provider_trackingmore.waiting.condition import Condition, confirm
+from airflow_provider_trackingmore.waiting.history import History, supersedes
+from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
+from airflow_provider_trackingmore.waiting.outcome import Outcome, Verdict
+from airflow_provider_trackingmore.waiting.spec import STATUSES, WaitSpec
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
@@ -24,12 +24,21 @@ PARCEL = {"carrier_code": "usps", "tracking_number": "P0"}
 EARLY, LATE = "2026-03-01T10:00:00", "2026-03-02T09:00:00"
 
 
-def seen(status: str | None, last_update: str | None = None, key: ShipmentKey = KEY, **raw: Any) -> Outcome:
-    """A shipment as a look finds it."""
+def seen(status: str | None, last_update: str | None = None, **raw: Any) -> Observation:
+    """A shipment as a check sees it."""
     if status is None:
-        return Outcome.of(key, None, NOW)
-    row = {"carrier_code": key.carrier_code, "tracking_number": key.tracking_number, "status": status, **raw}
-    return Outcome.of(key, Tracking.from_payload(row | {"lastUpdateTime": last_update}), NOW)
+        return NOT_REGISTERED
+    row = {"carrier_code": "usps", "tracking_number": "P0", "status": status, **raw}
+    return Observation.from_tracking(Tracking.from_payload(row | {"lastUpdateTime": last_update}), NOW)
+
+
+def wait(shipments: object = None, **options: Any) -> Condition:
+    return Condition(WaitSpec.create(**{"shipments": shipments, "fail_on": ()} | options))
+
+
+def take(condition: Condition, key: ShipmentKey, observed: Observation, now: float = NOW) -> None:
+    condition.update(key.normalized, observed, now)
+    condition.decide()
 
 
 # A status only moves forward -----------------------------------------------------------------------------------------
@@ -62,7 +71,7 @@ def seen(status: str | None, last_update: str | None = None, key: ShipmentKey = 
     ],
 )
 def test_what_comes_too_late_changes_nothing(old: str | None, new: str | None, is_news: bool) -> None:
-    assert follows(seen(old, EARLY), seen(new, LATE), reopens=False) is is_news
+    assert supersedes(seen(new, LATE), seen(old, EARLY), reopens=False) is is_news
 
 
 @pytest.mark.parametrize(
@@ -78,33 +87,32 @@ def test_what_comes_too_late_changes_nothing(old: str | None, new: str | None, i
     ],
 )
 def test_only_a_newer_event_on_the_way_reopens_a_delivery(new: str, moment: str | None, reopens: bool) -> None:
-    assert follows(seen("delivered", EARLY), seen(new, moment), reopens=True) is reopens
+    assert supersedes(seen(new, moment), seen("delivered", EARLY), reopens=True) is reopens
 
 
 def test_an_expired_shipment_does_not_reopen_but_by_delivery() -> None:
-    assert not follows(seen("expired", EARLY), seen("transit", LATE), reopens=True)
-    assert follows(seen("expired", EARLY), seen("delivered", LATE), reopens=True)
+    assert not supersedes(seen("transit", LATE), seen("expired", EARLY), reopens=True)
+    assert supersedes(seen("delivered", LATE), seen("expired", EARLY), reopens=True)
 
 
 @given(st.lists(st.sampled_from([*STATUSES, "beamed_up"]), min_size=1))
 def test_whatever_comes_after_a_delivery_it_stays_one(statuses: list[str]) -> None:
-    known = Knowledge()
+    history = History()
     for number, status in enumerate(["delivered", *statuses]):
-        known.learn(seen(status, f"2026-03-{1 + number % 28:02d}T10:00:00"), NOW)
-    assert known.of(KEY).status == "delivered"
+        newest = history.update(KEY, seen(status, f"2026-03-{1 + number % 28:02d}T10:00:00"), NOW)
+        assert newest.status == "delivered"
 
 
 # Settling ------------------------------------------------------------------------------------------------------------
 
 
-def settling(*looks: tuple[float, Outcome], seconds: float = HOUR) -> list[str]:
-    """What a wait that settles says after each look."""
-    awaited = wait(PARCEL, Terms(settle_seconds=seconds))
-    known = Knowledge(reopens=awaited.reopens)
+def settling(*checks: tuple[float, Observation], seconds: float = HOUR) -> list[str]:
+    """What a wait that settles says after each check."""
+    condition = wait(PARCEL, settle_seconds=seconds)
     said = []
-    for after, look in looks:
-        known.learn(look, NOW + after)
-        said.append(awaited.decide(known, NOW + after).result)
+    for after, observed in checks:
+        take(condition, KEY, observed, NOW + after)
+        said.append(condition.verdict().result.value)
     return said
 
 
@@ -126,21 +134,22 @@ def test_a_shipment_on_its_way_again_must_arrive_and_settle_anew() -> None:
 
 
 def test_what_settles_is_still_asked_for_and_must_really_be_looked_at() -> None:
-    awaited = wait([PARCEL, {"carrier_code": "dhl", "tracking_number": "P1"}], Terms(settle_seconds=HOUR))
-    known = Knowledge(reopens=True)
-    known.learn(seen("delivered", EARLY, stayTimeLength=0), NOW)
-    assert awaited.still_open(known, NOW) == (KEY, ShipmentKey("dhl", "P1"))
-    assert awaited.settling(known, NOW) == (KEY,)
-    assert awaited.settling(known, NOW + HOUR) == ()
+    condition = wait([PARCEL, {"carrier_code": "dhl", "tracking_number": "P1"}], settle_seconds=HOUR)
+    take(condition, KEY, seen("delivered", EARLY, stayTimeLength=0))
+    assert condition.open == (KEY.normalized, ShipmentKey("dhl", "p1"))
+    assert condition.is_settling(KEY.normalized)
+    take(condition, KEY, seen("delivered", EARLY, stayTimeLength=0), NOW + HOUR)
+    assert not condition.is_settling(KEY.normalized)
+    assert condition.open == (ShipmentKey("dhl", "p1"),)
 
 
 # Stuck, returned -----------------------------------------------------------------------------------------------------
 
 
-def verdict(look: Outcome, **terms: Any) -> Verdict:
-    known = Knowledge()
-    known.learn(look, NOW)
-    return wait(PARCEL, Terms(**terms)).decide(known, NOW)
+def verdict(observed: Observation, **options: Any) -> Verdict:
+    condition = wait(PARCEL, **options)
+    take(condition, KEY, observed)
+    return condition.verdict()
 
 
 @pytest.mark.parametrize(("days", "result"), [(4, "waiting"), (5, "failed"), (50, "failed")])
@@ -156,13 +165,12 @@ def test_a_delivered_shipment_is_never_stuck() -> None:
 
 
 def test_one_that_moves_again_is_not_stuck_any_more() -> None:
-    awaited = wait([PARCEL, {"carrier_code": "dhl", "tracking_number": "P1"}], Terms(wait_for="any", stuck_after=DAY))
-    known = Knowledge()
-    known.learn(seen("transit", EARLY, stayTimeLength=3), NOW)
-    assert [one.outcome for one in awaited.decide(known, NOW).outcomes] == ["stuck", "waiting"]
-    assert KEY in awaited.still_open(known, NOW)
-    known.learn(seen("transit", LATE, stayTimeLength=0), NOW)
-    assert [one.outcome for one in awaited.decide(known, NOW).outcomes] == ["waiting", "waiting"]
+    condition = wait([PARCEL, {"carrier_code": "dhl", "tracking_number": "P1"}], wait_for="any", stuck_after=DAY)
+    take(condition, KEY, seen("transit", EARLY, stayTimeLength=3))
+    assert [one.outcome for one in condition.verdict().outcomes] == ["stuck", "waiting"]
+    assert condition.is_open(KEY.normalized)
+    take(condition, KEY, seen("transit", LATE, stayTimeLength=0))
+    assert [one.outcome for one in condition.verdict().outcomes] == ["waiting", "waiting"]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +184,7 @@ def test_one_that_moves_again_is_not_stuck_any_more() -> None:
     ],
 )
 def test_quiet_days_are_the_vendors_or_else_those_that_are_certain(row: dict[str, Any], days: int) -> None:
-    assert Outcome.of(KEY, Tracking.from_payload({"status": "transit", **row}), NOW).quiet_days == days
+    assert Observation.from_tracking(Tracking.from_payload({"status": "transit", **row}), NOW).quiet_days == days
 
 
 @pytest.mark.parametrize("substatus", ["exception010", "exception011", "exception0010", "exception0011"])
@@ -199,12 +207,13 @@ ORDERS = {
 }
 
 
-def orders(states: dict[str, str | None], **terms: Any) -> Verdict:
-    known = Knowledge()
+def orders(states: dict[str, str | None], **options: Any) -> Verdict:
+    condition = wait(orders=ORDERS, fail_on=("exception",), **options)
     for number, status in states.items():
         carrier = {"P0": "usps", "P1": "dhl", "P2": "ups"}[number]
-        known.learn(seen(status, EARLY, ShipmentKey(carrier, number)), NOW)
-    return wait_for_orders(ORDERS, Terms(fail_on=("exception",), **terms)).decide(known, NOW)
+        condition.update(ShipmentKey(carrier, number).normalized, seen(status, EARLY), NOW)
+    condition.decide()
+    return condition.verdict()
 
 
 def test_orders_are_waited_for_until_each_is_settled() -> None:
@@ -215,8 +224,8 @@ def test_orders_are_waited_for_until_each_is_settled() -> None:
 
 
 def test_the_result_has_one_entry_for_each_order() -> None:
-    result = orders({"P0": "delivered", "P1": "transit", "P2": None}).timed_out().plain()
-    assert [(one["order_id"], one["outcome"], one["delivered_at"]) for one in result] == [
+    result = orders({"P0": "delivered", "P1": "transit", "P2": None}).at_deadline().to_list()
+    assert [(one["order"], one["outcome"], one["delivered_at"]) for one in result] == [
         ("A-1", "timed_out", None),
         ("A-2", "not_registered", None),
         ("A-3", "delivered", EARLY),
@@ -226,25 +235,22 @@ def test_the_result_has_one_entry_for_each_order() -> None:
 
 def test_the_count_holds_in_each_order() -> None:
     said = orders({"P0": "delivered", "P1": "exception", "P2": "transit"}, wait_for="any")
-    assert [one["outcome"] for one in said.plain()] == ["delivered", "waiting", "delivered"]
+    assert [one["outcome"] for one in said.to_list()] == ["delivered", "waiting", "delivered"]
 
 
 def test_an_order_that_is_settled_is_not_asked_for_again() -> None:
-    awaited = wait_for_orders(ORDERS, Terms(wait_for="any"))
-    known = Knowledge()
-    known.learn(seen("delivered", EARLY), NOW)
-    assert awaited.still_open(known, NOW) == (ShipmentKey("ups", "P2"),)
+    condition = wait(orders=ORDERS, wait_for="any")
+    take(condition, KEY, seen("delivered", EARLY))
+    assert condition.open == (ShipmentKey("ups", "p2"),)
 
 
 def test_an_event_of_orders_is_read_back_order_by_order() -> None:
-    awaited = wait_for_orders(ORDERS, Terms(fail_on=("exception",)))
     said = orders({"P0": "delivered", "P1": "delivered", "P2": "exception"})
-    entries = {
-        name: [Outcome.from_dict(entry) for entry in own]
-        for name, own in itertools.groupby(said.entries(), key=lambda entry: entry["order"])
+    rows = {
+        name: [Outcome.from_row(one.key, one.to_row()) for one in own.outcomes] for name, own in said.orders.items()
     }
-    confirmed = awaited.confirm(entries)
-    assert (confirmed.result, confirmed.reason, confirmed.plain()) == (said.result, said.reason, said.plain())
+    confirmed = confirm(WaitSpec.create(orders=ORDERS, fail_on=("exception",)), rows)
+    assert (confirmed.result, confirmed.reason, confirmed.to_list()) == (said.result, said.reason, said.to_list())
 
 
 @pytest.mark.parametrize(
@@ -258,7 +264,7 @@ def test_an_event_of_orders_is_read_back_order_by_order() -> None:
 )
 def test_a_wrong_order_is_named(given_orders: object, says: str) -> None:
     with pytest.raises(InvalidShipmentError, match=says):
-        wait_for_orders(given_orders, Terms())
+        WaitSpec.create(orders=given_orders)
 
 
 @pytest.mark.parametrize(
@@ -267,9 +273,9 @@ def test_a_wrong_order_is_named(given_orders: object, says: str) -> None:
 )
 def test_a_duration_that_is_none_is_named(argument: str, value: object) -> None:
     with pytest.raises(InvalidShipmentError, match=f"{argument} must be a number of seconds from 0"):
-        wait(PARCEL, Terms(**{argument: value}))
+        wait(PARCEL, **{argument: value})
 
 
 @pytest.mark.parametrize(("value", "means"), [("3600", 3600.0), (7, 7.0), ("None", None), (None, None), ("", None)])
 def test_a_duration_may_come_out_of_a_template(value: object, means: float | None) -> None:
-    assert wait(PARCEL, Terms(stuck_after=value)).goals[None].stuck_after == means
+    assert wait(PARCEL, stuck_after=value).spec.stuck_after == means

@@ -1,8 +1,7 @@
-"""The gate: what is waited for + what is known -> Waiting | Released | Failed."""
+"""The condition: what is waited for + what checks saw -> waiting, released or failed; and the arguments of a wait."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -11,17 +10,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api.errors import InvalidShipmentError
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
-from airflow_provider_trackingmore.waiting.gate import Decision, Failed, Goal, Released, Wait, Waiting
-from airflow_provider_trackingmore.waiting.goals import Terms, wait
-from airflow_provider_trackingmore.waiting.knowledge import Knowledge
-from airflow_provider_trackingmore.waiting.outcomes import (
-    NOT_REGISTERED,
-    TIMED_OUT,
-    WAITING,
-    Outcome,
-    summary,
-    timed_out,
-)
+from airflow_provider_trackingmore.waiting.condition import Condition, confirm
+from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
+from airflow_provider_trackingmore.waiting.outcome import OrderVerdict, Outcome, ShipmentOutcome, Verdict, summary
+from airflow_provider_trackingmore.waiting.spec import WaitSpec
 
 NOW = 1_800_000_000.0
 STATUSES = [status.value for status in ShipmentStatus if status is not ShipmentStatus.UNKNOWN]
@@ -35,92 +27,106 @@ def key(number: int) -> ShipmentKey:
     return ShipmentKey("usps", f"P{number}")
 
 
-def outcome(number: int, state: str) -> Outcome:
-    known = None if state == MISSING else Tracking(*key(number), status_text=state)
-    return Outcome.of(key(number), known, NOW)
+def observed(number: int, state: str) -> Observation:
+    return (
+        NOT_REGISTERED
+        if state == MISSING
+        else Observation.from_tracking(Tracking(*key(number), status_text=state), NOW)
+    )
 
 
-def known(*states: str | None) -> Knowledge:
-    """What is known of the first shipments; None for one that has not been looked at."""
-    knowledge = Knowledge()
+def after(spec: WaitSpec, *states: str | None) -> Condition:
+    """The condition once the first shipments were checked; None for one that was not."""
+    condition = Condition(spec)
     for number, state in enumerate(states):
         if state is not None:
-            knowledge.learn(outcome(number, state), NOW)
-    return knowledge
+            condition.update(key(number).normalized, observed(number, state), NOW)
+    condition.decide()
+    return condition
 
 
-def goal(shipments: object, **terms: object) -> Goal:
-    return wait(shipments, Terms(**terms)).goals[None]
+def verdict(spec: WaitSpec, *states: str | None) -> OrderVerdict:
+    return after(spec, *states).verdict().orders[None]
 
 
-def decide(states: tuple[str | None, ...], **wanted: Any) -> Decision:
-    return goal(PARCELS[: len(states)], **{"fail_on": DEFAULT_FAIL_ON} | wanted).decide(known(*states), NOW)
+def goal(shipments: object, **options: Any) -> WaitSpec:
+    return WaitSpec.create(shipments=shipments, **options)
+
+
+def decide(states: tuple[str | None, ...], **wanted: Any) -> OrderVerdict:
+    return verdict(goal(PARCELS[: len(states)], **{"fail_on": DEFAULT_FAIL_ON} | wanted), *states)
+
+
+def reason(decision: OrderVerdict) -> str:
+    return Verdict({None: decision}).reason
 
 
 @pytest.mark.parametrize(
     ("wait_for", "states", "expected"),
     [
-        ("all", ("delivered", "delivered"), Released),
-        ("all", ("delivered", "transit"), Waiting),
-        ("all", ("delivered", None), Waiting),
-        ("all", (None, None), Waiting),
-        ("all", ("delivered", "exception"), Failed),
-        ("all", ("transit", "expired"), Failed),
-        ("all", ("delivered", "undelivered"), Waiting),
-        ("all", ("pending", "notfound", "pickup"), Waiting),
-        ("all", ("delivered", UNHEARD_OF), Waiting),
-        ("all", ("delivered", MISSING), Failed),
-        ("any", ("transit", "delivered"), Released),
-        ("any", ("exception", "delivered"), Released),
-        ("any", ("exception", "transit"), Waiting),
-        ("any", ("exception", None), Waiting),
-        ("any", ("exception", "expired"), Failed),
-        ("any", ("delivered", MISSING), Released),
-        ("any", ("transit", MISSING), Failed),
-        (2, ("delivered", "delivered", "exception"), Released),
-        (2, ("delivered", "transit", "exception"), Waiting),
-        (2, ("delivered", "exception", "exception"), Failed),
-        (2, ("exception", "exception", "transit"), Failed),
-        (2, ("delivered", "delivered", MISSING), Released),
-        ("2", ("delivered", "transit", "delivered"), Released),
-        (1, ("transit",), Waiting),
+        ("all", ("delivered", "delivered"), "released"),
+        ("all", ("delivered", "transit"), "waiting"),
+        ("all", ("delivered", None), "waiting"),
+        ("all", (None, None), "waiting"),
+        ("all", ("delivered", "exception"), "failed"),
+        ("all", ("transit", "expired"), "failed"),
+        ("all", ("delivered", "undelivered"), "waiting"),
+        ("all", ("pending", "notfound", "pickup"), "waiting"),
+        ("all", ("delivered", UNHEARD_OF), "waiting"),
+        ("all", ("delivered", MISSING), "failed"),
+        ("any", ("transit", "delivered"), "released"),
+        ("any", ("exception", "delivered"), "released"),
+        ("any", ("exception", "transit"), "waiting"),
+        ("any", ("exception", None), "waiting"),
+        ("any", ("exception", "expired"), "failed"),
+        ("any", ("delivered", MISSING), "released"),
+        ("any", ("transit", MISSING), "failed"),
+        (2, ("delivered", "delivered", "exception"), "released"),
+        (2, ("delivered", "transit", "exception"), "waiting"),
+        (2, ("delivered", "exception", "exception"), "failed"),
+        (2, ("exception", "exception", "transit"), "failed"),
+        (2, ("delivered", "delivered", MISSING), "released"),
+        ("2", ("delivered", "transit", "delivered"), "released"),
+        (1, ("transit",), "waiting"),
     ],
 )
-def test_the_decision(wait_for: Any, states: tuple[str | None, ...], expected: type) -> None:
-    assert type(decide(states, wait_for=wait_for)) is expected
+def test_the_decision(wait_for: Any, states: tuple[str | None, ...], expected: str) -> None:
+    assert decide(states, wait_for=wait_for).result == expected
 
 
 def test_without_fail_on_nothing_but_a_missing_registration_fails() -> None:
-    assert isinstance(decide(("exception", "expired"), fail_on=()), Waiting)
-    assert isinstance(decide(("exception", MISSING), fail_on=()), Failed)
+    assert decide(("exception", "expired"), fail_on=()).result == "waiting"
+    assert decide(("exception", MISSING), fail_on=()).result == "failed"
 
 
 def test_a_status_that_is_waited_for_has_arrived_even_if_it_would_also_fail() -> None:
-    assert isinstance(decide(("exception",), statuses=("delivered", "exception")), Released)
-    assert isinstance(decide(("expired",), statuses=("delivered", "exception")), Failed)
+    assert decide(("exception",), statuses=("delivered", "exception")).result == "released"
+    assert decide(("expired",), statuses=("delivered", "exception")).result == "failed"
 
 
 def test_one_of_several_statuses_is_enough() -> None:
     decision = decide(("pickup", "delivered"), statuses=("pickup", "delivered"))
-    assert isinstance(decision, Released)
+    assert decision.result == "released"
     assert [one.outcome for one in decision.outcomes] == ["pickup", "delivered"]
 
 
 @pytest.mark.parametrize("wait_for", ["all", "any", 2])
 def test_nothing_to_wait_for_is_released(wait_for: object) -> None:
-    assert goal([], wait_for=wait_for).decide(known(), NOW) == Released((), ())
-    assert goal(None, wait_for=wait_for).decide(known(), NOW) == Released((), ())
+    for nothing in ([], None):
+        condition = Condition(goal(nothing, wait_for=wait_for))
+        assert condition.is_over()
+        assert (condition.verdict().result, condition.verdict().outcomes) == ("released", ())
 
 
 def test_the_order_is_the_users_and_each_shipment_comes_once() -> None:
     wanted = goal([PARCELS[2], PARCELS[0], PARCELS[2], ShipmentKey("usps", "P0"), PARCELS[1]])
     assert wanted.shipments == (key(2), key(0), key(1))
-    assert [one.key for one in wanted.decide(known("delivered"), NOW).outcomes] == [key(2), key(0), key(1)]
+    assert [one.key for one in verdict(wanted, "delivered").outcomes] == [key(2), key(0), key(1)]
 
 
 def test_a_mention_twice_does_not_count_twice() -> None:
     wanted = goal([PARCELS[0], PARCELS[0], PARCELS[1]], wait_for=2)
-    assert isinstance(wanted.decide(known("delivered", "transit"), NOW), Waiting)
+    assert verdict(wanted, "delivered", "transit").result == "waiting"
     with pytest.raises(InvalidShipmentError, match="wait_for is 3, but there are only 2 shipments"):
         goal([PARCELS[0], PARCELS[0], PARCELS[1]], wait_for=3)
 
@@ -131,21 +137,21 @@ def test_one_shipment_alone_is_a_list_of_one() -> None:
 
 def test_the_reason_names_each_lost_shipment_and_only_those() -> None:
     decision = decide(("exception", "delivered", "expired", "transit"), wait_for=3)
-    assert isinstance(decision, Failed)
-    assert decision.reason == "usps P0: exception; usps P2: expired"
+    assert decision.result == "failed"
+    assert reason(decision) == "usps P0: exception; usps P2: expired"
 
 
 def test_the_reason_for_a_missing_shipment_names_the_way_out() -> None:
     decision = decide(("exception", MISSING, "transit"))
-    assert isinstance(decision, Failed)
-    assert decision.reason == "usps P1 is not registered with TrackingMore: run CreateTrackingsOperator first"
+    assert decision.result == "failed"
+    assert reason(decision) == "usps P1 is not registered with TrackingMore: run CreateTrackingsOperator first"
 
 
 def test_a_long_reason_is_cut_and_says_so() -> None:
     parcels = [{"carrier_code": "usps", "tracking_number": f"P{number}"} for number in range(23)]
-    decision = goal(parcels, fail_on=("expired",)).decide(known(*["expired"] * 23), NOW)
-    assert isinstance(decision, Failed)
-    assert decision.reason.endswith("; usps P19: expired; and 3 more")
+    decision = verdict(goal(parcels, fail_on=("expired",)), *["expired"] * 23)
+    assert decision.result == "failed"
+    assert reason(decision).endswith("; usps P19: expired; and 3 more")
 
 
 def test_each_outcome_says_what_it_means_for_the_wait() -> None:
@@ -153,33 +159,37 @@ def test_each_outcome_says_what_it_means_for_the_wait() -> None:
     assert [(one.status, one.outcome) for one in decision.outcomes] == [
         ("delivered", "delivered"),
         ("exception", "exception"),
-        ("transit", WAITING),
-        (None, NOT_REGISTERED),
+        ("transit", "waiting"),
+        (None, "not_registered"),
     ]
 
 
 def test_a_claimed_outcome_is_not_believed_against_the_status() -> None:
     wanted = goal(PARCELS[0], fail_on=("exception",))
     claims = [
-        Outcome(*key(0), status="transit", outcome="delivered"),
-        Outcome(*key(0), outcome="delivered"),
-        Outcome(*key(0), status="transit", outcome=NOT_REGISTERED),
-        Outcome(*key(0), status="exception", outcome="returned"),
-        Outcome(*key(0), status="transit", outcome="stuck"),
+        Outcome(key(0), Observation("transit"), ShipmentOutcome.DELIVERED),
+        Outcome(key(0), None, ShipmentOutcome.DELIVERED),
+        Outcome(key(0), Observation("transit"), ShipmentOutcome.NOT_REGISTERED),
+        Outcome(key(0), Observation("exception"), ShipmentOutcome.RETURNED),
+        Outcome(key(0), Observation("transit"), ShipmentOutcome.STUCK),
     ]
     for claim in claims:
-        assert isinstance(wanted.confirm([claim]), Waiting)
+        assert confirm(wanted, {None: [claim]}).result == "waiting"
 
 
 def test_only_what_is_still_open_is_asked_for_again() -> None:
-    wanted = wait(PARCELS, Terms(fail_on=DEFAULT_FAIL_ON, wait_for=3))
-    assert wanted.still_open(known("delivered", "expired", "transit"), NOW) == (key(2), key(3))
-    assert wanted.still_open(known(), NOW) == tuple(key(number) for number in range(4))
+    wanted = goal(PARCELS, fail_on=DEFAULT_FAIL_ON, wait_for=3)
+    condition = after(wanted, "delivered", "expired", "transit")
+    assert condition.open == (key(2).normalized, key(3).normalized)
+    assert condition.take_closed() == [key(0).normalized, key(1).normalized]
+    assert after(wanted).open == tuple(key(number).normalized for number in range(4))
 
 
 def test_a_time_out_marks_what_was_still_waited_for_and_nothing_else() -> None:
     decision = decide(("delivered", "transit", None, UNHEARD_OF))
-    assert [one.outcome for one in timed_out(decision.outcomes)] == ["delivered", TIMED_OUT, TIMED_OUT, TIMED_OUT]
+    late = Verdict({None: decision}).at_deadline()
+    assert late.result == "timed_out"
+    assert [one.outcome for one in late.outcomes] == ["delivered", "timed_out", "timed_out", "timed_out"]
 
 
 def test_the_summary_counts_statuses() -> None:
@@ -188,9 +198,15 @@ def test_the_summary_counts_statuses() -> None:
     assert summary(()) == "no shipments"
 
 
-def test_an_outcome_survives_plain_data_and_newer_fields() -> None:
-    one = Outcome("usps", "P0", "delivered", "delivered001", "2026-03-01T10:00:00", None, "A-1", "delivered")
-    assert Outcome.from_dict(one.as_dict() | {"of_a_newer_version": 1}) == one
+def test_an_outcome_survives_its_compact_form() -> None:
+    seen = Observation("delivered", "delivered001", "2026-03-01T10:00:00", None, "A-1")
+    for one in (
+        Outcome(key(0), seen, ShipmentOutcome.DELIVERED),
+        Outcome(key(0)),
+        Outcome(key(0), Observation("transit")),
+    ):
+        assert Outcome.from_row(key(0), one.to_row()) == one
+    assert Outcome(key(0)).to_row() == ["waiting"]
 
 
 def test_an_outcome_holds_no_personal_data() -> None:
@@ -201,8 +217,20 @@ def test_an_outcome_holds_no_personal_data() -> None:
         "lastEvent": "signed by A. LOVELACE",
     }
     tracking = Tracking.from_payload({"carrier_code": "usps", "tracking_number": "P0", "status": "transit", **personal})
-    plain = Outcome.of(key(0), tracking, NOW).as_dict()
-    assert set(plain) == {field.name for field in dataclasses.fields(Outcome)} - {"quiet_days"}
+    one = Outcome(key(0), Observation.from_tracking(tracking, NOW))
+    plain = [*one.to_dict().values(), *one.to_row()]
+    assert list(one.to_dict()) == [
+        *(
+            "carrier_code",
+            "tracking_number",
+            "status",
+            "substatus",
+            "delivered_at",
+            "last_update",
+            "order_id",
+            "outcome",
+        )
+    ]
     assert not any(word in str(plain) for word in ("Ada", "ada@", "7946", "LOVELACE"))
 
 
@@ -213,7 +241,7 @@ some_statuses = st.sets(st.sampled_from(STATUSES))
 
 
 @st.composite
-def waits(draw: st.DrawFn) -> tuple[Goal, list[str | None]]:
+def waits(draw: st.DrawFn) -> tuple[WaitSpec, list[str | None]]:
     total = draw(st.integers(1, 6))
     parcels = [key(number) for number in range(total)]
     wait_for = draw(st.one_of(st.sampled_from(["all", "any"]), st.integers(1, total)))
@@ -227,39 +255,39 @@ def waits(draw: st.DrawFn) -> tuple[Goal, list[str | None]]:
 
 
 @given(waits())
-def test_any_decision_is_what_counting_says(wait: tuple[Goal, list[str | None]]) -> None:
+def test_any_decision_is_what_counting_says(wait: tuple[WaitSpec, list[str | None]]) -> None:
     wanted, given_states = wait
     arrived = sum(state in wanted.statuses for state in given_states)
     lost = sum(state in wanted.fail_on - wanted.statuses for state in given_states)
     needed = {"all": len(given_states), "any": 1}.get(str(wanted.wait_for), wanted.wait_for)
-    decision = wanted.decide(known(*given_states), NOW)
+    decision = verdict(wanted, *given_states)
     if arrived >= needed:
-        assert isinstance(decision, Released)
+        assert decision.result == "released"
     elif MISSING in given_states or len(given_states) - lost < needed:
-        assert isinstance(decision, Failed)
-        assert decision.reason
+        assert decision.result == "failed"
+        assert reason(decision)
     else:
-        assert isinstance(decision, Waiting)
-        assert Wait({None: wanted}).still_open(known(*given_states), NOW)
+        assert decision.result == "waiting"
+        assert after(wanted, *given_states).open
     assert [one.key for one in decision.outcomes] == list(wanted.shipments)
 
 
 @given(waits(), st.data())
-def test_more_arrivals_never_undo_a_release(wait: tuple[Goal, list[str | None]], data: st.DataObject) -> None:
+def test_more_arrivals_never_undo_a_release(wait: tuple[WaitSpec, list[str | None]], data: st.DataObject) -> None:
     wanted, before = wait
     lucky = data.draw(st.sets(st.sampled_from(range(len(before)))))
     arrived = data.draw(st.sampled_from(sorted(wanted.statuses)))
-    after = [arrived if number in lucky else state for number, state in enumerate(before)]
-    ranks = {Failed: 0, Waiting: 1, Released: 2}
-    earlier, later = wanted.decide(known(*before), NOW), wanted.decide(known(*after), NOW)
-    assert ranks[type(later)] >= ranks[type(earlier)]
+    luckier = [arrived if number in lucky else state for number, state in enumerate(before)]
+    ranks = {"failed": 0, "waiting": 1, "released": 2}
+    assert ranks[verdict(wanted, *luckier).result] >= ranks[verdict(wanted, *before).result]
 
 
 @given(waits())
-def test_plain_data_decides_the_same(wait: tuple[Goal, list[str | None]]) -> None:
+def test_plain_data_decides_the_same(wait: tuple[WaitSpec, list[str | None]]) -> None:
     wanted, given_states = wait
-    decision = wanted.decide(known(*given_states), NOW)
-    assert wanted.confirm(Outcome.from_dict(one.as_dict()) for one in decision.outcomes) == decision
+    decision = verdict(wanted, *given_states)
+    rows = [Outcome.from_row(one.key, one.to_row()) for one in decision.outcomes]
+    assert confirm(wanted, {None: rows}).orders[None] == decision
 
 
 # Arguments -----------------------------------------------------------------------------------------------------------
@@ -333,4 +361,4 @@ def test_whatever_is_given_it_is_a_goal_or_a_named_error(
             wanted = goal(**arguments)
         except InvalidShipmentError:
             continue
-        assert isinstance(wanted.decide(known(), NOW), Waiting if wanted.shipments else Released)
+        assert Condition(wanted).is_over() is not bool(wanted.shipments)

