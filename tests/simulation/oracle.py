@@ -287,6 +287,8 @@ class _WaitJudge:
         answers: dict[tuple[float, int], tuple[Call, dict[Name, Sight]]] = {}
         for name in self.names:
             for call, sight in self.life.sights.get(name, ()):
+                if sight.status is None and call.asked_at <= self.joined:
+                    continue  # it may have been registered since: those who join later are not told
                 if call.ended_at > self.session.begins:
                     answers.setdefault((call.ended_at, id(call)), (call, {}))[1][name] = sight
                 elif by_change or call.ended_at >= oldest:
