@@ -287,6 +287,8 @@ class _WaitJudge:
         answers: dict[tuple[float, int], tuple[Call, dict[Name, Sight]]] = {}
         for name in self.names:
             for call, sight in self.life.sights.get(name, ()):
+                if sight.status is None and call.asked_at <= self.joined:
+                    continue  # it may have been registered since: those who join later are not told
                 if call.ended_at > self.session.begins:
                     answers.setdefault((call.ended_at, id(call)), (call, {}))[1][name] = sight
                 elif by_change or call.ended_at >= oldest:
@@ -336,7 +338,7 @@ class _WaitJudge:
 
     def _timed_out(self) -> Iterator[Violation]:
         deadline = self.options.get("deadline")
-        if deadline is None or self.session.ends < deadline:
+        if deadline is None or self.session.ends < deadline - allowances.PUBLISH_SECONDS:
             yield self._violation("wrong", f"timed out at {_t(self.session.ends)}, before its deadline {_t(deadline)}")
             return
         if self.possible.settle:

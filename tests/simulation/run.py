@@ -19,9 +19,11 @@ from tests.simulation.loop import BEGINNING
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.network import Call
 from tests.simulation.oracle import judge
-from tests.simulation.scenario import draw
+from tests.simulation.scenario import LONG_LIST, THEMES, draw
 from tests.simulation.world import Record, Session, simulate
 
+Themes = frozenset[str]
+NO_THEMES: Themes = frozenset()
 SHOWN = 10
 
 
@@ -47,26 +49,30 @@ class Report:
     digest: str = ""
 
 
-def run_seed(seed: int, *, size: str | None = None, mutation: str = "") -> Report:
+def run_seed(seed: int, *, size: str | None = None, themes: Themes = NO_THEMES, mutation: str = "") -> Report:
     """Run one scenario and judge it.
 
     :param seed: the same seed is the same run.
     :param size: of the scenario; None: as the seed has it.
+    :param themes: what it must have besides.
     :param mutation: what to break in the code under test.
     :return: what it came to.
     """
-    return run_and_record(seed, size=size, mutation=mutation)[0]
+    return run_and_record(seed, size=size, themes=themes, mutation=mutation)[0]
 
 
-def run_and_record(seed: int, *, size: str | None = None, mutation: str = "") -> tuple[Report, Record | None]:
+def run_and_record(
+    seed: int, *, size: str | None = None, themes: Themes = NO_THEMES, mutation: str = ""
+) -> tuple[Report, Record | None]:
     """Run one scenario, and keep all that happened.
 
     :param seed: the same seed is the same run.
     :param size: of the scenario; None: as the seed has it.
+    :param themes: what it must have besides.
     :param mutation: what to break in the code under test.
     :return: what it came to, and its record if it came to an end.
     """
-    scenario = draw(seed, size=size)
+    scenario = draw(seed, size=size, themes=themes)
     with ExitStack() as stack:
         if mutation:
             stack.enter_context(MUTATIONS[mutation].applied())
@@ -159,9 +165,9 @@ def _end(session: Session) -> str:
 # The command ---------------------------------------------------------------------------------------------------------
 
 
-def _run_job(job: tuple[int, str | None, str]) -> Report:
-    seed, size, mutation = job
-    return run_seed(seed, size=size, mutation=mutation)
+def _run_job(job: tuple[int, str | None, Themes, str]) -> Report:
+    seed, size, themes, mutation = job
+    return run_seed(seed, size=size, themes=themes, mutation=mutation)
 
 
 def main(arguments: list[str]) -> int:
@@ -175,15 +181,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="replay this one, with its trace")
     parser.add_argument("--size", choices=("small", "busy", "large"), help="of every scenario")
+    parser.add_argument(
+        "--themes", nargs="+", choices=(*THEMES, LONG_LIST), default=(), help="what every scenario must have"
+    )
     parser.add_argument("--mutate", choices=sorted(MUTATIONS), default="", help="break the code under test first")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes")
     chosen = parser.parse_args(arguments)
+    themes = frozenset(chosen.themes)
     logging.disable(logging.CRITICAL)
     if chosen.seed is not None:
-        return _replay(chosen.seed, chosen.size, chosen.mutate)
+        return _replay(chosen.seed, chosen.size, themes, chosen.mutate)
     began = time.monotonic()
-    jobs = ((seed, chosen.size, chosen.mutate) for seed in range(chosen.first, chosen.first + chosen.runs))
+    jobs = ((seed, chosen.size, themes, chosen.mutate) for seed in range(chosen.first, chosen.first + chosen.runs))
     rules: Counter[str] = Counter()
     failed: list[Report] = []
     runs = waits = calls = 0
@@ -215,8 +225,8 @@ def main(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _replay(seed: int, size: str | None, mutation: str) -> int:
-    report, record = run_and_record(seed, size=size, mutation=mutation)
+def _replay(seed: int, size: str | None, themes: Themes, mutation: str) -> int:
+    report, record = run_and_record(seed, size=size, themes=themes, mutation=mutation)
     if record is not None:
         for line in trace(record):
             print(line)

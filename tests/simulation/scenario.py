@@ -22,6 +22,9 @@ THEMES = (
     *("settling", "stuck", "sharing", "orders", "elsewhere"),
 )
 
+LONG_LIST = "long list"
+"""A theme for those who ask for it: the list takes so many calls that each shipment is better asked for by number."""
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -110,16 +113,17 @@ class Scenario:
         )
 
 
-def draw(seed: int, *, size: str | None = None) -> Scenario:
+def draw(seed: int, *, size: str | None = None, themes: frozenset[str] = frozenset()) -> Scenario:
     """Draw a run.
 
     :param seed: the same seed is the same run.
     :param size: ``small``, ``busy`` or ``large``; None: mostly small.
+    :param themes: what it must have besides what it draws.
     """
     rng = random.Random(f"scenario {seed}")
     size = size or rng.choices(("small", "busy", "large"), (80, 17, 3))[0]
     pace = rng.choices(tuple(PACES), (35, 45, 20))[0]
-    themes = frozenset(rng.sample(THEMES, rng.choice((0, 1, 1, 2, 2, 3, 4, 5))))
+    themes |= frozenset(rng.sample(THEMES, rng.choice((0, 1, 1, 2, 2, 3, 4, 5))))
     ends_at = BEGINNING + rng.uniform(*PACES[pace].horizon)
     if size == "large":
         ends_at = min(ends_at, BEGINNING + 3600)
@@ -167,6 +171,12 @@ def _account(rng: random.Random, name: str, size: str, themes: frozenset[str], e
 
 def _elsewhere(rng: random.Random, size: str, themes: frozenset[str], ends_at: float) -> list[Parcel]:
     """Parcels that nobody waits for: they fill the list, change and come while its pages are read."""
+    if LONG_LIST in themes:
+        return [
+            Parcel("ups", f"X{number:06d}", [State(created, "transit", None, created, created, created)])
+            for number in range(9000)
+            for created in (BEGINNING - rng.uniform(0, 12 * DAY),)
+        ]
     if "elsewhere" not in themes:
         return []
     count = rng.choice((30, 200, 600)) if size != "large" else rng.choice((200, 1700, 2600))
@@ -345,7 +355,8 @@ def _waits(
     waits = []
     for _ in range(count):
         few = rng.choice((1, 1, 1, 2, 3, 6)) if size != "large" or rng.random() < 0.98 else rng.randint(100, 400)
-        chosen = rng.sample(own, min(few, len(own)))
+        popular = own[:4] if "sharing" in themes and rng.random() < 0.5 else own
+        chosen = rng.sample(popular, min(few, len(popular)))
         shipments = [_spelled(rng, parcel, themes) for parcel in chosen]
         joins_at = together + rng.uniform(0, 3) if rng.random() < 0.4 else rng.uniform(BEGINNING, ends_at - 60)
         if "newcomers" in themes and rng.random() < 0.5:

@@ -94,6 +94,7 @@ class Sender:
             call.result = "failed"
             if isinstance(error, RateLimitError):
                 call.result, call.silence = "limited", max(SILENCE_SECONDS, error.retry_after or 0.0)
+                error.retry_after = call.silence  # as the client says it
                 self._pacer.cool_down(call.silence)
             elif isinstance(error, TrackingNotFoundError):
                 call.result = "ok"

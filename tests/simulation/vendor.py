@@ -79,6 +79,7 @@ class Vendor:
     keys: Mapping[str, float]
     last_arrival: dict[str, float] = field(default_factory=dict)
     silent_until: dict[str, float] = field(default_factory=dict)
+    _rows: dict[float, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.by_name = {parcel.name: parcel for parcel in self.parcels}
@@ -119,7 +120,13 @@ class Vendor:
         return Reply(200, JSON, _envelope(code, "[]", message), "refused", code=code)
 
     def rows(self, now: float) -> int:
-        """How many parcels the list shows."""
+        """How many parcels the list shows, about."""
+        minute = now // 60
+        if minute not in self._rows:
+            self._rows[minute] = self._count_rows(now)
+        return self._rows[minute]
+
+    def _count_rows(self, now: float) -> int:
         return sum(1 for parcel in self.parcels if (state := parcel.at(now)).status is not None and state.in_list)
 
     def _one(self, carrier: str, number: str, now: float) -> Reply:
