@@ -34,9 +34,9 @@ test: $(VENV)/.test ## run every test, a file at a time on each of up to four pr
 test-chaos: $(VENV)/.test ## kill tasks, triggerer and scheduler at random moments (SEEDS="6 7 11" repeats them)
 	@CHAOS_SEEDS='$(SEEDS)' $(BIN)/python -m pytest -s tests/chaos/killed_at_any_moment.py $(ARGS)
 
-test-scale: $(VENV)/.scale ## let 300 sensors wait at once: PostgreSQL, Celery with Redis, the sizes that databases take (WAITS=1000)
+test-scale: $(VENV)/.scale ## hundreds of waits: PostgreSQL, Celery with Redis, sizes, and what people do to them (WAITS=1000)
 	@SCALE_WAITS='$(WAITS)' $(BIN)/python -m pytest -s \
-		tests/scale/many_waits.py tests/scale/celery_waits.py tests/scale/sizes.py $(ARGS)
+		tests/scale/many_waits.py tests/scale/celery_waits.py tests/scale/sizes.py tests/scale/interventions.py $(ARGS)
 
 test-matrix: $(VENV)/.uv ## the suite on each Airflow and Python (CELLS="3.2.2:3.11 lowest" chooses; hours)
 	@$(index); UV=$(BIN)/uv TESTS='$(TESTS)' .ci/matrix $(CELLS)

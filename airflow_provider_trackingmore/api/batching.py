@@ -7,6 +7,7 @@ return value is the outcome. Whoever drives it, blocking or async, does so in fi
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -21,8 +22,10 @@ from airflow_provider_trackingmore.api.errors import (
     ApiError,
     AuthenticationError,
     InvalidRequestError,
+    MalformedAnswerError,
     QuotaExceededError,
     Retry,
+    ServerError,
     TrackingExistsError,
     TrackingMoreError,
     TrackingNotFoundError,
@@ -43,6 +46,11 @@ Conversation: TypeAlias = Generator[Request[Any], Any, T]
 _ONE_OF_THEM = frozenset({4012, 4013, 4014, 4015, 4016, 4017, 4020, 4031, 4032, 4033})
 """Codes that one shipment can bring upon a whole call: halve it until the one is alone."""
 
+FAILURES_AT_FIRST = 3
+FAILURES_LATER = 10
+"""So many calls of a look-up that fail alike, one after the other, are the service and not the numbers in them."""
+NAMED = 5
+"""So many shipments are named in a message."""
 
 _TWO_HOUR_RULE = "TrackingMore asks a carrier for the same shipment only once in 2 hours: take get_tracking until then"
 _TWO_HOUR_CODES = frozenset({None, 403, 409, 429, 4012, 4020, 4031})
@@ -275,29 +283,97 @@ def find(keys: Iterable[ShipmentKey], lang: str | None = None) -> Conversation[d
     Two carriers may share a number, so a tracking counts only for the shipment with its carrier. A number that the
     ``numbers`` filter cannot take (a comma in it) is asked for alone, and so is a single shipment in a language.
 
+    A call that fails on the server's side, or whose answer is malformed, may do so because of one of its numbers: all
+    others are asked for first, and then its halves. When the first three calls fail alike, or ten in a row later on, it
+    is the service, and nothing more is asked for.
+
     :param keys: the shipments.
     :param lang: language of the carriers' texts, two letters; None for the carrier's own.
     :return: those that are registered.
-    :raises TrackingMoreError: when the account or the connection fails.
+    :raises TrackingMoreError: when the account or the connection fails, or some shipments could not be looked up; its
+        ``found`` is what was found all the same.
     """
     wanted = list(dict.fromkeys(keys))
-    found: dict[ShipmentKey, Tracking] = {}
-    alone = lang is not None and len(wanted) == 1
-    single = [key for key in wanted if alone or "," in key.tracking_number]
-    listable = [key for key in wanted if not (alone or "," in key.tracking_number)]
+    lookup = _Lookup(lang)
+    is_alone = lang is not None and len(wanted) == 1
+    single = [key for key in wanted if is_alone or "," in key.tracking_number]
+    listable = [key for key in wanted if not (is_alone or "," in key.tracking_number)]
     numbers = list(dict.fromkeys(key.tracking_number for key in listable))
-    trackings: dict[tuple[str, str], Tracking] = {}
-    for chunk in filter_chunks(numbers):
-        for tracking in (yield from _by_numbers(chunk, lang)):
-            trackings[_folded(tracking.key)] = tracking
-    for key in listable:
-        if _folded(key) in trackings:
-            found[key] = trackings[_folded(key)]
-    for key in single:
-        known = yield from _get_one(key, lang)
-        if known is not None:
-            found[key] = known
-    return found
+    try:
+        yield from lookup.by_numbers(filter_chunks(numbers))
+        yield from lookup.one_by_one(single)
+        failed = [key for key in wanted if key.tracking_number in lookup.failed_numbers]
+        if lookup.failure is not None and failed:
+            error = lookup.failure
+            more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+            error.args = (f"{error.message}; not looked up: {', '.join(map(str, failed[:NAMED]))}{more}",)
+            raise error
+    except TrackingMoreError as error:
+        error.found = lookup.found(wanted)
+        raise
+    return lookup.found(wanted)
+
+
+class _Lookup:
+    """What a look-up has found so far, and which of its calls failed."""
+
+    def __init__(self, lang: str | None) -> None:
+        self._lang = lang
+        self.failure: TrackingMoreError | None = None
+        self.failed_numbers: set[str] = set()
+        self._trackings: dict[tuple[str, str], Tracking] = {}
+        self._succeeded = False
+        self._alike: list[TrackingMoreError] = []
+
+    def by_numbers(self, divided: Iterable[Sequence[str]]) -> Conversation[None]:
+        queue = deque(divided)
+        while queue:
+            numbers = queue.popleft()
+            try:
+                page = yield endpoints.list_page({"numbers": numbers, **({"lang": self._lang} if self._lang else {})})
+            except TrackingMoreError as error:
+                if not (isinstance(error, ApiError) and error.code in _ONE_OF_THEM):
+                    self._count(error)
+                    if len(numbers) == 1:
+                        self.failed_numbers.update(numbers)
+                if len(numbers) > 1:
+                    middle = len(numbers) // 2
+                    queue.extend((numbers[:middle], numbers[middle:]))
+            else:
+                self._add(page.items)
+
+    def one_by_one(self, keys: Iterable[ShipmentKey]) -> Conversation[None]:
+        for key in keys:
+            try:
+                self._add([(yield endpoints.get_tracking(*key, lang=self._lang))], key)
+            except (TrackingNotFoundError, InvalidRequestError) as error:
+                if not error.from_api:
+                    raise
+            except TrackingMoreError as error:
+                self._count(error)
+                self.failed_numbers.add(key.tracking_number)
+
+    def found(self, wanted: Iterable[ShipmentKey]) -> dict[ShipmentKey, Tracking]:
+        return {key: self._trackings[_folded(key)] for key in wanted if _folded(key) in self._trackings}
+
+    def _add(self, trackings: Iterable[Tracking], key: ShipmentKey | None = None) -> None:
+        self._succeeded = True
+        self._alike.clear()
+        self._trackings.update((_folded(key or tracking.key), tracking) for tracking in trackings)
+
+    def _count(self, error: TrackingMoreError) -> None:
+        """Count a failed call.
+
+        :raises TrackingMoreError: the error, if it is no matter of the numbers in the call.
+        """
+        if not isinstance(error, (ServerError, MalformedAnswerError)):
+            raise error
+        self.failure = error
+        if self._alike and (type(self._alike[-1]), self._alike[-1].code) != (type(error), error.code):
+            self._alike.clear()
+        self._alike.append(error)
+        if len(self._alike) >= (FAILURES_LATER if self._succeeded else FAILURES_AT_FIRST):
+            raise error
 
 
 def look(keys: Iterable[ShipmentKey]) -> Conversation[dict[ShipmentKey, Tracking | None]]:
@@ -318,10 +394,10 @@ def look(keys: Iterable[ShipmentKey]) -> Conversation[dict[ShipmentKey, Tracking
     return {key: found.get(key) for key in wanted}
 
 
-def _get_one(key: ShipmentKey, lang: str | None = None) -> Conversation[Tracking | None]:
+def _get_one(key: ShipmentKey) -> Conversation[Tracking | None]:
     """Ask for one shipment by its number; None when TrackingMore does not know it."""
     try:
-        tracking: Tracking = yield endpoints.get_tracking(*key, lang=lang)
+        tracking: Tracking = yield endpoints.get_tracking(*key)
     except (TrackingNotFoundError, InvalidRequestError) as error:
         if not error.from_api:
             raise
@@ -345,20 +421,6 @@ def filter_chunks(numbers: Sequence[str]) -> list[Sequence[str]]:
             length = encoded
         divided[-1].append(number)
     return list(divided)
-
-
-def _by_numbers(numbers: Sequence[str], lang: str | None) -> Conversation[list[Tracking]]:
-    try:
-        page = yield endpoints.list_page({"numbers": numbers, **({"lang": lang} if lang else {})})
-    except ApiError as error:
-        if error.code not in _ONE_OF_THEM:
-            raise
-        if len(numbers) == 1:
-            return []
-        middle = len(numbers) // 2
-        first = yield from _by_numbers(numbers[:middle], lang)
-        return first + (yield from _by_numbers(numbers[middle:], lang))
-    return list(page.items)
 
 
 def _folded(key: ShipmentKey) -> tuple[str, str]:

@@ -112,6 +112,7 @@ def list_page(filters: ListFilters | None = None, *, page: int = 1, limit: int =
         query={"page": str(page), "limit": str(limit), **filter_query(dict(filters or {}))},
         parse=Page.from_payload,
         accept={4031: lambda: Page((), 0), 4017: lambda: Page((), 0)},
+        max_rows=limit,
     )
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar, cast
 from urllib.parse import quote, urlencode
 
-from airflow_provider_trackingmore.api import json_rows
+from airflow_provider_trackingmore.api import json_rows, limits
 from airflow_provider_trackingmore.api.errors import (
     WAY_OUT,
+    AnswerTooLargeError,
     ApiError,
     InvalidShipmentError,
     MalformedAnswerError,
@@ -62,6 +63,7 @@ class Request(Generic[T]):
     :param repeat: whether the call may be repeated after its answer was lost.
     :param about: which shipment it is about, for messages; empty when there is no single one.
     :param realtime: whether it is a call to the vendor's realtime endpoint, which may have a pace of its own.
+    :param max_rows: rows that its answer may have under ``items``; None for an answer that is no page.
     """
 
     method: Method
@@ -74,6 +76,17 @@ class Request(Generic[T]):
     repeat: Repeat = Repeat.ALWAYS
     about: str = ""
     realtime: bool = False
+    max_rows: int | None = None
+
+    @property
+    def max_bytes(self) -> int:
+        """Bytes that its answer may have when it is decompressed."""
+        return limits.MAX_ANSWER_BYTES + limits.MAX_ROW_BYTES * (self.max_rows or 0)
+
+    @property
+    def max_values(self) -> int:
+        """JSON values that its answer may have: what decides on the memory that it takes."""
+        return limits.MAX_OTHER_VALUES + limits.MAX_ROW_VALUES * (self.max_rows or 0)
 
     def with_parser(self, parse: Callable[[object], U], *, empty: Callable[[], U] | None = None) -> Request[U]:
         """Return the same call with another result.
@@ -142,7 +155,9 @@ def read_answer(request: Request[T], status: int, headers: Mapping[str, str], bo
     :raises TrackingMoreError: everything else, each as its class.
     """
     try:
-        answer: object = json_rows.loads(body)
+        answer: object = json_rows.loads(body, max_rows=request.max_rows, max_values=request.max_values)
+    except json_rows.TooLargeError as error:
+        raise AnswerTooLargeError(f"{request.name}: {error}: {CHECK_BASE_URL_AND_PROXY}", http_status=status) from None
     except (ValueError, RecursionError):
         answer = None
     meta = answer.get("meta") if isinstance(answer, dict) else None

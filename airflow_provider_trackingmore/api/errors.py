@@ -105,6 +105,12 @@ class MalformedAnswerError(TrackingMoreError):
     retry = Retry.IF_REPEATABLE
 
 
+class AnswerTooLargeError(MalformedAnswerError):
+    """The answer has more rows or bytes than the call can have asked for; it was refused while it was read."""
+
+    retry = Retry.NEVER
+
+
 # What the vendor said ------------------------------------------------------------------------------------------------
 
 

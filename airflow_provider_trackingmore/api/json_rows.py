@@ -1,4 +1,4 @@
-"""JSON of a large answer, decoded row by row, so that other threads have their turn. Knows where a page has its rows.
+"""Decode the JSON of an answer row by row, so that other threads have their turn, and stop when it is too large.
 
 ``json.loads`` holds Python's lock for all of a page: 2,000 rows are 3 MB, a tenth of a second in which an event loop in
 another thread stands still.
@@ -19,24 +19,43 @@ _BLANK = re.compile(r"\s*")
 _DECODE = json.JSONDecoder().raw_decode
 
 
-def loads(body: bytes) -> Any:
+class TooLargeError(Exception):
+    """The answer has more than it may have; the text says of what."""
+
+
+def loads(body: bytes, *, max_rows: int | None = None, max_values: int | None = None) -> Any:
     """Decode JSON.
 
     :param body: UTF-8, as every answer.
+    :param max_rows: rows that it may have under ``items`` of ``data``; None: any number.
+    :param max_values: values that it may have in all, about; None: any number.
     :return: what ``json.loads`` returns.
     :raises ValueError: it is no JSON.
     :raises RecursionError: it is nested too deeply.
+    :raises TooLargeError: it has more rows or values; those behind them are not decoded.
     """
+    if max_values is not None and body.count(b",") > max_values:  # so many commas, so many values: nothing is decoded
+        raise TooLargeError(f"the answer has more than {max_values:,} values")
+    answer = None
     if len(body) > LARGE:
         text = body.decode()
         if (start := _ROWS.search(text)) is not None:
-            answer = _in_rows(text, start)
-            if answer is not None:
-                return answer
-    return json.loads(body)
+            answer = _in_rows(text, start, max_rows)
+        del text
+    if answer is None:
+        answer = json.loads(body)
+    data = answer.get("data") if isinstance(answer, dict) else None
+    items = data.get("items") if isinstance(data, dict) else None
+    _check_rows(len(items) if isinstance(items, list) else 0, max_rows)
+    return answer
 
 
-def _in_rows(text: str, start: re.Match[str]) -> Any:
+def _check_rows(count: int, max_rows: int | None) -> None:
+    if max_rows is not None and count > max_rows:
+        raise TooLargeError(f"the answer has more than the {max_rows} rows that were asked for")
+
+
+def _in_rows(text: str, start: re.Match[str], max_rows: int | None) -> Any:
     """Decode the rows one by one and the rest without them; None where the text is not a page after all."""
     rows: list[Any] = []
     at = _BLANK.match(text, start.end()).end()  # type: ignore[union-attr]  # it matches everywhere
@@ -45,6 +64,7 @@ def _in_rows(text: str, start: re.Match[str]) -> Any:
             while True:
                 row, at = _DECODE(text, at)
                 rows.append(row)
+                _check_rows(len(rows), max_rows)
                 between = _BETWEEN.match(text, at)
                 if between is None:
                     return None

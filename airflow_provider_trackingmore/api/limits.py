@@ -38,6 +38,18 @@ REMOTE_QUOTA = 0.2
 AIR_CARGO_QUOTA = 20
 """Section 1.16: units of quota for each waybill."""
 
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+"""Ours: an answer that is no page, decompressed. The largest known, all carriers, has less than 1 MB."""
+
+MAX_ROW_BYTES = 32 * 1024
+"""Ours: a row of a page on average. Usual rows have 2 kB, one with 100 events on both legs has 30 kB."""
+
+MAX_ROW_VALUES = 1000
+"""Ours: JSON values in a row on average; one with 100 events on both legs has 900."""
+
+MAX_OTHER_VALUES = 100_000
+"""Ours: JSON values of an answer beside its rows, or of one that is no page."""
+
 REFRESH_SECONDS = 3 * 3600
 """Section 4: the vendor asks a carrier again every 3 to 6 hours; polling faster finds nothing new."""
 

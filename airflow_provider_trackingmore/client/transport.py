@@ -29,9 +29,10 @@ import urllib3.exceptions
 from requests.auth import AuthBase
 
 from airflow_provider_trackingmore import __version__
-from airflow_provider_trackingmore.api.envelope import Request
-from airflow_provider_trackingmore.api.errors import TransportError
+from airflow_provider_trackingmore.api.envelope import CHECK_BASE_URL_AND_PROXY, Request
+from airflow_provider_trackingmore.api.errors import AnswerTooLargeError, TransportError
 from airflow_provider_trackingmore.client.answer_timer import TimedAdapter
+from airflow_provider_trackingmore.client.decompression import ACCEPT_ENCODING, decompress
 from airflow_provider_trackingmore.client.failures import failure_of
 from airflow_provider_trackingmore.client.settings import ClientSettings
 
@@ -39,8 +40,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-"""Sixteen times the largest page (2,000 rows, 4 MB)."""
 MAX_CONNECT_SECONDS = 10.0
 MAX_IDLE_SECONDS = 15.0
 """A connection that was idle for longer is not used again: the server may be about to close it, and a request that dies
@@ -120,7 +119,8 @@ class Transport:
         :raises TLSError: the server's certificate was not accepted.
         :raises AnswerLostError: the request left; its answer did not come, or not in time.
         :raises MalformedAnswerError: what came is cut off, or no HTTP.
-        :raises TransportError: a redirect, an answer without end, or settings that cannot work.
+        :raises AnswerTooLargeError: the answer has more bytes than the request allows; the rest was not read.
+        :raises TransportError: a redirect, or settings that cannot work.
         """
         settings = self._settings
         session = self._check_out()
@@ -188,6 +188,7 @@ class Transport:
                 "User-Agent": self._settings.user_agent or default_user_agent(),
                 "Content-Type": "application/json",
                 "Accept": "application/json",
+                "Accept-Encoding": ACCEPT_ENCODING,
             }
         )
         return session
@@ -202,12 +203,14 @@ class Transport:
                 http_status=response.status_code,
             )
         body = bytearray()
-        for chunk in response.iter_content(CHUNK_BYTES):
-            body += chunk
-            if len(body) > MAX_ANSWER_BYTES:
-                raise TransportError(
-                    f"{request.name}: the answer of {host} is longer than {MAX_ANSWER_BYTES >> 20} MB: "
-                    "check the base URL (host) of the connection, or ask for fewer rows"
+        chunks = response.raw.stream(CHUNK_BYTES, decode_content=False)
+        for piece in decompress(chunks, response.headers.get("Content-Encoding", "")):
+            body += piece
+            if len(body) > request.max_bytes:
+                raise AnswerTooLargeError(
+                    f"{request.name}: the answer of {host} is longer than {request.max_bytes >> 20} MB: "
+                    f"{CHECK_BASE_URL_AND_PROXY}",
+                    http_status=response.status_code,
                 )
         return Answer(response.status_code, dict(response.headers), bytes(body))
 

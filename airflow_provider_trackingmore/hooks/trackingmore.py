@@ -177,15 +177,22 @@ class TrackingMoreHook(BaseHook):
     def find_trackings(self, shipments: Iterable[Shipment], lang: str | None = None) -> dict[tuple[str, str], Tracking]:
         """Look up shipments, 40 a call, with ``GET /trackings/get?numbers=…``.
 
-        A single shipment in a language is read with ``GET /trackings/{carrier_code}/{tracking_number}/{lang}``.
+        A call that fails is halved until the shipment that brings it down is alone; the others are looked up all the
+        same. A single shipment in a language is read with ``GET /trackings/{carrier_code}/{tracking_number}/{lang}``.
 
         :param shipments: ``tracking_number`` and ``carrier_code`` of each.
         :param lang: two letters, for carriers that write in more than one language; None for the carrier's own.
         :return: (carrier_code, tracking_number) -> tracking, for those that are registered.
         :raises InvalidShipmentError: before any call, naming the shipments that cannot be asked for.
+        :raises TrackingMoreError: when some could not be looked up; its ``found`` has the others, in the same form.
         """
         lang = arguments.check_language(lang) if lang else None
-        found = self._run(batching.find([shipment_key(shipment) for shipment in as_list(shipments)], lang))
+        keys = [shipment_key(shipment) for shipment in as_list(shipments)]
+        try:
+            found = self._run(batching.find(keys, lang))
+        except TrackingMoreError as error:
+            error.found = {(*key,): tracking for key, tracking in (error.found or {}).items()}
+            raise
         return {(*key,): tracking for key, tracking in found.items()}
 
     def look_up(self, shipments: Iterable[Shipment]) -> dict[ShipmentKey, Tracking | None]:

@@ -320,14 +320,21 @@ class Poller:
 
     async def _check_alone(self, shipment: WatchedShipment) -> None:
         """Check one shipment with ``GET`` by number, whose word is final."""
+        asked_for = set(shipment.subscribers)
         try:
             page = await self._send(number_request(shipment.key, self._pollers.clock))
         except TrackingMoreError as error:
             if scope_of(error, names_one=True) is Scope.UNKNOWN:
                 self._succeeded()
                 self._unconfirmed.pop(shipment, None)
-                # Only those who waited when the call was sent are told: who joined since may have registered it meanwhile.
+                # Waits that joined after the call was sent may have registered the shipment meanwhile.
+                late = [one for one in shipment.subscribers if one not in asked_for]
+                for one in late:
+                    del shipment.subscribers[one]
                 self._checked(shipment, NOT_REGISTERED, None, phase=1.0, at=self._clock())
+                for one in late:
+                    shipment.subscribers[one] = 0
+                    shipment.wanted_at = self._clock()
                 return
             self._group_failed(FailedGroup([shipment], self._clock(), self._failures_of(shipment)), error, alone=True)
             return

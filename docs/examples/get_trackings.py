@@ -1,4 +1,4 @@
-"""Read two parcels, one of which nobody has registered."""
+"""Read two parcels, one of which nobody has registered, and the texts of one in English."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG
@@ -12,3 +12,4 @@ PARCELS = [
 
 with DAG("get_trackings", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
     GetTrackingsOperator(task_id="read", shipments=PARCELS, on_missing="report")
+    GetTrackingsOperator(task_id="in_english", shipments=PARCELS[0], lang="en", include_raw=True)

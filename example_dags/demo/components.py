@@ -236,7 +236,7 @@ class Airflow:
         :param method: the HTTP method.
         :param path: below ``/api/v2/``.
         :param body: sent as JSON.
-        :return: the answer.
+        :return: the answer; empty where it has no body.
         :raises AirflowError: it is not a success.
         """
         try:
@@ -245,7 +245,7 @@ class Airflow:
             raise AirflowError(f"{method} {path}: {type(error).__name__}\n{self.tail('api-server')}") from error
         if not answer.ok:
             raise AirflowError(f"{method} {path}: HTTP {answer.status_code} {answer.text[:500]}")
-        decoded: dict[str, Any] = answer.json()
+        decoded: dict[str, Any] = answer.json() if answer.content else {}
         return decoded
 
     def task_log_tail(self, dag_id: str, run_id: str) -> str:

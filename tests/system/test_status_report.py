@@ -36,21 +36,43 @@ def morning(trackingmore_sandbox: SandboxProcess, tmp_path: Path, monkeypatch: p
     return trackingmore_sandbox
 
 
-def test_it_counts_all_and_writes_down_what_changed_in_the_day(
-    morning: SandboxProcess, run_example: RunExample, tmp_path: Path
-) -> None:
+def test_it_counts_all_and_writes_them_down(morning: SandboxProcess, run_example: RunExample, tmp_path: Path) -> None:
     run = run_example("status_report", THE_NIGHT_AFTER)
 
     counts = run.returned["count_all"]
     assert {status: count for status, count in counts.items() if count} == {"delivered": 2, "transit": 1, "pending": 1}
     assert sum(run.returned["count_registered"].values()) == 1
-    file = tmp_path / "changed-2026-03-02.ndjson"
-    assert run.returned["write_changed"] == {"path": str(file), "rows": 2}
-    changed = {entry["tracking_number"]: entry["status"] for entry in map(json.loads, file.read_text().splitlines())}
-    assert changed == {"SBX-DELIVERED-1D-CHANGED": "delivered", "SBX-STUCK-NEW": "transit"}
-    assert f"Changed: 2, see {file}" in run.log
+    file = tmp_path / "shipments-2026-03-02.ndjson"
+    assert run.returned["write_all"] == {"path": str(file), "rows": 4}
+    written = {entry["tracking_number"]: entry["status"] for entry in map(json.loads, file.read_text().splitlines())}
+    assert written == {
+        "SBX-DELIVERED-1D-BEFORE": "delivered",
+        "SBX-DELIVERED-1D-CHANGED": "delivered",
+        "SBX-STUCK-NEW": "transit",
+        "SBX-PENDING-AFTER": "pending",
+    }
     assert "top up the account" not in run.log
     assert morning.ledger()["quota_charged"] == 0
+
+
+@pytest.mark.parametrize("updated_at", ["null", "null-at-first-look", "time"])
+def test_a_delivery_that_the_vendor_does_not_date_is_among_what_changed(
+    morning: SandboxProcess, run_example: RunExample, tmp_path: Path, updated_at: str
+) -> None:
+    morning.switch(updated_at_delivered=updated_at)
+    before = {"SBX-DELIVERED-1D-BEFORE": "delivered", "SBX-DELIVERED-1D-CHANGED": "transit"}
+    (tmp_path / "shipments-2026-03-01.ndjson").write_text(
+        "".join(
+            json.dumps({"carrier_code": "dhl", "tracking_number": number, "status": status}) + "\n"
+            for number, status in before.items()
+        )
+    )
+
+    run = run_example("status_report", THE_NIGHT_AFTER)
+
+    assert run.returned["count_changed"] == {"delivered": 1, "transit": 1, "pending": 1}
+    assert "Registered: 1. Changed: " in run.log
+    assert "1 delivered" in run.log
 
 
 def test_repeating_it_writes_the_same_file_anew(
@@ -58,6 +80,7 @@ def test_repeating_it_writes_the_same_file_anew(
 ) -> None:
     run_example("status_report", THE_NIGHT_AFTER)
     [file] = tmp_path.iterdir()
+    assert file.name == "shipments-2026-03-02.ndjson"
     first = file.read_text()
 
     run_example("status_report", THE_NIGHT_AFTER)

@@ -13,6 +13,7 @@ import pytest
 from airflow_provider_trackingmore.api.envelope import Repeat, Request
 from airflow_provider_trackingmore.api.errors import (
     AnswerLostError,
+    AnswerTooLargeError,
     ApiError,
     AuthenticationError,
     ConnectError,
@@ -26,7 +27,6 @@ from airflow_provider_trackingmore.api.errors import (
     TrackingMoreError,
     TransportError,
 )
-from airflow_provider_trackingmore.client import transport
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from tests.integration.client.conftest import KEY, FakeTime
 from tests.integration.client.fault_server import Behaviour, Conversation, FaultServer, answer, envelope, raw
@@ -226,12 +226,9 @@ def test_a_handshake_that_breaks_off_never_left(
     assert_no_key(caught.value)
 
 
-def test_an_endless_answer_is_given_up(
-    server: FaultServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 1 << 20)
-    server.does(answer(b" " * (2 << 20)))
-    with pytest.raises(TransportError, match="longer than 1 MB"):
+def test_an_endless_answer_is_given_up(server: FaultServer, make_client: MakeClient) -> None:
+    server.does(answer(b" " * (9 << 20)))
+    with pytest.raises(AnswerTooLargeError, match="longer than 8 MB"):
         make_client(server.url).send(call())
     assert len(server.requests) == 1
 

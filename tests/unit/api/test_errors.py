@@ -22,6 +22,7 @@ RETRY: dict[type[TrackingMoreError], Retry] = {
     errors.SlotClockLockedError: Retry.ALWAYS,
     errors.AnswerLostError: Retry.IF_REPEATABLE,
     errors.MalformedAnswerError: Retry.IF_REPEATABLE,
+    errors.AnswerTooLargeError: Retry.NEVER,
     errors.ApiError: Retry.NEVER,
     errors.AuthenticationError: Retry.NEVER,
     errors.InvalidRequestError: Retry.NEVER,

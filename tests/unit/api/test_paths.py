@@ -80,7 +80,7 @@ def test_an_accepted_path_decodes_back_to_what_was_asked_for(carrier: str, numbe
         request = endpoints.get_tracking(carrier, number, lang=lang)
     except InvalidShipmentError:
         return
-    wanted = ["", "v2", "trackings", carrier, number, *([lang] if lang else [])]
+    wanted = ["", "v2", "trackings", carrier, number, *([lang.strip().lower()] if lang and lang.strip() else [])]
     address = urlsplit(DEFAULT_BASE_URL + request.target)
     assert (address.scheme, address.netloc, address.query, address.fragment) == (
         "https",

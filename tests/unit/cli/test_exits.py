@@ -26,6 +26,7 @@ CODES = {
     errors.SlotClockLockedError: Exit.SERVICE,
     errors.AnswerLostError: Exit.SERVICE,
     errors.TransportError: Exit.SERVICE,
+    errors.AnswerTooLargeError: Exit.SERVICE,
     errors.MalformedAnswerError: Exit.SERVICE,
     errors.RateLimitError: Exit.SERVICE,
     errors.ServiceUnavailableError: Exit.SERVICE,

@@ -76,6 +76,7 @@ class Account:
             numbers = [f"{'changes' if 'update_time_min' in request.query else 'list'} {request.query['page']}"]
         self.calls.append((asyncio.get_running_loop().time(), numbers))
         self.asked_something.set()
+        known_by_path = self.by_path(request.path) if "limit" not in request.query else None
         await asyncio.sleep(self.takes)
         if self.failures:
             raise self.failures.pop(0)
@@ -89,8 +90,8 @@ class Account:
             answer = {"meta": {"code": 4014, "message": "The value of `numbers` is invalid"}, "data": []}
         elif "numbers" in request.query:
             answer = {"meta": {"code": 200}, "data": {"items": items, "total": len(items)}}
-        elif (one := self.by_path(request.path)) is not None:
-            answer = {"meta": {"code": 200}, "data": self.row(one)}
+        elif known_by_path is not None:
+            answer = {"meta": {"code": 200}, "data": self.row(known_by_path)}
         else:
             answer = {"meta": {"code": 4031, "message": "Tracking does not exist"}, "data": []}
         return read_answer(request, 200, {}, json.dumps(answer).encode())

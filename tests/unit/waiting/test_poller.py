@@ -457,3 +457,25 @@ def test_the_metrics_count_polls_that_fail_in_a_row(account: Account, run: Run) 
     run(wait())
 
     assert recorder.of("waits.failed_polls") == [0, 1, 2, 0]
+
+
+def test_a_wait_that_joins_while_a_missing_shipment_is_confirmed_is_not_told_the_older_answer(
+    account: Account, run: Run
+) -> None:
+    """It may have registered the shipment after the call was sent."""
+    account.takes = 10.0
+
+    async def early() -> Updates | None:
+        async with Subscriber(account, keys(1), 60, first_check_in=0.0) as member:
+            return await member.updates()
+
+    async def late() -> Updates | None:
+        await asyncio.sleep(15)  # the call by number took from 2 to 12, the confirmation takes until 22
+        register(account, 1)
+        async with Subscriber(account, keys(1), 60, first_check_in=0.0) as member:
+            return await member.updates()
+
+    first, second = run(_together(early(), late()))
+    assert first == {key(1): NOT_REGISTERED}
+    assert second is not None
+    assert second[key(1)].status == "transit"
