@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.warm_airflow import WarmAirflow
 
@@ -19,9 +19,10 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
     del os.environ[name]
 os.environ["AIRFLOW_HOME"] = _home
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["TRACKINGMORE_PACING_DIR"] = os.path.join(_home, "pacing")  # not the user's, nor that of another worker
 
 if not os.environ.get("CI"):  # there Hypothesis itself knows that machines are slow
-    settings.register_profile("unhurried", deadline=None)
+    settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("unhurried")
 
 

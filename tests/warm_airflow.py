@@ -58,7 +58,7 @@ class WarmAirflow:
         environment: Mapping[str, str] | None = None,
         cwd: Path = ROOT,
         apart: bool = False,
-        timeout: float = 400,
+        timeout: float = 900,
     ) -> subprocess.CompletedProcess[str]:
         """Run a program and wait for its end.
 

@@ -34,7 +34,7 @@ LOOK_EVERY = 2.0
 SANDBOX_GIVE_UP_AFTER = 60.0
 REAL_LOOK_EVERY = 30.0
 REAL_GIVE_UP_AFTER = 90.0
-STARTED_WITHIN = 120.0
+STARTED_WITHIN = 300.0
 DAG_ACCOUNT, NAIVE_ACCOUNT = 0, 1
 
 
@@ -108,7 +108,7 @@ def follow_run(airflow: Airflow, service: Service, database: Path, progress: Pro
     """
     orders = len(shop.orders(database))
     run_id = airflow.call("POST", f"dags/{DAG_ID}/dagRuns", {"logical_date": None})["dag_run_id"]
-    until = time.monotonic() + 60 + service.give_up_after + 3 * orders
+    until = time.monotonic() + 240 + service.give_up_after + 3 * orders
     start = service.sandbox.clock()["unix"] if service.sandbox else 0.0
     while time.monotonic() < until:
         airflow.check()

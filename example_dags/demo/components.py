@@ -40,14 +40,15 @@ class AirflowError(Exception):
 
 
 def free_port() -> int:
-    """Find a free port.
+    """Find a free port. It is below those that the system gives to whoever needs any, so that it stays free.
 
     :return: a port that was free a moment ago.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Airflow:

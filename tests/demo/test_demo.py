@@ -77,7 +77,7 @@ def test_the_demo_closes_the_orders_and_counts_both_sides(monkeypatch: pytest.Mo
     demo = start(monkeypatch, tmp_path)
     search = Search(demo, tmp_path)
     search.start()
-    output, _ = demo.communicate(timeout=240)
+    output, _ = demo.communicate(timeout=900)
     search.join()
 
     assert demo.returncode == 0, output
@@ -105,7 +105,7 @@ def test_an_interrupted_demo_leaves_no_process_behind(monkeypatch: pytest.Monkey
     assert len(started) > 5, "the sandbox, the components and their children"
 
     demo.send_signal(signal.SIGINT)
-    demo.communicate(timeout=60)
+    demo.communicate(timeout=120)
 
     assert demo.returncode == 130
-    assert psutil.wait_procs(started, timeout=10)[1] == []
+    assert psutil.wait_procs(started, timeout=60)[1] == []

@@ -30,7 +30,7 @@ class Caller:
     def send(self, method: str, path: str, **given: Any) -> requests.Response:
         headers = {"Trackingmore-Api-Key": self.key} if self.key else {}
         headers |= given.pop("headers", {})
-        return self.session.request(method, self.base_url + path, headers=headers, timeout=10, **given)
+        return self.session.request(method, self.base_url + path, headers=headers, timeout=60, **given)
 
     def ask(self, method: str, path: str, **given: Any) -> tuple[int, Any]:
         response = self.send(method, path, **given)

@@ -191,6 +191,6 @@ def test_a_reset_begins_anew_with_what_it_is_told(caller, sandbox):
 
 def test_an_unknown_control_page_or_account_is_refused(sandbox):
     url = sandbox.base_url.removesuffix("/v2") + "/_sandbox/"
-    assert requests.get(url + "nonsense", timeout=5).status_code == 404
-    assert requests.patch(url + "accounts/5", json={}, timeout=5).status_code == 404
-    assert requests.get(url.removesuffix("_sandbox/") + "v3/trackings", timeout=5).status_code == 404
+    assert requests.get(url + "nonsense", timeout=60).status_code == 404
+    assert requests.patch(url + "accounts/5", json={}, timeout=60).status_code == 404
+    assert requests.get(url.removesuffix("_sandbox/") + "v3/trackings", timeout=60).status_code == 404

@@ -40,7 +40,7 @@ REFUSED = [
 
 def send(sandbox, method, path, body):
     url = sandbox.base_url.removesuffix("/v2") + "/_sandbox" + path
-    return requests.request(method, url, data=body, headers={"Content-Type": "application/json"}, timeout=5)
+    return requests.request(method, url, data=body, headers={"Content-Type": "application/json"}, timeout=60)
 
 
 def assert_goes_on(caller, sandbox):

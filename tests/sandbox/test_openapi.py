@@ -69,7 +69,7 @@ def test_the_key_is_described(described: Any) -> None:
 @given(data=st.data())
 def test_an_endpoint_answers_as_described(described: Any, endpoint: Any, data: st.DataObject) -> None:
     case = some_case(described, "/v2" + endpoint.path, endpoint.method, data)
-    response = case.call(headers={"Trackingmore-Api-Key": KEYS[0]}, timeout=10)
+    response = case.call(headers={"Trackingmore-Api-Key": KEYS[0]}, timeout=60)
     case.validate_response(response, checks=CHECKS)
     assert set(response.json()) == {"meta", "data"}
 
@@ -80,4 +80,4 @@ def test_an_endpoint_answers_as_described(described: Any, endpoint: Any, data: s
 def test_an_order_is_answered_as_described(described: Any, order: str, data: st.DataObject) -> None:
     method, path = order.split()
     case = some_case(described, "/_sandbox" + path, method, data)
-    case.validate_response(case.call(timeout=10), checks=CHECKS)
+    case.validate_response(case.call(timeout=60), checks=CHECKS)

@@ -31,8 +31,8 @@ def gone(pid: int) -> bool:
     return False
 
 
-def within_ten_seconds(happens) -> bool:
-    deadline = time.monotonic() + 10
+def within_a_minute(happens) -> bool:
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if happens():
             return True
@@ -48,10 +48,10 @@ def test_the_command_prints_its_url_once_it_answers_and_ends_cleanly(stop):
         assert url.startswith("http://127.0.0.1:")
         assert url.endswith("/v2")
         for key in ("one", "two"):
-            answer = requests.get(url + "/trackings/getuserinfo", headers={"Trackingmore-Api-Key": key}, timeout=5)
+            answer = requests.get(url + "/trackings/getuserinfo", headers={"Trackingmore-Api-Key": key}, timeout=60)
             assert answer.json()["data"]["track_number"] == 7
         process.send_signal(stop)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert process.stdout.read() == ""
         assert process.stderr.read() == ""
 
@@ -100,7 +100,7 @@ def test_a_sandbox_ends_with_the_process_that_started_it():
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, env=environment, check=False
     )
     pid = int(done.stdout)
-    assert within_ten_seconds(lambda: gone(pid))
+    assert within_a_minute(lambda: gone(pid))
 
 
 def test_a_handle_starts_with_what_it_is_told_and_stops():

@@ -96,7 +96,7 @@ def finish(airflow: Any, dag_id: str, evidence: Evidence, sandbox: SandboxProces
     """
     run_id = airflow.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"]
     run = f"dags/{dag_id}/dagRuns/{run_id}"
-    until = time.monotonic() + 240
+    until = time.monotonic() + 600
     for number in range(10_000):
         airflow.check()
         evidence.look_at_processes()
@@ -145,16 +145,16 @@ def ran(tmp_path_factory: pytest.TempPathFactory, key: str, wrong_key: str, stat
         with Airflow(folder / "airflow", log, settings) as airflow:
             if can_end_in_triggerer():
                 sandbox.seed(shipments=in_the_triggerer.SOON + in_the_triggerer.LOST + in_the_triggerer.LATE)
-                airflow.wait_for_dag("in_the_triggerer", 120)
+                airflow.wait_for_dag("in_the_triggerer", 300)
                 finish(airflow, "in_the_triggerer", kept, sandbox, {"ends", "mapped"})
             sandbox.seed(shipments=[one | PEOPLE for one in KNOWN + LOST])
             sandbox.seed(count=1)
-            airflow.wait_for_dag("leaks", 120)
+            airflow.wait_for_dag("leaks", 300)
             finish(airflow, "leaks", kept, sandbox, {"deferred", "ended", "lost"})
             kept.dump_database("after leaks")
             log.flush()
             kept.collect_files("after leaks")
-            airflow.wait_for_dag("leaks_on_request", 60)
+            airflow.wait_for_dag("leaks_on_request", 300)
             finish(airflow, "leaks_on_request", asked, sandbox, set())
         log.flush()
         asked.dump_database("at the end")

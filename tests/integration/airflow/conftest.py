@@ -81,7 +81,7 @@ def run_dag_file(
         variables["COLUMNS"] = "1000"  # Airflow 3.0 draws a box around an error, and breaks its lines
         variables |= {"AIRFLOW__CORE__DAGS_FOLDER": str(file.parent), "PYTHONPATH": str(HERE.parents[2])}
         program = [str(HERE / "run_dag.py"), str(file), dag_id, str(report)]
-        done = warm_airflow.run(*program, environment=variables, timeout=600)
+        done = warm_airflow.run(*program, environment=variables)
         assert report.exists(), done.stdout
         return Run(json.loads(report.read_text()), done.stdout)
 

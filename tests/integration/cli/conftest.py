@@ -69,7 +69,7 @@ class Program:
             capture_output=True,
             env=self.with_(environment),
             cwd=self.directory,
-            timeout=60,
+            timeout=300,
         )
         return self.ended(result.returncode, result.stdout.decode(), result.stderr.decode())
 
@@ -95,13 +95,13 @@ class Program:
             )
             os.close(slave)
             shown = b""
-            while select.select([master], [], [], 60)[0]:
+            while select.select([master], [], [], 300)[0]:
                 try:
                     shown += os.read(master, 65536)
                 except OSError:  # the program has let go of the terminal
                     break
             os.close(master)
-            code = process.wait(60)
+            code = process.wait(300)
         out = to_file.read_text() if to_file else ""
         return self.ended(code, out, shown.decode().replace("\r\n", "\n"))
 

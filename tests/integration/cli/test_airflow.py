@@ -73,7 +73,7 @@ def test_the_sandbox_takes_the_place_of_airflow(program: Program) -> None:
         assert process.stdout.readline().startswith("http://127.0.0.1:")
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=300)
 
 
 def test_the_sandbox_has_its_own_help_and_mistakes(program: Program) -> None:

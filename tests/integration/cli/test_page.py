@@ -57,7 +57,7 @@ class Shell:
         end = "" if until != END else f"\n(code=$?; echo {END}; exit $code)"
         self.process.stdin.write(f"{command}{end}\n")
         self.process.stdin.flush()
-        shown, patience = "", time.monotonic() + 60
+        shown, patience = "", time.monotonic() + 300
         while until not in shown:
             assert select.select([self.master], [], [], max(0.0, patience - time.monotonic()))[0], shown
             shown += os.read(self.master, 65536).decode().replace("\r\n", "\n")
@@ -65,7 +65,7 @@ class Shell:
 
     def close(self) -> None:
         self.type("kill $! && wait $!")
-        self.process.communicate("exit\n", timeout=20)
+        self.process.communicate("exit\n", timeout=300)
         os.close(self.master)
 
 

@@ -40,7 +40,7 @@ def airflow_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
         cwd=home,
         check=True,
         capture_output=True,
-        timeout=300,
+        timeout=900,
     )
     return environment
 

@@ -71,7 +71,7 @@ def test_the_page_shows_what_a_shell_shows(
         capture_output=True,
         cwd=tmp_path,
         env={**airflow_environment, "TRACKINGMORE_PACING_DIR": str(tmp_path)},
-        timeout=300,
+        timeout=900,
     )
     seen = re.split(rf"{END}(\d+)\n", done.stdout)
     assert len(seen) == 2 * len(steps()) + 1, done.stdout + done.stderr

@@ -57,7 +57,7 @@ def links(folder: Path) -> dict[str, str | None]:
     report = folder / "links.json"
     command = [sys.executable, str(HERE / "read_links.py"), str(DAG_FILE), "every_operator", str(report)]
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | variables, timeout=600
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | variables, timeout=900
     )
     assert report.exists(), done.stdout
     found: dict[str, str | None] = json.loads(report.read_text())

@@ -12,7 +12,7 @@ from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSen
 SOON = [{"carrier_code": "usps", "tracking_number": f"SBX-DELIVERED-1D-{number}"} for number in range(3)]
 LOST = [{"carrier_code": "usps", "tracking_number": "SBX-EXCEPTION-1D-1"}]
 LATE = [{"carrier_code": "usps", "tracking_number": "SBX-STUCK-1"}]
-ENDS = {"deferrable": True, "poke_interval": 1.0, "timeout": 60, "end_from_trigger": True, "retries": 0}
+ENDS = {"deferrable": True, "poke_interval": 1.0, "timeout": 600, "end_from_trigger": True, "retries": 0}
 BEGINS = ENDS | {"start_from_trigger": True}
 
 

@@ -19,7 +19,7 @@ from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSen
 KNOWN = [{"carrier_code": "usps", "tracking_number": f"SBX-DELIVERED-1D-LEAK{n}"} for n in range(3)]
 NEVER = [{"carrier_code": "usps", "tracking_number": "NOT-REGISTERED-1"}]
 LOST = [{"carrier_code": "usps", "tracking_number": "SBX-EXCEPTION-1D-LEAK"}]
-WAIT = {"poke_interval": 1.0, "timeout": 90, "retries": 0}
+WAIT = {"poke_interval": 1.0, "timeout": 600, "retries": 0}
 
 
 @dag(schedule=None, start_date=pendulum.datetime(2026, 1, 1), default_args={"retries": 0})
