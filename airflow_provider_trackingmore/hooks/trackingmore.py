@@ -173,10 +173,10 @@ class TrackingMoreHook(BaseHook):
     def find_trackings(self, shipments: Iterable[Shipment]) -> dict[tuple[str, str], Tracking]:
         """Look up shipments, 40 a call, with ``GET /trackings/get?numbers=…``.
 
-        :param shipments: ``tracking_number`` and ``carrier_code`` of each.
         A call that fails is halved until the shipment that brings it down is alone; the others are looked up all the
         same.
 
+        :param shipments: ``tracking_number`` and ``carrier_code`` of each.
         :return: (carrier_code, tracking_number) -> tracking, for those that are registered.
         :raises InvalidShipmentError: before any call, naming the shipments that cannot be asked for.
         :raises TrackingMoreError: when some could not be looked up; its ``found`` has the others, in the same form.
