@@ -46,9 +46,11 @@ Conversation: TypeAlias = Generator[Request[Any], Any, T]
 _ONE_OF_THEM = frozenset({4012, 4013, 4014, 4015, 4016, 4017, 4020, 4031, 4032, 4033})
 """Codes that one shipment can bring upon a whole call: halve it until the one is alone."""
 
-FAILURES_AT_FIRST = 3
-FAILURES_LATER = 10
+FAILURES_OF_SERVICE = 3
 """So many calls of a look-up that fail alike, one after the other, are the service and not the numbers in them."""
+FEW_NUMBERS = 10
+FAILURES_OF_FEW = 10
+"""Calls with fewer numbers may fail in a row because their numbers stand side by side: so many are needed of those."""
 NAMED = 5
 """So many shipments are named in a message."""
 
@@ -284,8 +286,8 @@ def find(keys: Iterable[ShipmentKey], lang: str | None = None) -> Conversation[d
     ``numbers`` filter cannot take (a comma in it) is asked for alone, and so is a single shipment in a language.
 
     A call that fails on the server's side, or whose answer is malformed, may do so because of one of its numbers: all
-    others are asked for first, and then its halves. When the first three calls fail alike, or ten in a row later on, it
-    is the service, and nothing more is asked for.
+    others are asked for first, and then its halves. When the first three calls fail alike, or three large ones in a row
+    later on, it is the service, and nothing more is asked for.
 
     :param keys: the shipments.
     :param lang: language of the carriers' texts, two letters; None for the carrier's own.
@@ -333,7 +335,7 @@ class _Lookup:
                 page = yield endpoints.list_page({"numbers": numbers, **({"lang": self._lang} if self._lang else {})})
             except TrackingMoreError as error:
                 if not (isinstance(error, ApiError) and error.code in _ONE_OF_THEM):
-                    self._count(error)
+                    self._count(error, len(numbers))
                     if len(numbers) == 1:
                         self.failed_numbers.update(numbers)
                 if len(numbers) > 1:
@@ -350,7 +352,7 @@ class _Lookup:
                 if not error.from_api:
                     raise
             except TrackingMoreError as error:
-                self._count(error)
+                self._count(error, 1)
                 self.failed_numbers.add(key.tracking_number)
 
     def found(self, wanted: Iterable[ShipmentKey]) -> dict[ShipmentKey, Tracking]:
@@ -361,9 +363,11 @@ class _Lookup:
         self._alike.clear()
         self._trackings.update((_folded(key or tracking.key), tracking) for tracking in trackings)
 
-    def _count(self, error: TrackingMoreError) -> None:
+    def _count(self, error: TrackingMoreError, numbers: int) -> None:
         """Count a failed call.
 
+        :param error: how it failed.
+        :param numbers: how many it named.
         :raises TrackingMoreError: the error, if it is no matter of the numbers in the call.
         """
         if not isinstance(error, (ServerError, MalformedAnswerError)):
@@ -372,7 +376,8 @@ class _Lookup:
         if self._alike and (type(self._alike[-1]), self._alike[-1].code) != (type(error), error.code):
             self._alike.clear()
         self._alike.append(error)
-        if len(self._alike) >= (FAILURES_LATER if self._succeeded else FAILURES_AT_FIRST):
+        few = self._succeeded and numbers < FEW_NUMBERS
+        if len(self._alike) >= (FAILURES_OF_FEW if few else FAILURES_OF_SERVICE):
             raise error
 
 

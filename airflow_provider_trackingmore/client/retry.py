@@ -116,7 +116,7 @@ class RetryPolicy:
         def wait(state: RetryCallState) -> float:
             error = _error(state)
             asked = error.retry_after if isinstance(error, TrackingMoreError) else None
-            return max(backoff(state), min(asked or 0.0, MAX_COOL_DOWN_SECONDS))
+            return min(asked, MAX_COOL_DOWN_SECONDS) if asked else backoff(state)
 
         def stop(state: RetryCallState) -> bool:
             return state.attempt_number >= self.max_attempts or not budget.allows(state.upcoming_sleep)

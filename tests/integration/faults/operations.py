@@ -47,6 +47,7 @@ class Operation:
     :param look: requests more, to find out what there is, when a repetition meets its own work.
     :param again: what is returned then, if that is something else.
     :param report: the shipments of each request, where the method gives an account of each.
+    :param halves: whether a call that fails is halved, until three in a row have failed.
     :param seeded: whether the shipments have to be there before.
     """
 
@@ -62,6 +63,7 @@ class Operation:
     look: int = 0
     again: Any = None
     report: Chunks = ()
+    halves: bool = False
     seeded: bool = True
 
 
@@ -90,8 +92,8 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "get_tracking": Operation(use=lambda hook: hook.get_tracking(*ONE)),
     "list_trackings": Operation(use=lambda hook: list(hook.list_trackings(page_size=40)), calls=3, hit=2),
-    "find_trackings": Operation(use=lambda hook: hook.find_trackings(shipments(NINETY)), calls=3, hit=2),
-    "look_up": Operation(use=lambda hook: hook.look_up(chain(*NINETY)), calls=3, hit=2),
+    "find_trackings": Operation(use=lambda hook: hook.find_trackings(shipments(NINETY)), calls=3, hit=2, halves=True),
+    "look_up": Operation(use=lambda hook: hook.look_up(chain(*NINETY)), calls=3, hit=2, halves=True),
     "update_tracking": Operation(use=lambda hook: hook.update_tracking(*ONE, title="New"), effect="updated", done=(1,)),
     "update_trackings": batch(lambda hook: hook.update_trackings(shipments(NINETY, title="New")), "updated"),
     "delete_tracking": Operation(

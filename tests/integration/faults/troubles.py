@@ -76,6 +76,7 @@ class Expected:
     :param spoilt: how many of these the trouble hits.
     :param succeeds: whether the method ends as if nothing had been.
     :param meets_itself: whether a repetition finds its own work.
+    :param failed: how many requests fail for good before the method gives up.
     """
 
     hit: int
@@ -83,11 +84,12 @@ class Expected:
     spoilt: int
     succeeds: bool
     meets_itself: bool
+    failed: int = 1
 
     def requests(self, operation: Operation) -> int:
         """All requests of the method."""
         rest = operation.calls - self.hit if self.succeeds else 0
-        return self.hit - 1 + self.sent + rest + (operation.look if self.meets_itself else 0)
+        return self.hit - 1 + self.sent * self.failed + rest + (operation.look if self.meets_itself else 0)
 
     def times(self, operation: Operation, trouble: Trouble) -> list[int]:
         """How often each request is carried out."""
@@ -118,4 +120,5 @@ def expected(operation: Operation, trouble: Trouble, *, passes: bool, attempts: 
         spoilt=spoilt,
         succeeds=succeeds,
         meets_itself=succeeds and trouble.applied and operation.settles,
+        failed=3 if operation.halves and not succeeds and trouble.ends in (ServerError, MalformedAnswerError) else 1,
     )

@@ -124,7 +124,7 @@ def test_a_service_that_goes_down_on_the_way_is_not_asked_for_everything_that_is
     vendor.down_from = 4
     with pytest.raises(ServerError) as caught:
         hook.find_trackings(shipments(1000))
-    assert len(vendor.calls) == 3 + 10
+    assert len(vendor.calls) == 3 + 3
     assert set(caught.value.found) == keys(120, without=set())
 
 
