@@ -23,10 +23,10 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(VENV)/.demo ## watch three dozen orders being closed by a real Airflow, against the sandbox (about 90 s)
-	@ORDERS='$(ORDERS)' $(BIN)/python -m example_dags.demo
+	@ORDERS='$(ORDERS)' $(BIN)/python -m demo
 
 standalone: $(VENV)/.demo ## Airflow's UI on a free port, with the sandbox and its connection already there
-	@ORDERS='$(ORDERS)' $(BIN)/python -m example_dags.demo standalone
+	@ORDERS='$(ORDERS)' $(BIN)/python -m demo standalone
 
 test: $(VENV)/.test ## run every test, a file at a time on each of up to four processors
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)

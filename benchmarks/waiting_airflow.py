@@ -18,7 +18,7 @@ from pathlib import Path
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from benchmarks.waiting_plan import TOLERANCE_SECONDS, occupied, settle
-from example_dags.demo.components import Airflow, AirflowError
+from demo.components import Airflow, AirflowError
 
 
 @dataclass(frozen=True)

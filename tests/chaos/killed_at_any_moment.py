@@ -203,7 +203,7 @@ def _title(process: psutil.Process) -> str:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_order_is_settled_once_and_every_parcel_registered_once(seed: int, tmp_path: Path) -> None:
-    from example_dags.demo.components import Airflow
+    from demo.components import Airflow
 
     began = time.monotonic()
     orders = Orders(seed)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from example_dags.demo.components import COMPONENTS, Airflow, free_port
+from demo.components import COMPONENTS, Airflow, free_port
 
 LINES = 30_000
 TALKATIVE = f"""

@@ -33,7 +33,7 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> subprocess.Popen[s
     monkeypatch.setenv("ORDERS", str(tmp_path / "orders.csv"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("TRACKINGMORE_API_KEY", "a-key-that-is-not-to-be-seen")
-    command = [sys.executable, "-m", "example_dags.demo"]
+    command = [sys.executable, "-m", "demo"]
     return subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

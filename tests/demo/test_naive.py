@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
-from example_dags.demo.naive import NaivePoller
+from demo.naive import NaivePoller
 
 A_DAY_IN_A_TENTH = 864_000.0
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from example_dags.demo import shop
-from example_dags.demo.report import outcome_of
+from demo import shop
+from demo.report import outcome_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

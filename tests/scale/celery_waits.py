@@ -113,7 +113,7 @@ class CeleryRun(Run):
 @contextmanager
 def running(folder: Path) -> Iterator[tuple[CeleryRun, Redis]]:
     """Start everything, with the DAG known and no run yet."""
-    from example_dags.demo.components import Airflow
+    from demo.components import Airflow
     from tests.scale.dags.celery_waits import ORDERS, WAITS
     from tests.scale.postgres import Postgres
 
@@ -164,7 +164,7 @@ def running(folder: Path) -> Iterator[tuple[CeleryRun, Redis]]:
 
 def host(name: str, folder: Path) -> dict[str, str]:
     """The environment of a component as if it ran on a host of its own."""
-    from example_dags.demo.components import free_port
+    from demo.components import free_port
 
     return {
         "SCALE_HOST": name,

@@ -384,7 +384,7 @@ def installed(folder: Path, dags: Mapping[str, tuple[Mode, Mapping[str, Any]]]) 
     :param folder: for all files.
     :param dags: DAG -> its mode, and the arguments of :func:`write_file`.
     """
-    from example_dags.demo.components import Airflow
+    from demo.components import Airflow
     from tests.scale.postgres import Postgres
 
     (folder / "dags").mkdir()

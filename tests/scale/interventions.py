@@ -221,7 +221,7 @@ def change_timeout(wait: Wait) -> None:
 
 def delete_run(wait: Wait) -> None:
     """With the run everything goes: its tasks, its trigger and its calls."""
-    from example_dags.demo.components import AirflowError
+    from demo.components import AirflowError
 
     run = wait.begin()
     wait.until_waiting(run)

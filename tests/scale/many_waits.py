@@ -51,7 +51,7 @@ def most_calls(seconds: float, triggerers: int, parcels: int, interval: float) -
 @contextmanager
 def running(folder: Path, triggerers: int) -> Iterator[Run]:
     """Everything that it takes, with the DAG known and no run yet."""
-    from example_dags.demo.components import Airflow, free_port
+    from demo.components import Airflow, free_port
     from tests.scale.dags.many_waits import ORDERS, WAITS
     from tests.scale.postgres import Postgres
 

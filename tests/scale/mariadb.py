@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import pymysql
 
-from example_dags.demo.components import free_port
+from demo.components import free_port
 
 READY_SECONDS = 120.0
 SEARCHED = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import psycopg2
 
-from example_dags.demo.components import free_port
+from demo.components import free_port
 
 READY_SECONDS = 60.0
 SETTINGS = {

@@ -121,7 +121,7 @@ class Sizes:
 @contextmanager
 def running(folder: Path, kind: str) -> Iterator[Sizes]:
     """Start Airflow with one of the databases."""
-    from example_dags.demo.components import Airflow
+    from demo.components import Airflow
 
     with ExitStack() as stack:
         database, address = stack.enter_context(the_database(kind))

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
-from example_dags.demo import shop
+from demo import shop
 from tests.warm_airflow import WarmAirflow
 
 ROOT = Path(__file__).resolve().parents[2]

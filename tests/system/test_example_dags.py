@@ -49,6 +49,12 @@ def test_every_operator_and_sensor_is_used_in_an_example() -> None:
     assert classes - set().union(*map(called, EXAMPLES)) == set()
 
 
+def test_the_folder_that_users_copy_from_holds_dag_files_and_the_orders_only() -> None:
+    others = {path for path in (ROOT / "example_dags").iterdir() if path.name != "__pycache__"} - {*EXAMPLES}
+    assert {path.name for path in others} == {"orders.csv"}
+    assert [file for file in EXAMPLES if "dag" not in called(file)] == []
+
+
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 def test_importing_an_example_needs_no_network_no_database_and_no_connection(
     file: Path, warm_airflow: WarmAirflow

@@ -123,7 +123,7 @@ class Ran(NamedTuple):
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory, key: str, wrong_key: str, statsd: socket.socket) -> Ran:
     """Tasks that end in the triggerer, then everything, then a task that asks for the vendor's record."""
-    from example_dags.demo.components import Airflow
+    from demo.components import Airflow
 
     folder = tmp_path_factory.mktemp("whole")
     kept, asked = Evidence(folder, statsd), Evidence(folder, statsd)

@@ -27,7 +27,7 @@ from .naive import NaivePoller, trackable
 from .report import Progress, call_table, order_table
 
 DAG_ID = "order_closing"
-ORDERS = Path(__file__).resolve().parents[1] / "orders.csv"
+ORDERS = Path(__file__).resolve().parents[1] / "example_dags" / "orders.csv"
 DAY = 86_400
 DAY_LASTS = 3.0  # seconds of a day in the sandbox
 LOOK_EVERY = 2.0
@@ -220,7 +220,7 @@ def stand(airflow: Airflow, connections: Mapping[str, Mapping[str, Any]], progre
 
 
 def main() -> int:
-    """Run ``python -m example_dags.demo [standalone]``.
+    """Run ``python -m demo [standalone]``.
 
     :return: 0; 1 with the reason printed; 130 when it was ended early.
     """

@@ -21,7 +21,7 @@ from typing import IO, Any, Self
 import psutil
 import requests
 
-DAGS = Path(__file__).resolve().parents[1]
+DAGS = Path(__file__).resolve().parents[1] / "example_dags"
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 
