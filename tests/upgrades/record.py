@@ -1,4 +1,4 @@
-"""Real sensors defer, their real triggers end against the sandbox, and each story becomes a file."""
+"""Runs each wait case against the sandbox and writes what it left in Airflow's database into a file."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from unittest.mock import patch
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
-from tests.upgrades import stories
+from tests.upgrades.wait_cases import START, WAIT_CASES, WaitCase, run_to_end
 
 
 def record(folder: Path) -> list[Path]:
-    """Write every story into the folder."""
+    """Write every case into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    running = SandboxProcess(no_limits=True, start=stories.START, seed=3, pacing="memory")
+    running = SandboxProcess(no_limits=True, start=START, seed=3, pacing="memory")
     with patch.dict(os.environ), running as sandbox:
-        return [_written(folder / f"{name}.json", _told(story, sandbox)) for name, story in stories.STORIES.items()]
+        return [_write(folder / f"{name}.json", _record_case(case, sandbox)) for name, case in WAIT_CASES.items()]
 
 
-def _told(story: stories.Story, sandbox: SandboxProcess) -> dict[str, Any]:
+def _record_case(case: WaitCase, sandbox: SandboxProcess) -> dict[str, Any]:
     sandbox.reset()
     sandbox.freeze()
     os.environ["AIRFLOW_CONN_TRACKINGMORE_DEFAULT"] = json.dumps(sandbox.connection)
-    sandbox.seed(shipments=[{**shipment, "age_hours": 48.0} for shipment in story.registered])
-    sensor = story.made()
+    sandbox.seed(shipments=[{**shipment, "age_hours": 48.0} for shipment in case.registered])
+    sensor = case.make_sensor()
     try:
         sensor.execute({})  # type: ignore[arg-type]
     except TaskDeferred as deferral:
@@ -36,15 +36,15 @@ def _told(story: stories.Story, sandbox: SandboxProcess) -> dict[str, Any]:
         trigger = deferral.trigger
         method, others = deferral.method_name, deferral.kwargs
     else:
-        raise AssertionError(f"{story} has nothing to wait for")
-    story.meanwhile(sandbox)
+        raise AssertionError(f"{case} has nothing to wait for")
+    case.meanwhile(sandbox)
     event = asyncio.run(_event(trigger))
     return {
-        "sensor": {"class": story.sensor, "arguments": story.arguments},
+        "sensor": {"class": case.sensor, "arguments": case.arguments},
         "trigger": {"classpath": path, "kwargs": kwargs},
         "resume": {"method": method, "kwargs": others},
         "event": event,
-        "then": stories.ending(story.made(), method, {**(others or {}), "event": event}),
+        "then": run_to_end(case.make_sensor(), method, {**(others or {}), "event": event}),
     }
 
 
@@ -54,6 +54,6 @@ async def _event(trigger: Any) -> Any:
     return event.payload
 
 
-def _written(file: Path, content: dict[str, Any]) -> Path:
+def _write(file: Path, content: dict[str, Any]) -> Path:
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
     return file

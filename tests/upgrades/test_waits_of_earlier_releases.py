@@ -11,7 +11,7 @@ import pytest
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_trackingmore import __version__
-from tests.upgrades import stories
+from tests.upgrades import wait_cases
 from tests.upgrades.record import record
 
 HERE = Path(__file__).parent
@@ -35,12 +35,12 @@ def trigger_of(content: dict[str, Any]) -> BaseTrigger:
 
 
 def sensor_of(content: dict[str, Any]) -> Any:
-    return stories.sensor(content["sensor"]["class"], {"deferrable": True} | content["sensor"]["arguments"])
+    return wait_cases.make_sensor(content["sensor"]["class"], {"deferrable": True} | content["sensor"]["arguments"])
 
 
 def test_this_release_has_its_files() -> None:
     """``python -m tests.upgrades`` writes them."""
-    assert {file.stem for file in FILES if file.parent.name == __version__} == set(stories.STORIES)
+    assert {file.stem for file in FILES if file.parent.name == __version__} == set(wait_cases.WAIT_CASES)
 
 
 @kept
@@ -55,7 +55,7 @@ def test_the_trigger_loads_and_keeps_its_arguments(file: Path) -> None:
 def test_the_event_ends_the_task_as_it_did_then(file: Path) -> None:
     content = loaded(file)
     kwargs = {**(content["resume"]["kwargs"] or {}), "event": content["event"]}
-    ended = stories.ending(sensor_of(content), content["resume"]["method"], kwargs)
+    ended = wait_cases.run_to_end(sensor_of(content), content["resume"]["method"], kwargs)
     if "raises" in content["then"]:
         assert ended.get("raises") == content["then"]["raises"], ended
         return

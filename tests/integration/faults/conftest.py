@@ -1,4 +1,4 @@
-"""A sandbox that goes wrong as told, and a hook whose waits take no time and are written down."""
+"""A sandbox that injects the fault under test, and a hook on a fake clock that records how long each request waited."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.hooks import trackingmore
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.integration.faults.fault_cases import ATTEMPTS
 from tests.integration.faults.operations import NINETY
-from tests.integration.faults.troubles import ATTEMPTS
 
 QUOTA = 10_000
 KEY = "4c1e7a90b6d35f28-faults"
@@ -99,8 +99,8 @@ def run(_unlimited: SandboxProcess, monkeypatch: pytest.MonkeyPatch, caplog: pyt
     class Client(TrackingMoreClient):
         """Waits on the clock of the test."""
 
-        def __init__(self, settings: ClientSettings, **told: Any) -> None:
-            super().__init__(settings, clock=waits, sleep=waits.sleep, **told)
+        def __init__(self, settings: ClientSettings, **options: Any) -> None:
+            super().__init__(settings, clock=waits, sleep=waits.sleep, **options)
 
         def send(self, request: Request[Any], *, max_wait_seconds: float | None = None) -> Any:
             before, sent = waits.now, self.statistics.requests

@@ -45,7 +45,7 @@ class Operation:
     :param costs: quota that each request costs.
     :param spends: whether a request is refused when there is no quota left.
     :param look: requests more, to find out what there is, when a repetition meets its own work.
-    :param again: what is returned then, if that is something else.
+    :param again: what is returned in that case, if it differs.
     :param report: the shipments of each request, where the method gives an account of each.
     :param halves: whether a call that fails is halved, until three in a row have failed.
     :param seeded: whether the shipments have to be there before.

@@ -17,7 +17,7 @@ from airflow_provider_trackingmore.api.reports import BatchReport
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from tests.integration.faults.operations import NINETY, OPERATIONS, keys
 from tests.unit.api.test_any_answer import ANY_JSON
-from tests.unit.hostile.things import assert_says_it_well, moderate
+from tests.unit.hostile.arbitrary_input import assert_readable_message, hypothesis_settings
 
 MOST_CALLS = 2_000
 ROWS = st.lists(
@@ -58,7 +58,7 @@ class Oracle:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-@moderate(25)
+@hypothesis_settings(25)
 @given(answers=st.lists(st.tuples(CODES, DATA), min_size=1, max_size=4))
 def test_no_sequence_of_answers_breaks_a_method(
     monkeypatch: pytest.MonkeyPatch, name: str, answers: list[tuple[Any, Any]]
@@ -70,7 +70,7 @@ def test_no_sequence_of_answers_breaks_a_method(
         result = OPERATIONS[name].use(TrackingMoreHook())
         report = result if isinstance(result, BatchReport) else None
     except TrackingMoreError as error:
-        assert_says_it_well(error.message)
+        assert_readable_message(error.message)
         report = error.report
     if OPERATIONS[name].report:
         assert report is not None

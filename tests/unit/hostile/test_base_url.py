@@ -13,7 +13,7 @@ from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.client.settings import ClientSettings, InvalidSettingsError
 from airflow_provider_trackingmore.client.transport import Transport
-from tests.unit.hostile.things import TEXTS, assert_says_it_well, moderate
+from tests.unit.hostile.arbitrary_input import TEXTS, assert_readable_message, hypothesis_settings
 
 KEY = "5ecret0f-7e57-4bad-cafe-0123456789ab"
 REQUEST: Request[object] = Request(method="GET", path="/carriers", parse=lambda data: data)
@@ -45,7 +45,7 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return names
 
 
-@moderate(400)
+@hypothesis_settings(400)
 @given(url=URLS)
 def test_a_base_url_is_refused_or_leads_to_the_host_that_it_names(looked_up: list[Any], url: str) -> None:
     looked_up.clear()
@@ -55,13 +55,13 @@ def test_a_base_url_is_refused_or_leads_to_the_host_that_it_names(looked_up: lis
     except InvalidSettingsError as error:
         refusal = error.message
     if refusal:
-        assert_says_it_well(refusal)
+        assert_readable_message(refusal)
         assert "pa55" not in refusal
         return
     assert settings.base_url.startswith(("http://", "https://"))
     with Transport(settings) as transport, pytest.raises(TrackingMoreError) as caught:
         transport.exchange(REQUEST)
-    assert_says_it_well(caught.value.message)
+    assert_readable_message(caught.value.message)
     assert KEY not in caught.value.message
     assert all(_plain(name) in url.lower() for name in looked_up)
 

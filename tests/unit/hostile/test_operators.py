@@ -16,27 +16,27 @@ from airflow_provider_trackingmore.get_provider_info import get_provider_info
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.operators import account, air_cargo, carriers, trackings
 from airflow_provider_trackingmore.operators.task import TrackingMoreTask
-from tests.unit.hostile.things import (
+from tests.unit.hostile.arbitrary_input import (
     ANSWERS,
+    ANY_VALUE,
     CODES,
+    FIELDS,
     LISTS,
-    MORE,
     NUMBERS,
     ROWS,
     TEXTS,
-    THINGS,
-    Wire,
-    assert_says_it_well,
-    moderate,
+    CheckingClient,
+    assert_readable_message,
+    hypothesis_settings,
 )
 
 Arguments = Mapping[str, st.SearchStrategy[Any]]
 
 SHIPMENTS = LISTS | ROWS
-FLAG = st.booleans() | st.sampled_from(["True", "false", "None"]) | THINGS
-FLOOR = st.none() | st.sampled_from([5, "5", 0.2]) | THINGS
-REACTION = st.sampled_from(["fail", "report"]) | THINGS
-FILTERS = st.none() | MORE | THINGS
+FLAG = st.booleans() | st.sampled_from(["True", "false", "None"]) | ANY_VALUE
+FLOOR = st.none() | st.sampled_from([5, "5", 0.2]) | ANY_VALUE
+REACTION = st.sampled_from(["fail", "report"]) | ANY_VALUE
+FILTERS = st.none() | FIELDS | ANY_VALUE
 BATCH: Arguments = {"shipments": SHIPMENTS, "on_rejected": REACTION}
 
 OPERATORS: dict[type[TrackingMoreTask], Arguments] = {
@@ -44,32 +44,32 @@ OPERATORS: dict[type[TrackingMoreTask], Arguments] = {
     trackings.GetTrackingsOperator: {"shipments": SHIPMENTS, "on_missing": REACTION, "include_raw": FLAG},
     trackings.ListTrackingsOperator: {
         "filters": FILTERS,
-        "max_rows": st.integers(0, 9) | THINGS,
-        "path": st.none() | THINGS.filter(lambda thing: not isinstance(thing, str)),
+        "max_rows": st.integers(0, 9) | ANY_VALUE,
+        "path": st.none() | ANY_VALUE.filter(lambda value: not isinstance(value, str)),
         "include_raw": FLAG,
     },
-    trackings.UpdateTrackingsOperator: {**BATCH, "changes": st.none() | MORE | THINGS},
+    trackings.UpdateTrackingsOperator: {**BATCH, "changes": st.none() | FIELDS | ANY_VALUE},
     trackings.DeleteTrackingsOperator: BATCH,
     trackings.StopUpdatesOperator: BATCH,
     trackings.RealtimeTrackOperator: {**BATCH, "include_raw": FLAG},
     trackings.ChangeCarrierOperator: {
-        "tracking_number": st.sampled_from(NUMBERS) | THINGS,
-        "carrier_code": st.sampled_from(CODES) | THINGS,
-        "new_carrier_code": st.sampled_from(CODES) | THINGS,
+        "tracking_number": st.sampled_from(NUMBERS) | ANY_VALUE,
+        "carrier_code": st.sampled_from(CODES) | ANY_VALUE,
+        "new_carrier_code": st.sampled_from(CODES) | ANY_VALUE,
     },
     trackings.CountByStatusOperator: {"filters": FILTERS},
-    carriers.ListCarriersOperator: {"lang": st.just("es") | THINGS, "include_raw": FLAG},
+    carriers.ListCarriersOperator: {"lang": st.just("es") | ANY_VALUE, "include_raw": FLAG},
     carriers.DetectCarrierOperator: {
-        "tracking_numbers": st.lists(TEXTS, max_size=4) | THINGS,
-        "pick": st.sampled_from([None, "first", "only"]) | THINGS,
+        "tracking_numbers": st.lists(TEXTS, max_size=4) | ANY_VALUE,
+        "pick": st.sampled_from([None, "first", "only"]) | ANY_VALUE,
         "on_undetected": REACTION,
         "quota_floor": FLOOR,
     },
     carriers.TransitTimesOperator: {"lanes": SHIPMENTS, "include_raw": FLAG},
     carriers.RemoteAreasOperator: {"places": SHIPMENTS, "quota_floor": FLOOR, "include_raw": FLAG},
     air_cargo.TrackAirCargoOperator: {
-        "waybills": st.lists(TEXTS, max_size=4) | THINGS,
-        "lang": TEXTS | THINGS,
+        "waybills": st.lists(TEXTS, max_size=4) | ANY_VALUE,
+        "lang": TEXTS | ANY_VALUE,
         "quota_floor": FLOOR,
         "include_raw": FLAG,
     },
@@ -94,8 +94,8 @@ def as_plain(value: Any) -> Any:
 
 
 @pytest.fixture
-def meets(monkeypatch: pytest.MonkeyPatch) -> Callable[[Wire], None]:
-    return lambda wire: monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: wire)
+def meets(monkeypatch: pytest.MonkeyPatch) -> Callable[[CheckingClient], None]:
+    return lambda client: monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: client)
 
 
 def test_every_operator_is_given_anything() -> None:
@@ -111,43 +111,43 @@ def test_every_operator_is_given_anything() -> None:
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)
-@moderate(80)
+@hypothesis_settings(80)
 @given(source=st.data(), answers=ANSWERS)
 def test_anything_ends_in_plain_data_or_in_one_clear_error(
-    operator: type[TrackingMoreTask], meets: Callable[[Wire], None], source: st.DataObject, answers: list[Any]
+    operator: type[TrackingMoreTask], meets: Callable[[CheckingClient], None], source: st.DataObject, answers: list[Any]
 ) -> None:
-    wire, ti = Wire(answers), TaskInstance()
-    meets(wire)
+    client, ti = CheckingClient(answers), TaskInstance()
+    meets(client)
     arguments = {name: source.draw(anything) for name, anything in OPERATORS[operator].items()}
     task = operator(task_id="t", **arguments)
-    assert wire.sent == 0
+    assert client.sent == 0
     try:
         as_plain(task.execute({"ti": ti}))  # type: ignore[attr-defined]
     except (TrackingMoreError, AirflowFailException) as error:
-        assert_says_it_well(str(error))
+        assert_readable_message(str(error))
     assert ti.pushed.get("trackingmore_link", "https://").startswith("https://")
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)
 def test_a_number_too_long_to_be_written_is_refused_like_any_other(
-    operator: type[TrackingMoreTask], meets: Callable[[Wire], None]
+    operator: type[TrackingMoreTask], meets: Callable[[CheckingClient], None]
 ) -> None:
-    wire = Wire()
-    meets(wire)
+    client = CheckingClient()
+    meets(client)
     task = operator(task_id="t", **dict.fromkeys(OPERATORS[operator], 10**5_000))
     with pytest.raises(TrackingMoreError) as caught:
         task.execute({"ti": TaskInstance()})  # type: ignore[attr-defined]
-    assert_says_it_well(caught.value.message)
-    assert wire.sent == 0
+    assert_readable_message(caught.value.message)
+    assert client.sent == 0
 
 
 @pytest.mark.parametrize("name", ["self", "page_size", "filters", "limit"])
 @pytest.mark.parametrize("operator", [trackings.ListTrackingsOperator, trackings.CountByStatusOperator])
 def test_a_filter_named_like_an_argument_of_python_is_no_filter(
-    operator: type[TrackingMoreTask], meets: Callable[[Wire], None], name: str
+    operator: type[TrackingMoreTask], meets: Callable[[CheckingClient], None], name: str
 ) -> None:
-    wire = Wire()
-    meets(wire)
+    client = CheckingClient()
+    meets(client)
     with pytest.raises(InvalidShipmentError, match=f"no filter '{name}'"):
         operator(task_id="t", filters={name: 1}).execute({"ti": TaskInstance()})  # type: ignore[attr-defined]
-    assert wire.sent == 0
+    assert client.sent == 0

@@ -13,13 +13,20 @@ from hypothesis import strategies as st
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
-from tests.unit.hostile.things import CODES, NUMBERS, TEXTS, THINGS, assert_says_it_well, moderate
+from tests.unit.hostile.arbitrary_input import (
+    ANY_VALUE,
+    CODES,
+    NUMBERS,
+    TEXTS,
+    assert_readable_message,
+    hypothesis_settings,
+)
 
 WENT_ON = "all arguments were understood"
 
-CARRIERS = st.lists(st.sampled_from(CODES) | THINGS, max_size=3)
+CARRIERS = st.lists(st.sampled_from(CODES) | ANY_VALUE, max_size=3)
 RUNS = st.lists(
-    st.tuples(st.integers(-1, 3) | THINGS, st.lists(st.sampled_from(NUMBERS) | THINGS, max_size=3)).map(
+    st.tuples(st.integers(-1, 3) | ANY_VALUE, st.lists(st.sampled_from(NUMBERS) | ANY_VALUE, max_size=3)).map(
         lambda run: [run[0], *run[1]]
     ),
     max_size=4,
@@ -28,20 +35,20 @@ STATUSES = st.lists(st.sampled_from(["delivered", "pickup", "expired"]) | TEXTS,
 STORED = st.fixed_dictionaries(
     {"version": st.just(1), "carriers": CARRIERS, "shipments": RUNS},
     optional={
-        "orders": st.dictionaries(TEXTS, RUNS, max_size=2) | THINGS,
-        "end_in_triggerer": st.lists(st.sampled_from(["released", "failed"]) | THINGS, max_size=2) | THINGS,
+        "orders": st.dictionaries(TEXTS, RUNS, max_size=2) | ANY_VALUE,
+        "end_in_triggerer": st.lists(st.sampled_from(["released", "failed"]) | ANY_VALUE, max_size=2) | ANY_VALUE,
         "statuses": STATUSES,
         "fail_on": STATUSES,
-        "wait_for": st.sampled_from(["all", "any", 1, "2"]) | THINGS,
-        "poke_interval": st.sampled_from([60, 0.5]) | THINGS,
-        "deadline": st.sampled_from([0, 1772438400.5]) | THINGS,
-        "trackingmore_conn_id": TEXTS | THINGS,
-        "of_a_version_before": THINGS,
-        "of_a_version_to_come": THINGS,
+        "wait_for": st.sampled_from(["all", "any", 1, "2"]) | ANY_VALUE,
+        "poke_interval": st.sampled_from([60, 0.5]) | ANY_VALUE,
+        "deadline": st.sampled_from([0, 1772438400.5]) | ANY_VALUE,
+        "trackingmore_conn_id": TEXTS | ANY_VALUE,
+        "of_a_version_before": ANY_VALUE,
+        "of_a_version_to_come": ANY_VALUE,
     },
 )
 NAMES = ("version", "carriers", "shipments", "orders", "statuses", "fail_on", "wait_for", "poke_interval", "deadline")
-ANYTHING = st.dictionaries(st.sampled_from(NAMES), THINGS, max_size=4) | THINGS
+ANYTHING = st.dictionaries(st.sampled_from(NAMES), ANY_VALUE, max_size=4) | ANY_VALUE
 GOOD = {"version": 1, "carriers": ["usps"], "shipments": [[0, "RN123456785CN"]]}
 
 
@@ -66,10 +73,10 @@ def assert_one_clear_event(events: list[dict[str, Any]]) -> None:
     if event["result"] == "released" and not any(event["outcomes"]):
         return  # nothing to wait for is waited for at once
     assert event["result"] == "error"
-    assert_says_it_well(event["reason"])
+    assert_readable_message(event["reason"])
 
 
-@moderate(300)
+@hypothesis_settings(300)
 @given(stored=STORED)
 def test_what_is_stored_for_a_trigger_ends_in_one_clear_event_or_is_understood(stored: Any) -> None:
     assert_one_clear_event(events_of(stored))
@@ -108,7 +115,7 @@ def test_a_wrong_argument_ends_in_an_event_that_says_so(name: str, value: object
     assert events[0]["reason"] != WENT_ON
 
 
-@settings(moderate(100), phases=[Phase.generate])
+@settings(hypothesis_settings(100), phases=[Phase.generate])
 @given(stored=ANYTHING)
 def test_nothing_that_is_stored_keeps_a_trigger_from_being_made(stored: Any) -> None:
     assert_one_clear_event(events_of(stored))

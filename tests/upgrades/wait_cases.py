@@ -1,4 +1,4 @@
-"""The waits that are kept: a sensor, what it waits for, what happens meanwhile. Knows each way that a wait can end."""
+"""The waits recorded for each release, one for each way in which a wait can end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 START = "2026-03-02T08:00:00+00:00"
 SENSORS = "airflow_provider_trackingmore.sensors.shipments."
 
-TELLING = {"ShipmentsFailedError", "TrackingMoreError", "AirflowFailException", "AirflowSensorTimeout"}
+PUBLIC_ERRORS = {"ShipmentsFailedError", "TrackingMoreError", "AirflowFailException", "AirflowSensorTimeout"}
 
 
 def parcel(name: str) -> dict[str, str]:
@@ -42,11 +42,11 @@ def the_key_is_withdrawn(sandbox: SandboxProcess) -> None:
 
 
 @dataclass(frozen=True)
-class Story:
+class WaitCase:
     """One wait.
 
-    :param arguments: the sensor's.
-    :param meanwhile: what happens between deferring and the event.
+    :param arguments: arguments of the sensor.
+    :param meanwhile: what happens between deferral and the event.
     :param sensor: path of its class.
     :param common: what all of them have; not kept.
     """
@@ -61,39 +61,39 @@ class Story:
         shipments: list[dict[str, str]] = self.arguments["shipments"]
         return shipments
 
-    def made(self) -> Any:
+    def make_sensor(self) -> Any:
         """Make the sensor."""
-        return sensor(self.sensor, self.common | self.arguments)
+        return make_sensor(self.sensor, self.common | self.arguments)
 
 
-STORIES = {
-    "all-arrive": Story({"shipments": [ARRIVES, ARRIVED]}, days_pass),
-    "any-arrives": Story({"shipments": [STAYS, ARRIVES], "wait_for": "any"}, days_pass),
-    "two-of-three-arrive": Story({"shipments": [STAYS, ARRIVES, ARRIVED], "wait_for": 2}, days_pass),
-    "other-statuses": Story(
+WAIT_CASES = {
+    "all-arrive": WaitCase({"shipments": [ARRIVES, ARRIVED]}, days_pass),
+    "any-arrives": WaitCase({"shipments": [STAYS, ARRIVES], "wait_for": "any"}, days_pass),
+    "two-of-three-arrive": WaitCase({"shipments": [STAYS, ARRIVES, ARRIVED], "wait_for": 2}, days_pass),
+    "other-statuses": WaitCase(
         {"shipments": [ARRIVES, STAYS], "statuses": ["delivered", "pickup"], "fail_on": [], "wait_for": "any"},
         days_pass,
         SENSORS + "ShipmentStatusSensor",
     ),
-    "too-few-can-arrive": Story({"shipments": [FAILS, ARRIVED, STAYS]}, days_pass),
-    "not-registered": Story({"shipments": [STAYS]}, the_shipments_are_deleted),
-    "time-is-up": Story({"shipments": [STAYS, ARRIVED], "timeout": 2}, nothing_happens),
-    "time-is-up-and-that-is-fine": Story(
+    "too-few-can-arrive": WaitCase({"shipments": [FAILS, ARRIVED, STAYS]}, days_pass),
+    "not-registered": WaitCase({"shipments": [STAYS]}, the_shipments_are_deleted),
+    "time-is-up": WaitCase({"shipments": [STAYS, ARRIVED], "timeout": 2}, nothing_happens),
+    "time-is-up-and-that-is-fine": WaitCase(
         {"shipments": [STAYS, ARRIVED], "timeout": 2, "on_failed": "report"}, nothing_happens
     ),
-    "wrong-key": Story({"shipments": [STAYS]}, the_key_is_withdrawn),
+    "wrong-key": WaitCase({"shipments": [STAYS]}, the_key_is_withdrawn),
 }
 
 
-def sensor(path: str, arguments: dict[str, Any]) -> Any:
+def make_sensor(path: str, arguments: dict[str, Any]) -> Any:
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)(task_id="wait", **arguments)
 
 
-def ending(waiting: Any, method: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+def run_to_end(waiting: Any, method: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     """How the task ends: with what it returns, or with which of the errors that users and Airflow go by."""
     try:
         return {"returns": getattr(waiting, method)({}, **kwargs)}
     except Exception as error:
         names = {one.__name__ for one in type(error).__mro__}
-        return {"raises": sorted(names & TELLING), "text": str(error)}
+        return {"raises": sorted(names & PUBLIC_ERRORS), "text": str(error)}

@@ -1,4 +1,4 @@
-"""Anything that a CSV file, a template or an XCom may bring, and a client that looks at what would be sent for it."""
+"""Arbitrary input from CSV files, templates and XComs, and a client that checks each request instead of sending it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 CODES = ["usps", "china-post", " dhl ", "USPS"]
 NUMBERS = ["RN123456785CN", " 9400100000000000000001 ", "1Z5R89390357567127", "172-28891937", "a,b", "Nº 7/8"]
-TRICKS = [
+TRICKY_TEXTS = [
     *("", " ", ".", "..", "../../carriers", "usps/../..", "usps%2f..", "..%5c", "usps?status=4", "usps#x", "~", "//x"),
     *("a\r\nTrackingmore-Api-Key: x", "a\tb", "\x00", "\x1b[2J", "\u202eabc", "\ud83d", "\ufeffusps", "x" * 10_000),
     *("null", "None", "NaN", "1e999", "9" * 5_000, "[]", '{"a": 1}', "{{ ds }}", "=1+1", "' OR 1=1", "\u0663", "0x10"),
     *("true", "FALSE", "2026-03-02T08:00:00+00:00", "2026-03-02 08:00", "-1", "1772438400", "delivered", "en", "US"),
 ]
-TEXTS = st.sampled_from([*CODES, *NUMBERS]) | st.sampled_from(TRICKS) | st.text(max_size=12)
+TEXTS = st.sampled_from([*CODES, *NUMBERS]) | st.sampled_from(TRICKY_TEXTS) | st.text(max_size=12)
 SCALARS = (
     st.none()
     | st.booleans()
@@ -41,7 +41,7 @@ NAMES = (
     *("company", "original", "destination", "numbers", "orders", "created_at_min", "update_time_max", "page_size"),
     *("self", "limit", "page", "specialNumberDestination"),
 )
-THINGS = st.recursive(
+ANY_VALUE = st.recursive(
     SCALARS,
     lambda inner: (
         st.lists(inner, max_size=3)
@@ -50,20 +50,20 @@ THINGS = st.recursive(
     ),
     max_leaves=6,
 )
-MORE = st.dictionaries(st.sampled_from(NAMES), THINGS, max_size=4)
+FIELDS = st.dictionaries(st.sampled_from(NAMES), ANY_VALUE, max_size=4)
 ROWS = (
     st.builds(
         lambda more, code, number: {**more, "carrier_code": code, "tracking_number": number},
-        MORE,
-        st.sampled_from(CODES) | THINGS,
-        st.sampled_from(NUMBERS) | THINGS,
+        FIELDS,
+        st.sampled_from(CODES) | ANY_VALUE,
+        st.sampled_from(NUMBERS) | ANY_VALUE,
     )
-    | st.builds(ShipmentKey, st.sampled_from(CODES) | THINGS, st.sampled_from(NUMBERS) | THINGS)
-    | MORE
-    | THINGS
+    | st.builds(ShipmentKey, st.sampled_from(CODES) | ANY_VALUE, st.sampled_from(NUMBERS) | ANY_VALUE)
+    | FIELDS
+    | ANY_VALUE
 )
 LISTS = st.lists(ROWS, max_size=5)
-LIST_OR_THING = LISTS | LISTS.map(iter) | ROWS
+LIST_OR_VALUE = LISTS | LISTS.map(iter) | ROWS
 ANSWERS = st.lists(
     st.sampled_from(
         [(200, None), (200, []), (201, {}), (202, "text"), (4031, []), (4012, []), (4016, []), (4017, None), (4021, [])]
@@ -75,7 +75,7 @@ ANSWERS = st.lists(
 SLUG = re.compile(r"[0-9A-Za-z_-]{1,100}")
 
 
-def moderate(examples: int) -> settings:
+def hypothesis_settings(examples: int) -> settings:
     return settings(
         max_examples=examples,
         derandomize=True,
@@ -85,15 +85,15 @@ def moderate(examples: int) -> settings:
     )
 
 
-class Wire:
-    """Stands in for the client: what would leave is looked at, and answered by one code after the other."""
+class CheckingClient:
+    """Replaces the client: checks each request and answers with the given codes in turn."""
 
     def __init__(self, answers: Sequence[tuple[int, Any]] = ((200, None),)) -> None:
         self.answers = answers
         self.sent = 0
 
     def send(self, request: Request[T], *, max_wait_seconds: float | None = None) -> T:
-        assert_could_be_sent(request)
+        assert_valid_request(request)
         code, data = self.answers[self.sent % len(self.answers)]
         self.sent += 1
         return read_answer(request, 200, {}, json.dumps({"meta": {"code": code}, "data": data}).encode())
@@ -102,8 +102,8 @@ class Wire:
         pass
 
 
-def assert_could_be_sent(request: Request[Any]) -> None:
-    """It is a well-formed request to one of the endpoints and to no other place."""
+def assert_valid_request(request: Request[Any]) -> None:
+    """The request is well-formed and goes to one of the endpoints."""
     target = request.target
     assert target.isascii()
     assert target.isprintable()
@@ -118,10 +118,10 @@ def assert_could_be_sent(request: Request[Any]) -> None:
     assert all(value.isascii() and value.isprintable() for value in request.headers.values())
     body = request.encoded_body()
     if body is not None:
-        assert_body(json.loads(body, parse_constant=_no_number))
+        assert_valid_body(json.loads(body, parse_constant=_reject_constant))
 
 
-def assert_body(body: Any) -> None:
+def assert_valid_body(body: Any) -> None:
     rows = body if isinstance(body, list) else [body]
     assert len(rows) <= 40
     for row in rows:
@@ -136,12 +136,12 @@ def assert_body(body: Any) -> None:
         assert len(number) <= 200
 
 
-def assert_says_it_well(message: str) -> None:
-    """One line that a log can hold."""
+def assert_readable_message(message: str) -> None:
+    """The message is one printable line."""
     assert message
     assert message.isprintable()
     assert len(message) < 10_000
 
 
-def _no_number(text: str) -> None:
+def _reject_constant(text: str) -> None:
     raise AssertionError(f"{text} is not JSON")
