@@ -80,7 +80,7 @@ def _work(
 async def _triggerer(waits: Sequence[Sequence[Parcel]], scale: float, give_up_after: float) -> Seen:
     from airflow_provider_trackingmore.api.models import ShipmentKey
     from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
-    from airflow_provider_trackingmore.waiting.poller import pollers_of_running_loop
+    from airflow_provider_trackingmore.waiting.pollers import pollers_of_running_loop
     from airflow_provider_trackingmore.waiting.spec import WaitSpec
 
     poke_interval = POKE_SECONDS / scale

@@ -78,7 +78,7 @@ class ShipmentStatusTrigger(BaseTrigger):
 
     async def _wait(self, spec: WaitSpec) -> Verdict:
         from airflow_provider_trackingmore.metrics import METRICS
-        from airflow_provider_trackingmore.waiting.poller import pollers_of_running_loop
+        from airflow_provider_trackingmore.waiting.pollers import pollers_of_running_loop
         from airflow_provider_trackingmore.waiting.session import run_wait
 
         return await run_wait(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import enum
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from airflow_provider_trackingmore.api.errors import (
     ActivationRequiredError,
@@ -19,7 +17,6 @@ from airflow_provider_trackingmore.api.errors import (
     TrackingNotFoundError,
     TransportError,
 )
-from airflow_provider_trackingmore.waiting.registry import WatchedShipment
 
 FIRST_BACK_OFF = 5.0
 MAX_BACK_OFF = 300.0
@@ -89,36 +86,3 @@ def back_off(failures: int, rng: random.Random, *, at_least: float | None = None
     """
     seconds = min(FIRST_BACK_OFF * 2.0 ** min(failures - 1, 10), MAX_BACK_OFF) * rng.uniform(0.5, 1.0)
     return max(seconds, at_least or 0.0)
-
-
-@dataclass(eq=False, slots=True)
-class FailedGroup:
-    """Shipments whose call failed: they are kept out of the others' calls until they have been checked again.
-
-    :param shipments: the shipments.
-    :param retry_at: seconds of the event loop.
-    :param failures: how often the single shipment, or this whole group because the service was down, has failed.
-    """
-
-    shipments: Sequence[WatchedShipment]
-    retry_at: float
-    failures: int = 1
-
-    @property
-    def open(self) -> list[WatchedShipment]:
-        """Those that somebody still waits for and that nothing has checked meanwhile."""
-        return [one for one in self.shipments if one.hold is self and one.subscribers]
-
-    def hold(self) -> None:
-        """Keep the shipments out of the others' calls."""
-        for shipment in self.shipments:
-            shipment.hold = self
-
-    def halves(self, retry_at: float) -> list[FailedGroup]:
-        """Divide the group, so that one bad number is found.
-
-        :param retry_at: seconds of the event loop.
-        """
-        shipments = self.open
-        middle = (len(shipments) + 1) // 2
-        return [FailedGroup(part, retry_at) for part in (shipments[:middle], shipments[middle:]) if part]

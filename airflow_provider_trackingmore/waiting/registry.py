@@ -57,13 +57,13 @@ class WatchedShipment:
 
     def update_intervals(self) -> None:
         """Take the shortest intervals of those who wait for it now."""
-        self.poke_interval = min((one.poke_interval for one in self.subscribers), default=math.inf)
-        self.reconcile_seconds = min((one.reconcile_seconds for one in self.subscribers), default=math.inf)
+        self.poke_interval = min((wait.poke_interval for wait in self.subscribers), default=math.inf)
+        self.reconcile_seconds = min((wait.reconcile_seconds for wait in self.subscribers), default=math.inf)
 
     @property
     def is_settling(self) -> bool:
         """Whether each check must be a full one, because a wait counts for how long it has been seen arrived."""
-        return any(self.normalized in one.settling for one in self.subscribers)
+        return any(self.normalized in wait.settling for wait in self.subscribers)
 
 
 class Subscription:
@@ -157,7 +157,7 @@ class Subscription:
         return {}
 
     def await_full_check(self) -> None:
-        """Ask to be told of the next full check of every shipment, changed or not."""
+        """Ask for the next full check of every shipment, changed or not."""
         self._awaiting = set(self.shipments)
 
     @property
@@ -251,10 +251,10 @@ class Registry:
 
         :param shipment: what was checked.
         :param full: whether it was a full check.
-        :return: whom to notify.
+        :return: the subscribers to notify.
         """
-        told = [one for one in shipment.subscribers if one.wants(shipment, full=full)]
-        for subscription in told:
+        interested = [subscriber for subscriber in shipment.subscribers if subscriber.wants(shipment, full=full)]
+        for subscription in interested:
             subscription.add_update(shipment, full=full)
             shipment.subscribers[subscription] = shipment.revision
-        return told
+        return interested

@@ -67,6 +67,16 @@ class Due:
     number_rate: float = 0.0
     shortest_interval: float = math.inf
 
+    @property
+    def listable(self) -> int:
+        """How many of the shipments that are due appear in lists."""
+        return sum(1 for _, shipment in self.shipments if not shipment.unlisted)
+
+    @property
+    def created_since(self) -> float:
+        """Unix seconds from which on all shipments were registered, with a margin; 0: that is not known."""
+        return max(self.oldest_created - 60.0, 0.0) if math.isfinite(self.oldest_created) else 0.0
+
     def add(self, shipment: WatchedShipment, now: float, changes_checked_at: float) -> None:
         """Sort one shipment in.
 
@@ -101,8 +111,8 @@ def most_urgent(due: Iterable[tuple[float, WatchedShipment]], number: int, now: 
     :return: the shipments, the most urgent first.
     """
 
-    def urgency(one: tuple[float, WatchedShipment]) -> tuple[bool, float]:
-        at, shipment = one
+    def urgency(entry: tuple[float, WatchedShipment]) -> tuple[bool, float]:
+        at, shipment = entry
         return not shipment.wants_full_check, (at - now) / min(shipment.poke_interval, shipment.reconcile_seconds)
 
     return [shipment for _, shipment in nsmallest(number, due, key=urgency)]

@@ -8,15 +8,12 @@ from collections.abc import Awaitable, Callable
 
 from airflow_provider_trackingmore.api.errors import AuthenticationError
 from airflow_provider_trackingmore.waiting.condition import Condition
+from airflow_provider_trackingmore.waiting.cooperative import cooperatively
 from airflow_provider_trackingmore.waiting.outcome import Verdict
-from airflow_provider_trackingmore.waiting.poller import (
-    Poller,
-    Pollers,
-    Sender,
-    in_slices,
-    pollers_of_running_loop,
-)
+from airflow_provider_trackingmore.waiting.poller import Poller
+from airflow_provider_trackingmore.waiting.pollers import Pollers, pollers_of_running_loop
 from airflow_provider_trackingmore.waiting.registry import Subscription
+from airflow_provider_trackingmore.waiting.sender import Sender
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
 
 LAST_CHECK_SECONDS = 30.0
@@ -95,7 +92,7 @@ async def _take_updates(
     if updates is None:
         return False
     now = clock()
-    async for key, observed in in_slices(updates.items()):
+    async for key, observed in cooperatively(updates.items()):
         condition.update(key, observed, now)
         if condition.is_settling(key):
             subscription.settling.add(key)

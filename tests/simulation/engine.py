@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from airflow_provider_trackingmore.waiting.outcome import Verdict
-from airflow_provider_trackingmore.waiting.poller import Pollers
+from airflow_provider_trackingmore.waiting.pollers import Pollers
 from airflow_provider_trackingmore.waiting.session import run_wait
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
 from tests.simulation.sender import Sender

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,11 +15,13 @@ from unittest import mock
 
 from airflow_provider_trackingmore.api.errors import AuthenticationError, Retry, TrackingMoreError
 from airflow_provider_trackingmore.api.models import ShipmentKey
-from airflow_provider_trackingmore.waiting import changes, failures, poller, registry, session
-from airflow_provider_trackingmore.waiting.failures import FailedGroup, Scope
+from airflow_provider_trackingmore.waiting import changes, failure_handling, failures, registry, session
+from airflow_provider_trackingmore.waiting.failure_handling import FailureHandler
+from airflow_provider_trackingmore.waiting.failures import Scope
 from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED
 from airflow_provider_trackingmore.waiting.poller import Poller
 from airflow_provider_trackingmore.waiting.registry import Registry, Subscription, WatchedShipment
+from airflow_provider_trackingmore.waiting.retries import FailedGroup, RetryQueue
 
 Patches = Callable[[], "list[Any]"]
 
@@ -71,10 +74,16 @@ def _spellings() -> list[Any]:
 
 
 def _unconfirmed() -> list[Any]:
-    def mutated(self: Poller, shipment: WatchedShipment) -> None:
-        self._checked(shipment, NOT_REGISTERED, None, phase=1.0, at=self._clock())
+    def mutated(self: RetryQueue, shipment: WatchedShipment) -> None:
+        shipment.checked_at = shipment.fully_checked_at = asyncio.get_running_loop().time()
+        shipment.full_check_due = shipment.checked_at + shipment.reconcile_seconds
+        shipment.wanted_at, shipment.wants_full_check, shipment.hold = math.inf, False, None
+        shipment.observed = NOT_REGISTERED
+        shipment.revision += 1
+        for subscription in Registry().publish(shipment, full=True):
+            subscription.notify()
 
-    return [mock.patch.object(Poller, "_confirm_later", mutated)]
+    return [mock.patch.object(RetryQueue, "add_unconfirmed", mutated)]
 
 
 def _no_last_check() -> list[Any]:
@@ -89,7 +98,10 @@ def _odd_answers() -> list[Any]:
         scope = scope_of(error, names_one=names_one)
         return Scope.ACCOUNT if scope is Scope.CALL and definite else scope
 
-    return [mock.patch.object(poller, "scope_of", mutated), mock.patch.object(Poller, "_refused", Poller._fail_all)]
+    return [
+        mock.patch.object(failure_handling, "scope_of", mutated),
+        mock.patch.object(FailureHandler, "_account_refused", FailureHandler.fail_all),
+    ]
 
 
 def _old_key() -> list[Any]:
@@ -111,15 +123,15 @@ def _others_reconcile() -> list[Any]:
 
 
 def _everybody_backs_off() -> list[Any]:
-    group_failed = Poller._group_failed
+    group_failed = FailureHandler.group_failed
 
-    def mutated(self: Poller, group: FailedGroup, error: TrackingMoreError, *, alone: bool = False) -> None:
-        if failures.scope_of(error, names_one=alone) is Scope.CALL:
-            self._put_back(group, self._clock() + self._pause(error))
+    def mutated(self: FailureHandler, group: FailedGroup, error: TrackingMoreError, *, by_path: bool = False) -> None:
+        if failures.scope_of(error, names_one=by_path) is Scope.CALL:
+            self._state.retries.add(group, self._clock() + self._back_off(error))
         else:
-            group_failed(self, group, error, alone=alone)
+            group_failed(self, group, error, by_path=by_path)
 
-    return [mock.patch.object(Poller, "_group_failed", mutated)]
+    return [mock.patch.object(FailureHandler, "group_failed", mutated)]
 
 
 def _newcomers() -> list[Any]:
@@ -127,7 +139,7 @@ def _newcomers() -> list[Any]:
 
     def mutated(self: Poller, subscription: Subscription, key: ShipmentKey, first_check_in: float | None) -> None:
         add(self, subscription, key, first_check_in)
-        for shipment in self._registry.shipments.values():
+        for shipment in self._state.registry.shipments.values():
             if shipment.observed is not None:
                 shipment.wanted_at = min(shipment.wanted_at, self._clock() + 2.0)
 

@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
-from airflow_provider_trackingmore.waiting import failures, poller
+from airflow_provider_trackingmore.waiting import failures, pollers
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
 from tests.integration.airflow.conftest import KEYS
 from tests.integration.airflow.parcels import parcel
@@ -54,7 +54,7 @@ async def eventually(condition: Callable[[], object]) -> None:
 
 @pytest.fixture(autouse=True)
 async def nothing_left_over() -> AsyncIterator[None]:
-    """No task, no hub and no socket outlives a wait."""
+    """No task, no poller and no socket outlives a wait."""
     yield
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", ResourceWarning)
@@ -64,7 +64,7 @@ async def nothing_left_over() -> AsyncIterator[None]:
         await asyncio.get_running_loop().shutdown_default_executor()
         gc.collect()
     assert not [str(one.message) for one in warned if "socket" in str(one.message)]
-    assert not poller.pollers_of_running_loop()._pollers
+    assert not pollers.pollers_of_running_loop()._pollers
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "trackingmore-poller"]
 
 

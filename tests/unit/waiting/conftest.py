@@ -15,7 +15,7 @@ import pytest
 from airflow_provider_trackingmore.api.envelope import Request, read_answer
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.waiting.observation import Observation
-from airflow_provider_trackingmore.waiting.poller import pollers_of_running_loop
+from airflow_provider_trackingmore.waiting.pollers import pollers_of_running_loop
 from airflow_provider_trackingmore.waiting.registry import Subscription
 
 T = TypeVar("T")

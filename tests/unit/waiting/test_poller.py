@@ -18,9 +18,10 @@ from airflow_provider_trackingmore.api.errors import (
 )
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.client.observer import Gauge, Observer, Timing
-from airflow_provider_trackingmore.waiting import failures, poller, schedule
+from airflow_provider_trackingmore.waiting import cooperative, failures, schedule
 from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
-from airflow_provider_trackingmore.waiting.poller import Poller, pollers_of_running_loop
+from airflow_provider_trackingmore.waiting.poller import Poller
+from airflow_provider_trackingmore.waiting.pollers import pollers_of_running_loop
 from tests.unit.waiting.conftest import Account, Subscriber, TimelessLoop
 
 T = TypeVar("T")
@@ -193,7 +194,7 @@ def test_the_event_loop_sees_to_others_while_a_thousand_members_get_updates(acco
             await asyncio.sleep(0)
 
     run(wait())
-    assert max(heard_in.count(one) for one in set(heard_in)) <= 2 * poller.ROWS_AT_ONCE
+    assert max(heard_in.count(one) for one in set(heard_in)) <= 2 * cooperative.ITEMS_PER_SLICE
 
 
 def test_news_end_when_the_time_is_up(account: Account, run: Run) -> None:

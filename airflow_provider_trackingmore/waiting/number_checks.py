@@ -1,0 +1,150 @@
+"""Checks by number: 40 shipments a call, or a single one that is named by its path."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from heapq import nsmallest
+from operator import itemgetter
+
+from airflow_provider_trackingmore.api.batching import filter_chunks
+from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
+from airflow_provider_trackingmore.waiting.answers import number_request, page_request
+from airflow_provider_trackingmore.waiting.failure_handling import FailureHandler
+from airflow_provider_trackingmore.waiting.failures import Scope, scope_of
+from airflow_provider_trackingmore.waiting.recorder import Recorder
+from airflow_provider_trackingmore.waiting.registry import WatchedShipment
+from airflow_provider_trackingmore.waiting.retries import FailedGroup
+from airflow_provider_trackingmore.waiting.schedule import Due, most_urgent, next_check
+from airflow_provider_trackingmore.waiting.sender import Sender
+from airflow_provider_trackingmore.waiting.state import PollerState
+
+
+class NumberChecks:
+    """Checks shipments of one poller by number.
+
+    :param sender: sends the calls.
+    :param state: what the poller knows.
+    :param recorder: takes in the answers.
+    :param failures: acts on failed calls.
+    :param clock: seconds of the event loop.
+    :param wall_clock: unix seconds.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        state: PollerState,
+        recorder: Recorder,
+        failures: FailureHandler,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._sender = sender
+        self._state = state
+        self._recorder = recorder
+        self._failures = failures
+        self._clock = clock
+        self._wall_clock = wall_clock
+
+    async def check_most_urgent(self, due: Due, now: float) -> None:
+        """Check the most urgent shipments with one call.
+
+        :param due: what is due.
+        :param now: seconds of the event loop.
+        """
+        urgent = most_urgent(due.shipments, FILTER_NUMBERS, now)
+        if must_be_named_by_path(urgent[0]):
+            await self._check_one(urgent[0])
+        else:
+            chosen = self._fill_up([shipment for shipment in urgent if not must_be_named_by_path(shipment)], now)
+            await self.check_group(FailedGroup(chosen, now))
+
+    def _fill_up(self, urgent: list[WatchedShipment], now: float) -> list[WatchedShipment]:
+        """Fill a call up with what is due next; leave out what does not fit into it."""
+        chosen = urgent + self._next_due(urgent, now)
+        numbers = dict.fromkeys(shipment.key.tracking_number for shipment in chosen)
+        fitting = set(filter_chunks(list(numbers))[0])
+        return [shipment for shipment in chosen if shipment.key.tracking_number in fitting]
+
+    def _next_due(self, urgent: Iterable[WatchedShipment], now: float) -> list[WatchedShipment]:
+        chosen = set(urgent)
+        room = FILTER_NUMBERS - len(chosen)
+        if not room:
+            return []
+        gathering = self._state.gathering.shipments
+        changes_checked_at = self._state.lists.changes_checked_at
+        others = (
+            (now if shipment in gathering else next_check(shipment, changes_checked_at), shipment)
+            for shipment in self._state.registry.shipments.values()
+            if shipment not in chosen and not must_be_named_by_path(shipment)
+        )
+        return [shipment for at, shipment in nsmallest(room, others, key=itemgetter(0)) if at < math.inf]
+
+    async def check_group(self, group: FailedGroup) -> None:
+        """Check shipments by number with one call; what the answer leaves out is to be confirmed.
+
+        :param group: the shipments, which may have failed before.
+        """
+        shipments = [shipment for shipment in group.shipments if shipment.subscribers]
+        if not shipments:
+            return
+        if len(shipments) == 1 and must_be_named_by_path(shipments[0]):
+            await self._check_one(shipments[0])
+            return
+        numbers = list(dict.fromkeys(shipment.key.tracking_number for shipment in shipments))
+        request = page_request({"numbers": numbers}, 1, self._state.registry.shipments.keys(), self._wall_clock)
+        try:
+            page = await self._sender.asend(request, max_attempts=1)
+        except TrackingMoreError as error:
+            self._failures.group_failed(FailedGroup(shipments, self._clock(), group.failures), error)
+            return
+        self._failures.call_succeeded()
+        await self._recorder.record_page(page, spread=True)
+        seen = set(page.keys)
+        for shipment in shipments:
+            if shipment.normalized not in seen and shipment.subscribers:
+                self._state.retries.add_unconfirmed(shipment)
+
+    async def retry(self, now: float) -> None:
+        """Make the next call of the retry queue, if one can be made.
+
+        :param now: seconds of the event loop.
+        """
+        group = self._state.retries.take_due_group(now)
+        if group is not None:
+            group.shipments = group.open
+            await self.check_group(group)
+            return
+        shipment = self._state.retries.next_unconfirmed()
+        if shipment is not None:
+            await self._check_one(shipment)
+
+    async def _check_one(self, shipment: WatchedShipment) -> None:
+        """Check a shipment with ``GET /trackings/{carrier_code}/{tracking_number}``, which leaves nothing out."""
+        asked_by = set(shipment.subscribers)
+        try:
+            page = await self._sender.asend(number_request(shipment.key, self._wall_clock), max_attempts=1)
+        except TrackingMoreError as error:
+            if scope_of(error, names_one=True) is Scope.UNKNOWN:
+                self._failures.call_succeeded()
+                self._state.retries.discard_unconfirmed(shipment)
+                self._recorder.record_unknown(shipment, asked_by)
+            else:
+                failures = shipment.hold.failures + 1 if isinstance(shipment.hold, FailedGroup) else 1
+                group = FailedGroup([shipment], self._clock(), failures)
+                self._failures.group_failed(group, error, by_path=True)
+            return
+        self._failures.call_succeeded()
+        await self._recorder.record_page(page)
+        if self._state.retries.discard_unconfirmed(shipment):
+            shipment.unlisted = True
+
+
+def must_be_named_by_path(shipment: WatchedShipment) -> bool:
+    """Tell whether the ``numbers`` filter is no use: it separates by commas, and lists leave some shipments out.
+
+    :param shipment: the shipment.
+    """
+    return shipment.unlisted or "," in shipment.key.tracking_number

@@ -1,0 +1,92 @@
+"""Takes in answers: records what was seen of each shipment, and notifies the waits that have not had it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+
+from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
+from airflow_provider_trackingmore.waiting.answers import ObservedPage
+from airflow_provider_trackingmore.waiting.cooperative import cooperatively
+from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
+from airflow_provider_trackingmore.waiting.registry import Subscription, WatchedShipment
+from airflow_provider_trackingmore.waiting.state import PollerState
+
+GOLDEN_RATIO = 0.618033988749895
+
+
+class Recorder:
+    """Records the checks of one poller.
+
+    :param state: what the poller knows.
+    :param clock: seconds of the event loop.
+    :param wall_clock: unix seconds.
+    """
+
+    def __init__(self, state: PollerState, clock: Callable[[], float], wall_clock: Callable[[], float]) -> None:
+        self._state = state
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._spread = 0.0
+
+    async def record_page(self, page: ObservedPage, *, spread: bool = False) -> None:
+        """Record the rows of one answer, and notify each wait once.
+
+        :param page: the answer.
+        :param spread: whether the next full checks are spread over ``reconcile_seconds``, so that those of a large
+            account do not all come due at once.
+        """
+        at = self._clock()
+        self._state.lists.cursor.note(page.updated, page.created, at=at, now=self._wall_clock())
+        share = self._next_share() if spread else 1.0
+        updated: dict[Subscription, None] = {}
+        async for row in cooperatively(page.rows):
+            shipment = self._state.registry.shipments.get(row.key)
+            if shipment is not None:
+                shipment.unlisted = False
+                updated |= dict.fromkeys(self._record(shipment, row.observed, row.created, at=at, share=share))
+        async for subscription in cooperatively(list(updated)):
+            subscription.notify()
+
+    def record_unknown(self, shipment: WatchedShipment, asked_by: Collection[Subscription]) -> None:
+        """Record that the vendor does not know a shipment.
+
+        :param shipment: the shipment.
+        :param asked_by: the waits that had subscribed when the call was sent. One that joined later may have registered
+            the shipment meanwhile: it is checked again for that one.
+        """
+        at = self._clock()
+        newcomers = [subscription for subscription in shipment.subscribers if subscription not in asked_by]
+        for subscription in newcomers:
+            del shipment.subscribers[subscription]
+        for subscription in self._record(shipment, NOT_REGISTERED, None, at=at):
+            subscription.notify()
+        for subscription in newcomers:
+            shipment.subscribers[subscription] = 0
+            shipment.wanted_at = at
+
+    def _record(
+        self, shipment: WatchedShipment, observed: Observation, created: float | None, *, at: float, share: float = 1.0
+    ) -> list[Subscription]:
+        """Record a full check.
+
+        :return: the waits to notify.
+        """
+        if shipment.observed is not None:
+            share = 1.0
+        shipment.checked_at = shipment.fully_checked_at = at
+        shipment.full_check_due = at + shipment.reconcile_seconds * share
+        shipment.wanted_at, shipment.wants_full_check, shipment.hold = math.inf, False, None
+        shipment.created = created if created is not None else shipment.created
+        self._state.gathering.shipments.pop(shipment, None)
+        if observed != shipment.observed:
+            shipment.observed = observed
+            shipment.revision += 1
+        return self._state.registry.publish(shipment, full=True)
+
+    def _next_share(self) -> float:
+        """Spread the full checks of a large account evenly."""
+        if len(self._state.registry.shipments) <= FILTER_NUMBERS:
+            return 1.0
+        self._spread = (self._spread + GOLDEN_RATIO) % 1.0
+        return 1.0 - 0.9 * self._spread

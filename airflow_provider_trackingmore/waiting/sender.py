@@ -1,0 +1,28 @@
+"""``Sender``: what waiting needs of a client."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from airflow_provider_trackingmore.api.envelope import Request
+
+T = TypeVar("T")
+
+
+class Sender(Protocol):
+    """Sends requests for one account."""
+
+    @property
+    def account(self) -> str:
+        """The fingerprint of the key."""
+        ...
+
+    async def asend(
+        self, request: Request[T], *, max_wait_seconds: float | None = None, max_attempts: int | None = None
+    ) -> T:
+        """Send a request as soon as the account's pace allows, and return its result."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections. It can be used again."""
+        ...
