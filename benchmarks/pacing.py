@@ -51,8 +51,8 @@ def main() -> None:
     random.seed(1)
     for name in options.setting or SETTINGS:
         there = travelling(SETTINGS[name])
-        for side, pacers in (("ours", ours), ("departure", by_departure)):
-            seen = simulate(pacers, there, lambda: random.uniform(0.001, 0.002), callers=options.processes)
+        for side, limiters in (("ours", ours), ("departure", by_departure)):
+            seen = simulate(limiters, there, lambda: random.uniform(0.001, 0.002), callers=options.processes)
             row(name, side, f"{seen.used:.1%}", "", str(seen.refused), f"{seen.smallest_gap:.3f} s")
 
 

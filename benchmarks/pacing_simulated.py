@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from airflow_provider_trackingmore.client.pacing import Pacer, Wait
-from airflow_provider_trackingmore.client.slot_stores import MemorySlots
+from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter, SlotBusy
+from airflow_provider_trackingmore.client.rate_limit.stores import MemoryStore
 from airflow_provider_trackingmore.sandbox.limits import COOL_DOWN_SECONDS, RateLimit
 
 START = 1_800_000_000.0
@@ -18,16 +18,16 @@ START = 1_800_000_000.0
 Trip = Callable[[], float]
 
 
-class PacerLike(Protocol):
+class LimiterLike(Protocol):
     """What a caller asks."""
 
-    def depart(self, *, warm: bool) -> str | Wait: ...
+    def try_acquire(self, *, warm: bool) -> str | SlotBusy: ...
 
-    def arrived(self, departure: str, *, warm: bool) -> None: ...
+    def release(self, departure: str, *, warm: bool) -> None: ...
 
     def cool_down(self, seconds: float) -> None: ...
 
-    def pause(self, wait: Wait, rounds: int) -> float: ...
+    def pause(self, wait: SlotBusy, rounds: int) -> float: ...
 
 
 class Clock:
@@ -47,19 +47,19 @@ class Departures:
         self.clock = clock
         self.next = 0.0
 
-    def depart(self, *, warm: bool) -> str | Wait:
+    def try_acquire(self, *, warm: bool) -> str | SlotBusy:
         if self.next > self.clock():
-            return Wait(self.next - self.clock())
+            return SlotBusy(self.next - self.clock())
         self.next = self.clock() + 1.0
         return "departed"
 
-    def arrived(self, departure: str, *, warm: bool) -> None:
+    def release(self, departure: str, *, warm: bool) -> None:
         pass
 
     def cool_down(self, seconds: float) -> None:
         self.next = max(self.next, self.clock() + seconds)
 
-    def pause(self, wait: Wait, rounds: int) -> float:
+    def pause(self, wait: SlotBusy, rounds: int) -> float:
         return wait.seconds
 
 
@@ -84,19 +84,19 @@ class Outcome:
         return self.served / self.slots
 
 
-def ours(clock: Clock, callers: int) -> list[PacerLike]:
+def ours(clock: Clock, callers: int) -> list[LimiterLike]:
     """Make callers that share this package's slot clock."""
-    store = MemorySlots()
-    return [Pacer(store, interval=1.0, clock=clock) for _ in range(callers)]
+    store = MemoryStore()
+    return [RateLimiter(store, interval=1.0, clock=clock) for _ in range(callers)]
 
 
-def by_departure(clock: Clock, callers: int) -> list[PacerLike]:
+def by_departure(clock: Clock, callers: int) -> list[LimiterLike]:
     """Make callers that share a clock of departures."""
     return [Departures(clock)] * callers
 
 
 def simulate(
-    pacers: Callable[[Clock, int], list[PacerLike]],
+    limiters: Callable[[Clock, int], list[LimiterLike]],
     there: Trip,
     back: Trip,
     *,
@@ -105,12 +105,12 @@ def simulate(
 ) -> Outcome:
     """Let callers send as fast as they may to an account that allows one request a second.
 
-    :param pacers: makes one pacer for each caller.
+    :param limiters: makes one limiter for each caller.
     :param there: how long a request travels.
     :param back: how long an answer takes.
     """
     clock, limit = Clock(), RateLimit()
-    asking = pacers(clock, callers)
+    asking = limiters(clock, callers)
     order = itertools.count()
     events: list[tuple[float, int, Callable[[], None]]] = []
     arrivals: list[float] = []
@@ -119,28 +119,28 @@ def simulate(
     def at(moment: float, what: Callable[[], None]) -> None:
         heapq.heappush(events, (moment, next(order), what))
 
-    def ask(pacer: PacerLike, rounds: int = 0) -> None:
-        outcome = pacer.depart(warm=True)
-        if isinstance(outcome, Wait):
-            at(clock.now + pacer.pause(outcome, rounds), lambda: ask(pacer, rounds + 1))
+    def ask(limiter: LimiterLike, rounds: int = 0) -> None:
+        outcome = limiter.try_acquire(warm=True)
+        if isinstance(outcome, SlotBusy):
+            at(clock.now + limiter.pause(outcome, rounds), lambda: ask(limiter, rounds + 1))
         else:
-            at(clock.now + there(), lambda: arrive(pacer, outcome))
+            at(clock.now + there(), lambda: arrive(limiter, outcome))
 
-    def arrive(pacer: PacerLike, departure: str) -> None:
+    def arrive(limiter: LimiterLike, departure: str) -> None:
         nonlocal served
         arrivals.append(clock.now)
         passed = limit.admit(clock.now, clock.now)
         served += passed
-        at(clock.now + back(), lambda: answer(pacer, departure, passed))
+        at(clock.now + back(), lambda: answer(limiter, departure, passed))
 
-    def answer(pacer: PacerLike, departure: str, passed: bool) -> None:
-        pacer.arrived(departure, warm=True)
+    def answer(limiter: LimiterLike, departure: str, passed: bool) -> None:
+        limiter.release(departure, warm=True)
         if not passed:
-            pacer.cool_down(COOL_DOWN_SECONDS)
-        ask(pacer)
+            limiter.penalize(COOL_DOWN_SECONDS)
+        ask(limiter)
 
-    for pacer in asking:
-        at(START + random.random(), lambda pacer=pacer: ask(pacer))  # type: ignore[misc]
+    for limiter in asking:
+        at(START + random.random(), lambda limiter=limiter: ask(limiter))  # type: ignore[misc]
     while events and events[0][0] < START + seconds:
         clock.now, _, what = heapq.heappop(events)
         what()

@@ -16,7 +16,7 @@ from typing import Any
 import requests
 
 from airflow_provider_trackingmore.api.endpoints import list_page
-from airflow_provider_trackingmore.api.envelope import read_answer
+from airflow_provider_trackingmore.api.envelope import parse_response
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 
 ROWS = 2000
@@ -33,8 +33,8 @@ def main() -> None:
     reads: list[float] = []
     for _ in range(turns):
         loads.append(seconds(lambda: json.loads(body)))
-        reads.append(seconds(lambda: read_answer(request, 200, {}, body)))
-    assert len(read_answer(request, 200, {}, body).items) == ROWS
+        reads.append(seconds(lambda: parse_response(request, 200, {}, body)))
+    assert len(parse_response(request, 200, {}, body).items) == ROWS
     print(f"{ROWS} rows, {len(body) / 1e6:.1f} MB")
     print(f"json.loads         {1000 * statistics.median(loads):5.0f} ms")
     print(f"read into Tracking {1000 * statistics.median(reads):5.0f} ms")

@@ -17,12 +17,12 @@ from urllib.parse import quote_plus
 from airflow_provider_trackingmore.api import endpoints
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import (
-    WAY_OUT,
+    HINTS,
     ActivationRequiredError,
     ApiError,
     AuthenticationError,
     InvalidRequestError,
-    MalformedAnswerError,
+    MalformedResponseError,
     QuotaExceededError,
     Retry,
     ServerError,
@@ -32,7 +32,7 @@ from airflow_provider_trackingmore.api.errors import (
 )
 from airflow_provider_trackingmore.api.limits import BATCH_SIZE, FILTER_NUMBERS, MAX_FILTER_CHARACTERS
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
-from airflow_provider_trackingmore.api.reports import BatchAnswer, BatchReport, RealtimeReport, Rejection
+from airflow_provider_trackingmore.api.reports import BatchReport, BatchResponse, RealtimeReport, Rejection
 from airflow_provider_trackingmore.api.shipments import CheckedShipments
 
 log = logging.getLogger(__name__)
@@ -40,10 +40,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 ReportT = TypeVar("ReportT", bound=BatchReport)
 Body: TypeAlias = Mapping[str, Any]
-Conversation: TypeAlias = Generator[Request[Any], Any, T]
+RequestFlow: TypeAlias = Generator[Request[Any], Any, T]
 """Yields requests, is sent their results, returns the outcome."""
 
-_ONE_OF_THEM = frozenset({4012, 4013, 4014, 4015, 4016, 4017, 4020, 4031, 4032, 4033})
+SPLITTABLE_CODES = frozenset({4012, 4013, 4014, 4015, 4016, 4017, 4020, 4031, 4032, 4033})
 """Codes that one shipment can bring upon a whole call: halve it until the one is alone."""
 
 FAILURES_OF_SERVICE = 3
@@ -68,25 +68,25 @@ class Job:
     """One kind of batch.
 
     :param endpoint: builds the call for at most 40 bodies.
-    :param satisfied_by: the refusal that means "already so".
+    :param already_done_error: the refusal that means "already so".
     :param registers: whether it registers shipments.
     :param removes: whether it deletes them.
     :param spends_quota: whether a part of a call may have been carried out when the quota is used up.
     :param single_fields: fields that the call for many does not take: shipments with one of them are sent with ``PUT``.
     """
 
-    endpoint: Callable[[Sequence[Body]], Request[BatchAnswer]]
-    satisfied_by: type[ApiError] | None = None
+    endpoint: Callable[[Sequence[Body]], Request[BatchResponse]]
+    already_done_error: type[ApiError] | None = None
     registers: bool = False
     removes: bool = False
     spends_quota: bool = False
     single_fields: frozenset[str] = frozenset()
 
 
-REGISTER = Job(endpoints.create_batch, satisfied_by=TrackingExistsError, registers=True, spends_quota=True)
+REGISTER = Job(endpoints.create_batch, already_done_error=TrackingExistsError, registers=True, spends_quota=True)
 UPDATE = Job(endpoints.update_batch, single_fields=frozenset({"customer_phone"}))
 """The page of ``POST /trackings/updatemore`` does not list ``customer_phone``, that of PUT does (1.3, 1.7)."""
-DELETE = Job(endpoints.delete_batch, satisfied_by=TrackingNotFoundError, removes=True)
+DELETE = Job(endpoints.delete_batch, already_done_error=TrackingNotFoundError, removes=True)
 STOP = Job(endpoints.stop_updates)
 
 
@@ -107,7 +107,7 @@ class _Tally(Generic[ReportT]):
 
 def send_batches(
     job: Job, checked: CheckedShipments, report: ReportT, progress: Progress | None = None
-) -> Conversation[ReportT]:
+) -> RequestFlow[ReportT]:
     """Send any number of shipments, 40 a call.
 
     :param job: what is done with them.
@@ -143,9 +143,9 @@ def send_batches(
     return tally.report
 
 
-def _send(job: Job, bodies: Sequence[Body], tally: _Tally[Any], *, resent: bool = False) -> Conversation[None]:
+def _send(job: Job, bodies: Sequence[Body], tally: _Tally[Any], *, resent: bool = False) -> RequestFlow[None]:
     try:
-        answer: BatchAnswer = yield job.endpoint(bodies)
+        answer: BatchResponse = yield job.endpoint(bodies)
     except ApiError as error:
         yield from _refused(job, bodies, error, tally, resent)
         return
@@ -161,7 +161,7 @@ def _send(job: Job, bodies: Sequence[Body], tally: _Tally[Any], *, resent: bool 
         yield from _look_up(job, bodies, answer, tally, resent)
 
 
-def _send_single(body: Body, tally: _Tally[Any]) -> Conversation[None]:
+def _send_single(body: Body, tally: _Tally[Any]) -> RequestFlow[None]:
     key = _key(body)
     changes = {name: value for name, value in body.items() if name not in ("carrier_code", "tracking_number")}
     try:
@@ -174,12 +174,12 @@ def _send_single(body: Body, tally: _Tally[Any]) -> Conversation[None]:
         tally.add(BatchReport(done=(key,)))
 
 
-def _refused(job: Job, bodies: Sequence[Body], error: ApiError, tally: _Tally[Any], resent: bool) -> Conversation[None]:
+def _refused(job: Job, bodies: Sequence[Body], error: ApiError, tally: _Tally[Any], resent: bool) -> RequestFlow[None]:
     """A whole call was refused: find out for whom, so that one bad shipment costs none of the others."""
     keys = _keys(bodies)
-    if job.satisfied_by is not None and isinstance(error, job.satisfied_by) and len(bodies) == 1:
+    if job.already_done_error is not None and isinstance(error, job.already_done_error) and len(bodies) == 1:
         tally.add(_already_so(keys, resent))
-    elif error.code in _ONE_OF_THEM and len(bodies) > 1:
+    elif error.code in SPLITTABLE_CODES and len(bodies) > 1:
         middle = len(bodies) // 2
         yield from _send(job, bodies[:middle], tally, resent=resent)
         yield from _send(job, bodies[middle:], tally, resent=resent)
@@ -200,8 +200,8 @@ def _refused(job: Job, bodies: Sequence[Body], error: ApiError, tally: _Tally[An
 
 
 def _look_up(
-    job: Job, bodies: Sequence[Body], answer: BatchAnswer, tally: _Tally[Any], resent: bool
-) -> Conversation[None]:
+    job: Job, bodies: Sequence[Body], answer: BatchResponse, tally: _Tally[Any], resent: bool
+) -> RequestFlow[None]:
     """Find out what became of the shipments that the answer does not confirm."""
     registered = yield from find(answer.unconfirmed)
     there = tuple(key for key in answer.unconfirmed if key in registered)
@@ -216,11 +216,11 @@ def _look_up(
         missed = _missed(gone, "TrackingMore's answer does not mention it and it is not registered: run it again")
         tally.add(BatchReport(unchanged=there) + missed)
     else:
-        missed = _missed(gone, f"not registered with TrackingMore: {WAY_OUT[TrackingNotFoundError]}")
+        missed = _missed(gone, f"not registered with TrackingMore: {HINTS[TrackingNotFoundError]}")
         tally.add(_counted(there, answer) + missed)
 
 
-def _counted(there: tuple[ShipmentKey, ...], answer: BatchAnswer) -> BatchReport:
+def _counted(there: tuple[ShipmentKey, ...], answer: BatchResponse) -> BatchReport:
     """Tell which registered shipments were changed, as far as the answer says."""
     if answer.count is None or answer.count >= len(there):
         return BatchReport(done=there)
@@ -236,7 +236,7 @@ def _counted(there: tuple[ShipmentKey, ...], answer: BatchAnswer) -> BatchReport
     return BatchReport(done=listed, unchanged=tuple(key for key in there if key not in listed))
 
 
-def ask_carriers(checked: CheckedShipments, progress: Progress | None = None) -> Conversation[RealtimeReport]:
+def ask_carriers(checked: CheckedShipments, progress: Progress | None = None) -> RequestFlow[RealtimeReport]:
     """Have the carriers asked now, one shipment a call; a refused one costs none of the others.
 
     :param checked: the shipments.
@@ -279,7 +279,7 @@ def explain_realtime(error: TrackingMoreError) -> None:
         error.args = (f"{error.message}; {_TWO_HOUR_RULE}",)
 
 
-def find(keys: Iterable[ShipmentKey], lang: str | None = None) -> Conversation[dict[ShipmentKey, Tracking]]:
+def find(keys: Iterable[ShipmentKey], lang: str | None = None) -> RequestFlow[dict[ShipmentKey, Tracking]]:
     """Look up shipments, at most 40 numbers a call.
 
     Two carriers may share a number, so a tracking counts only for the shipment with its carrier. A number that the
@@ -327,14 +327,14 @@ class _Lookup:
         self._succeeded = False
         self._alike: list[TrackingMoreError] = []
 
-    def by_numbers(self, divided: Iterable[Sequence[str]]) -> Conversation[None]:
+    def by_numbers(self, divided: Iterable[Sequence[str]]) -> RequestFlow[None]:
         queue = deque(divided)
         while queue:
             numbers = queue.popleft()
             try:
                 page = yield endpoints.list_page({"numbers": numbers, **({"lang": self._lang} if self._lang else {})})
             except TrackingMoreError as error:
-                if not (isinstance(error, ApiError) and error.code in _ONE_OF_THEM):
+                if not (isinstance(error, ApiError) and error.code in SPLITTABLE_CODES):
                     self._count(error, len(numbers))
                     if len(numbers) == 1:
                         self.failed_numbers.update(numbers)
@@ -344,7 +344,7 @@ class _Lookup:
             else:
                 self._add(page.items)
 
-    def one_by_one(self, keys: Iterable[ShipmentKey]) -> Conversation[None]:
+    def one_by_one(self, keys: Iterable[ShipmentKey]) -> RequestFlow[None]:
         for key in keys:
             try:
                 self._add([(yield endpoints.get_tracking(*key, lang=self._lang))], key)
@@ -356,12 +356,12 @@ class _Lookup:
                 self.failed_numbers.add(key.tracking_number)
 
     def found(self, wanted: Iterable[ShipmentKey]) -> dict[ShipmentKey, Tracking]:
-        return {key: self._trackings[_folded(key)] for key in wanted if _folded(key) in self._trackings}
+        return {key: self._trackings[key.normalized] for key in wanted if key.normalized in self._trackings}
 
     def _add(self, trackings: Iterable[Tracking], key: ShipmentKey | None = None) -> None:
         self._succeeded = True
         self._alike.clear()
-        self._trackings.update((_folded(key or tracking.key), tracking) for tracking in trackings)
+        self._trackings.update(((key or tracking.key).normalized, tracking) for tracking in trackings)
 
     def _count(self, error: TrackingMoreError, numbers: int) -> None:
         """Count a failed call.
@@ -370,7 +370,7 @@ class _Lookup:
         :param numbers: how many it named.
         :raises TrackingMoreError: the error, if it is no matter of the numbers in the call.
         """
-        if not isinstance(error, (ServerError, MalformedAnswerError)):
+        if not isinstance(error, (ServerError, MalformedResponseError)):
             raise error
         self.failure = error
         if self._alike and (type(self._alike[-1]), self._alike[-1].code) != (type(error), error.code):
@@ -381,7 +381,7 @@ class _Lookup:
             raise error
 
 
-def look(keys: Iterable[ShipmentKey]) -> Conversation[dict[ShipmentKey, Tracking | None]]:
+def look(keys: Iterable[ShipmentKey]) -> RequestFlow[dict[ShipmentKey, Tracking | None]]:
     """Look up shipments like :func:`find`, and make sure before one is called missing.
 
     Lists sometimes leave out a shipment that ``GET`` by its number knows, so each one that is missing is asked for
@@ -399,7 +399,7 @@ def look(keys: Iterable[ShipmentKey]) -> Conversation[dict[ShipmentKey, Tracking
     return {key: found.get(key) for key in wanted}
 
 
-def _get_one(key: ShipmentKey) -> Conversation[Tracking | None]:
+def _get_one(key: ShipmentKey) -> RequestFlow[Tracking | None]:
     """Ask for one shipment by its number; None when TrackingMore does not know it."""
     try:
         tracking: Tracking = yield endpoints.get_tracking(*key)
@@ -428,10 +428,6 @@ def filter_chunks(numbers: Sequence[str]) -> list[Sequence[str]]:
     return list(divided)
 
 
-def _folded(key: ShipmentKey) -> tuple[str, str]:
-    return key.carrier_code.casefold(), key.tracking_number.casefold()
-
-
 def _key(body: Body) -> ShipmentKey:
     return ShipmentKey(body["carrier_code"], body["tracking_number"])
 
@@ -451,7 +447,7 @@ def _missed(keys: Iterable[ShipmentKey], message: str) -> BatchReport:
 
 def _concerns_shipments(error: ApiError) -> bool:
     """Whether a refusal is about the shipments of the call, so that the others can go on."""
-    return error.code in _ONE_OF_THEM or isinstance(error, (ActivationRequiredError, QuotaExceededError))
+    return error.code in SPLITTABLE_CODES or isinstance(error, (ActivationRequiredError, QuotaExceededError))
 
 
 def _rejections(bodies: Iterable[Body], code: int | None, message: str) -> tuple[Rejection, ...]:

@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from airflow_provider_trackingmore.api import answers
-from airflow_provider_trackingmore.api.arguments import (
+from airflow_provider_trackingmore.api import parsers
+from airflow_provider_trackingmore.api.envelope import Repeat, Request, path
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
+from airflow_provider_trackingmore.api.filters import (
     CountFilters,
     ListFilters,
     check_language,
     filter_query,
     required,
 )
-from airflow_provider_trackingmore.api.envelope import Repeat, Request, path
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
-from airflow_provider_trackingmore.api.records import Account, AirCargo, Carrier, Page, RemoteArea, TransitTimes
-from airflow_provider_trackingmore.api.reports import BatchAnswer
-from airflow_provider_trackingmore.api.shipments import REALTIME_NAMES, shown
+from airflow_provider_trackingmore.api.reports import BatchResponse
+from airflow_provider_trackingmore.api.resources import Account, AirCargo, Carrier, Page, RemoteArea, TransitTimes
+from airflow_provider_trackingmore.api.shipments import REALTIME_NAMES, format_value
 
 CarrierLanguage = Literal["en", "cn", "tw", "es", "ru", "it"]
 
@@ -34,9 +34,9 @@ def create_tracking(body: Mapping[str, Any]) -> Request[Tracking]:
         method="POST",
         path=path("trackings", "post"),
         body=dict(body),
-        parse=lambda data: answers.created(key, data),
-        accept={4016: lambda: answers.existing(key)},
-        about=str(key),
+        parse=lambda data: parsers.created(key, data),
+        expected_codes={4016: lambda: parsers.existing(key)},
+        subject=str(key),
     )
 
 
@@ -46,20 +46,20 @@ def get_tracking(carrier_code: str, tracking_number: str, *, lang: str | None = 
     return Request(
         method="GET",
         path=path("trackings", carrier_code, tracking_number, check_language(lang) if lang else None),
-        parse=lambda data: answers.one(key, data),
-        about=str(key),
+        parse=lambda data: parsers.one(key, data),
+        subject=str(key),
     )
 
 
 def update_tracking(carrier_code: str, tracking_number: str, changes: Mapping[str, Any]) -> Request[Tracking]:
-    """``PUT /trackings/{carrier_code}/{tracking_number}`` , with what ``arguments.changes_body`` makes (1.3)."""
+    """``PUT /trackings/{carrier_code}/{tracking_number}`` , with what ``filters.changes_body`` makes (1.3)."""
     key = ShipmentKey(carrier_code, tracking_number)
     return Request(
         method="PUT",
         path=path("trackings", carrier_code, tracking_number),
         body=dict(changes),
-        parse=lambda data: answers.updated(key, data),
-        about=str(key),
+        parse=lambda data: parsers.updated(key, data),
+        subject=str(key),
     )
 
 
@@ -69,49 +69,49 @@ def delete_tracking(carrier_code: str, tracking_number: str) -> Request[bool]:
         method="DELETE",
         path=path("trackings", carrier_code, tracking_number),
         parse=lambda data: True,
-        accept={4017: lambda: False, 4031: lambda: False},
-        about=f"{carrier_code} {tracking_number}",
+        expected_codes={4017: lambda: False, 4031: lambda: False},
+        subject=f"{carrier_code} {tracking_number}",
     )
 
 
-def create_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchAnswer]:
+def create_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
     """``POST /trackings/batch`` (1.5), at most 40."""
     keys = _keys(bodies)
-    return _batch("batch", bodies, lambda data: answers.batch_created(keys, data))
+    return _batch("batch", bodies, lambda data: parsers.batch_created(keys, data))
 
 
-def update_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchAnswer]:
+def update_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
     """``POST /trackings/updatemore`` (1.7), at most 40."""
     keys = _keys(bodies)
-    return _batch("updatemore", bodies, lambda data: answers.batch_updated(keys, data))
+    return _batch("updatemore", bodies, lambda data: parsers.batch_updated(keys, data))
 
 
-def delete_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchAnswer]:
+def delete_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
     """``POST /trackings/delete`` (1.8), at most 40."""
     keys = _keys(bodies)
-    return _batch("delete", bodies, lambda data: answers.batch_deleted(keys, data))
+    return _batch("delete", bodies, lambda data: parsers.batch_deleted(keys, data))
 
 
-def stop_updates(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchAnswer]:
+def stop_updates(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
     """``POST /trackings/notupdate`` (1.13), at most 40."""
     keys = _keys(bodies)
-    return _batch("notupdate", bodies, lambda data: answers.batch_stopped(keys, data))
+    return _batch("notupdate", bodies, lambda data: parsers.batch_stopped(keys, data))
 
 
 def list_page(filters: ListFilters | None = None, *, page: int = 1, limit: int = PAGE_SIZE) -> Request[Page]:
     """``GET /trackings/get`` (1.6). "Empty" (4031) is a page without items."""
     if type(limit) is not int or not 1 <= limit <= PAGE_SIZE:
-        raise InvalidShipmentError(
-            f"limit must be a whole number between 1 and {PAGE_SIZE}, not {shown(limit) or type(limit).__name__}"
+        raise InvalidArgumentError(
+            f"limit must be a whole number between 1 and {PAGE_SIZE}, not {format_value(limit) or type(limit).__name__}"
         )
     if page < 1:
-        raise InvalidShipmentError(f"page must be 1 or more, not {page}")
+        raise InvalidArgumentError(f"page must be 1 or more, not {page}")
     return Request(
         method="GET",
         path=path("trackings", "get"),
         query={"page": str(page), "limit": str(limit), **filter_query(dict(filters or {}))},
         parse=Page.from_payload,
-        accept={4031: lambda: Page((), 0), 4017: lambda: Page((), 0)},
+        expected_codes={4031: lambda: Page((), 0), 4017: lambda: Page((), 0)},
         max_rows=limit,
     )
 
@@ -126,9 +126,9 @@ def realtime_tracking(body: Mapping[str, Any]) -> Request[Tracking]:
         method="POST",
         path=path("trackings", "realtime"),
         body={REALTIME_NAMES.get(name, name): value for name, value in body.items()},
-        parse=lambda data: answers.realtime(key, data),
+        parse=lambda data: parsers.realtime(key, data),
         repeat=Repeat.UNLESS_SENT,
-        about=str(key),
+        subject=str(key),
         realtime=True,
     )
 
@@ -144,7 +144,7 @@ def change_carrier(tracking_number: str, carrier_code: str, new_carrier_code: st
             "update_carrier_code": new_carrier_code,
         },
         parse=lambda data: None,
-        about=f"{carrier_code} {tracking_number}",
+        subject=f"{carrier_code} {tracking_number}",
     )
 
 
@@ -159,8 +159,8 @@ def count_by_status(filters: CountFilters | None = None) -> Request[dict[Shipmen
         method="GET",
         path=path("trackings", "getstatusnumber"),
         query=filter_query(dict(filters or {}), CountFilters.__optional_keys__),
-        parse=answers.counters,
-        accept={4031: lambda: answers.counters({})},
+        parse=parsers.counters,
+        expected_codes={4031: lambda: parsers.counters({})},
     )
 
 
@@ -171,7 +171,7 @@ def check_remote_areas(places: Sequence[object]) -> Request[list[RemoteArea]]:
         path=path("trackings", "remote"),
         body=[required(place, ("country", "postcode"), ("company",), "place") for place in places],
         parse=RemoteArea.list_from_payload,
-        accept={4031: list},
+        expected_codes={4031: list},
         repeat=Repeat.UNLESS_SENT,
     )
 
@@ -183,7 +183,7 @@ def get_transit_times(lanes: Sequence[object]) -> Request[list[TransitTimes]]:
         path=path("trackings", "costtime"),
         body=[required(lane, ("carrier_code", "original", "destination"), (), "lane") for lane in lanes],
         parse=TransitTimes.list_from_payload,
-        accept={4031: list},
+        expected_codes={4031: list},
     )
 
 
@@ -194,7 +194,7 @@ def track_air_cargo(waybills: Sequence[str], *, lang: str | None = None) -> Requ
         path=path("trackings", "aircargo"),
         body={"track_number": list(waybills), **({"lang": lang} if lang else {})},
         parse=AirCargo.dict_from_payload,
-        accept={4031: dict},
+        expected_codes={4031: dict},
         repeat=Repeat.UNLESS_SENT,
     )
 
@@ -202,13 +202,13 @@ def track_air_cargo(waybills: Sequence[str], *, lang: str | None = None) -> Requ
 def list_carriers(lang: str = "en") -> Request[list[Carrier]]:
     """``GET /carriers`` (1.17); ``lang`` is one of en, cn, tw, es, ru, it."""
     if lang not in get_args(CarrierLanguage):
-        raise InvalidShipmentError(f"lang must be one of en, cn, tw, es, ru, it, not {lang!r}")
+        raise InvalidArgumentError(f"lang must be one of en, cn, tw, es, ru, it, not {lang!r}")
     return Request(
         method="GET",
         path=path("carriers"),
         headers={"Lang": lang},
         parse=Carrier.list_from_payload,
-        accept={4031: list},
+        expected_codes={4031: list},
     )
 
 
@@ -222,9 +222,9 @@ def detect_carrier(tracking_number: str) -> Request[list[Carrier]]:
         path=path("carriers", "detect"),
         body={"tracking_number": tracking_number},
         parse=Carrier.list_from_payload,
-        accept={4032: list, 4031: list},
+        expected_codes={4032: list, 4031: list},
         repeat=Repeat.UNLESS_SENT,
-        about=tracking_number,
+        subject=tracking_number,
     )
 
 
@@ -233,12 +233,12 @@ def _keys(bodies: Sequence[Mapping[str, Any]]) -> tuple[ShipmentKey, ...]:
 
 
 def _batch(
-    name: str, bodies: Sequence[Mapping[str, Any]], parse: Callable[[object], BatchAnswer]
-) -> Request[BatchAnswer]:
+    name: str, bodies: Sequence[Mapping[str, Any]], parse: Callable[[object], BatchResponse]
+) -> Request[BatchResponse]:
     return Request(
         method="POST",
         path=path("trackings", name),
         body=[dict(body) for body in bodies],
         parse=parse,
-        about=f"{len(bodies)} shipments",
+        subject=f"{len(bodies)} shipments",
     )

@@ -15,12 +15,12 @@ from urllib.parse import quote, urlencode
 
 from airflow_provider_trackingmore.api import json_rows, limits
 from airflow_provider_trackingmore.api.errors import (
-    WAY_OUT,
-    AnswerTooLargeError,
+    HINTS,
     ApiError,
-    InvalidShipmentError,
-    MalformedAnswerError,
+    InvalidArgumentError,
+    MalformedResponseError,
     RateLimitError,
+    ResponseTooLargeError,
     ServiceUnavailableError,
     TrackingMoreError,
     error_class,
@@ -59,9 +59,9 @@ class Request(Generic[T]):
     :param body: what to send as JSON; None sends no body.
     :param headers: headers beyond those that every call has.
     :param parse: turns ``data`` of a successful answer into the result.
-    :param accept: codes that are an answer here although they are errors elsewhere, each with its result.
+    :param expected_codes: codes that are an answer here although they are errors elsewhere, each with its result.
     :param repeat: whether the call may be repeated after its answer was lost.
-    :param about: which shipment it is about, for messages; empty when there is no single one.
+    :param subject: which shipment it is about, for messages; empty when there is no single one.
     :param realtime: whether it is a call to the vendor's realtime endpoint, which may have a pace of its own.
     :param max_rows: rows that its answer may have under ``items``; None for an answer that is no page.
     """
@@ -72,9 +72,9 @@ class Request(Generic[T]):
     query: Mapping[str, str] = field(default_factory=dict)
     body: object = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
-    accept: Mapping[int, Callable[[], T]] = field(default_factory=dict, repr=False)
+    expected_codes: Mapping[int, Callable[[], T]] = field(default_factory=dict, repr=False)
     repeat: Repeat = Repeat.ALWAYS
-    about: str = ""
+    subject: str = ""
     realtime: bool = False
     max_rows: int | None = None
 
@@ -92,10 +92,10 @@ class Request(Generic[T]):
         """Return the same call with another result.
 
         :param parse: turns ``data`` of a successful answer into that result.
-        :param empty: makes the result for the codes in ``accept``; None: they are errors.
+        :param empty: makes the result for the codes in ``expected_codes``; None: they are errors.
         """
-        accept = {} if empty is None else dict.fromkeys(self.accept, empty)
-        return cast("Request[U]", replace(cast("Request[Any]", self), parse=parse, accept=accept))
+        expected_codes = {} if empty is None else dict.fromkeys(self.expected_codes, empty)
+        return cast("Request[U]", replace(cast("Request[Any]", self), parse=parse, expected_codes=expected_codes))
 
     @property
     def target(self) -> str:
@@ -105,7 +105,7 @@ class Request(Generic[T]):
     @property
     def name(self) -> str:
         """The call in messages: method and path, and the shipment where there is one."""
-        return f"{self.method} {self.path}" + (f" ({self.about})" if self.about else "")
+        return f"{self.method} {self.path}" + (f" ({self.subject})" if self.subject else "")
 
     def encoded_body(self) -> bytes | None:
         """The body as it goes over the wire."""
@@ -117,15 +117,15 @@ def path(*segments: str | None) -> str:
 
     :param segments: plain text; ``/`` and all other reserved characters in it are encoded.
     :return: the path with a leading slash.
-    :raises InvalidShipmentError: if a segment is empty, ``.`` or ``..``: no encoding keeps those from changing a path;
+    :raises InvalidArgumentError: if a segment is empty, ``.`` or ``..``: no encoding keeps those from changing a path;
         or if it is no text, or holds half a character, which has no encoding.
     """
     kept = [segment for segment in segments if segment is not None]
     for segment in kept:
         if not isinstance(segment, str):
-            raise InvalidShipmentError(f"{type(segment).__name__} cannot stand in the path of a call: give text")
+            raise InvalidArgumentError(f"{type(segment).__name__} cannot stand in the path of a call: give text")
         if segment in ("", ".", "..") or not is_unicode(segment):
-            raise InvalidShipmentError(
+            raise InvalidArgumentError(
                 f"{segment[:60]!r} cannot stand in the path of a call: give a real code or number"
             )
     return "/" + "/".join(quote(segment, safe="") for segment in kept)
@@ -144,7 +144,7 @@ def is_unicode(value: str) -> bool:
     return True
 
 
-def read_answer(request: Request[T], status: int, headers: Mapping[str, str], body: bytes) -> T:
+def parse_response(request: Request[T], status: int, headers: Mapping[str, str], body: bytes) -> T:
     """Turn an answer into the request's result.
 
     :param request: the call that was answered.
@@ -157,7 +157,9 @@ def read_answer(request: Request[T], status: int, headers: Mapping[str, str], bo
     try:
         answer: object = json_rows.loads(body, max_rows=request.max_rows, max_values=request.max_values)
     except json_rows.TooLargeError as error:
-        raise AnswerTooLargeError(f"{request.name}: {error}: {CHECK_BASE_URL_AND_PROXY}", http_status=status) from None
+        raise ResponseTooLargeError(
+            f"{request.name}: {error}: {CHECK_BASE_URL_AND_PROXY}", http_status=status
+        ) from None
     except (ValueError, RecursionError):
         answer = None
     meta = answer.get("meta") if isinstance(answer, dict) else None
@@ -165,13 +167,13 @@ def read_answer(request: Request[T], status: int, headers: Mapping[str, str], bo
     if status >= 400 and (code is None or code in SUCCESS_CODES):
         raise _refused_without_envelope(request, status, headers, body)
     if not isinstance(answer, dict) or not isinstance(meta, dict) or code is None:
-        raise MalformedAnswerError(
+        raise MalformedResponseError(
             f"{request.name}: {_describe(status, headers, body)} instead of an answer of TrackingMore's API; "
             f"{CHECK_BASE_URL_AND_PROXY}",
             http_status=status,
         )
-    if code in request.accept:
-        return request.accept[code]()
+    if code in request.expected_codes:
+        return request.expected_codes[code]()
     if code not in SUCCESS_CODES:
         raise _refused_in_envelope(request, code, _text(meta.get("message")), status, headers)
     if code == 202:
@@ -188,7 +190,7 @@ def _refused_in_envelope(
 ) -> TrackingMoreError:
     cls = error_class(code)
     said = f"TrackingMore answered {code}" + (f" ({words.rstrip('.')})" if words else "")
-    hint = f": {WAY_OUT[cls]}" if cls in WAY_OUT else ""
+    hint = f": {HINTS[cls]}" if cls in HINTS else ""
     return cls(
         f"{request.name}: {said}{hint}",
         code=code,
@@ -203,7 +205,7 @@ def _refused_without_envelope(
 ) -> TrackingMoreError:
     """An HTTP error without the vendor's envelope: whoever sent it, it says nothing about key or shipments."""
     cls = status_class(status)
-    hint = f"; {WAY_OUT[cls]}" if cls is RateLimitError else ""
+    hint = f"; {HINTS[cls]}" if cls is RateLimitError else ""
     return cls(
         f"{request.name}: {_describe(status, headers, body)} did not come from TrackingMore's API: "
         f"{CHECK_BASE_URL_AND_PROXY}{hint}",

@@ -66,7 +66,7 @@ class TrackingMoreError(Exception):
         return str(self.args[0]) if self.args else ""
 
 
-class InvalidShipmentError(TrackingMoreError, ValueError):
+class InvalidArgumentError(TrackingMoreError, ValueError):
     """An argument cannot be sent at all; found before any call."""
 
 
@@ -87,25 +87,25 @@ class TLSError(TransportError):
     """The server's certificate was not accepted: the request never left, and will not until the cause is mended."""
 
 
-class SlotClockLockedError(TransportError):
+class RateLimitLockedError(TransportError):
     """Another process keeps the account's slot clock locked, so the call could not be paced: the request never left."""
 
     retry = Retry.ALWAYS
 
 
-class AnswerLostError(TransportError):
+class ResponseLostError(TransportError):
     """The request left, its answer did not arrive (read time-out, reset): it may have been carried out."""
 
     retry = Retry.IF_REPEATABLE
 
 
-class MalformedAnswerError(TrackingMoreError):
+class MalformedResponseError(TrackingMoreError):
     """An answer arrived that is not the vendor's (HTML, cut-off JSON, nothing at all): it may have been carried out."""
 
     retry = Retry.IF_REPEATABLE
 
 
-class AnswerTooLargeError(MalformedAnswerError):
+class ResponseTooLargeError(MalformedResponseError):
     """The answer has more rows or bytes than the call can have asked for; it was refused while it was read."""
 
     retry = Retry.NEVER
@@ -203,7 +203,7 @@ BY_STATUS: dict[int, type[TrackingMoreError]] = {
 }
 """HTTP statuses of proxies and gateways, which the vendor's table does not have (RFC 9110, RFC 8470)."""
 
-WAY_OUT: dict[type[ApiError], str] = {
+HINTS: dict[type[ApiError], str] = {
     AuthenticationError: "check the API key in the password field of the Airflow connection",
     TrackingNotFoundError: "run CreateTrackingsOperator first",
     ActivationRequiredError: "ask TrackingMore's support to activate this function for your account",

@@ -19,12 +19,12 @@ from itertools import pairwise
 from typing import Any, TypeAlias, cast
 
 from airflow_provider_trackingmore.api import endpoints
-from airflow_provider_trackingmore.api.arguments import ListFilters, filter_query
 from airflow_provider_trackingmore.api.envelope import Request
-from airflow_provider_trackingmore.api.errors import MalformedAnswerError
+from airflow_provider_trackingmore.api.errors import MalformedResponseError
+from airflow_provider_trackingmore.api.filters import ListFilters, filter_query
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
-from airflow_provider_trackingmore.api.records import Page
+from airflow_provider_trackingmore.api.resources import Page
 
 Walk: TypeAlias = Generator["Request[Page] | Sequence[Tracking]", "Page | None", None]
 """Yields a request and is sent its page, or yields rows to hand on and is sent None."""
@@ -32,10 +32,10 @@ Walk: TypeAlias = Generator["Request[Page] | Sequence[Tracking]", "Page | None",
 _END_OF_TIME = 4102444800
 """The year 2100. Not "now": the server's clock need not be ours."""
 
-_NO_CHANCE = 12
+MIN_SORTED_RUN = 12
 """An answer with as many different seconds in falling order is sorted: chance does that once in 12!."""
 
-_IN_VAIN = 200
+MAX_EMPTY_PAGES = 200
 """So many answers in a row without a row of the time asked for: halving comes to one in 32 steps, if the totals are
 true. With totals that are not, it would go on to every second since 1970."""
 
@@ -49,7 +49,7 @@ def listing(filters: Mapping[str, Any], *, page_size: int = PAGE_SIZE) -> Walk:
     :param filters: as :class:`ListFilters` names them.
     :param page_size: rows of one answer, 1 to 2000.
     :return: the walk; drive it by sending each request's page back into it.
-    :raises InvalidShipmentError: if a filter is wrong, before any call.
+    :raises InvalidArgumentError: if a filter is wrong, before any call.
     """
     query = filter_query(filters)
     low = int(query.get("created_at_min", 0))
@@ -111,7 +111,7 @@ class _Walk:
         known = [second for second in seconds if second is not None]
         if not known or len(known) < len(seconds) or any(a < b for a, b in pairwise(known)):
             return None
-        self.sorted = self.sorted or len(set(known)) >= _NO_CHANCE
+        self.sorted = self.sorted or len(set(known)) >= MIN_SORTED_RUN
         return known[-1] if self.sorted else None
 
     def newest_first(self, page: Page, low: int, high: int) -> Walk:
@@ -151,8 +151,8 @@ class _Walk:
             page = page or (yield from self.ask(self.span(low, high)))
             seconds = sorted(second for row in page.items if (second := _second(row)) is not None)
             in_vain = 0 if any(low - 1 <= second <= high + 1 for second in seconds) else in_vain + 1
-            if in_vain > _IN_VAIN:
-                raise MalformedAnswerError(
+            if in_vain > MAX_EMPTY_PAGES:
+                raise MalformedResponseError(
                     "GET /trackings/get: TrackingMore counts more shipments than it shows, whatever time is asked for, "
                     "so the list cannot be had in parts: ask with filters that match fewer"
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from airflow_provider_trackingmore.api.batching import Conversation
+from airflow_provider_trackingmore.api.batching import RequestFlow
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import BatchTooLargeError, TrackingMoreError
 
@@ -19,7 +19,7 @@ def look_up_all(
     size: int,
     found: T,
     add: Callable[[T, T], T],
-) -> Conversation[T]:
+) -> RequestFlow[T]:
     """Look up any number of entries. A call that is too large for the vendor (4020) is halved, and so are later ones.
 
     :param endpoint: builds the call for some of them.
@@ -28,7 +28,7 @@ def look_up_all(
     :param found: what to begin with.
     :param add: puts what was found and one more answer together.
     :return: everything.
-    :raises InvalidShipmentError: before any call, if an entry cannot be sent.
+    :raises InvalidArgumentError: before any call, if an entry cannot be sent.
     :raises TrackingMoreError: when a call fails; its ``found`` is what the others before it brought.
     """
     endpoint(entries)

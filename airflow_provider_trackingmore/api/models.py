@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from airflow_provider_trackingmore.api.errors import MalformedAnswerError
+from airflow_provider_trackingmore.api.errors import MalformedResponseError
 
 
 class ShipmentStatus(enum.StrEnum):
@@ -130,10 +130,10 @@ class Tracking:
 
         :param data: one item.
         :return: the tracking.
-        :raises MalformedAnswerError: if it is not an object.
+        :raises MalformedResponseError: if it is not an object.
         """
         if not isinstance(data, dict):
-            raise MalformedAnswerError(f"expected a tracking, TrackingMore sent {type(data).__name__}")
+            raise MalformedResponseError(f"expected a tracking, TrackingMore sent {type(data).__name__}")
         get = data.get
         status = get("status")
         return cls(

@@ -120,7 +120,7 @@ class RealtimeReport(BatchReport):
 
 
 @dataclass(frozen=True)
-class BatchAnswer:
+class BatchResponse:
     """What one answer says of the shipments of its call.
 
     :param done: carried out.

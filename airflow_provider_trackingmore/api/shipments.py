@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from airflow_provider_trackingmore.api.dates import order_time, ship_date
 from airflow_provider_trackingmore.api.envelope import is_unicode
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.limits import MAX_NUMBER_LENGTH
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 from airflow_provider_trackingmore.api.reports import Rejection
@@ -82,14 +82,14 @@ def as_list(shipments: object) -> list[object]:
 
     :param shipments: a mapping, or an iterable of mappings (a list, a generator, an XCom).
     :return: the shipments, unchecked.
-    :raises InvalidShipmentError: if it is a text or not iterable: then nothing in it can be a shipment.
+    :raises InvalidArgumentError: if it is a text or not iterable: then nothing in it can be a shipment.
     """
     if shipments is None:
         return []
     if isinstance(shipments, (Mapping, ShipmentKey, Tracking)):
         return [shipments]
     if isinstance(shipments, (str, bytes)) or not isinstance(shipments, Iterable):
-        raise InvalidShipmentError(
+        raise InvalidArgumentError(
             "shipments must be a list of mappings with tracking_number and carrier_code, "
             f"not {type(shipments).__name__}"
             + (
@@ -106,21 +106,21 @@ def check_number(value: object) -> str:
 
     :param value: what the user gave.
     :return: the number without surrounding white space.
-    :raises InvalidShipmentError: if it is missing, not a text, too long, or holds control characters.
+    :raises InvalidArgumentError: if it is missing, not a text, too long, or holds control characters.
     """
     if value is None or (isinstance(value, str) and not value.strip()):
-        raise InvalidShipmentError("tracking_number is missing")
+        raise InvalidArgumentError("tracking_number is missing")
     if not isinstance(value, str):
-        raise InvalidShipmentError(
-            f"tracking_number must be text, not {type(value).__name__} {shown(value)}: put it in quotes"
+        raise InvalidArgumentError(
+            f"tracking_number must be text, not {type(value).__name__} {format_value(value)}: put it in quotes"
         )
     number = value.strip()
     if len(number) > MAX_NUMBER_LENGTH:
-        raise InvalidShipmentError(
-            f"tracking_number {shown(number)} has {len(number)} characters, more than {MAX_NUMBER_LENGTH}"
+        raise InvalidArgumentError(
+            f"tracking_number {format_value(number)} has {len(number)} characters, more than {MAX_NUMBER_LENGTH}"
         )
     if not number.isprintable() or number in (".", ".."):
-        raise InvalidShipmentError(f"tracking_number {shown(number)} holds characters that no carrier uses")
+        raise InvalidArgumentError(f"tracking_number {format_value(number)} holds characters that no carrier uses")
     return number
 
 
@@ -130,17 +130,17 @@ def check_carrier(value: object, argument: str = "carrier_code") -> str:
     :param value: what the user gave.
     :param argument: its name in messages.
     :return: the code without surrounding white space.
-    :raises InvalidShipmentError: if it is missing, not a text, or not of a code's form.
+    :raises InvalidArgumentError: if it is missing, not a text, or not of a code's form.
     """
     if value is None or (isinstance(value, str) and not value.strip()):
-        raise InvalidShipmentError(
+        raise InvalidArgumentError(
             f"{argument} is missing: list_carriers() has the codes, detect_carrier() proposes one"
         )
     if not isinstance(value, str):
-        raise InvalidShipmentError(f"{argument} must be text, not {type(value).__name__} {shown(value)}")
+        raise InvalidArgumentError(f"{argument} must be text, not {type(value).__name__} {format_value(value)}")
     if not _SLUG.fullmatch(value.strip()):
-        raise InvalidShipmentError(
-            f"{argument} {shown(value)} is not a code like 'usps' or 'china-post': list_carriers() has them"
+        raise InvalidArgumentError(
+            f"{argument} {format_value(value)} is not a code like 'usps' or 'china-post': list_carriers() has them"
         )
     return value.strip()
 
@@ -150,20 +150,20 @@ def shipment_key(shipment: object) -> ShipmentKey:
 
     :param shipment: a mapping with ``tracking_number`` and ``carrier_code``, or what this package returned.
     :return: carrier and number.
-    :raises InvalidShipmentError: saying which of the two is wrong and how.
+    :raises InvalidArgumentError: saying which of the two is wrong and how.
     """
     if isinstance(shipment, (ShipmentKey, Tracking)):
         shipment = {"carrier_code": shipment.carrier_code, "tracking_number": shipment.tracking_number}
     if not isinstance(shipment, Mapping):
-        raise InvalidShipmentError(
+        raise InvalidArgumentError(
             "a shipment is a mapping with tracking_number and carrier_code, "
-            f"not {type(shipment).__name__} {shown(shipment)}".rstrip()
+            f"not {type(shipment).__name__} {format_value(shipment)}".rstrip()
         )
     number = check_number(shipment.get("tracking_number"))
     try:
         return ShipmentKey(check_carrier(shipment.get("carrier_code")), number)
-    except InvalidShipmentError as error:
-        raise InvalidShipmentError(f"{error.message} (tracking_number {number})") from None
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"{error.message} (tracking_number {number})") from None
 
 
 def shipment_body(shipment: object, fields: Sequence[str], *, warn: bool = False) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def shipment_body(shipment: object, fields: Sequence[str], *, warn: bool = False
     :param fields: the optional fields that the endpoint takes; others are left out.
     :param warn: whether fields that are not taken are named in the log.
     :return: the body, with every value in the vendor's form, without unset fields.
-    :raises InvalidShipmentError: if the identity or a field cannot be sent.
+    :raises InvalidArgumentError: if the identity or a field cannot be sent.
     """
     key = shipment_key(shipment)
     body: dict[str, Any] = {"tracking_number": key.tracking_number, "carrier_code": key.carrier_code}
@@ -184,8 +184,8 @@ def shipment_body(shipment: object, fields: Sequence[str], *, warn: bool = False
                 continue
             try:
                 body[name] = check_field(name, value)
-            except InvalidShipmentError as error:
-                raise InvalidShipmentError(f"{key}: {error.message}") from None
+            except InvalidArgumentError as error:
+                raise InvalidArgumentError(f"{key}: {error.message}") from None
         if warn:
             _warn_of(_unused(shipment, fields))
     return body
@@ -197,18 +197,18 @@ def check_field(name: str, value: object) -> str | int:
     :param name: the field.
     :param value: what the user gave.
     :return: what is sent: flags as 1 or 0, the two dates in the vendor's form, everything else as text, numbers too.
-    :raises InvalidShipmentError: if it has no such form.
+    :raises InvalidArgumentError: if it has no such form.
     """
     if name in _FLAGS:
         flag = value.strip().casefold() if isinstance(value, str) else value
         if isinstance(flag, (int, str)) and flag in _FLAG_VALUES:
             return _FLAG_VALUES[flag]
-        raise InvalidShipmentError(f"{name} must be True or False, not {shown(value) or type(value).__name__}")
+        raise InvalidArgumentError(f"{name} must be True or False, not {format_value(value) or type(value).__name__}")
     if name in _DATES:
         write, what = _DATES[name]
         written = write(value)
         if written is None:
-            raise InvalidShipmentError(f"{name} {shown(value) or type(value).__name__} is not {what}")
+            raise InvalidArgumentError(f"{name} {format_value(value) or type(value).__name__} is not {what}")
         return written
     return check_text(name, value)
 
@@ -219,19 +219,19 @@ def check_text(name: str, value: object) -> str:
     :param name: what it is, for the message.
     :param value: what the user gave.
     :return: the text.
-    :raises InvalidShipmentError: if it is neither text nor a finite number.
+    :raises InvalidArgumentError: if it is neither text nor a finite number.
     """
     if isinstance(value, str):
         if not is_unicode(value):
-            raise InvalidShipmentError(f"{name} holds broken characters: read its source as the encoding it has")
+            raise InvalidArgumentError(f"{name} holds broken characters: read its source as the encoding it has")
         return value
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         number = Decimal(value)
         # Numbers that large are mistakes. A column of a table with gaps has 5.0 where 5 was meant.
         if not number.is_finite() or number.adjusted() >= 100:
-            raise InvalidShipmentError(f"{name} is not a number that can be sent; leave it out instead")
+            raise InvalidArgumentError(f"{name} is not a number that can be sent; leave it out instead")
         return str(int(value)) if value == int(value) else str(value)
-    raise InvalidShipmentError(f"{name} must be text, not {type(value).__name__}")
+    raise InvalidArgumentError(f"{name} must be text, not {type(value).__name__}")
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ def check_shipments(shipments: object, fields: tuple[str, ...] = (), *, warn: bo
     :param fields: the optional fields that the endpoint takes.
     :param warn: whether fields that are not taken are named in the log.
     :return: what can be sent and what cannot. The first mention of a shipment counts.
-    :raises InvalidShipmentError: only if ``shipments`` as a whole is not a list of anything.
+    :raises InvalidArgumentError: only if ``shipments`` as a whole is not a list of anything.
     """
     bodies: dict[ShipmentKey, dict[str, Any]] = {}
     rejected: list[Rejection] = []
@@ -264,7 +264,7 @@ def check_shipments(shipments: object, fields: tuple[str, ...] = (), *, warn: bo
     for position, shipment in enumerate(as_list(shipments), start=1):
         try:
             key, body = shipment_key(shipment), shipment_body(shipment, fields)
-        except InvalidShipmentError as error:
+        except InvalidArgumentError as error:
             given = shipment if isinstance(shipment, Mapping) else {}
             if isinstance(shipment, (ShipmentKey, Tracking)):
                 given = {"carrier_code": shipment.carrier_code, "tracking_number": shipment.tracking_number}
@@ -289,7 +289,7 @@ def check_shipments(shipments: object, fields: tuple[str, ...] = (), *, warn: bo
 
 def _unused(shipment: Mapping[Any, object], fields: Sequence[str]) -> set[str]:
     known = {*fields, "tracking_number", "carrier_code"}
-    return {shown(name) for name in shipment if name not in known}
+    return {format_value(name) for name in shipment if name not in known}
 
 
 def _warn_of(unused: Iterable[str]) -> None:
@@ -301,10 +301,10 @@ def _given(value: object) -> str:
     """What stood in an argument, short enough for a report. Only a text or a number: the rest may be personal data."""
     if isinstance(value, str):
         return "".join(ch for ch in value[:MAX_NUMBER_LENGTH] if ch.isprintable())
-    return shown(value)
+    return format_value(value)
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """Put a value into a message: short, on one line. Mappings and lists may hold personal data and are not shown.
 
     :param value: what a user gave.

@@ -9,12 +9,12 @@ from itertools import islice
 from typing import Any, cast, get_type_hints
 
 from airflow_provider_trackingmore.api import endpoints
-from airflow_provider_trackingmore.api.arguments import ListFilters
 from airflow_provider_trackingmore.api.envelope import Request
+from airflow_provider_trackingmore.api.filters import ListFilters
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.api.listing import listing
 from airflow_provider_trackingmore.api.models import Tracking
-from airflow_provider_trackingmore.api.records import Page
+from airflow_provider_trackingmore.api.resources import Page
 from airflow_provider_trackingmore.api.shipments import check_number, shipment_key
 from airflow_provider_trackingmore.cli.exits import Exit
 from airflow_provider_trackingmore.cli.output import (
@@ -27,7 +27,7 @@ from airflow_provider_trackingmore.cli.output import (
     write_table,
 )
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
-from airflow_provider_trackingmore.client.driving import drive_listing
+from airflow_provider_trackingmore.client.runner import run_listing
 from airflow_provider_trackingmore.operators.entries import record_entry, tracking_entry, with_raw
 
 FILTERS = tuple(name for name in get_type_hints(ListFilters) if name not in ("numbers", "orders"))
@@ -121,7 +121,7 @@ def _walked(client: TrackingMoreClient, filters: dict[str, Any], tell: Tell) -> 
         tell(done, total)
         return page
 
-    for tracking in drive_listing(listing(filters), send):
+    for tracking in run_listing(listing(filters), send):
         yield tracking
         done += 1
 

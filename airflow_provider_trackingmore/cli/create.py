@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_trackingmore.api import batching, endpoints
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.api.limits import BATCH_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.api.reports import BatchReport, RegistrationReport
@@ -28,7 +28,7 @@ from airflow_provider_trackingmore.cli.output import (
     write_table,
 )
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
-from airflow_provider_trackingmore.client.driving import drive_stepwise
+from airflow_provider_trackingmore.client.runner import run_stepwise
 
 PLANNED = "planned"
 COLUMNS = ("line", "carrier_code", "tracking_number", "outcome", "message")
@@ -111,9 +111,9 @@ def plan(sheet: Sheet) -> Plan:
         made.fates.append(fate)
         try:
             if row.problem:
-                raise InvalidShipmentError(row.problem)
+                raise InvalidArgumentError(row.problem)
             key, body = shipment_key(row.shipment), shipment_body(row.shipment, CREATE_FIELDS)
-        except InvalidShipmentError as error:
+        except InvalidArgumentError as error:
             fate.outcome, fate.message = "rejected", reworded(error.message)
             continue
         if key in made.bodies:
@@ -191,7 +191,7 @@ def _registered(client: TrackingMoreClient, made: Plan, tell: Tell) -> Iterator[
         batching.REGISTER, CheckedShipments(made.bodies, (), 0), RegistrationReport(), note
     )
     try:
-        for _ in drive_stepwise(conversation, client.send):
+        for _ in run_stepwise(conversation, client.send):
             unsettled = []
             while settled:
                 fate = waiting.popleft()

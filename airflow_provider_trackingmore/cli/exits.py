@@ -55,7 +55,7 @@ def exit_code(error: Exception) -> Exit:
     match error:
         case CommandError():
             return error.code
-        case errors.InvalidShipmentError():
+        case errors.InvalidArgumentError():
             return Exit.USAGE
         case errors.ApiError(http_status=int(), from_api=False):  # a proxy's word on key or quota counts for nothing
             return Exit.SERVICE
@@ -68,7 +68,7 @@ def exit_code(error: Exception) -> Exit:
             | errors.ServiceUnavailableError()
             | errors.ServerError()
             | errors.TransportError()
-            | errors.MalformedAnswerError()
+            | errors.MalformedResponseError()
         ):
             return Exit.SERVICE
         case errors.ApiError():
@@ -80,7 +80,7 @@ def exit_code(error: Exception) -> Exit:
 
 
 HERE = {
-    errors.WAY_OUT[errors.TrackingNotFoundError]: "register it first, with the command create",
+    errors.HINTS[errors.TrackingNotFoundError]: "register it first, with the command create",
     "list_carriers() has the codes, detect_carrier() proposes one": "the commands carriers and detect know the codes",
     "the base URL (host) of the connection": "the base URL",
     "list_carriers() has them": "the command carriers lists them",
@@ -98,7 +98,7 @@ def explain(error: Exception, key_place: str) -> str:
     if exit_code(error) is Exit.BUG:
         return printable(f"unexpected {type(error).__name__}: {error}; --debug shows where")
     message = str(error.args[0]) if error.args else str(error)
-    message = message.replace(errors.WAY_OUT[errors.AuthenticationError], f"check the API key in {key_place}")
+    message = message.replace(errors.HINTS[errors.AuthenticationError], f"check the API key in {key_place}")
     return printable(reworded(message))
 
 

@@ -1,7 +1,6 @@
-"""The client of one account: waits for a slot, sends, repeats what is safe to repeat, reads the answer.
+"""The HTTP client for one account: rate limit, transport, retries and parsing behind two methods.
 
-Joins pacing, transport, retry and envelope, once for threads (``send``) and once for an event loop (``asend``); knows
-no endpoint and no Airflow.
+:meth:`TrackingMoreClient.send` blocks; :meth:`TrackingMoreClient.send_async` is for an event loop.
 """
 
 from __future__ import annotations
@@ -16,19 +15,19 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self, TypeVar
 
-from airflow_provider_trackingmore.api.envelope import Request, read_answer
+from airflow_provider_trackingmore.api.envelope import Request, parse_response
 from airflow_provider_trackingmore.api.errors import (
     ConnectError,
     RateLimitError,
-    SlotClockLockedError,
+    RateLimitLockedError,
     TrackingMoreError,
 )
 from airflow_provider_trackingmore.client.executor import MAX_THREADS, account_executor
 from airflow_provider_trackingmore.client.observer import Observer
-from airflow_provider_trackingmore.client.pacing import LOCK_TIMEOUT_SECONDS, Pacer, Wait
+from airflow_provider_trackingmore.client.rate_limit.clock import LOCK_TIMEOUT_SECONDS, RateLimiter, SlotBusy
+from airflow_provider_trackingmore.client.rate_limit.stores import open_store
 from airflow_provider_trackingmore.client.retry import Budget, RetryPolicy
 from airflow_provider_trackingmore.client.settings import ClientSettings
-from airflow_provider_trackingmore.client.slot_stores import slot_store
 from airflow_provider_trackingmore.client.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ LONG_WAIT_SECONDS = 5.0
 """Longer waits for a slot are logged: somebody may wonder why nothing happens."""
 THREAD_START_SECONDS = 0.5
 """What a free thread may need on a busy machine until it runs, also when the call may wait for nothing."""
-SHORTEST_KEY_TO_BLANK = 12
+MIN_KEY_LENGTH_TO_REDACT = 12
 """A shorter text (a sandbox key such as "demo") may well stand in an answer by chance; real keys are longer."""
 
 
@@ -65,7 +64,7 @@ class TrackingMoreClient:
     :param settings: how the account is reached.
     :param clock: seconds, for the pace and for waiting budgets; None: the real ones.
     :param sleep: waits in :meth:`send`.
-    :param async_sleep: waits in :meth:`asend`.
+    :param async_sleep: waits in :meth:`send_async`.
     :param observer: told of everything as it happens.
     """
 
@@ -90,13 +89,13 @@ class TrackingMoreClient:
         shared_clock = clock or time.time
         name = settings.fingerprint
 
-        def pacer(name: str, rate: float) -> Pacer:
-            store = slot_store(settings.pacing, name, interval=1 / rate)
-            return Pacer(store, interval=1 / rate, clock=shared_clock)
+        def limiter(name: str, rate: float) -> RateLimiter:
+            store = open_store(settings.pacing, name, interval=1 / rate)
+            return RateLimiter(store, interval=1 / rate, clock=shared_clock)
 
-        self._pacer = self._realtime_pacer = pacer(name, settings.requests_per_second)
+        self._limiter = self._realtime_limiter = limiter(name, settings.requests_per_second)
         if settings.realtime_requests_per_second is not None:
-            self._realtime_pacer = pacer(f"{name}-realtime", settings.realtime_requests_per_second)
+            self._realtime_limiter = limiter(f"{name}-realtime", settings.realtime_requests_per_second)
         self._statistics = Statistics()
         self._lock = threading.Lock()
 
@@ -132,7 +131,7 @@ class TrackingMoreClient:
 
         :return: False while another one is on its way, or the account is silent after a 429.
         """
-        return self._pacer.is_free()
+        return self._limiter.is_free()
 
     def close(self) -> None:
         """Close all connections and end idle threads. A closed client can be used again."""
@@ -152,7 +151,7 @@ class TrackingMoreClient:
         turn = self._turn(request, max_wait_seconds)
 
         def attempt() -> T:
-            while isinstance(step := self._step(request, turn), Wait):
+            while isinstance(step := self._step(request, turn), SlotBusy):
                 self._waited(seconds := turn.pause(step))
                 self._sleep(seconds)
             return step
@@ -160,7 +159,7 @@ class TrackingMoreClient:
         loop = self._policy.retrying(request, turn.budget, sleep=self._sleep, on_retry=self._retried)
         return loop(attempt)
 
-    async def asend(
+    async def send_async(
         self, request: Request[T], *, max_wait_seconds: float | None = None, max_attempts: int | None = None
     ) -> T:
         """Send a request like :meth:`send`, without blocking the event loop.
@@ -178,7 +177,7 @@ class TrackingMoreClient:
         turn = self._turn(request, max_wait_seconds)
 
         async def attempt() -> T:
-            while isinstance(step := await self._step_in_thread(request, turn), Wait):
+            while isinstance(step := await self._step_in_thread(request, turn), SlotBusy):
                 self._waited(seconds := turn.pause(step))
                 await self._async_sleep(seconds)
             return step
@@ -188,10 +187,10 @@ class TrackingMoreClient:
         return await loop(attempt)
 
     def _turn(self, request: Request[T], max_wait_seconds: float | None) -> _Turn:
-        pacer = self._realtime_pacer if request.realtime else self._pacer
-        return _Turn(request, Budget(max_wait_seconds, self._clock), pacer, self._settings.fingerprint)
+        limiter = self._realtime_limiter if request.realtime else self._limiter
+        return _Turn(request, Budget(max_wait_seconds, self._clock), limiter, self._settings.fingerprint)
 
-    async def _step_in_thread(self, request: Request[T], turn: _Turn) -> T | Wait:
+    async def _step_in_thread(self, request: Request[T], turn: _Turn) -> T | SlotBusy:
         run = contextvars.copy_context().run
         call = self._executor.submit(run, self._step, request, turn)
         step = asyncio.wrap_future(call)
@@ -208,15 +207,15 @@ class TrackingMoreClient:
         finally:
             step.cancel()
 
-    def _step(self, request: Request[T], turn: _Turn) -> T | Wait:
+    def _step(self, request: Request[T], turn: _Turn) -> T | SlotBusy:
         """Take the slot and make the exchange, or say how long to wait for the slot."""
         warm = self._transport.warm
         try:
-            departure = turn.pacer.depart(warm=warm, timeout=turn.lock_timeout())
-        except SlotClockLockedError as locked:
+            departure = turn.limiter.try_acquire(warm=warm, timeout=turn.lock_timeout())
+        except RateLimitLockedError as locked:
             locked.args = (f"{request.name}: not sent: {locked.message}",)
             raise
-        if isinstance(departure, Wait):
+        if isinstance(departure, SlotBusy):
             return departure
         with self._lock:
             self._statistics.requests += 1
@@ -227,25 +226,25 @@ class TrackingMoreClient:
         error: TrackingMoreError
         try:
             answer = self._transport.exchange(
-                request, answered=lambda: turn.pacer.arrived(departure, warm=warm, timeout=turn.lock_timeout())
+                request, answered=lambda: turn.limiter.release(departure, warm=warm, timeout=turn.lock_timeout())
             )
-            headers = {name: self._blanked(value) for name, value in answer.headers.items()}
-            return read_answer(request, answer.status, headers, self._without_key(answer.body))
+            headers = {name: self._redact(value) for name, value in answer.headers.items()}
+            return parse_response(request, answer.status, headers, self._without_key(answer.body))
         except TrackingMoreError as caught:
             error = caught
         finally:
             self.observer.timing("exchange", self._clock() - began)
         if isinstance(error, RateLimitError):
-            self._keep_silent(error, turn)
-        error.args = (self._blanked(error.message),)
+            self._start_cool_down(error, turn)
+        error.args = (self._redact(error.message),)
         turn.last_error = error
         raise error
 
-    def _keep_silent(self, error: RateLimitError, turn: _Turn) -> None:
-        error.retry_after = seconds = self._policy.silence(error)
-        self._pacer.cool_down(seconds, timeout=turn.lock_timeout())
-        if self._realtime_pacer is not self._pacer:
-            self._realtime_pacer.cool_down(seconds, timeout=turn.lock_timeout())
+    def _start_cool_down(self, error: RateLimitError, turn: _Turn) -> None:
+        error.retry_after = seconds = self._policy.cool_down(error)
+        self._limiter.penalize(seconds, timeout=turn.lock_timeout())
+        if self._realtime_limiter is not self._limiter:
+            self._realtime_limiter.penalize(seconds, timeout=turn.lock_timeout())
         with self._lock:
             self._statistics.rate_limited += 1
         self.observer.count("rate_limited")
@@ -253,9 +252,9 @@ class TrackingMoreClient:
     def _without_key(self, body: bytes) -> bytes:
         """Keep a server that echoes the key from bringing it into results and messages."""
         key = self._settings.api_key.encode()
-        return body.replace(key, b"***") if len(key) >= SHORTEST_KEY_TO_BLANK and key in body else body
+        return body.replace(key, b"***") if len(key) >= MIN_KEY_LENGTH_TO_REDACT and key in body else body
 
-    def _blanked(self, text: str) -> str:
+    def _redact(self, text: str) -> str:
         return text.replace(self._settings.api_key, "***")
 
     def _waited(self, seconds: float) -> None:
@@ -271,11 +270,11 @@ class TrackingMoreClient:
 class _Turn:
     """One call on its way through slots and repetitions."""
 
-    def __init__(self, request: Request[T], budget: Budget, pacer: Pacer, account: str) -> None:
+    def __init__(self, request: Request[T], budget: Budget, limiter: RateLimiter, account: str) -> None:
         self._name = request.name
         self._account = account
         self.budget = budget
-        self.pacer = pacer
+        self.limiter = limiter
         self.rounds = 0
         self.waited = 0.0
         self.last_error: TrackingMoreError | None = None
@@ -285,12 +284,12 @@ class _Turn:
         remaining = self.budget.remaining()
         return LOCK_TIMEOUT_SECONDS if remaining is None else min(remaining, LOCK_TIMEOUT_SECONDS)
 
-    def pause(self, wait: Wait) -> float:
+    def pause(self, wait: SlotBusy) -> float:
         """How long to sleep before the next look at the slot.
 
         :raises TrackingMoreError: the last error, if that would be longer than the call may wait.
         """
-        seconds = self.pacer.pause(wait, self.rounds)
+        seconds = self.limiter.pause(wait, self.rounds)
         self.rounds += 1
         if not self.budget.allows(seconds):
             raise self.last_error or RateLimitError(

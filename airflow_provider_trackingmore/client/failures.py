@@ -12,14 +12,14 @@ import requests
 import urllib3.exceptions
 
 from airflow_provider_trackingmore.api.errors import (
-    AnswerLostError,
     ConnectError,
-    MalformedAnswerError,
+    MalformedResponseError,
+    ResponseLostError,
     TLSError,
     TrackingMoreError,
     TransportError,
 )
-from airflow_provider_trackingmore.client.answer_timer import HandshakeError
+from airflow_provider_trackingmore.client.response_deadline import HandshakeError
 from airflow_provider_trackingmore.client.settings import ClientSettings
 
 
@@ -50,21 +50,21 @@ def failure_of(name: str, settings: ClientSettings, error: BaseException) -> Tra
             "connection, or name the CA bundle to trust in 'verify'"
         )
     if any_is(TimeoutError, requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError):
-        return AnswerLostError(
+        return ResponseLostError(
             f"{name}: {host} did not answer completely within {settings.timeout_seconds:g} s; "
             "the request may have been carried out"
         )
     if any_is(urllib3.exceptions.IncompleteRead, http.client.IncompleteRead):
-        return MalformedAnswerError(f"{name}: the answer of {host} was cut off")
+        return MalformedResponseError(f"{name}: the answer of {host} was cut off")
     if any_is(requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError):
-        return MalformedAnswerError(f"{name}: the answer of {host} could not be decompressed")
+        return MalformedResponseError(f"{name}: the answer of {host} could not be decompressed")
     if any_is(ConnectionError, urllib3.exceptions.SSLError):
-        return AnswerLostError(
+        return ResponseLostError(
             f"{name}: {host} closed the connection before its answer was complete ({why}); "
             "the request may have been carried out"
         )
     if any_is(http.client.HTTPException, urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError):
-        return MalformedAnswerError(
+        return MalformedResponseError(
             f"{name}: what {host} answered is not HTTP as it should be ({why}): "
             "check the base URL (host) of the connection and any proxy in between"
         )

@@ -1,4 +1,4 @@
-"""What is tried again, when, and for how long: the one tenacity policy for ``send`` and ``asend``.
+"""What is tried again, when, and for how long: the one tenacity policy for ``send`` and ``send_async``.
 
 Decides and logs; the sleeping and the clock are passed in. Knows no HTTP: every error brings what matters.
 """
@@ -79,7 +79,7 @@ class RetryPolicy:
     max_attempts: int
     cool_down_seconds: float
 
-    def silence(self, error: RateLimitError) -> float:
+    def cool_down(self, error: RateLimitError) -> float:
         """Decide how long the whole account keeps silent after a 429, in seconds.
 
         This is the only place that does: the client stores it as the error's ``retry_after``, by which go the slot

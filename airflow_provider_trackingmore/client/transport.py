@@ -30,10 +30,10 @@ from requests.auth import AuthBase
 
 from airflow_provider_trackingmore import __version__
 from airflow_provider_trackingmore.api.envelope import CHECK_BASE_URL_AND_PROXY, Request
-from airflow_provider_trackingmore.api.errors import AnswerTooLargeError, TransportError
-from airflow_provider_trackingmore.client.answer_timer import TimedAdapter
+from airflow_provider_trackingmore.api.errors import ResponseTooLargeError, TransportError
 from airflow_provider_trackingmore.client.decompression import ACCEPT_ENCODING, decompress
 from airflow_provider_trackingmore.client.failures import failure_of
+from airflow_provider_trackingmore.client.response_deadline import ResponseDeadlineAdapter
 from airflow_provider_trackingmore.client.settings import ClientSettings
 
 log = logging.getLogger(__name__)
@@ -117,9 +117,9 @@ class Transport:
         :return: the answer, whatever its status, redirects excepted.
         :raises ConnectError: the request never left.
         :raises TLSError: the server's certificate was not accepted.
-        :raises AnswerLostError: the request left; its answer did not come, or not in time.
-        :raises MalformedAnswerError: what came is cut off, or no HTTP.
-        :raises AnswerTooLargeError: the answer has more bytes than the request allows; the rest was not read.
+        :raises ResponseLostError: the request left; its answer did not come, or not in time.
+        :raises MalformedResponseError: what came is cut off, or no HTTP.
+        :raises ResponseTooLargeError: the answer has more bytes than the request allows; the rest was not read.
         :raises TransportError: a redirect, or settings that cannot work.
         """
         settings = self._settings
@@ -182,7 +182,7 @@ class Transport:
         session.auth = _Key(self._settings.api_key)
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
-            session.mount(scheme, TimedAdapter(pool_connections=1, pool_maxsize=1))
+            session.mount(scheme, ResponseDeadlineAdapter(pool_connections=1, pool_maxsize=1))
         session.headers.update(
             {
                 "User-Agent": self._settings.user_agent or default_user_agent(),
@@ -207,7 +207,7 @@ class Transport:
         for piece in decompress(chunks, response.headers.get("Content-Encoding", "")):
             body += piece
             if len(body) > request.max_bytes:
-                raise AnswerTooLargeError(
+                raise ResponseTooLargeError(
                     f"{request.name}: the answer of {host} is longer than {request.max_bytes >> 20} MB: "
                     f"{CHECK_BASE_URL_AND_PROXY}",
                     http_status=response.status_code,

@@ -15,16 +15,16 @@ from typing import Any, Self, TypeVar, Unpack
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_trackingmore.api import arguments, batching, endpoints
-from airflow_provider_trackingmore.api.arguments import CountFilters, ListFilters
+from airflow_provider_trackingmore.api import batching, endpoints, filters
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import TrackingMoreError, TrackingNotFoundError
+from airflow_provider_trackingmore.api.filters import CountFilters, ListFilters
 from airflow_provider_trackingmore.api.limits import BATCH_SIZE, PAGE_SIZE, WAYBILLS
 from airflow_provider_trackingmore.api.listing import listing
 from airflow_provider_trackingmore.api.lookups import look_up_all
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
-from airflow_provider_trackingmore.api.records import Account, AirCargo, Carrier, RemoteArea, TransitTimes
 from airflow_provider_trackingmore.api.reports import BatchReport, RealtimeReport, RegistrationReport
+from airflow_provider_trackingmore.api.resources import Account, AirCargo, Carrier, RemoteArea, TransitTimes
 from airflow_provider_trackingmore.api.shipments import (
     CREATE_FIELDS,
     REALTIME_FIELDS,
@@ -37,7 +37,7 @@ from airflow_provider_trackingmore.api.shipments import (
     shipment_key,
 )
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
-from airflow_provider_trackingmore.client.driving import drive, drive_listing
+from airflow_provider_trackingmore.client.runner import run, run_listing
 from airflow_provider_trackingmore.hooks.connection import form_behaviour, form_widgets, settings_from
 from airflow_provider_trackingmore.metrics import METRICS
 
@@ -124,7 +124,7 @@ class TrackingMoreHook(BaseHook):
         :param shipment: ``tracking_number``, ``carrier_code`` and any create field of the API. Numbers are sent as
             text, ``tracking_ship_date`` as YYYYMMDD, ``order_create_time`` in UTC if it has an offset.
         :return: the tracking; ``created`` is False when it had been registered before, which is success.
-        :raises InvalidShipmentError: before any call, if it cannot be sent.
+        :raises InvalidArgumentError: before any call, if it cannot be sent.
         """
         tracking = self._send(endpoints.create_tracking(shipment_body(shipment, CREATE_FIELDS, warn=True)))
         if tracking.created is False and not tracking.raw:
@@ -169,10 +169,10 @@ class TrackingMoreHook(BaseHook):
             ``numbers`` and ``orders`` (at most 40 each), ``archived`` (True, False, None for both), ``lang``. Each may
             be None, blank or the text "None", which is not to filter by it.
         :return: an iterator.
-        :raises InvalidShipmentError: before any call, if a filter is wrong.
+        :raises InvalidArgumentError: before any call, if a filter is wrong.
         """
         endpoints.list_page(filters, limit=page_size)  # refuses wrong filters here, not at the first row
-        return drive_listing(listing(filters, page_size=page_size), self._send)
+        return run_listing(listing(filters, page_size=page_size), self._send)
 
     def find_trackings(self, shipments: Iterable[Shipment], lang: str | None = None) -> dict[tuple[str, str], Tracking]:
         """Look up shipments, 40 a call, with ``GET /trackings/get?numbers=…``.
@@ -183,10 +183,10 @@ class TrackingMoreHook(BaseHook):
         :param shipments: ``tracking_number`` and ``carrier_code`` of each.
         :param lang: two letters, for carriers that write in more than one language; None for the carrier's own.
         :return: (carrier_code, tracking_number) -> tracking, for those that are registered.
-        :raises InvalidShipmentError: before any call, naming the shipments that cannot be asked for.
+        :raises InvalidArgumentError: before any call, naming the shipments that cannot be asked for.
         :raises TrackingMoreError: when some could not be looked up; its ``found`` has the others, in the same form.
         """
-        lang = arguments.check_language(lang) if lang else None
+        lang = filters.check_language(lang) if lang else None
         keys = [shipment_key(shipment) for shipment in as_list(shipments)]
         try:
             found = self._run(batching.find(keys, lang))
@@ -200,7 +200,7 @@ class TrackingMoreHook(BaseHook):
 
         :param shipments: carrier and number of each.
         :return: one entry per shipment; None for those that are not registered.
-        :raises InvalidShipmentError: before any call, naming the shipments that cannot be asked for.
+        :raises InvalidArgumentError: before any call, naming the shipments that cannot be asked for.
         """
         return self._run(batching.look([shipment_key(shipment) for shipment in as_list(shipments)]))
 
@@ -213,10 +213,10 @@ class TrackingMoreHook(BaseHook):
             ``order_id``, ``destination_code`` (text); ``archived`` (bool); ``status`` (``delivered``, ``exception``, or
             ``restore`` for the real one).
         :return: the tracking.
-        :raises InvalidShipmentError: before any call, if a change is not possible.
+        :raises InvalidArgumentError: before any call, if a change is not possible.
         """
         key = self._key(carrier_code, tracking_number)
-        return self._send(endpoints.update_tracking(*key, arguments.changes_body(changes)))
+        return self._send(endpoints.update_tracking(*key, filters.changes_body(changes)))
 
     def update_trackings(self, shipments: Iterable[Mapping[str, Any]]) -> BatchReport:
         """Change many shipments, 40 a call, with ``POST /trackings/updatemore``.
@@ -229,7 +229,7 @@ class TrackingMoreHook(BaseHook):
             them as changed: as a rule they were so already.
         :raises TrackingMoreError: when the account or the connection fails; its ``report`` has what was done so far.
         """
-        return self._batch(batching.UPDATE, shipments, arguments.UPDATE_FIELDS, BatchReport(), warn=True, changes=True)
+        return self._batch(batching.UPDATE, shipments, filters.UPDATE_FIELDS, BatchReport(), warn=True, changes=True)
 
     def delete_tracking(self, carrier_code: str, tracking_number: str) -> bool:
         """Remove one shipment from the account, with ``DELETE /trackings/{carrier_code}/{tracking_number}``.
@@ -259,7 +259,7 @@ class TrackingMoreHook(BaseHook):
             that of the create field: ``order_id`` is ``order`` there, ``tracking_destination_country`` is
             ``specialNumberDestination``.
         :return: the tracking as the carrier has it.
-        :raises InvalidShipmentError: before any call, if it cannot be sent.
+        :raises InvalidArgumentError: before any call, if it cannot be sent.
         """
         try:
             return self._send(endpoints.realtime_tracking(shipment_body(shipment, REALTIME_FIELDS, warn=True)))
@@ -354,7 +354,7 @@ class TrackingMoreHook(BaseHook):
         :raises TrackingMoreError: when the account or the connection fails; its ``found`` is what was paid for before.
         """
         endpoint = partial(endpoints.track_air_cargo, lang=lang)
-        return self._run(look_up_all(endpoint, arguments.check_waybills(waybills), WAYBILLS, {}, operator.or_))
+        return self._run(look_up_all(endpoint, filters.check_waybills(waybills), WAYBILLS, {}, operator.or_))
 
     def list_carriers(self, lang: str = "en") -> list[Carrier]:
         """List the carriers that TrackingMore follows, with ``GET /carriers``.
@@ -377,8 +377,8 @@ class TrackingMoreHook(BaseHook):
     def _send(self, request: Request[T]) -> T:
         return self.get_conn().send(request, max_wait_seconds=self.max_wait_seconds)
 
-    def _run(self, conversation: batching.Conversation[T]) -> T:
-        return drive(conversation, self._send)
+    def _run(self, conversation: batching.RequestFlow[T]) -> T:
+        return run(conversation, self._send)
 
     def _batch(
         self,
@@ -392,7 +392,7 @@ class TrackingMoreHook(BaseHook):
     ) -> ReportT:
         checked = check_shipments(shipments, fields, warn=warn)
         if changes:
-            checked = arguments.check_changes(checked)
+            checked = filters.check_changes(checked)
         return self._logged(self._run(batching.send_batches(job, checked, report, self._progress())))
 
     def _logged(self, report: ReportT) -> ReportT:

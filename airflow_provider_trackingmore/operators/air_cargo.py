@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_trackingmore.api.arguments import check_waybills
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.api.filters import check_waybills
 from airflow_provider_trackingmore.api.limits import AIR_CARGO_QUOTA
 from airflow_provider_trackingmore.operators.entries import record_entry
 from airflow_provider_trackingmore.operators.rendered import flag, one_or_more, text
@@ -15,7 +15,7 @@ from airflow_provider_trackingmore.operators.task import TrackingMoreTask
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_trackingmore.api.records import AirCargo
+    from airflow_provider_trackingmore.api.resources import AirCargo
 
 
 class TrackAirCargoOperator(TrackingMoreTask):

@@ -40,7 +40,7 @@ def tracking_entry(tracking: Tracking, *, include_raw: bool = False) -> dict[str
 def record_entry(record: DataclassInstance, *, include_raw: bool = False) -> dict[str, Any]:
     """Take from any other record what may be shown: the fields of its repr.
 
-    :param record: a value of ``api.records``.
+    :param record: a value of ``api.resources``.
     :param include_raw: whether to add the vendor's record, which may hold personal data.
     :return: field -> plain value, and ``raw`` if asked for.
     """

@@ -11,9 +11,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_trackingmore.api.arguments import check_language
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
-from airflow_provider_trackingmore.api.shipments import shown
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
+from airflow_provider_trackingmore.api.filters import check_language
+from airflow_provider_trackingmore.api.shipments import format_value
 
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "none": None, "": None}
 _AS_OBJECTS = "a template gives text unless the DAG has render_template_as_native_obj=True"
@@ -34,12 +34,12 @@ def flag(name: str, value: object) -> bool:
     :param name: the argument.
     :param value: True, False, or a text that says so; None is False.
     :return: the truth value.
-    :raises InvalidShipmentError: if it is anything else.
+    :raises InvalidArgumentError: if it is anything else.
     """
     read = word(value)
     if read is None or isinstance(read, bool):
         return bool(read)
-    raise InvalidShipmentError(f"{name} must be True or False, not {_described(value)}")
+    raise InvalidArgumentError(f"{name} must be True or False, not {_described(value)}")
 
 
 def number(name: str, value: object) -> float:
@@ -48,14 +48,14 @@ def number(name: str, value: object) -> float:
     :param name: the argument.
     :param value: a number, or a text that is one.
     :return: the number.
-    :raises InvalidShipmentError: if it is anything else.
+    :raises InvalidArgumentError: if it is anything else.
     """
     try:
         found = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
         found = math.nan
     if not 0 <= found < math.inf:
-        raise InvalidShipmentError(f"{name} must be a number from 0, not {_described(value)}")
+        raise InvalidArgumentError(f"{name} must be a number from 0, not {_described(value)}")
     return found
 
 
@@ -65,12 +65,12 @@ def text(name: str, value: object) -> str | None:
     :param name: the argument.
     :param value: a text; None for none.
     :return: the text.
-    :raises InvalidShipmentError: if it is anything else.
+    :raises InvalidArgumentError: if it is anything else.
     """
     read = word(value)
     if read is None or isinstance(read, str):
         return read
-    raise InvalidShipmentError(f"{name} must be text, not {_described(value)}")
+    raise InvalidArgumentError(f"{name} must be text, not {_described(value)}")
 
 
 def language(name: str, value: object) -> str | None:
@@ -79,7 +79,7 @@ def language(name: str, value: object) -> str | None:
     :param name: the argument.
     :param value: two letters; None for none.
     :return: two small letters.
-    :raises InvalidShipmentError: if it is anything else.
+    :raises InvalidArgumentError: if it is anything else.
     """
     read = text(name, value)
     return check_language(read) if read and read.strip() else None
@@ -92,11 +92,11 @@ def choice(name: str, value: object, allowed: Sequence[str]) -> str:
     :param value: what the user gave.
     :param allowed: the words.
     :return: the word.
-    :raises InvalidShipmentError: if it is none of them.
+    :raises InvalidArgumentError: if it is none of them.
     """
     if isinstance(value, str) and value in allowed:
         return value
-    raise InvalidShipmentError(f"{name} must be {' or '.join(map(repr, allowed))}, not {_described(value)}")
+    raise InvalidArgumentError(f"{name} must be {' or '.join(map(repr, allowed))}, not {_described(value)}")
 
 
 def one_or_more(name: str, value: object, kind: str) -> list[Any]:
@@ -106,18 +106,18 @@ def one_or_more(name: str, value: object, kind: str) -> list[Any]:
     :param value: a list or any other iterable (an XCom), or one entry; None is an empty list.
     :param kind: what the entries are, for the message: ``"mappings"``, or ``"texts"``.
     :return: the entries, unchecked.
-    :raises InvalidShipmentError: if it is none of these, or the text of a whole list.
+    :raises InvalidArgumentError: if it is none of these, or the text of a whole list.
     """
     if value is None:
         return []
     if isinstance(value, str):
         if kind == "texts" and not value.lstrip().startswith(("[", "(", "{")):
             return [value]
-        raise InvalidShipmentError(f"{name} must be a list of {kind}, not text ({_AS_OBJECTS})")
+        raise InvalidArgumentError(f"{name} must be a list of {kind}, not text ({_AS_OBJECTS})")
     if isinstance(value, Mapping) and kind == "mappings":
         return [value]
     if isinstance(value, (Mapping, bytes)) or not isinstance(value, Iterable):
-        raise InvalidShipmentError(f"{name} must be a list of {kind}, not {_described(value)}")
+        raise InvalidArgumentError(f"{name} must be a list of {kind}, not {_described(value)}")
     return list(value)
 
 
@@ -127,15 +127,15 @@ def options(name: str, value: object) -> dict[str, Any]:
     :param name: the argument.
     :param value: the mapping; None is an empty one.
     :return: a new dict; its ``archived``, the one truth value of the API, is read as by :func:`word`.
-    :raises InvalidShipmentError: if it is no mapping of texts to anything.
+    :raises InvalidArgumentError: if it is no mapping of texts to anything.
     """
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         hint = f" ({_AS_OBJECTS})" if isinstance(value, str) else ""
-        raise InvalidShipmentError(f"{name} must be a mapping of names to values, not {type(value).__name__}{hint}")
+        raise InvalidArgumentError(f"{name} must be a mapping of names to values, not {type(value).__name__}{hint}")
     return {key: word(entry) if key == "archived" else entry for key, entry in value.items()}
 
 
 def _described(value: object) -> str:
-    return shown(value) or type(value).__name__
+    return format_value(value) or type(value).__name__

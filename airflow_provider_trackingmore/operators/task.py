@@ -59,7 +59,7 @@ class TrackingMoreTask(BaseOperator):
         :param cost: units that this task is going to spend.
         :param floor: units that must be left; None: any number may.
         :raises QuotaFloorError: with the balance; nothing has been spent.
-        :raises InvalidShipmentError: if the floor is no number.
+        :raises InvalidArgumentError: if the floor is no number.
         """
         if word(floor) is None:
             return

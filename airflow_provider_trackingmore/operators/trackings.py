@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_trackingmore.api.arguments import CountFilters, filter_query
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
+from airflow_provider_trackingmore.api.filters import CountFilters, filter_query
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.api.shipments import check_shipments, shipment_key
 from airflow_provider_trackingmore.links import leave_link
@@ -245,7 +245,7 @@ class GetTrackingsOperator(TrackingMoreTask):
         carrier's own. The texts are in ``raw``.
     :param trackingmore_conn_id: the Airflow connection.
     :raises ShipmentsMissingError: with ``on_missing="fail"``.
-    :raises InvalidShipmentError: naming the shipments that cannot be asked for.
+    :raises InvalidArgumentError: naming the shipments that cannot be asked for.
     """
 
     template_fields = ("shipments", "on_missing", "include_raw", "lang", "trackingmore_conn_id")
@@ -275,7 +275,7 @@ class GetTrackingsOperator(TrackingMoreTask):
         include_raw, lang = flag("include_raw", self.include_raw), language("lang", self.lang)
         checked = check_shipments(self.shipments)
         if checked.rejected:
-            raise InvalidShipmentError("; ".join(rejection.message for rejection in checked.rejected[:20]))
+            raise InvalidArgumentError("; ".join(rejection.message for rejection in checked.rejected[:20]))
         keys = list(checked.bodies)
         if not keys:
             self.log.info("No shipments: nothing to do")
@@ -315,7 +315,7 @@ class ListTrackingsOperator(TrackingMoreTask):
         carrier's own. The texts are in ``raw``.
     :param trackingmore_conn_id: the Airflow connection.
     :raises TooManyRowsError: without ``path``, if there are more than ``max_rows``.
-    :raises InvalidShipmentError: before any call, if a filter is wrong.
+    :raises InvalidArgumentError: before any call, if a filter is wrong.
     """
 
     template_fields = ("filters", "max_rows", "path", "include_raw", "lang", "trackingmore_conn_id")
@@ -348,7 +348,7 @@ class ListTrackingsOperator(TrackingMoreTask):
         most = int(number("max_rows", self.max_rows))
         lang, filtered = language("lang", self.lang), language("lang", filters.get("lang"))
         if lang and filtered and lang != filtered:
-            raise InvalidShipmentError("lang is one thing as an argument and another in filters: leave one of them out")
+            raise InvalidArgumentError("lang is one thing as an argument and another in filters: leave one of them out")
         filters["lang"] = lang or filtered
         filter_query(filters)
         with self.hook() as hook:

@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
 from airflow_provider_trackingmore.links import TrackingMoreLink, leave_link
 from airflow_provider_trackingmore.triggers.events import WaitEvent
@@ -110,7 +110,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
     :param trackingmore_conn_id: the Airflow connection.
     :raises ShipmentsFailedError: if too few can arrive any more, or one is not registered; names each shipment.
     :raises AirflowSensorTimeout: if ``timeout`` is over, in every mode after one more check.
-    :raises InvalidShipmentError: if an argument cannot be used; names it and says what to do.
+    :raises InvalidArgumentError: if an argument cannot be used; names it and says what to do.
     """
 
     template_fields: Sequence[str] = (
@@ -162,10 +162,10 @@ class ShipmentStatusSensor(BaseSensorOperator):
     def partial(cls, **kwargs: Any) -> Any:
         """Begin a mapped task; see Airflow's ``partial()``.
 
-        :raises InvalidShipmentError: with ``start_from_trigger``: Airflow cannot begin mapped tasks in the triggerer.
+        :raises InvalidArgumentError: with ``start_from_trigger``: Airflow cannot begin mapped tasks in the triggerer.
         """
         if kwargs.get("start_from_trigger"):
-            raise InvalidShipmentError(
+            raise InvalidArgumentError(
                 "start_from_trigger cannot be used for mapped tasks, which get their arguments on a worker: leave it "
                 "out (end_from_trigger works for them)"
             )
@@ -263,7 +263,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
             return None
         not_plain = [name for name in self.template_fields if not _is_plain(getattr(self, name))]
         if not_plain:
-            raise InvalidShipmentError(
+            raise InvalidArgumentError(
                 f"start_from_trigger takes plain values only, and {', '.join(not_plain)} is a template or comes from "
                 "another task, which the triggerer does not resolve: leave start_from_trigger out (end_from_trigger "
                 "works with them)"
@@ -285,9 +285,9 @@ class ShipmentStatusSensor(BaseSensorOperator):
     def _begin(self, context: Context, began: float) -> bool:
         """Read the arguments; tell whether there is nothing to wait for."""
         if self.shipments is None and self.orders is None:
-            raise InvalidShipmentError(f"{self.task_id}: give shipments to wait for, or orders")
+            raise InvalidArgumentError(f"{self.task_id}: give shipments to wait for, or orders")
         if self.on_failed not in ("fail", "report"):
-            raise InvalidShipmentError(f"on_failed must be 'fail' or 'report', not {self.on_failed!r}")
+            raise InvalidArgumentError(f"on_failed must be 'fail' or 'report', not {self.on_failed!r}")
         self._deadline = began + self.timeout
         spec = self._spec(deadline=self._deadline, first_check_at=None)
         self._condition = Condition(spec)
@@ -402,7 +402,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
         largest = conf.getint("trackingmore", "max_trigger_bytes", fallback=0)
         split = "Wait for fewer shipments in one task, or map the task over parts of them."
         if 0 < largest < size:
-            raise InvalidShipmentError(
+            raise InvalidArgumentError(
                 f"the wait for {shipments} shipments takes {size} bytes in Airflow's database, more than "
                 f"[trackingmore] max_trigger_bytes = {largest}. {split}"
             )

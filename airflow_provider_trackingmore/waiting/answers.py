@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_trackingmore.api import endpoints
-from airflow_provider_trackingmore.api.arguments import ListFilters
 from airflow_provider_trackingmore.api.envelope import Request
-from airflow_provider_trackingmore.api.errors import MalformedAnswerError
+from airflow_provider_trackingmore.api.errors import MalformedResponseError
+from airflow_provider_trackingmore.api.filters import ListFilters
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking, instant, integer
 from airflow_provider_trackingmore.waiting.observation import Observation
@@ -86,14 +86,14 @@ def _parse_page(data: object, watched: Collection[ShipmentKey], now: float) -> O
         return ObservedPage()
     items = data.get("items") or [] if isinstance(data, dict) else None
     if not isinstance(data, dict) or not isinstance(items, list):
-        raise MalformedAnswerError("expected a page of trackings, TrackingMore sent something else")
+        raise MalformedResponseError("expected a page of trackings, TrackingMore sent something else")
     rows: list[ObservedRow] = []
     keys: list[ShipmentKey] = []
     updated: list[float] = []
     created: list[float] = []
     for item in items:
         if not isinstance(item, dict):
-            raise MalformedAnswerError(f"expected a tracking, TrackingMore sent {type(item).__name__}")
+            raise MalformedResponseError(f"expected a tracking, TrackingMore sent {type(item).__name__}")
         key = ShipmentKey(str(item.get("carrier_code")).casefold(), str(item.get("tracking_number")).casefold())
         keys.append(key)
         changed_at, created_at = instant(item.get("updated_at")), instant(item.get("created_at"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from airflow_provider_trackingmore.api.arguments import ListFilters
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.api.filters import ListFilters
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.waiting.answers import ObservedPage, page_request
 from airflow_provider_trackingmore.waiting.failure_handling import FailureHandler
@@ -131,7 +131,7 @@ class ListChecks:
 
     async def _request_page(self, filters: ListFilters, number: int) -> ObservedPage:
         request = page_request(filters, number, self._state.registry.shipments.keys(), self._wall_clock)
-        return await self._sender.asend(request, max_attempts=1)
+        return await self._sender.send_async(request, max_attempts=1)
 
     async def _check_overdue(self) -> None:
         """Between the pages of a long list: check those that are late by a whole interval."""

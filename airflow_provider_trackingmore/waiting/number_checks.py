@@ -96,7 +96,7 @@ class NumberChecks:
         numbers = list(dict.fromkeys(shipment.key.tracking_number for shipment in shipments))
         request = page_request({"numbers": numbers}, 1, self._state.registry.shipments.keys(), self._wall_clock)
         try:
-            page = await self._sender.asend(request, max_attempts=1)
+            page = await self._sender.send_async(request, max_attempts=1)
         except TrackingMoreError as error:
             self._failures.group_failed(FailedGroup(shipments, self._clock(), group.failures), error)
             return
@@ -125,7 +125,7 @@ class NumberChecks:
         """Check a shipment with ``GET /trackings/{carrier_code}/{tracking_number}``, which leaves nothing out."""
         asked_by = set(shipment.subscribers)
         try:
-            page = await self._sender.asend(number_request(shipment.key, self._wall_clock), max_attempts=1)
+            page = await self._sender.send_async(number_request(shipment.key, self._wall_clock), max_attempts=1)
         except TrackingMoreError as error:
             if scope_of(error, names_one=True) is Scope.UNKNOWN:
                 self._failures.call_succeeded()

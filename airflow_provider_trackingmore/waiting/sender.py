@@ -17,7 +17,7 @@ class Sender(Protocol):
         """The fingerprint of the key."""
         ...
 
-    async def asend(
+    async def send_async(
         self, request: Request[T], *, max_wait_seconds: float | None = None, max_attempts: int | None = None
     ) -> T:
         """Send a request as soon as the account's pace allows, and return its result."""

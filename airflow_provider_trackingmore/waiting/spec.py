@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal, Self, TypeAlias
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
-from airflow_provider_trackingmore.api.shipments import as_list, check_carrier, check_number, shipment_key, shown
+from airflow_provider_trackingmore.api.shipments import as_list, check_carrier, check_number, format_value, shipment_key
 from airflow_provider_trackingmore.waiting.outcome import ShipmentOutcome, WaitResult, first_listed
 
 WaitFor: TypeAlias = "Literal['all', 'any'] | int"
@@ -100,11 +100,11 @@ class WaitSpec:
         :param push_result: whether such a task leaves its result in XCom.
         :param trackingmore_conn_id: the Airflow connection.
         :return: the specification.
-        :raises InvalidShipmentError: naming every shipment, order or argument that is wrong, and why.
+        :raises InvalidArgumentError: naming every shipment, order or argument that is wrong, and why.
         """
         arrived = _statuses("statuses", statuses, STATUSES)
         if not arrived:
-            raise InvalidShipmentError("statuses is empty: name at least one status to wait for")
+            raise InvalidArgumentError("statuses is empty: name at least one status to wait for")
         checked = _orders(shipments, orders)
         number = _wait_for(wait_for)
         if isinstance(number, int):
@@ -185,21 +185,21 @@ class WaitSpec:
 
         :param stored: the stored form.
         :return: the specification.
-        :raises InvalidShipmentError: if it is damaged, or of a newer version.
+        :raises InvalidArgumentError: if it is damaged, or of a newer version.
         """
         if not isinstance(stored, Mapping):
-            raise InvalidShipmentError("the stored wait is not a mapping")
+            raise InvalidArgumentError("the stored wait is not a mapping")
         version = stored.get("version")
         if type(version) is not int or version > STORED_VERSION:
-            raise InvalidShipmentError(
-                f"the wait was stored in form {shown(version) or type(version).__name__}, which this version of "
+            raise InvalidArgumentError(
+                f"the wait was stored in form {format_value(version) or type(version).__name__}, which this version of "
                 "airflow-provider-trackingmore cannot read: install the same version everywhere"
             )
         try:
             return cls._from_dict(stored)
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-            detail = f": {error.message}" if isinstance(error, InvalidShipmentError) else ""
-            raise InvalidShipmentError(f"the stored wait is damaged{detail}") from None
+            detail = f": {error.message}" if isinstance(error, InvalidArgumentError) else ""
+            raise InvalidArgumentError(f"the stored wait is damaged{detail}") from None
 
     @classmethod
     def _from_dict(cls, stored: Mapping[str, Any]) -> Self:
@@ -213,7 +213,7 @@ class WaitSpec:
         checked = cls.create(**{**options, "end_in_triggerer": ()})
         results = tuple(WaitResult(result) for result in options.get("end_in_triggerer", ()))
         if type(options.get("push_result", True)) is not bool or type(checked.trackingmore_conn_id) is not str:
-            raise InvalidShipmentError("push_result or trackingmore_conn_id is of another type")
+            raise InvalidArgumentError("push_result or trackingmore_conn_id is of another type")
         values = {field.name: getattr(checked, field.name) for field in fields(cls)}
         return cls(**{**values, "orders": orders, "end_in_triggerer": results})
 
@@ -249,11 +249,11 @@ def _keys_from_runs(runs: Iterable[Sequence[Any]], carriers: Sequence[Any]) -> t
 
 def _orders(shipments: object, orders: object) -> dict[str | None, tuple[ShipmentKey, ...]]:
     if shipments is not None and orders is not None:
-        raise InvalidShipmentError("give shipments or orders, not both")
+        raise InvalidArgumentError("give shipments or orders, not both")
     if orders is None:
         return {None: _keys(shipments)}
     if not isinstance(orders, Mapping):
-        raise InvalidShipmentError(
+        raise InvalidArgumentError(
             f"orders must map the name of each order to its shipments, not {_format_value(orders)}"
         )
     checked: dict[str | None, tuple[ShipmentKey, ...]] = {}
@@ -264,13 +264,13 @@ def _orders(shipments: object, orders: object) -> dict[str | None, tuple[Shipmen
             continue
         try:
             checked[name] = _keys(own)
-        except InvalidShipmentError as error:
-            wrong.append(f"order {shown(name)}: {error.message}")
+        except InvalidArgumentError as error:
+            wrong.append(f"order {format_value(name)}: {error.message}")
         else:
             if not checked[name]:
-                wrong.append(f"order {shown(name)}: it has no shipments to wait for: leave it out")
+                wrong.append(f"order {format_value(name)}: it has no shipments to wait for: leave it out")
     if wrong:
-        raise InvalidShipmentError(first_listed(wrong))
+        raise InvalidArgumentError(first_listed(wrong))
     return checked
 
 
@@ -280,12 +280,12 @@ def _keys(shipments: object) -> tuple[ShipmentKey, ...]:
     for position, shipment in enumerate(as_list(shipments), start=1):
         try:
             key = shipment_key(shipment)
-        except InvalidShipmentError as error:
+        except InvalidArgumentError as error:
             wrong.append(f"shipment {position}: {error.message}")
         else:
             keys.setdefault(key.normalized, key)
     if wrong:
-        raise InvalidShipmentError(first_listed(wrong))
+        raise InvalidArgumentError(first_listed(wrong))
     return tuple(keys.values())
 
 
@@ -293,11 +293,11 @@ def _statuses(argument: str, values: object, allowed: tuple[str, ...]) -> frozen
     if isinstance(values, str):
         values = [values]
     if not isinstance(values, Iterable):
-        raise InvalidShipmentError(f"{argument} must be a list of statuses, not {type(values).__name__}")
+        raise InvalidArgumentError(f"{argument} must be a list of statuses, not {type(values).__name__}")
     chosen = list(values)
     wrong = [value for value in chosen if value not in allowed]
     if wrong:
-        raise InvalidShipmentError(f"{argument} names {_format_value(wrong[0])}; the statuses are {', '.join(allowed)}")
+        raise InvalidArgumentError(f"{argument} names {_format_value(wrong[0])}; the statuses are {', '.join(allowed)}")
     return frozenset(str(value) for value in chosen)
 
 
@@ -309,19 +309,19 @@ def _wait_for(value: object) -> WaitFor:
     if isinstance(value, str) and _COUNT.fullmatch(value):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidShipmentError(f"wait_for must be 'all', 'any' or a number from 1, not {_format_value(value)}")
+        raise InvalidArgumentError(f"wait_for must be 'all', 'any' or a number from 1, not {_format_value(value)}")
     return value
 
 
 def _check_enough(number: int, orders: Mapping[str | None, tuple[ShipmentKey, ...]]) -> None:
     small = [
-        ("" if name is None else f"order {shown(name)}: ")
-        + f"wait_for is {shown(number)}, but there are only {len(keys)} shipments to wait for"
+        ("" if name is None else f"order {format_value(name)}: ")
+        + f"wait_for is {format_value(number)}, but there are only {len(keys)} shipments to wait for"
         for name, keys in orders.items()
         if keys and number > len(keys)
     ]
     if small:
-        raise InvalidShipmentError(first_listed(small))
+        raise InvalidArgumentError(first_listed(small))
 
 
 def _seconds(argument: str, value: object) -> float | None:
@@ -333,16 +333,16 @@ def _seconds(argument: str, value: object) -> float | None:
     except (ValueError, OverflowError):
         seconds = math.nan
     if not 0 <= seconds < MAX_UNIX_SECONDS:
-        raise InvalidShipmentError(f"{argument} must be a number of seconds from 0, not {_format_value(value)}")
+        raise InvalidArgumentError(f"{argument} must be a number of seconds from 0, not {_format_value(value)}")
     return seconds
 
 
 def _given_seconds(argument: str, value: object) -> float:
     seconds = _seconds(argument, value)
     if seconds is None:
-        raise InvalidShipmentError(f"{argument} must be a number of seconds from 0, not {_format_value(value)}")
+        raise InvalidArgumentError(f"{argument} must be a number of seconds from 0, not {_format_value(value)}")
     return seconds
 
 
 def _format_value(value: object) -> str:
-    return shown(value) or type(value).__name__
+    return format_value(value) or type(value).__name__

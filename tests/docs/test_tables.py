@@ -40,8 +40,8 @@ def test_every_error_is_in_the_table_with_its_codes_and_what_becomes_of_it() -> 
 def test_every_way_out_is_the_one_that_the_message_shows() -> None:
     shown = {row[0].strip("`"): row[3] for row in table("errors.md", "Class")}
     assert all(shown.values())
-    assert {cls.__name__: shown[cls.__name__] for cls in errors.WAY_OUT} == {
-        cls.__name__: way_out for cls, way_out in errors.WAY_OUT.items()
+    assert {cls.__name__: shown[cls.__name__] for cls in errors.HINTS} == {
+        cls.__name__: way_out for cls, way_out in errors.HINTS.items()
     }
 
 

@@ -21,7 +21,7 @@ import pytest
 from airflow import __version__
 from redis import Redis
 
-from airflow_provider_trackingmore.client.redis_slots import PREFIX
+from airflow_provider_trackingmore.client.rate_limit.redis import PREFIX
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.integration.client.redis_server import RedisServer, find_binary
 from tests.scale.run import NOTE, Run

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from airflow_provider_trackingmore.api.errors import (
-    AnswerLostError,
     ConnectError,
+    ResponseLostError,
     TrackingMoreError,
     TransportError,
 )
@@ -149,7 +149,7 @@ class Network:
             reply = self.vendor.answer(call.key, path, query, loop.time())
             call.code = reply.code
             if kind in ("lost after", "reset"):
-                error = AnswerLostError(f"{kind}: the answer was lost")
+                error = ResponseLostError(f"{kind}: the answer was lost")
                 loop.call_later(trip / 2 if kind == "reset" else TIME_OUT - trip / 2, fail, error)
                 return
             if reply.code not in (429, 4002):
@@ -158,7 +158,7 @@ class Network:
             loop.call_later(trip / 2 + takes + 1e-4 * len(reply.shown), answer, reply)
 
         if kind == "lost before":
-            lost = ConnectError("no connection") if self.rng.random() < 0.5 else AnswerLostError("no answer in time")
+            lost = ConnectError("no connection") if self.rng.random() < 0.5 else ResponseLostError("no answer in time")
             loop.call_later(2.0 if isinstance(lost, ConnectError) else TIME_OUT, fail, lost)
         elif kind == "redirect":
             loop.call_at(there + trip / 2, fail, TransportError("a redirect is not followed", http_status=302))

@@ -7,10 +7,10 @@ import random
 from typing import TypeVar
 from urllib.parse import unquote
 
-from airflow_provider_trackingmore.api.envelope import Request, read_answer
+from airflow_provider_trackingmore.api.envelope import Request, parse_response
 from airflow_provider_trackingmore.api.errors import RateLimitError, TrackingMoreError, TrackingNotFoundError
-from airflow_provider_trackingmore.client.pacing import Pacer, Wait
-from airflow_provider_trackingmore.client.slot_stores import MemorySlots
+from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter, SlotBusy
+from airflow_provider_trackingmore.client.rate_limit.stores import MemoryStore
 from tests.simulation.network import REFUSALS, Call, Network
 from tests.simulation.parcels import Name, name_of
 from tests.simulation.vendor import SILENCE_SECONDS, SLOT_SECONDS
@@ -32,12 +32,12 @@ class Sender:
     :param slots: the slot clock that all who use the key share.
     """
 
-    def __init__(self, network: Network, key: str, triggerer: str, slots: MemorySlots) -> None:
+    def __init__(self, network: Network, key: str, triggerer: str, slots: MemoryStore) -> None:
         loop = asyncio.get_running_loop()
         self._network = network
         self._key = key
         self._triggerer = triggerer
-        self._pacer = Pacer(slots, interval=SLOT_SECONDS, clock=loop.time)
+        self._limiter = RateLimiter(slots, interval=SLOT_SECONDS, clock=loop.time)
         self._open_until = float("-inf")
         self._rng = random.Random(f"{triggerer} {key}")
 
@@ -54,7 +54,7 @@ class Sender:
         """Each step is handed to a thread; or else whoever comes round each second exactly would win every slot."""
         await asyncio.sleep(self._rng.uniform(*HAND_OVER_SECONDS))
 
-    async def asend(
+    async def send_async(
         self, request: Request[T], *, max_wait_seconds: float | None = None, max_attempts: int | None = None
     ) -> T:
         """Wait for a slot, send once, and read the answer."""
@@ -64,8 +64,8 @@ class Sender:
         asked_at = loop.time()
         rounds = 0
         await self._hand_over()
-        while isinstance(departure := self._pacer.depart(warm=(warm := loop.time() < self._open_until)), Wait):
-            seconds = self._pacer.pause(departure, rounds)
+        while isinstance(slot := self._limiter.try_acquire(warm=(warm := loop.time() < self._open_until)), SlotBusy):
+            seconds = self._limiter.pause(slot, rounds)
             rounds += 1
             if max_wait_seconds is not None and loop.time() + seconds > asked_at + max_wait_seconds:
                 raise RateLimitError("not sent: the next free slot is too far away", retry_after=seconds)
@@ -84,18 +84,18 @@ class Sender:
             loop.time(),
         )
         answer = self._network.begin(
-            call, request.path, request.query, warm=warm, answered=lambda: self._pacer.arrived(departure, warm=warm)
+            call, request.path, request.query, warm=warm, answered=lambda: self._limiter.release(slot, warm=warm)
         )
         try:
             reply = await answer
             self._open_until = loop.time() + STAYS_OPEN
-            result = read_answer(request, reply.status, reply.headers, reply.body)
+            result = parse_response(request, reply.status, reply.headers, reply.body)
         except TrackingMoreError as error:
             call.result = "failed"
             if isinstance(error, RateLimitError):
                 call.result, call.silence = "limited", max(SILENCE_SECONDS, error.retry_after or 0.0)
                 error.retry_after = call.silence  # as the client says it
-                self._pacer.cool_down(call.silence)
+                self._limiter.penalize(call.silence)
             elif isinstance(error, TrackingNotFoundError):
                 call.result = "ok"
             elif error.code in REFUSALS and not call.cause.startswith("html"):

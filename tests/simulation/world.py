@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
-from airflow_provider_trackingmore.client.slot_stores import MemorySlots
+from airflow_provider_trackingmore.client.rate_limit.stores import MemoryStore
 from tests.simulation import loop as virtual
 from tests.simulation.loop import EPOCH, VirtualLoop
 from tests.simulation.network import Call, Network
@@ -114,7 +114,7 @@ class World:
         self.loop: VirtualLoop = asyncio.get_running_loop()  # type: ignore[assignment]
         self.accounts = {plan.name: plan for plan in scenario.accounts}
         self.networks = {plan.name: _network(scenario, plan) for plan in scenario.accounts}
-        self.slots = {key: MemorySlots() for plan in scenario.accounts for key in plan.keys}
+        self.slots = {key: MemoryStore() for plan in scenario.accounts for key in plan.keys}
         self.sessions: list[Session] = []
         self.triggerers = [_Triggerer(self, number) for number in range(len(scenario.outages))]
 

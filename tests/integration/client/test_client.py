@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_trackingmore.api.envelope import Request
-from airflow_provider_trackingmore.api.errors import MalformedAnswerError, RateLimitError, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import MalformedResponseError, RateLimitError, TrackingMoreError
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.retry_policies import TRACKINGMORE_RETRY_POLICY
@@ -118,7 +118,7 @@ def test_a_slot_beyond_the_budget_is_not_waited_for(
         client.send(REQUEST, max_wait_seconds=60)
     assert caught.value.retry_after == pytest.approx(120, abs=0.1)
     with pytest.raises(RateLimitError, match="not sent"):
-        asyncio.run(client.asend(REQUEST, max_wait_seconds=0))
+        asyncio.run(client.send_async(REQUEST, max_wait_seconds=0))
     assert fake_time.slept == []
     assert len(server.requests) == 1
 
@@ -180,7 +180,7 @@ async def test_asend_leaves_the_loop_to_others_while_it_waits_for_the_answer(
         return answer()(conversation) if others_ran.wait(10) else None
 
     server.does(answers_when_others_ran)
-    call = asyncio.create_task(make_client(server.url).asend(REQUEST))
+    call = asyncio.create_task(make_client(server.url).send_async(REQUEST))
     assert await asyncio.to_thread(asked.wait, 10)
     others_ran.set()
     assert await call == {"fine": True}
@@ -200,13 +200,13 @@ async def test_a_cancelled_asend_leaves_the_pace_as_it_should_be(
 
     server.does(answers_late, answer())
     client = make_client(server.url)
-    call = asyncio.create_task(client.asend(REQUEST))
+    call = asyncio.create_task(client.send_async(REQUEST))
     assert await asyncio.to_thread(asked.wait, 10)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
     go_on.set()
-    await client.asend(REQUEST)
+    await client.send_async(REQUEST)
     assert len(server.requests) == 2
     assert 1.0 < sum(fake_time.slept) <= 2.6  # one interval after the answer, or the grace if it came later
 
@@ -221,15 +221,15 @@ async def test_a_cancelled_wait_for_a_slot_sends_nothing_and_holds_nothing(
         await asyncio.Event().wait()
 
     client = make_client(server.url)
-    await client.asend(REQUEST)
+    await client.send_async(REQUEST)
     settings = client.settings
     with TrackingMoreClient(settings, clock=fake_time, async_sleep=sleeps_for_ever) as stuck:
-        call = asyncio.create_task(stuck.asend(REQUEST))
+        call = asyncio.create_task(stuck.send_async(REQUEST))
         await waiting.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-    await client.asend(REQUEST)
+    await client.send_async(REQUEST)
     assert len(server.requests) == 2
     assert sum(fake_time.slept) <= 1.01
 
@@ -239,7 +239,7 @@ def test_threads_and_loops_may_share_a_client(server: FaultServer) -> None:
     with TrackingMoreClient(settings) as client, concurrent.futures.ThreadPoolExecutor(8) as threads:
 
         async def gather() -> list[object]:
-            return await asyncio.gather(*[client.asend(REQUEST) for _ in range(10)])
+            return await asyncio.gather(*[client.send_async(REQUEST) for _ in range(10)])
 
         loops = [threads.submit(asyncio.run, gather()) for _ in range(2)]
         calls = [threads.submit(client.send, REQUEST) for _ in range(20)]
@@ -258,7 +258,7 @@ def test_a_closed_client_leaves_no_connection_open_whatever_happened_on_it(serve
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
         with TrackingMoreClient(settings) as client:
-            with pytest.raises(MalformedAnswerError):
+            with pytest.raises(MalformedResponseError):
                 client.send(REQUEST)
             client.send(REQUEST)
             with pytest.raises(TrackingMoreError):

@@ -1,4 +1,4 @@
-"""The threads in which ``asend`` makes its calls: an account that hangs holds up itself alone, and no exit."""
+"""The threads in which ``send_async`` makes its calls: an account that hangs holds up itself alone, and no exit."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import pytest
 
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import ConnectError, TrackingMoreError
-from airflow_provider_trackingmore.client import executor, pacing
+from airflow_provider_trackingmore.client import executor
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.client.executor import MAX_THREADS
+from airflow_provider_trackingmore.client.rate_limit import clock as rate_limit_clock
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from tests.integration.client.conftest import KEY
 from tests.integration.client.fault_server import Conversation, FaultServer, answer
@@ -30,7 +31,7 @@ MakeAccount = Callable[..., TrackingMoreClient]
 @pytest.fixture(autouse=True)
 def _no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let calls leave although those before them have no answer: how long they wait for that is tested elsewhere."""
-    monkeypatch.setattr(pacing, "COLD_GRACE_SECONDS", 0.01)
+    monkeypatch.setattr(rate_limit_clock, "COLD_GRACE_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -83,10 +84,10 @@ async def cancel(*calls: asyncio.Task[object]) -> None:
 async def test_accounts_that_hang_do_not_hold_up_a_healthy_one(
     server: FaultServer, hung: FaultServer, make_account: MakeAccount
 ) -> None:
-    stuck = [asyncio.create_task(make_account(hung).asend(REQUEST)) for _ in range(8)]
+    stuck = [asyncio.create_task(make_account(hung).send_async(REQUEST)) for _ in range(8)]
     await asyncio.sleep(0.5)
     began = time.monotonic()
-    assert await make_account(server).asend(REQUEST) == {"fine": True}
+    assert await make_account(server).send_async(REQUEST) == {"fine": True}
     assert time.monotonic() - began < 1
     await until(lambda: len(hung.requests) == 8)
     await cancel(*stuck)
@@ -96,7 +97,7 @@ async def test_calls_of_one_account_beyond_its_threads_wait_for_one(
     server: FaultServer, hung: FaultServer, make_account: MakeAccount
 ) -> None:
     client = make_account(hung, timeout_seconds=0.5)
-    calls = [asyncio.create_task(client.asend(REQUEST)) for _ in range(2 * MAX_THREADS)]
+    calls = [asyncio.create_task(client.send_async(REQUEST)) for _ in range(2 * MAX_THREADS)]
     await until(lambda: len(hung.requests) == MAX_THREADS)
     assert len(threads_of(client)) == MAX_THREADS
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
@@ -108,12 +109,12 @@ async def test_cancelled_calls_keep_their_threads_and_a_call_waits_for_one_no_lo
     hung: FaultServer, make_account: MakeAccount
 ) -> None:
     client = make_account(hung)
-    calls = [asyncio.create_task(client.asend(REQUEST)) for _ in range(MAX_THREADS)]
+    calls = [asyncio.create_task(client.send_async(REQUEST)) for _ in range(MAX_THREADS)]
     await until(lambda: len(hung.requests) == MAX_THREADS)
     await cancel(*calls)
     began = time.monotonic()
     with pytest.raises(ConnectError, match=r"GET /trackings/get: not sent.*earlier calls"):
-        await client.asend(REQUEST, max_wait_seconds=0.3)
+        await client.send_async(REQUEST, max_wait_seconds=0.3)
     assert 0.2 < time.monotonic() - began < 1.5
     assert len(hung.requests) == client.statistics.requests == MAX_THREADS
     assert len(threads_of(client)) == MAX_THREADS
@@ -130,13 +131,13 @@ async def test_a_call_that_is_cancelled_before_it_had_a_thread_is_never_sent(
 
     server.does(answers_when_told)
     client = make_account(server)
-    calls = [asyncio.create_task(client.asend(REQUEST)) for _ in range(MAX_THREADS)]
+    calls = [asyncio.create_task(client.send_async(REQUEST)) for _ in range(MAX_THREADS)]
     await until(lambda: client.statistics.requests == MAX_THREADS)
-    queued = asyncio.create_task(client.asend(REQUEST))
+    queued = asyncio.create_task(client.send_async(REQUEST))
     await asyncio.sleep(0.05)
     await cancel(queued)
     go_on.set()
-    assert await asyncio.gather(*calls, client.asend(REQUEST)) == [{"fine": True}] * (MAX_THREADS + 1)
+    assert await asyncio.gather(*calls, client.send_async(REQUEST)) == [{"fine": True}] * (MAX_THREADS + 1)
     assert len(server.requests) == MAX_THREADS + 1
 
 
@@ -146,17 +147,17 @@ async def test_an_account_without_calls_keeps_no_thread(
     monkeypatch.setattr(executor, "IDLE_SECONDS", 0.1)
     client = make_account(server)
     assert threads_of(client) == []
-    await client.asend(REQUEST)
+    await client.send_async(REQUEST)
     await until(lambda: not threads_of(client))
-    assert await client.asend(REQUEST) == {"fine": True}
+    assert await client.send_async(REQUEST) == {"fine": True}
 
 
 async def test_calls_one_after_the_other_share_a_thread(server: FaultServer, make_account: MakeAccount) -> None:
     client = make_account(server)
-    await client.asend(REQUEST)
+    await client.send_async(REQUEST)
     (thread,) = threads_of(client)
     for _ in range(20):
-        await client.asend(REQUEST)
+        await client.send_async(REQUEST)
     assert threads_of(client) == [thread]
 
 
@@ -164,18 +165,18 @@ async def test_closing_a_client_ends_its_threads_and_it_can_be_used_again(
     server: FaultServer, make_account: MakeAccount
 ) -> None:
     client = make_account(server)
-    await client.asend(REQUEST)
+    await client.send_async(REQUEST)
     assert len(threads_of(client)) == 1
     client.close()
     await until(lambda: not threads_of(client), 2)
-    assert await client.asend(REQUEST) == {"fine": True}
+    assert await client.send_async(REQUEST) == {"fine": True}
 
 
 def test_every_event_loop_may_use_the_same_client(server: FaultServer, make_account: MakeAccount) -> None:
     client = make_account(server)
 
     async def calls() -> list[object]:
-        return await asyncio.gather(*[client.asend(REQUEST) for _ in range(10)])
+        return await asyncio.gather(*[client.send_async(REQUEST) for _ in range(10)])
 
     results: list[list[object]] = []
     loops = [threading.Thread(target=lambda: results.append(asyncio.run(calls()))) for _ in range(3)]
@@ -192,12 +193,12 @@ async def test_a_client_works_in_a_process_that_was_forked_while_its_threads_wer
 ) -> None:
     server.does(says_nothing, answer())
     client = make_account(server)
-    stuck = asyncio.create_task(client.asend(REQUEST))
+    stuck = asyncio.create_task(client.send_async(REQUEST))
     await until(lambda: server.requests)
     child = os.fork()
     if not child:
         asyncio._set_running_loop(None)
-        fine = asyncio.run(client.asend(REQUEST)) == {"fine": True}
+        fine = asyncio.run(client.send_async(REQUEST)) == {"fine": True}
         os._exit(0 if fine else 1)
     _, status = await asyncio.to_thread(os.waitpid, child, 0)
     assert status == 0
@@ -213,7 +214,7 @@ from airflow_provider_trackingmore.client.settings import ClientSettings
 client = TrackingMoreClient(ClientSettings(api_key="a-key", base_url={url!r}, pacing="memory", timeout_seconds=20))
 request = Request(method="GET", path="/trackings/get", parse=lambda data: data)
 try:
-    asyncio.run(asyncio.wait_for(client.asend(request), 0.3))
+    asyncio.run(asyncio.wait_for(client.send_async(request), 0.3))
 except TimeoutError:
     print("given up")
 """

@@ -12,14 +12,14 @@ import pytest
 
 from airflow_provider_trackingmore.api.envelope import Repeat, Request
 from airflow_provider_trackingmore.api.errors import (
-    AnswerLostError,
-    AnswerTooLargeError,
     ApiError,
     AuthenticationError,
     ConnectError,
     InvalidRequestError,
-    MalformedAnswerError,
+    MalformedResponseError,
     RateLimitError,
+    ResponseLostError,
+    ResponseTooLargeError,
     Retry,
     ServerError,
     ServiceUnavailableError,
@@ -85,39 +85,39 @@ def hangs_up_after_reading(conversation: Conversation) -> None:
 
 
 FAULTS: dict[str, tuple[Behaviour, type[TrackingMoreError]]] = {
-    "an HTML page with 200": (answer(HTML, content_type="text/html"), MalformedAnswerError),
+    "an HTML page with 200": (answer(HTML, content_type="text/html"), MalformedResponseError),
     "an HTML page with 502": (answer(HTML, status=502, content_type="text/html"), ServerError),
     "HTTP 500": (answer(envelope(500, KEY), status=500), ServerError),
     "HTTP 503": (answer(b"", status=503), ServiceUnavailableError),
     "503 in HTTP 200": (answer(envelope(503)), ServiceUnavailableError),
-    "an answer shorter than announced": (answer(envelope()[:30], length=5000), MalformedAnswerError),
-    "JSON that is cut off": (answer(envelope(message=KEY)[:-9]), MalformedAnswerError),
-    "an empty body": (answer(b""), MalformedAnswerError),
-    "JSON that is no envelope": (answer(b"[1, 2]"), MalformedAnswerError),
+    "an answer shorter than announced": (answer(envelope()[:30], length=5000), MalformedResponseError),
+    "JSON that is cut off": (answer(envelope(message=KEY)[:-9]), MalformedResponseError),
+    "an empty body": (answer(b""), MalformedResponseError),
+    "JSON that is no envelope": (answer(b"[1, 2]"), MalformedResponseError),
     "a wrong content type with the key in it": (
         answer(b"?", content_type=f"application/{KEY}"),
-        MalformedAnswerError,
+        MalformedResponseError,
     ),
     "broken chunks": (
         raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nnothex\r\n"),
-        MalformedAnswerError,
+        MalformedResponseError,
     ),
     "chunks without an end": (
         raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
-        MalformedAnswerError,
+        MalformedResponseError,
     ),
     "broken compression": (
         answer(gzip.compress(envelope())[:12] + b"xxxxxxxx", headers={"Content-Encoding": "gzip"}),
-        MalformedAnswerError,
+        MalformedResponseError,
     ),
-    "something that is not HTTP": (raw(b"220 mail.example ESMTP\r\n"), MalformedAnswerError),
-    "no answer in time": (says_nothing, AnswerLostError),
-    "headers byte by byte": (drips_its_headers, AnswerLostError),
-    "a body byte by byte": (drips_its_body, AnswerLostError),
-    "a reset before the request is read": (resets_before_reading, AnswerLostError),
-    "a reset after the request is read": (resets_after_reading, AnswerLostError),
-    "a reset within the answer": (resets_within_the_answer, AnswerLostError),
-    "a hang-up instead of an answer": (hangs_up_after_reading, AnswerLostError),
+    "something that is not HTTP": (raw(b"220 mail.example ESMTP\r\n"), MalformedResponseError),
+    "no answer in time": (says_nothing, ResponseLostError),
+    "headers byte by byte": (drips_its_headers, ResponseLostError),
+    "a body byte by byte": (drips_its_body, ResponseLostError),
+    "a reset before the request is read": (resets_before_reading, ResponseLostError),
+    "a reset after the request is read": (resets_after_reading, ResponseLostError),
+    "a reset within the answer": (resets_within_the_answer, ResponseLostError),
+    "a hang-up instead of an answer": (hangs_up_after_reading, ResponseLostError),
     "a proxy's 407": (answer(HTML, status=407, content_type="text/html"), ConnectError),
     "a proxy's 408": (answer(HTML, status=408, content_type="text/html"), ServerError),
     "a proxy's 425": (answer(HTML, status=425, content_type="text/html"), ServiceUnavailableError),
@@ -138,14 +138,14 @@ def expected_requests(kind: type[TrackingMoreError], repeat: Repeat) -> int:
 
 @pytest.mark.parametrize("repeat", Repeat)
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("how", ["send", "asend"])
+@pytest.mark.parametrize("how", ["send", "send_async"])
 def test_each_fault_has_its_class_and_is_repeated_only_when_that_is_safe(
     fault: str, repeat: Repeat, how: str, server: FaultServer, make_client: MakeClient, assert_no_key: Check
 ) -> None:
     behaviour, kind = FAULTS[fault]
     server.does(behaviour)
-    client = make_client(server.url, timeout_seconds=0.3 if kind is AnswerLostError else 5)
-    ways = {"send": client.send, "asend": lambda request: asyncio.run(client.asend(request))}
+    client = make_client(server.url, timeout_seconds=0.3 if kind is ResponseLostError else 5)
+    ways = {"send": client.send, "send_async": lambda request: asyncio.run(client.send_async(request))}
     with pytest.raises(TrackingMoreError) as caught:
         ways[how](call(repeat))
     error = caught.value
@@ -228,7 +228,7 @@ def test_a_handshake_that_breaks_off_never_left(
 
 def test_an_endless_answer_is_given_up(server: FaultServer, make_client: MakeClient) -> None:
     server.does(answer(b" " * (9 << 20)))
-    with pytest.raises(AnswerTooLargeError, match="longer than 8 MB"):
+    with pytest.raises(ResponseTooLargeError, match="longer than 8 MB"):
         make_client(server.url).send(call())
     assert len(server.requests) == 1
 
@@ -252,7 +252,7 @@ def test_after_a_fault_that_passes_the_call_succeeds(
 ) -> None:
     behaviour, kind = FAULTS[fault]
     server.does(behaviour, answer())
-    client = make_client(server.url, timeout_seconds=0.3 if kind is AnswerLostError else 5)
+    client = make_client(server.url, timeout_seconds=0.3 if kind is ResponseLostError else 5)
     assert client.send(call()) == {"fine": True}
     assert client.statistics.requests == 2
     assert sum(fake_time.slept) >= (120 if kind is RateLimitError else 1)

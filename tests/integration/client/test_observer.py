@@ -62,7 +62,7 @@ def test_a_429_is_heard_with_its_repetition_and_what_it_made_wait(
         if mode == "threads":
             client.send(REQUEST)
         else:
-            asyncio.run(client.asend(REQUEST))
+            asyncio.run(client.send_async(REQUEST))
     assert recorder.of("requests") == [1, 1]
     assert recorder.of("retries") == [1]
     assert recorder.of("rate_limited") == [1]

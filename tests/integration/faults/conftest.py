@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.api.envelope import Request
-from airflow_provider_trackingmore.client import slot_stores
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
+from airflow_provider_trackingmore.client.rate_limit import stores
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.hooks import trackingmore
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
@@ -111,7 +111,7 @@ def run(_unlimited: SandboxProcess, monkeypatch: pytest.MonkeyPatch, caplog: pyt
                 waits.requests += self.statistics.requests - sent
 
     monkeypatch.setattr(trackingmore, "TrackingMoreClient", Client)
-    monkeypatch.setattr(slot_stores, "_in_this_process", {})
+    monkeypatch.setattr(stores, "_in_this_process", {})
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from airflow_provider_trackingmore.api.errors import (
-    AnswerLostError,
     AuthenticationError,
     ConnectError,
-    MalformedAnswerError,
+    MalformedResponseError,
     QuotaExceededError,
     RateLimitError,
+    ResponseLostError,
     ServerError,
     ServiceUnavailableError,
     TrackingMoreError,
@@ -47,18 +47,20 @@ FAULT_CASES: dict[str, FaultCase] = {
     "429 twice in a row": FaultCase("429", RateLimitError, "always", times=2),
     "500": FaultCase("500", ServerError, "if repeatable"),
     "503": FaultCase("503", ServiceUnavailableError, "always"),
-    "an HTML page with 200": FaultCase("html", MalformedAnswerError, "if repeatable", settings={"status": 200}),
+    "an HTML page with 200": FaultCase("html", MalformedResponseError, "if repeatable", settings={"status": 200}),
     "an HTML page with 502": FaultCase("html", ServerError, "if repeatable", settings={"status": 502}),
     "an HTML page with 502 after it was done": FaultCase(
         "html", ServerError, "if repeatable", applied=True, settings={"status": 502, "applied": True}
     ),
-    "JSON that is cut off": FaultCase("truncated", MalformedAnswerError, "if repeatable", applied=True),
+    "JSON that is cut off": FaultCase("truncated", MalformedResponseError, "if repeatable", applied=True),
     "a wrong content type": FaultCase("content_type", None, "never", applied=True),
-    "an empty body": FaultCase("empty", MalformedAnswerError, "if repeatable", applied=True),
-    "an answer too late": FaultCase("slow", AnswerLostError, "if repeatable", applied=True, settings={"seconds": 1.0}),
-    "a reset before it was done": FaultCase("reset_before", AnswerLostError, "if repeatable"),
-    "a reset after it was done": FaultCase("reset_after", AnswerLostError, "if repeatable", applied=True),
-    "half an answer": FaultCase("partial", MalformedAnswerError, "if repeatable", applied=True),
+    "an empty body": FaultCase("empty", MalformedResponseError, "if repeatable", applied=True),
+    "an answer too late": FaultCase(
+        "slow", ResponseLostError, "if repeatable", applied=True, settings={"seconds": 1.0}
+    ),
+    "a reset before it was done": FaultCase("reset_before", ResponseLostError, "if repeatable"),
+    "a reset after it was done": FaultCase("reset_after", ResponseLostError, "if repeatable", applied=True),
+    "half an answer": FaultCase("partial", MalformedResponseError, "if repeatable", applied=True),
     "no such host": FaultCase("dns", ConnectError, "always"),
     "an expired key": FaultCase("expired_key", AuthenticationError, "never"),
     "no quota left": FaultCase("quota", QuotaExceededError, "never"),
@@ -120,5 +122,5 @@ def expected(operation: Operation, fault: FaultCase, *, passes: bool, attempts: 
         faulted=faulted,
         succeeds=succeeds,
         finds_own_work=succeeds and fault.applied and operation.settles,
-        failed=3 if operation.halves and not succeeds and fault.ends in (ServerError, MalformedAnswerError) else 1,
+        failed=3 if operation.halves and not succeeds and fault.ends in (ServerError, MalformedResponseError) else 1,
     )

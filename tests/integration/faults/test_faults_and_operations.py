@@ -13,8 +13,8 @@ import pytest
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
-from airflow_provider_trackingmore.api.records import Account
 from airflow_provider_trackingmore.api.reports import BatchReport
+from airflow_provider_trackingmore.api.resources import Account
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from tests.integration.faults.conftest import Run
 from tests.integration.faults.fault_cases import FAULT_CASES, PERSISTENT, Expected, FaultCase, expected

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.client import pacing, retry
+from airflow_provider_trackingmore.client import retry
+from airflow_provider_trackingmore.client.rate_limit import clock as rate_limit_clock
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 
@@ -23,8 +24,8 @@ def sandbox(trackingmore_sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", json.dumps(connection))
     # On loopback a request arrives at once, and a server that was told to fail once is well at once.
     monkeypatch.setattr(retry, "LONGEST_BACKOFF_SECONDS", 0.05)
-    monkeypatch.setattr(pacing, "WARM_GRACE_SECONDS", 0.02)
-    monkeypatch.setattr(pacing, "COLD_GRACE_SECONDS", 0.02)
+    monkeypatch.setattr(rate_limit_clock, "WARM_GRACE_SECONDS", 0.02)
+    monkeypatch.setattr(rate_limit_clock, "COLD_GRACE_SECONDS", 0.02)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

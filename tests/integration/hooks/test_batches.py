@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.api.errors import AnswerLostError, QuotaExceededError, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import QuotaExceededError, ResponseLostError, TrackingMoreError
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
@@ -126,7 +126,7 @@ def test_a_server_that_stays_down_leaves_an_account_of_everything(
 ) -> None:
     sandbox.fault("reset_after", path="/trackings/batch", nth=2, count=None)
     put_in = shipments(130)
-    with pytest.raises(AnswerLostError) as caught:
+    with pytest.raises(ResponseLostError) as caught:
         hook.create_trackings([*put_in, put_in[0], {}])
     report = caught.value.report
     assert report is not None
@@ -222,7 +222,7 @@ def test_what_costs_each_time_is_not_repeated_once_it_left(
     hook: TrackingMoreHook, sandbox: SandboxProcess, path: str, call: Callable[[TrackingMoreHook], object]
 ) -> None:
     sandbox.fault("reset_after", path=path, count=None)
-    with pytest.raises(AnswerLostError):
+    with pytest.raises(ResponseLostError):
         call(hook)
     assert len(sandbox.calls("POST", path)) == 1
     sandbox.clear_faults()

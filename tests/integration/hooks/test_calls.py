@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
@@ -157,7 +157,7 @@ def test_every_method_of_the_hook_is_covered() -> None:
 def test_an_identity_that_cannot_be_sent_is_reported_before_any_call(
     hook: TrackingMoreHook, sandbox: SandboxProcess, method: str, identity: dict[str, Any]
 ) -> None:
-    with pytest.raises(InvalidShipmentError) as caught:
+    with pytest.raises(InvalidArgumentError) as caught:
         ABOUT_ONE[method](hook, identity["carrier_code"], identity["tracking_number"])
     assert caught.value.message
     assert caught.value.message.isprintable()
@@ -182,7 +182,7 @@ def test_in_a_batch_they_are_rejected_before_any_call(
 def test_any_other_wrong_argument_is_reported_before_any_call(
     hook: TrackingMoreHook, sandbox: SandboxProcess, method: str, use: Use, message: str
 ) -> None:
-    with pytest.raises(InvalidShipmentError, match=message):
+    with pytest.raises(InvalidArgumentError, match=message):
         use(hook)
     assert sandbox.ledger()["requests"] == 0
 

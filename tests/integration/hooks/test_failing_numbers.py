@@ -10,18 +10,18 @@ import pytest
 
 from airflow_provider_trackingmore.api.errors import (
     AuthenticationError,
-    MalformedAnswerError,
+    MalformedResponseError,
     ServerError,
     TrackingMoreError,
 )
-from airflow_provider_trackingmore.client import pacing
+from airflow_provider_trackingmore.client.rate_limit import clock as rate_limit_clock
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from tests.integration.client.fault_server import Behaviour, Conversation, FaultServer, answer, envelope
 
 BAD: dict[str, tuple[Behaviour, type[TrackingMoreError]]] = {
     "500": (answer(envelope(500), status=500), ServerError),
     "HTML 502": (answer(b"<html>", status=502), ServerError),
-    "malformed": (answer(b"{"), MalformedAnswerError),
+    "malformed": (answer(b"{"), MalformedResponseError),
 }
 
 
@@ -73,8 +73,8 @@ def hook(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrackingMo
     extra = {"requests_per_second": 1000, "pacing": "memory", "max_attempts": 1}
     connection = {"conn_type": "trackingmore", "password": "key", "host": vendor._server.url, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", json.dumps(connection))
-    monkeypatch.setattr(pacing, "WARM_GRACE_SECONDS", 0.01)
-    monkeypatch.setattr(pacing, "COLD_GRACE_SECONDS", 0.01)
+    monkeypatch.setattr(rate_limit_clock, "WARM_GRACE_SECONDS", 0.01)
+    monkeypatch.setattr(rate_limit_clock, "COLD_GRACE_SECONDS", 0.01)
     with TrackingMoreHook() as hook:
         yield hook
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError, QuotaExceededError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError, QuotaExceededError
 from airflow_provider_trackingmore.api.models import ShipmentStatus
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
@@ -81,7 +81,7 @@ def test_a_change_of_numbers_goes_out_as_text(hook: TrackingMoreHook, sandbox: S
 def test_a_date_that_is_none_costs_no_call_and_none_of_the_others(
     hook: TrackingMoreHook, sandbox: SandboxProcess
 ) -> None:
-    with pytest.raises(InvalidShipmentError, match="usps SBX-PENDING-1: tracking_ship_date 'soon' is not a date"):
+    with pytest.raises(InvalidArgumentError, match="usps SBX-PENDING-1: tracking_ship_date 'soon' is not a date"):
         hook.create_tracking(ONE | {"tracking_ship_date": "soon"})
     assert sandbox.ledger()["requests"] == 0
     other = ONE | {"tracking_number": "SBX-PENDING-2"}

@@ -145,5 +145,5 @@ async def test_the_client_for_triggers_reads_the_connection_without_blocking(san
 
     with TrackingMoreHook() as hook:
         client = await hook.aget_conn()
-        assert (await client.asend(endpoints.get_account())).email == "account-0@sandbox.example"
+        assert (await client.send_async(endpoints.get_account())).email == "account-0@sandbox.example"
         assert hook.get_conn() is client

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.operators.trackings import (
     ListTrackingsOperator,
     TooManyRowsError,
@@ -216,7 +216,7 @@ def test_a_wrong_argument_is_named_before_any_call_or_file(
     execute: Execute, asked: Asked, tmp_path: Path, arguments: dict[str, Any], says: str
 ) -> None:
     file = tmp_path / "rows.ndjson"
-    with pytest.raises(InvalidShipmentError, match=says):
+    with pytest.raises(InvalidArgumentError, match=says):
         execute(ListTrackingsOperator, **{"path": str(file)} | arguments)
     assert asked() == {}
     assert not file.exists()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.operators.account import GetAccountOperator
 from airflow_provider_trackingmore.operators.air_cargo import TrackAirCargoOperator
 from airflow_provider_trackingmore.operators.carriers import (
@@ -64,9 +64,9 @@ def test_carriers_are_listed(execute: Execute, asked: Asked) -> None:
 
 
 def test_a_language_that_there_is_not_is_named_before_any_call(execute: Execute, asked: Asked) -> None:
-    with pytest.raises(InvalidShipmentError, match="lang must be one of en, cn, tw, es, ru, it, not 'de'"):
+    with pytest.raises(InvalidArgumentError, match="lang must be one of en, cn, tw, es, ru, it, not 'de'"):
         execute(ListCarriersOperator, lang="de")
-    with pytest.raises(InvalidShipmentError, match="lang must be text, not 7"):
+    with pytest.raises(InvalidArgumentError, match="lang must be text, not 7"):
         execute(ListCarriersOperator, lang=7)
     assert asked() == {}
 
@@ -291,6 +291,6 @@ def test_nothing_to_look_up_is_success_without_a_call(
 def test_a_wrong_argument_is_named_before_any_call(
     execute: Execute, asked: Asked, operator: type, arguments: dict[str, Any], says: str
 ) -> None:
-    with pytest.raises(InvalidShipmentError, match=says):
+    with pytest.raises(InvalidArgumentError, match=says):
         execute(operator, **arguments)
     assert asked() == {}

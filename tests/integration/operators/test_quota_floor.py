@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.operators.air_cargo import TrackAirCargoOperator
 from airflow_provider_trackingmore.operators.carriers import DetectCarrierOperator, RemoteAreasOperator
 from airflow_provider_trackingmore.operators.task import QuotaFloorError
@@ -76,7 +76,7 @@ def test_without_a_floor_the_account_is_not_asked(
 def test_a_floor_that_is_no_number_holds_everything_back(
     sandbox: SandboxProcess, execute: Execute, operator: type, arguments: dict[str, Any], cost: float, floor: Any
 ) -> None:
-    with pytest.raises(InvalidShipmentError, match="quota_floor must be a number from 0, not "):
+    with pytest.raises(InvalidArgumentError, match="quota_floor must be a number from 0, not "):
         execute(operator, **arguments, quota_floor=floor)
     assert sandbox.ledger()["requests"] == 0
 

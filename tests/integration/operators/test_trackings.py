@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingNotFoundError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingNotFoundError
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.operators.trackings import (
     ChangeCarrierOperator,
@@ -73,7 +73,7 @@ def test_a_missing_shipment_fails_after_the_result_was_pushed(execute: Execute, 
 
 
 def test_getting_names_every_shipment_that_cannot_be_asked_for_before_any_call(execute: Execute, asked: Asked) -> None:
-    with pytest.raises(InvalidShipmentError) as caught:
+    with pytest.raises(InvalidArgumentError) as caught:
         execute(GetTrackingsOperator, shipments=[{"carrier_code": "usps"}, parcel("transit"), 7])
     assert "shipment 1: tracking_number is missing" in str(caught.value)
     assert "shipment 3: a shipment is a mapping with tracking_number and carrier_code, not int 7" in str(caught.value)
@@ -108,7 +108,7 @@ def test_an_include_raw_that_is_no_truth_value_is_refused_before_any_call(
 ) -> None:
     parcels = seed("delivered")
     for operator in (GetTrackingsOperator, RealtimeTrackOperator):
-        with pytest.raises(InvalidShipmentError, match="include_raw must be True or False, not "):
+        with pytest.raises(InvalidArgumentError, match="include_raw must be True or False, not "):
             execute(operator, shipments=parcels, include_raw=include_raw)
         assert asked() == {}
 
@@ -215,7 +215,7 @@ def test_changes_that_are_not_possible_are_named_before_any_call(
     execute: Execute, seed: Seed, asked: Asked, changes: Any, says: str
 ) -> None:
     parcels = seed("transit")
-    with pytest.raises(InvalidShipmentError, match=says):
+    with pytest.raises(InvalidArgumentError, match=says):
         execute(UpdateTrackingsOperator, shipments=parcels, changes=changes)
     assert asked() == {}
 
@@ -297,7 +297,7 @@ def test_no_language_is_the_carriers_own(sandbox: SandboxProcess, execute: Execu
 @pytest.mark.parametrize("lang", ["eng", "e", "..", "é1", 5, ["en"]])
 def test_what_is_no_language_is_refused_before_any_call(execute: Execute, seed: Seed, asked: Asked, lang: Any) -> None:
     parcels = seed("transit")
-    with pytest.raises(InvalidShipmentError, match=r"lang must be (two letters|text)"):
+    with pytest.raises(InvalidArgumentError, match=r"lang must be (two letters|text)"):
         execute(GetTrackingsOperator, shipments=parcels, lang=lang)
     assert asked() == {}
 
@@ -351,7 +351,7 @@ def test_changing_the_carrier_of_what_is_not_there_fails(execute: Execute) -> No
 def test_a_wrong_argument_of_a_change_of_carrier_is_named(
     execute: Execute, asked: Asked, wrong: dict[str, Any], says: str
 ) -> None:
-    with pytest.raises(InvalidShipmentError, match=says):
+    with pytest.raises(InvalidArgumentError, match=says):
         execute(ChangeCarrierOperator, **parcel("transit") | {"new_carrier_code": "dhl"} | wrong)
     assert asked() == {}
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from airflow_provider_trackingmore.api.envelope import Request, read_answer
+from airflow_provider_trackingmore.api.envelope import Request, parse_response
 
 T = TypeVar("T")
 RECORDS = Path(__file__).parents[2] / "fixtures" / "v2"
@@ -29,6 +29,6 @@ def read() -> Callable[..., Any]:
         request: Request[T], answer: object, *, status: int = 200, headers: dict[str, str] | None = None
     ) -> T:
         body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        return read_answer(request, status, headers or {"Content-Type": "application/json"}, body)
+        return parse_response(request, status, headers or {"Content-Type": "application/json"}, body)
 
     return read_plain

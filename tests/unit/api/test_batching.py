@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api.batching import DELETE, REGISTER, STOP, UPDATE, Job, find, look, send_batches
-from airflow_provider_trackingmore.api.envelope import Request, read_answer
+from airflow_provider_trackingmore.api.envelope import Request, parse_response
 from airflow_provider_trackingmore.api.errors import (
-    AnswerLostError,
     AuthenticationError,
+    ResponseLostError,
     ServerError,
     TrackingMoreError,
 )
@@ -25,7 +25,7 @@ from airflow_provider_trackingmore.api.limits import MAX_FILTER_CHARACTERS
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 from airflow_provider_trackingmore.api.reports import BatchReport, RegistrationReport
 from airflow_provider_trackingmore.api.shipments import check_shipments
-from airflow_provider_trackingmore.client.driving import drive
+from airflow_provider_trackingmore.client.runner import run
 
 WHOLE_CALL = (4012, 4014, 4015, 4020, 4032)
 """Codes with which one shipment brings down the call it stands in."""
@@ -58,7 +58,7 @@ class Server:
             raise error
         code, data = self._answer(request)
         answer = {"meta": {"code": code, "type": "Success", "message": "Said by the server"}, "data": data}
-        return read_answer(request, 200, {}, json.dumps(answer).encode())
+        return parse_response(request, 200, {}, json.dumps(answer).encode())
 
     def numbers_sent(self, path: str = "*") -> list[list[str]]:
         return [
@@ -165,7 +165,7 @@ def keys(shipments: Iterable[dict[str, Any]]) -> tuple[ShipmentKey, ...]:
 
 def send(server: Server, shipments: Any, job: Job = REGISTER) -> BatchReport:
     report = RegistrationReport() if job is REGISTER else BatchReport()
-    return drive(send_batches(job, check_shipments(shipments), report), server.send)
+    return run(send_batches(job, check_shipments(shipments), report), server.send)
 
 
 def rejected(report: BatchReport) -> dict[str, int | None]:
@@ -222,7 +222,7 @@ def test_progress_is_told_after_each_call_and_ends_with_all_of_them() -> None:
     def tell(part: BatchReport, settled: int, total: int) -> None:
         told.append((len(part), settled, total))
 
-    drive(send_batches(REGISTER, checked, BatchReport(), tell), Server().send)
+    run(send_batches(REGISTER, checked, BatchReport(), tell), Server().send)
     assert told == [(40, 41, 91), (40, 81, 91), (10, 91, 91)]
 
 
@@ -303,7 +303,7 @@ def test_a_deletion_that_took_effect_late_is_done_and_not_unchanged() -> None:
             server.registered.clear()
         return server.send(request)
 
-    report = drive(send_batches(DELETE, check_shipments(many(1)), BatchReport()), late)
+    report = run(send_batches(DELETE, check_shipments(many(1)), BatchReport()), late)
     assert (report.done, report.unchanged, report.rejected) == (keys(many(1)), (), ())
 
 
@@ -333,9 +333,9 @@ def test_when_nobody_can_tell_who_was_changed_the_log_says_so(caplog: pytest.Log
     answers = [{"change": 1, "trackings": many(3)}, {"items": many(3)}]
 
     def says(request: Request[Any]) -> Any:
-        return read_answer(request, 200, {}, json.dumps({"meta": {"code": 200}, "data": answers.pop(0)}).encode())
+        return parse_response(request, 200, {}, json.dumps({"meta": {"code": 200}, "data": answers.pop(0)}).encode())
 
-    report = drive(send_batches(STOP, check_shipments(many(3)), BatchReport()), says)
+    report = run(send_batches(STOP, check_shipments(many(3)), BatchReport()), says)
     assert report.unchanged == keys(many(3))
     assert "changed 1 of 3 shipments and does not say which" in caplog.text
 
@@ -349,19 +349,19 @@ def test_a_change_that_only_put_takes_goes_by_put() -> None:
         one | {"title": "New"} | ({"customer_phone": "+1"} if at % 20 == 0 else {}) for at, one in enumerate(many(43))
     ]
     checked = check_shipments(rows, ("title", "customer_phone"))
-    report = drive(send_batches(UPDATE, checked, BatchReport()), server.send)
+    report = run(send_batches(UPDATE, checked, BatchReport()), server.send)
     assert set(report.done) == set(keys(rows))
     assert [len(numbers) for numbers in server.numbers_sent()] == [40]
     puts = [(call.path, call.body) for call in server.calls if call.method == "PUT"]
     assert puts == [(f"/trackings/usps/n00{at:02d}", {"title": "New", "customer_phone": "+1"}) for at in (0, 20, 40)]
 
 
-@pytest.mark.parametrize("error", [AnswerLostError("no answer"), ServerError("it failed", code=500)], ids=repr)
+@pytest.mark.parametrize("error", [ResponseLostError("no answer"), ServerError("it failed", code=500)], ids=repr)
 def test_a_failure_among_single_changes_leaves_an_account_of_everything(error: TrackingMoreError) -> None:
     rows = [*many(2), *(one | {"customer_phone": "+1"} for one in many(5)[2:])]
     server = Server(set(keys(many(5))), fail=lambda call: error if call == 3 else None)
     with pytest.raises(type(error)) as caught:
-        drive(send_batches(UPDATE, check_shipments(rows, ("customer_phone",)), BatchReport()), server.send)
+        run(send_batches(UPDATE, check_shipments(rows, ("customer_phone",)), BatchReport()), server.send)
     report = caught.value.report
     assert report is not None
     assert report.done == keys(many(3))
@@ -371,7 +371,7 @@ def test_a_failure_among_single_changes_leaves_an_account_of_everything(error: T
 def test_a_single_change_of_what_is_not_registered_is_rejected() -> None:
     server = Server({ShipmentKey("usps", "n0001")})
     rows = [one | {"customer_phone": "+1"} for one in many(2)]
-    report = drive(send_batches(UPDATE, check_shipments(rows, ("customer_phone",)), BatchReport()), server.send)
+    report = run(send_batches(UPDATE, check_shipments(rows, ("customer_phone",)), BatchReport()), server.send)
     assert report.done == (("usps", "n0001"),)
     assert rejected(report) == {"n0000": 4017}
     assert "run CreateTrackingsOperator first" in report.rejected[0].message
@@ -421,10 +421,10 @@ def test_a_server_that_takes_fewer_than_forty_gets_fewer() -> None:
     def send_ten(request: Request[Any]) -> Any:
         if isinstance(request.body, list) and len(request.body) > 10:
             server.calls.append(request)
-            return read_answer(request, 200, {}, b'{"meta": {"code": 4020}, "data": []}')
+            return parse_response(request, 200, {}, b'{"meta": {"code": 4020}, "data": []}')
         return server.send(request)
 
-    report = drive(send_batches(REGISTER, check_shipments(many(40)), BatchReport()), send_ten)
+    report = run(send_batches(REGISTER, check_shipments(many(40)), BatchReport()), send_ten)
     assert report.done == keys(many(40))
     assert [len(numbers) for numbers in server.numbers_sent()] == [40, 20, 10, 10, 20, 10, 10]
 
@@ -463,7 +463,7 @@ def test_an_account_that_must_pay_has_changed_nothing(job: Job) -> None:
 
 
 @JOBS
-@pytest.mark.parametrize("error", [AnswerLostError("no answer"), ServerError("it failed", code=500)], ids=repr)
+@pytest.mark.parametrize("error", [ResponseLostError("no answer"), ServerError("it failed", code=500)], ids=repr)
 def test_a_failure_in_mid_run_leaves_an_account_of_everything(job: Job, error: TrackingMoreError) -> None:
     shipments = [*many(130), shipment("n0000"), shipment("")]
     server = Server(set() if job is REGISTER else set(keys(shipments)), fail=lambda call: error if call == 3 else None)
@@ -493,8 +493,8 @@ def test_a_key_that_is_refused_ends_the_run_at_once() -> None:
 
 
 def test_a_failure_while_the_unmentioned_are_looked_up_leaves_an_account_too() -> None:
-    server = Server(conduct={"n0001": "silent"}, fail=lambda call: AnswerLostError("gone") if call == 2 else None)
-    with pytest.raises(AnswerLostError) as caught:
+    server = Server(conduct={"n0001": "silent"}, fail=lambda call: ResponseLostError("gone") if call == 2 else None)
+    with pytest.raises(ResponseLostError) as caught:
         send(server, many(3))
     report = caught.value.report
     assert report is not None
@@ -539,7 +539,7 @@ def test_whatever_happens_every_shipment_stands_in_the_report_once(
     # Numbers that differ in case only are two shipments here; a server that writes them alike cannot tell them apart.
     conduct = {number: "" if value == "upper" and number[0] in "aA" else value for number, value in conduct.items()}
     server = Server(set(there), conduct, quota, quota_says, says=says)
-    server.fail = lambda call: AnswerLostError("gone") if call == fails_at else None
+    server.fail = lambda call: ResponseLostError("gone") if call == fails_at else None
     checked = check_shipments(entries)
     report = report_in_spite_of_failures(server, entries, job)
     named = [*report.done, *report.unchanged]
@@ -558,7 +558,7 @@ def test_whatever_happens_every_shipment_stands_in_the_report_once(
 def report_in_spite_of_failures(server: Server, entries: list[Any], job: Job) -> BatchReport:
     try:
         return send(server, entries, job)
-    except AnswerLostError as error:
+    except ResponseLostError as error:
         return error.report or BatchReport()
 
 
@@ -570,7 +570,7 @@ def _folded(key: ShipmentKey) -> tuple[str, ...]:
 
 
 def lookup(server: Server, wanted: Iterable[ShipmentKey]) -> dict[ShipmentKey, Tracking]:
-    return drive(find(wanted), server.send)
+    return run(find(wanted), server.send)
 
 
 def test_forty_numbers_go_into_one_look() -> None:
@@ -582,7 +582,7 @@ def test_forty_numbers_go_into_one_look() -> None:
 def test_nothing_to_look_up_makes_no_call() -> None:
     server = Server()
     assert lookup(server, []) == {}
-    assert drive(look([]), server.send) == {}
+    assert run(look([]), server.send) == {}
     assert server.calls == []
 
 
@@ -637,12 +637,12 @@ def test_a_failed_account_is_no_missing_shipment() -> None:
     with pytest.raises(AuthenticationError):
         lookup(server, keys(many(3)))
     with pytest.raises(AuthenticationError):
-        drive(look(keys(many(3))), server.send)
+        run(look(keys(many(3))), server.send)
 
 
 def test_before_any_is_called_missing_it_is_asked_for_alone() -> None:
     server = Server(set(keys(many(5))), hidden=set(keys(many(2))))
-    found = drive(look(keys(many(7))), server.send)
+    found = run(look(keys(many(7))), server.send)
     assert [key for key, tracking in found.items() if tracking is None] == [("usps", "n0005"), ("usps", "n0006")]
     assert [call.path for call in server.calls] == [
         "/trackings/get",
@@ -652,14 +652,14 @@ def test_before_any_is_called_missing_it_is_asked_for_alone() -> None:
 
 def test_when_nothing_is_missing_nothing_is_asked_twice() -> None:
     server = Server(set(keys(many(60))))
-    assert None not in drive(look(keys(many(60))), server.send).values()
+    assert None not in run(look(keys(many(60))), server.send).values()
     assert len(server.calls) == 2
 
 
 def test_a_missing_number_with_a_comma_says_nothing_about_the_list() -> None:
     comma, hidden = ShipmentKey("usps", "a,b"), ShipmentKey("usps", "n1")
     server = Server({hidden}, hidden={hidden})
-    found = drive(look([comma, hidden]), server.send)
+    found = run(look([comma, hidden]), server.send)
     assert found[comma] is None
     assert found[hidden] is not None
     assert sum(call.path.endswith("a%2Cb") for call in server.calls) == 1
@@ -670,8 +670,8 @@ def test_a_carrier_that_the_vendor_corrected_is_named_in_the_log(caplog: pytest.
 
     def corrects(request: Request[Any]) -> Any:
         data = {"trackings": [{"tracking_number": "9400110000000001", "carrier_code": "ups", "status": "pending"}]}
-        return read_answer(request, 200, {}, json.dumps({"meta": {"code": 201}, "data": data}).encode())
+        return parse_response(request, 200, {}, json.dumps({"meta": {"code": 201}, "data": data}).encode())
 
-    report = drive(send_batches(REGISTER, checked, RegistrationReport()), corrects)
+    report = run(send_batches(REGISTER, checked, RegistrationReport()), corrects)
     assert report.created == (ShipmentKey("usps", "9400110000000001"),)
     assert "usps 9400110000000001: TrackingMore chose another carrier and registered ups" in caplog.text

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.api import endpoints, errors
-from airflow_provider_trackingmore.api.envelope import read_answer
-from airflow_provider_trackingmore.api.errors import ApiError, MalformedAnswerError, Retry
+from airflow_provider_trackingmore.api.envelope import parse_response
+from airflow_provider_trackingmore.api.errors import ApiError, MalformedResponseError, Retry
 from airflow_provider_trackingmore.api.models import ShipmentStatus
-from airflow_provider_trackingmore.api.records import Page
+from airflow_provider_trackingmore.api.resources import Page
 
 Read = Callable[..., Any]
 
@@ -188,7 +188,7 @@ def test_other_errors_carry_no_wish_to_wait(read: Read) -> None:
     ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else "",
 )
 def test_an_answer_that_is_not_the_vendors_says_so(body: bytes, described: str, read: Read) -> None:
-    with pytest.raises(MalformedAnswerError) as caught:
+    with pytest.raises(MalformedResponseError) as caught:
         read(ONE, body, headers={"content-type": "text/html"})
     assert described in caught.value.message
     assert "ups 1Z5R89390357567127" in caught.value.message
@@ -198,7 +198,7 @@ def test_an_answer_that_is_not_the_vendors_says_so(body: bytes, described: str, 
 
 
 def test_a_redirect_is_not_an_answer(read: Read) -> None:
-    with pytest.raises(MalformedAnswerError, match="HTTP 302 with an empty body"):
+    with pytest.raises(MalformedResponseError, match="HTTP 302 with an empty body"):
         read(ONE, b"", status=302)
 
 
@@ -252,7 +252,7 @@ def test_odd_scalars_inside_a_tracking_do_no_harm() -> None:
         b'"status": "\\ud83d", "itemTimeLength": NaN, "stayTimeLength": 1e999, "order_id": ' + b"7" * 4000 + b","
         b'"updated_at": "0000-00-00", "extra": ' + b"[" * 200 + b"]" * 200 + b"}]}}"
     )
-    page = read_answer(endpoints.list_page(), 200, {}, body)
+    page = parse_response(endpoints.list_page(), 200, {}, body)
     assert page.total is None
     (tracking,) = page.items
     assert (tracking.status, tracking.status_text) == (ShipmentStatus.UNKNOWN, "\ud83d")

@@ -15,14 +15,14 @@ from airflow_provider_trackingmore.api.reports import RegistrationReport, Reject
 
 RETRY: dict[type[TrackingMoreError], Retry] = {
     TrackingMoreError: Retry.NEVER,
-    errors.InvalidShipmentError: Retry.NEVER,
+    errors.InvalidArgumentError: Retry.NEVER,
     errors.TransportError: Retry.NEVER,
     errors.ConnectError: Retry.ALWAYS,
     errors.TLSError: Retry.NEVER,
-    errors.SlotClockLockedError: Retry.ALWAYS,
-    errors.AnswerLostError: Retry.IF_REPEATABLE,
-    errors.MalformedAnswerError: Retry.IF_REPEATABLE,
-    errors.AnswerTooLargeError: Retry.NEVER,
+    errors.RateLimitLockedError: Retry.ALWAYS,
+    errors.ResponseLostError: Retry.IF_REPEATABLE,
+    errors.MalformedResponseError: Retry.IF_REPEATABLE,
+    errors.ResponseTooLargeError: Retry.NEVER,
     errors.ApiError: Retry.NEVER,
     errors.AuthenticationError: Retry.NEVER,
     errors.InvalidRequestError: Retry.NEVER,
@@ -76,7 +76,7 @@ def test_an_error_without_details_has_none() -> None:
 
 def test_a_bad_argument_is_a_value_error_too() -> None:
     with pytest.raises(ValueError, match="no number"):
-        raise errors.InvalidShipmentError("no number")
+        raise errors.InvalidArgumentError("no number")
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.api.envelope import Request
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.listing import listing
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
-from airflow_provider_trackingmore.api.records import Page
+from airflow_provider_trackingmore.api.resources import Page
 
 START = 1_772_438_400
 CHINA = timezone(timedelta(hours=8))
@@ -318,6 +318,6 @@ def test_rows_are_let_go_once_they_are_handed_on() -> None:
 )
 def test_wrong_filters_are_refused_before_any_call(filters: dict[str, Any], page_size: int) -> None:
     vendor = Vendor(some_rows(5, 1.0))
-    with pytest.raises(InvalidShipmentError):
+    with pytest.raises(InvalidArgumentError):
         next(walk(vendor, page_size, **filters))
     assert vendor.calls == []

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from airflow_provider_trackingmore.api.envelope import Request
-from airflow_provider_trackingmore.api.errors import BatchTooLargeError, InvalidShipmentError, QuotaExceededError
+from airflow_provider_trackingmore.api.errors import BatchTooLargeError, InvalidArgumentError, QuotaExceededError
 from airflow_provider_trackingmore.api.lookups import look_up_all
-from airflow_provider_trackingmore.client.driving import drive
+from airflow_provider_trackingmore.client.runner import run
 
 
 class Vendor:
@@ -22,11 +22,11 @@ class Vendor:
         self.calls: list[int] = []
 
     def look_up(self, entries: Sequence[int], size: int) -> list[int]:
-        return drive(look_up_all(self.request, entries, size, [], operator.add), self.send)
+        return run(look_up_all(self.request, entries, size, [], operator.add), self.send)
 
     def request(self, entries: Sequence[int]) -> Request[list[int]]:
         if any(entry < 0 for entry in entries):
-            raise InvalidShipmentError("below 0")
+            raise InvalidArgumentError("below 0")
         return Request(method="POST", path="/x", body=list(entries), parse=lambda data: [])
 
     def send(self, request: Request[list[int]]) -> list[int]:
@@ -75,6 +75,6 @@ def test_an_error_has_what_was_found_before_it() -> None:
 
 def test_an_entry_that_cannot_be_sent_is_refused_before_any_call() -> None:
     vendor = Vendor(20)
-    with pytest.raises(InvalidShipmentError):
+    with pytest.raises(InvalidArgumentError):
         vendor.look_up([*range(50), -1], 20)
     assert vendor.calls == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.api.errors import MalformedAnswerError
+from airflow_provider_trackingmore.api.errors import MalformedResponseError
 from airflow_provider_trackingmore.api.models import (
     Checkpoint,
     ShipmentKey,
@@ -18,7 +18,7 @@ from airflow_provider_trackingmore.api.models import (
     local_time,
     text,
 )
-from airflow_provider_trackingmore.api.records import Account, Page
+from airflow_provider_trackingmore.api.resources import Account, Page
 
 
 def tracking(**fields: Any) -> Tracking:
@@ -383,5 +383,5 @@ def test_a_tracking_is_identified_by_carrier_and_number() -> None:
 
 @pytest.mark.parametrize("data", [None, [], "x", 3, True])
 def test_what_is_no_object_is_no_tracking(data: object) -> None:
-    with pytest.raises(MalformedAnswerError, match="expected a tracking"):
+    with pytest.raises(MalformedResponseError, match="expected a tracking"):
         Tracking.from_payload(data)

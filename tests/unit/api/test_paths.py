@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api import endpoints
 from airflow_provider_trackingmore.api.envelope import path
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.limits import DEFAULT_BASE_URL
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=30) | st.sampled_from(
@@ -62,14 +62,14 @@ def test_reserved_characters_are_encoded(number: str, segment: str) -> None:
 @pytest.mark.parametrize("segment", ["", ".", ".."])
 def test_a_segment_that_would_change_the_path_is_refused(segment: str) -> None:
     for build in (endpoints.get_tracking, endpoints.delete_tracking):
-        with pytest.raises(InvalidShipmentError, match="give a real code or number"):
+        with pytest.raises(InvalidArgumentError, match="give a real code or number"):
             build("ups", segment)
-        with pytest.raises(InvalidShipmentError, match="give a real code or number"):
+        with pytest.raises(InvalidArgumentError, match="give a real code or number"):
             build(segment, "1Z5R89390357567127")
 
 
 def test_a_number_that_is_no_unicode_text_is_refused() -> None:
-    with pytest.raises(InvalidShipmentError, match="cannot stand in the path"):
+    with pytest.raises(InvalidArgumentError, match="cannot stand in the path"):
         endpoints.get_tracking("ups", "1Z\udce4")
 
 
@@ -78,7 +78,7 @@ def test_a_number_that_is_no_unicode_text_is_refused() -> None:
 def test_an_accepted_path_decodes_back_to_what_was_asked_for(carrier: str, number: str, lang: str | None) -> None:
     try:
         request = endpoints.get_tracking(carrier, number, lang=lang)
-    except InvalidShipmentError:
+    except InvalidArgumentError:
         return
     wanted = ["", "v2", "trackings", carrier, number, *([lang.strip().lower()] if lang and lang.strip() else [])]
     address = urlsplit(DEFAULT_BASE_URL + request.target)
@@ -97,6 +97,6 @@ def test_an_accepted_path_decodes_back_to_what_was_asked_for(carrier: str, numbe
 def test_a_path_has_as_many_segments_as_were_given(segments: list[str]) -> None:
     try:
         encoded = path(*segments)
-    except InvalidShipmentError:
+    except InvalidArgumentError:
         return
     assert [unquote(segment) for segment in encoded[1:].split("/")] == segments

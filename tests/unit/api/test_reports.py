@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api import endpoints
 from airflow_provider_trackingmore.api.models import ShipmentKey
-from airflow_provider_trackingmore.api.reports import BatchAnswer, BatchReport, RegistrationReport, Rejection, match
+from airflow_provider_trackingmore.api.reports import BatchReport, BatchResponse, RegistrationReport, Rejection, match
 
 A, B, C = ShipmentKey("ups", "A1"), ShipmentKey("dpd", "B2"), ShipmentKey("gls", "C3")
 NO = Rejection("gls", "C3", 4015, "no such carrier")
@@ -157,8 +157,8 @@ def test_no_shipment_is_recognised_twice(sent: list[ShipmentKey], mentioned: lis
 # Answers about many --------------------------------------------------------------------------------------------------
 
 
-def created(data: object, read: Callable[..., Any], sent: tuple[ShipmentKey, ...] = (A, B, C)) -> BatchAnswer:
-    answer: BatchAnswer = read(
+def created(data: object, read: Callable[..., Any], sent: tuple[ShipmentKey, ...] = (A, B, C)) -> BatchResponse:
+    answer: BatchResponse = read(
         endpoints.create_batch([body(key) for key in sent]), {"meta": {"code": 201}, "data": data}
     )
     return answer
@@ -167,7 +167,7 @@ def created(data: object, read: Callable[..., Any], sent: tuple[ShipmentKey, ...
 @pytest.mark.parametrize("data", [[], {}, None, {"submitted": 3}, {"trackings": None, "errors": {}}, "x", [1], 7])
 def test_what_an_answer_does_not_mention_is_said(data: object, read: Callable[..., Any]) -> None:
     """Success without a record is one form of "already there"; only a look can tell."""
-    assert created(data, read) == BatchAnswer(unconfirmed=(A, B, C))
+    assert created(data, read) == BatchResponse(unconfirmed=(A, B, C))
 
 
 def test_created_existing_refused_and_unmentioned_are_kept_apart(read: Callable[..., Any]) -> None:
@@ -188,7 +188,7 @@ def test_created_existing_refused_and_unmentioned_are_kept_apart(read: Callable[
 
 def test_an_existing_one_may_come_back_as_its_record(read: Callable[..., Any]) -> None:
     data = {"trackings": [{**body(A), "status": "transit"}, {**body(B), "status": "pending"}, body(C)]}
-    assert created(data, read) == BatchAnswer(done=(B, C), unchanged=(A,))
+    assert created(data, read) == BatchResponse(done=(B, C), unchanged=(A,))
 
 
 def test_a_refusal_without_code_or_reason_is_a_refusal(read: Callable[..., Any]) -> None:
@@ -202,7 +202,7 @@ def test_a_refusal_without_code_or_reason_is_a_refusal(read: Callable[..., Any])
 
 def test_a_record_proves_more_than_a_refusal_of_the_same_shipment(read: Callable[..., Any]) -> None:
     data = {"trackings": [body(A), body(A)], "errors": [{**body(A), "code": 4014}, {**body(B), "code": 4016}]}
-    assert created(data, read) == BatchAnswer(done=(A,), unchanged=(B,), unconfirmed=(C,))
+    assert created(data, read) == BatchResponse(done=(A,), unchanged=(B,), unconfirmed=(C,))
 
 
 def test_a_corrected_carrier_is_reported(read: Callable[..., Any]) -> None:
@@ -210,7 +210,7 @@ def test_a_corrected_carrier_is_reported(read: Callable[..., Any]) -> None:
     data = {
         "trackings": [{**body(as_registered), "status": "pending"}, {"tracking_number": "A1"}, {"carrier_code": "x"}]
     }
-    assert created(data, read) == BatchAnswer(done=(B, A), unconfirmed=(C,), corrected=((B, as_registered),))
+    assert created(data, read) == BatchResponse(done=(B, A), unconfirmed=(C,), corrected=((B, as_registered),))
 
 
 def test_another_case_of_a_code_is_no_correction(read: Callable[..., Any]) -> None:
@@ -226,7 +226,7 @@ def test_a_refused_shipment_without_its_carrier_is_still_recognised(read: Callab
 def test_strangers_in_an_answer_are_ignored(read: Callable[..., Any]) -> None:
     stranger = body(ShipmentKey("usps", "Z9"))
     data = {"trackings": [stranger, body(A), body(B), body(C)], "errors": [{**stranger, "code": 4014}]}
-    assert created(data, read) == BatchAnswer(done=(A, B, C))
+    assert created(data, read) == BatchResponse(done=(A, B, C))
 
 
 @pytest.mark.parametrize("wrap", [lambda entry: {"meta": entry}, lambda entry: entry], ids=["meta", "flat"])
@@ -239,7 +239,7 @@ def test_each_deleted_one_has_its_own_code(wrap: Callable[[Any], Any], read: Cal
     ]
     data = {"submitted": 4, "delete": 1, "trackings": [wrap(entry) for entry in entries]}
     answer = read(endpoints.delete_batch([body(key) for key in (A, B, C, d)]), {"meta": {"code": 200}, "data": data})
-    assert answer == BatchAnswer(
+    assert answer == BatchResponse(
         (A,), (B,), rejected=(Rejection("gls", "C3", 4012, "not understood"),), unconfirmed=(d,), count=0
     )
 
@@ -247,7 +247,7 @@ def test_each_deleted_one_has_its_own_code(wrap: Callable[[Any], Any], read: Cal
 def test_of_two_entries_about_one_shipment_the_first_counts(read: Callable[..., Any]) -> None:
     entries = [{"meta": {**body(A), "code": code}} for code in (200, 4017)]
     request = endpoints.delete_batch([body(A)])
-    assert read(request, {"meta": {"code": 200}, "data": {"trackings": entries}}) == BatchAnswer(done=(A,))
+    assert read(request, {"meta": {"code": 200}, "data": {"trackings": entries}}) == BatchResponse(done=(A,))
 
 
 COUNTED = pytest.mark.parametrize(
@@ -257,8 +257,8 @@ COUNTED = pytest.mark.parametrize(
 )
 
 
-def changed(build: Callable[..., Any], data: object, read: Callable[..., Any]) -> BatchAnswer:
-    answer: BatchAnswer = read(build([body(key) for key in (A, B, C)]), {"meta": {"code": 200}, "data": data})
+def changed(build: Callable[..., Any], data: object, read: Callable[..., Any]) -> BatchResponse:
+    answer: BatchResponse = read(build([body(key) for key in (A, B, C)]), {"meta": {"code": 200}, "data": data})
     return answer
 
 
@@ -267,7 +267,7 @@ def changed(build: Callable[..., Any], data: object, read: Callable[..., Any]) -
 @pytest.mark.parametrize("listed", [(), (A,), (A, B, C)], ids=len)
 def test_a_count_of_all_means_that_all_are_done(build, count: str, number: Any, listed: Any, read) -> None:
     data = {"submitted": 3, count: number, "trackings": [body(key) for key in listed]}
-    assert changed(build, data, read) == BatchAnswer(done=(A, B, C))
+    assert changed(build, data, read) == BatchResponse(done=(A, B, C))
 
 
 @COUNTED
@@ -275,7 +275,7 @@ def test_a_count_of_all_means_that_all_are_done(build, count: str, number: Any, 
 @pytest.mark.parametrize("code", [{}, {"code": 200}, {"code": "200"}], ids=str)
 def test_a_count_lower_than_the_list_leaves_open_who_is_meant(build, count: str, number: Any, code: Any, read) -> None:
     data = {count: number, "trackings": [{"meta": {**body(key), **code}} for key in (A, B)]}
-    expected = BatchAnswer(unconfirmed=(A, B, C), listed=(A, B), count=int(number))
+    expected = BatchResponse(unconfirmed=(A, B, C), listed=(A, B), count=int(number))
     assert changed(build, data, read) == expected
 
 
@@ -283,7 +283,7 @@ def test_a_count_lower_than_the_list_leaves_open_who_is_meant(build, count: str,
 @pytest.mark.parametrize("number", [1, 2, "2"])
 def test_a_count_that_allows_for_the_codes_leaves_open_only_the_others(build, count: str, number: Any, read) -> None:
     data = {count: number, "trackings": [{"meta": {**body(A), "code": 200}}, {"meta": body(B)}]}
-    expected = BatchAnswer(done=(A,), unconfirmed=(B, C), listed=(B,), count=int(number) - 1)
+    expected = BatchResponse(done=(A,), unconfirmed=(B, C), listed=(B,), count=int(number) - 1)
     assert changed(build, data, read) == expected
 
 
@@ -291,7 +291,7 @@ def test_a_count_that_allows_for_the_codes_leaves_open_only_the_others(build, co
 @pytest.mark.parametrize("number", [2, "2"])
 def test_a_count_that_is_lower_by_the_refused_ones_is_complete(build, count: str, number: Any, read) -> None:
     data = {count: number, "trackings": [body(A), {**body(B), "code": "4012", "message": "no"}]}
-    assert changed(build, data, read) == BatchAnswer((A, C), rejected=(Rejection(*B, 4012, "no"),))
+    assert changed(build, data, read) == BatchResponse((A, C), rejected=(Rejection(*B, 4012, "no"),))
 
 
 @COUNTED
@@ -301,13 +301,13 @@ def test_a_count_that_is_lower_by_the_refused_ones_is_complete(build, count: str
 def test_without_a_count_only_a_code_of_success_is_proof(build, count: str, wrong: Any, read) -> None:
     counts = {count if name == "COUNT" else name: value for name, value in wrong.items()}
     data = {**counts, "trackings": [{"meta": {**body(A), "code": 200}}, {"meta": body(B)}]}
-    assert changed(build, data, read) == BatchAnswer(done=(A,), unconfirmed=(B, C), listed=(B,))
+    assert changed(build, data, read) == BatchResponse(done=(A,), unconfirmed=(B, C), listed=(B,))
 
 
 @COUNTED
 @pytest.mark.parametrize("data", [[], {}, None, "x", 7, {"trackings": {}}], ids=repr)
 def test_an_answer_that_says_nothing_confirms_nothing(build, count: str, data: object, read) -> None:
-    assert changed(build, data, read) == BatchAnswer(unconfirmed=(A, B, C))
+    assert changed(build, data, read) == BatchResponse(unconfirmed=(A, B, C))
 
 
 @COUNTED
@@ -321,7 +321,7 @@ def test_an_entry_says_whose_it_is_inside_or_beside_its_meta(build, count: str, 
 @pytest.mark.parametrize("code", [{}, {"code": None}, {"code": 4012}], ids=str)
 def test_what_stands_among_the_errors_is_refused(build, count: str, code: Any, read) -> None:
     data = {count: 2, "trackings": [body(A), body(C)], "errors": [{**body(B), **code}]}
-    assert changed(build, data, read) == BatchAnswer(
+    assert changed(build, data, read) == BatchResponse(
         done=(A, C), rejected=(Rejection(*B, code.get("code"), "refused without a reason"),)
     )
 

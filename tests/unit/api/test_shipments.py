@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api import endpoints
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.limits import MAX_NUMBER_LENGTH
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 from airflow_provider_trackingmore.api.shipments import (
@@ -110,12 +110,12 @@ def test_what_is_wrong_with_a_shipment_is_said(shipment: Any, said: str | None) 
     assert "Ida" not in str(rejection)
     assert "ndt" not in str(rejection)
     assert list(checked.bodies) == [ShipmentKey("dpd", "other")]
-    with pytest.raises(InvalidShipmentError):
+    with pytest.raises(InvalidArgumentError):
         shipment_body(shipment, CREATE_FIELDS)
 
 
 def test_a_wrong_carrier_is_reported_together_with_its_number() -> None:
-    with pytest.raises(InvalidShipmentError, match=r"carrier_code is missing.*\(tracking_number 1Z5\)"):
+    with pytest.raises(InvalidArgumentError, match=r"carrier_code is missing.*\(tracking_number 1Z5\)"):
         shipment_key({"tracking_number": "1Z5"})
 
 
@@ -262,7 +262,7 @@ def test_shipments_may_be_one_or_any_iterable(shipments: object, entries: int) -
 @pytest.mark.parametrize("shipments", ["[{'tracking_number': '1'}]", b"x", 7, 1.5, True, object(), len])
 def test_what_is_no_list_of_anything_is_refused_at_once(shipments: object) -> None:
     with pytest.raises(
-        InvalidShipmentError, match="shipments must be a list of mappings with tracking_number"
+        InvalidArgumentError, match="shipments must be a list of mappings with tracking_number"
     ) as caught:
         check_shipments(shipments)
     assert ("render_template_as_native_obj=True" in caught.value.message) is isinstance(shipments, str)
@@ -277,10 +277,10 @@ def test_an_error_of_the_users_own_generator_stays_that_error() -> None:
         check_shipments(orders())
 
 
-def outcome(call: Callable[[], T]) -> T | InvalidShipmentError:
+def outcome(call: Callable[[], T]) -> T | InvalidArgumentError:
     try:
         return call()
-    except InvalidShipmentError as error:
+    except InvalidArgumentError as error:
         return error
 
 
@@ -325,7 +325,7 @@ KEYS = st.builds(ShipmentKey, SCALARS, SCALARS) | st.builds(Tracking, SCALARS, S
 @given(ANYTHING | st.lists(ANYTHING | NEARLY | KEYS, max_size=8))
 def test_anything_at_all_is_accounted_for(shipments: object) -> None:
     checked = outcome(lambda: check_shipments(shipments, CREATE_FIELDS, warn=True))
-    if isinstance(checked, InvalidShipmentError):
+    if isinstance(checked, InvalidArgumentError):
         assert not isinstance(shipments, (list, tuple, dict))
         assert checked.message.isprintable()
         return
@@ -344,7 +344,7 @@ def test_anything_at_all_is_accounted_for(shipments: object) -> None:
 @given(ANYTHING | NEARLY | KEYS)
 def test_one_shipment_is_a_body_or_an_explained_refusal(shipment: object) -> None:
     body = outcome(lambda: shipment_body(shipment, REALTIME_FIELDS))
-    if isinstance(body, InvalidShipmentError):
+    if isinstance(body, InvalidArgumentError):
         assert body.message.isprintable()
         return
     assert (body["carrier_code"], body["tracking_number"]) == shipment_key(shipment)

@@ -20,14 +20,14 @@ from airflow_provider_trackingmore.cli.exits import (
 from airflow_provider_trackingmore.client.settings import InvalidSettingsError
 
 CODES = {
-    errors.InvalidShipmentError: Exit.USAGE,
+    errors.InvalidArgumentError: Exit.USAGE,
     errors.ConnectError: Exit.SERVICE,
     errors.TLSError: Exit.SERVICE,
-    errors.SlotClockLockedError: Exit.SERVICE,
-    errors.AnswerLostError: Exit.SERVICE,
+    errors.RateLimitLockedError: Exit.SERVICE,
+    errors.ResponseLostError: Exit.SERVICE,
     errors.TransportError: Exit.SERVICE,
-    errors.AnswerTooLargeError: Exit.SERVICE,
-    errors.MalformedAnswerError: Exit.SERVICE,
+    errors.ResponseTooLargeError: Exit.SERVICE,
+    errors.MalformedResponseError: Exit.SERVICE,
     errors.RateLimitError: Exit.SERVICE,
     errors.ServiceUnavailableError: Exit.SERVICE,
     errors.ServerError: Exit.SERVICE,
@@ -78,7 +78,7 @@ def test_every_code_has_a_meaning() -> None:
 
 
 def test_a_bad_key_is_sought_where_it_came_from() -> None:
-    refused = errors.AuthenticationError(f"4001: {errors.WAY_OUT[errors.AuthenticationError]}")
+    refused = errors.AuthenticationError(f"4001: {errors.HINTS[errors.AuthenticationError]}")
     assert explain(refused, "TRACKINGMORE_API_KEY") == "4001: check the API key in TRACKINGMORE_API_KEY"
 
 
@@ -90,7 +90,7 @@ def test_a_bad_key_is_sought_where_it_came_from() -> None:
     ],
 )
 def test_ways_out_are_those_of_a_command_line(shipment: dict[str, str], said: str) -> None:
-    with pytest.raises(errors.InvalidShipmentError) as caught:
+    with pytest.raises(errors.InvalidArgumentError) as caught:
         shipment_key(shipment)
     assert said in reworded(caught.value.message)
     assert said in explain(caught.value, "")

@@ -10,10 +10,10 @@ import pytest
 
 from airflow_provider_trackingmore.api.envelope import Repeat, Request
 from airflow_provider_trackingmore.api.errors import (
-    AnswerLostError,
     AuthenticationError,
     ConnectError,
     RateLimitError,
+    ResponseLostError,
     ServiceUnavailableError,
     TrackingMoreError,
 )
@@ -76,7 +76,7 @@ both_ways = pytest.mark.parametrize("way", [Run.sync, Run.asynchronously])
         (ConnectError("x"), True, True),
         (RateLimitError("x"), True, True),
         (ServiceUnavailableError("x"), True, True),
-        (AnswerLostError("x"), True, False),
+        (ResponseLostError("x"), True, False),
         (AuthenticationError("x"), False, False),
         (TrackingMoreError("x"), False, False),
         (ValueError("x"), False, False),
@@ -119,7 +119,7 @@ def test_retry_after_is_honoured_when_it_is_longer() -> None:
 def test_the_account_is_silent_for_the_cool_down_or_longer_if_the_server_asks(
     asked: float | None, seconds: float
 ) -> None:
-    assert RetryPolicy(5, 120).silence(RateLimitError("x", retry_after=asked)) == seconds
+    assert RetryPolicy(5, 120).cool_down(RateLimitError("x", retry_after=asked)) == seconds
 
 
 def test_no_server_can_ask_for_more_than_an_hour() -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from airflow_provider_trackingmore.api.envelope import Request, read_answer
+from airflow_provider_trackingmore.api.envelope import Request, parse_response
 from airflow_provider_trackingmore.api.models import ShipmentKey
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ class CheckingClient:
         assert_valid_request(request)
         code, data = self.answers[self.sent % len(self.answers)]
         self.sent += 1
-        return read_answer(request, 200, {}, json.dumps({"meta": {"code": code}, "data": data}).encode())
+        return parse_response(request, 200, {}, json.dumps({"meta": {"code": code}, "data": data}).encode())
 
     def close(self) -> None:
         pass

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trackingmore.api.envelope import Request, read_answer
-from airflow_provider_trackingmore.api.errors import AuthenticationError, MalformedAnswerError, TrackingMoreError
+from airflow_provider_trackingmore.api.envelope import Request, parse_response
+from airflow_provider_trackingmore.api.errors import AuthenticationError, MalformedResponseError, TrackingMoreError
 from airflow_provider_trackingmore.api.reports import BatchReport
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from tests.integration.faults.operations import NINETY, OPERATIONS, keys
-from tests.unit.api.test_any_answer import ANY_JSON
+from tests.unit.api.test_any_response import ANY_JSON
 from tests.unit.hostile.arbitrary_input import assert_readable_message, hypothesis_settings
 
 MOST_CALLS = 2_000
@@ -51,7 +51,7 @@ class Oracle:
         code, data = self.answers[self.sent % len(self.answers)]
         self.sent += 1
         assert self.sent <= MOST_CALLS
-        return read_answer(request, 200, {}, json.dumps({"meta": {"code": code}, "data": data}).encode())
+        return parse_response(request, 200, {}, json.dumps({"meta": {"code": code}, "data": data}).encode())
 
     def close(self) -> None:
         pass
@@ -97,7 +97,7 @@ def test_a_list_whose_total_is_wrong_comes_to_an_end(
     row = {**keys(0, 1)[0]._asdict(), "created_at": created_at}
     oracle = Oracle([(200, {"total": total, "items": [row]})])
     monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: oracle)
-    with contextlib.suppress(MalformedAnswerError):
+    with contextlib.suppress(MalformedResponseError):
         assert len(list(TrackingMoreHook().list_trackings(page_size=page_size))) == 1
 
 

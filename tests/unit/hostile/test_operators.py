@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.get_provider_info import get_provider_info
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.operators import account, air_cargo, carriers, trackings
@@ -148,6 +148,6 @@ def test_a_filter_named_like_an_argument_of_python_is_no_filter(
 ) -> None:
     client = CheckingClient()
     meets(client)
-    with pytest.raises(InvalidShipmentError, match=f"no filter '{name}'"):
+    with pytest.raises(InvalidArgumentError, match=f"no filter '{name}'"):
         operator(task_id="t", filters={name: 1}).execute({"ti": TaskInstance()})  # type: ignore[attr-defined]
     assert client.sent == 0

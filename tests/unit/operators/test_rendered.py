@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.operators import rendered
 
 
@@ -31,7 +31,7 @@ def test_a_truth_value(value: Any, means: bool) -> None:
 
 @pytest.mark.parametrize("value", ["yes", "0", 0, 1, "Falsch", [], {}, b"True"])
 def test_whatever_else_is_no_truth_value(value: Any) -> None:
-    with pytest.raises(InvalidShipmentError, match=r"^include_raw must be True or False, not "):
+    with pytest.raises(InvalidArgumentError, match=r"^include_raw must be True or False, not "):
         rendered.flag("include_raw", value)
 
 
@@ -46,7 +46,7 @@ def test_a_number(value: Any, means: float) -> None:
     "value", ["many", "", None, "None", True, "nan", math.nan, "inf", math.inf, -1, "-0.1", [1], 10**400, "9" * 400]
 )
 def test_whatever_else_is_no_number(value: Any) -> None:
-    with pytest.raises(InvalidShipmentError, match=r"^quota_floor must be a number from 0, not ") as caught:
+    with pytest.raises(InvalidArgumentError, match=r"^quota_floor must be a number from 0, not ") as caught:
         rendered.number("quota_floor", value)
     assert len(str(caught.value)) < 120
 
@@ -58,14 +58,14 @@ def test_a_text_that_may_be_left_out(value: Any, means: str | None) -> None:
 
 @pytest.mark.parametrize("value", [5, True, "True", ["en"]])
 def test_whatever_else_is_no_text(value: Any) -> None:
-    with pytest.raises(InvalidShipmentError, match=r"^lang must be text, not "):
+    with pytest.raises(InvalidArgumentError, match=r"^lang must be text, not "):
         rendered.text("lang", value)
 
 
 @pytest.mark.parametrize("value", ["Fail", "", None, 1, ["fail"]])
 def test_a_choice_is_one_of_its_words(value: Any) -> None:
     assert rendered.choice("on_missing", "fail", ("fail", "report")) == "fail"
-    with pytest.raises(InvalidShipmentError, match=r"^on_missing must be 'fail' or 'report', not "):
+    with pytest.raises(InvalidArgumentError, match=r"^on_missing must be 'fail' or 'report', not "):
         rendered.choice("on_missing", value, ("fail", "report"))
 
 
@@ -98,7 +98,7 @@ def test_one_entry_or_many(value: Any, kind: str, means: list[Any]) -> None:
     ids=str,
 )
 def test_whatever_else_is_no_list(value: Any, kind: str) -> None:
-    with pytest.raises(InvalidShipmentError, match=f"^lanes must be a list of {kind}, not ") as caught:
+    with pytest.raises(InvalidArgumentError, match=f"^lanes must be a list of {kind}, not ") as caught:
         rendered.one_or_more("lanes", value, kind)
     assert ("render_template_as_native_obj" in str(caught.value)) == isinstance(value, str)
 
@@ -115,6 +115,6 @@ def test_archived_among_options_is_read_as_a_truth_value(value: Any, means: Any)
 
 def test_an_error_shows_no_mapping_that_may_hold_personal_data() -> None:
     for read in (rendered.flag, rendered.number, rendered.text):
-        with pytest.raises(InvalidShipmentError) as caught:
+        with pytest.raises(InvalidArgumentError) as caught:
             read("argument", {"customer_name": "Ada Lovelace"})
         assert str(caught.value).endswith("not dict")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.operators.trackings import (
     CreateTrackingsOperator,
     DeleteTrackingsOperator,
@@ -96,7 +96,7 @@ def test_a_wrong_argument_is_named_before_the_connection_is_asked_for(
     operator: Any, wrong: dict[str, Any], says: str
 ) -> None:
     task = operator(**{"task_id": "t", "shipments": [], "trackingmore_conn_id": "none_such"} | wrong)
-    with pytest.raises(InvalidShipmentError, match=says):
+    with pytest.raises(InvalidArgumentError, match=says):
         task.execute({})
 
 

@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.sensors.shipments import (
     ShipmentDeliveredSensor,
     ShipmentsFailedError,
@@ -236,7 +236,7 @@ def test_wrong_arguments_are_found_when_the_task_runs_and_named(
     wrong: dict[str, Any], says: str, deferrable: bool
 ) -> None:
     waiting = sensor(**wrong, deferrable=deferrable, trackingmore_conn_id="no_such_connection")
-    with pytest.raises(InvalidShipmentError, match=says):
+    with pytest.raises(InvalidArgumentError, match=says):
         waiting.execute({})  # type: ignore[arg-type]
 
 
@@ -264,12 +264,12 @@ def test_the_default_is_not_to_defer_unless_airflow_is_configured_so() -> None:
 
 
 def test_neither_shipments_nor_orders_is_an_error() -> None:
-    with pytest.raises(InvalidShipmentError, match="wait: give shipments to wait for, or orders"):
+    with pytest.raises(InvalidArgumentError, match="wait: give shipments to wait for, or orders"):
         ShipmentDeliveredSensor(task_id="wait").execute({})  # type: ignore[arg-type]
 
 
 def test_shipments_and_orders_together_are_an_error() -> None:
-    with pytest.raises(InvalidShipmentError, match="give shipments or orders, not both"):
+    with pytest.raises(InvalidArgumentError, match="give shipments or orders, not both"):
         sensor(orders={"A-1": PARCELS}).execute({})  # type: ignore[arg-type]
 
 
@@ -319,19 +319,19 @@ def test_a_task_of_plain_values_begins_in_the_triggerer() -> None:
     ids="-".join,  # an iterator has an address in its text, another one in each process
 )
 def test_what_is_not_plain_is_refused_where_the_dag_is_parsed(unclear: dict[str, Any]) -> None:
-    with pytest.raises(InvalidShipmentError, match=r"start_from_trigger takes plain values only.*leave"):
+    with pytest.raises(InvalidArgumentError, match=r"start_from_trigger takes plain values only.*leave"):
         sensor(**unclear, start_from_trigger=True)
 
 
 def test_what_comes_from_another_task_is_refused_too() -> None:
     with DAG("begins", schedule=None):
         before = BaseOperator(task_id="before")
-        with pytest.raises(InvalidShipmentError, match="shipments is a template or comes from another task"):
+        with pytest.raises(InvalidArgumentError, match="shipments is a template or comes from another task"):
             sensor(shipments=before.output, start_from_trigger=True)
 
 
 def test_a_mapped_task_is_refused_with_the_way_out() -> None:
-    with pytest.raises(InvalidShipmentError, match=r"mapped tasks.*end_from_trigger works"):
+    with pytest.raises(InvalidArgumentError, match=r"mapped tasks.*end_from_trigger works"):
         ShipmentDeliveredSensor.partial(task_id="wait", start_from_trigger=True)
     with DAG("mapped", schedule=None):
         mapped = ShipmentDeliveredSensor.partial(task_id="wait", end_from_trigger=True).expand(shipments=[PARCELS])
@@ -339,7 +339,7 @@ def test_a_mapped_task_is_refused_with_the_way_out() -> None:
 
 
 def test_wrong_plain_values_are_found_where_the_dag_is_parsed() -> None:
-    with pytest.raises(InvalidShipmentError, match="shipment 1: tracking_number is missing"):
+    with pytest.raises(InvalidArgumentError, match="shipment 1: tracking_number is missing"):
         sensor(shipments=[{"carrier_code": "usps"}], start_from_trigger=True)
 
 

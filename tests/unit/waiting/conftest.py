@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from airflow_provider_trackingmore.api.envelope import Request, read_answer
+from airflow_provider_trackingmore.api.envelope import Request, parse_response
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.waiting.observation import Observation
 from airflow_provider_trackingmore.waiting.pollers import pollers_of_running_loop
@@ -68,7 +68,7 @@ class Account:
         self.takes = 0.01
         self.closed = 0
 
-    async def asend(
+    async def send_async(
         self, request: Request[T], *, max_wait_seconds: float | None = None, max_attempts: int | None = None
     ) -> T:
         numbers = request.query["numbers"].split(",") if "numbers" in request.query else [request.path]
@@ -94,7 +94,7 @@ class Account:
             answer = {"meta": {"code": 200}, "data": self.row(known_by_path)}
         else:
             answer = {"meta": {"code": 4031, "message": "Tracking does not exist"}, "data": []}
-        return read_answer(request, 200, {}, json.dumps(answer).encode())
+        return parse_response(request, 200, {}, json.dumps(answer).encode())
 
     def by_path(self, path: str) -> ShipmentKey | None:
         """The shipment that a path names, if it is registered."""

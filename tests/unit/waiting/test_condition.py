@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
 from airflow_provider_trackingmore.waiting.condition import Condition, confirm
 from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
@@ -127,7 +127,7 @@ def test_the_order_is_the_users_and_each_shipment_comes_once() -> None:
 def test_a_mention_twice_does_not_count_twice() -> None:
     wanted = goal([PARCELS[0], PARCELS[0], PARCELS[1]], wait_for=2)
     assert verdict(wanted, "delivered", "transit").result == "waiting"
-    with pytest.raises(InvalidShipmentError, match="wait_for is 3, but there are only 2 shipments"):
+    with pytest.raises(InvalidArgumentError, match="wait_for is 3, but there are only 2 shipments"):
         goal([PARCELS[0], PARCELS[0], PARCELS[1]], wait_for=3)
 
 
@@ -321,12 +321,12 @@ def test_plain_data_decides_the_same(wait: tuple[WaitSpec, list[str | None]]) ->
     ],
 )
 def test_a_wrong_argument_is_named_with_the_way_out(argument: str, value: object, says: str) -> None:
-    with pytest.raises(InvalidShipmentError, match=says):
+    with pytest.raises(InvalidArgumentError, match=says):
         goal(**{"shipments": PARCELS, argument: value})
 
 
 def test_all_wrong_shipments_are_named_at_once() -> None:
-    with pytest.raises(InvalidShipmentError, match=r"shipment 2: .*; shipment 3: .*") as caught:
+    with pytest.raises(InvalidArgumentError, match=r"shipment 2: .*; shipment 3: .*") as caught:
         goal([PARCELS[0], {"tracking_number": "X"}, 5])
     assert "shipment 1" not in caught.value.message
 
@@ -359,6 +359,6 @@ def test_whatever_is_given_it_is_a_goal_or_a_named_error(
     ):
         try:
             wanted = goal(**arguments)
-        except InvalidShipmentError:
+        except InvalidArgumentError:
             continue
         assert Condition(wanted).is_over() is not bool(wanted.shipments)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 from airflow_provider_trackingmore.waiting.condition import Condition, confirm
 from airflow_provider_trackingmore.waiting.history import History, supersedes
@@ -263,7 +263,7 @@ def test_an_event_of_orders_is_read_back_order_by_order() -> None:
     ],
 )
 def test_a_wrong_order_is_named(given_orders: object, says: str) -> None:
-    with pytest.raises(InvalidShipmentError, match=says):
+    with pytest.raises(InvalidArgumentError, match=says):
         WaitSpec.create(orders=given_orders)
 
 
@@ -272,7 +272,7 @@ def test_a_wrong_order_is_named(given_orders: object, says: str) -> None:
     [("settle_seconds", -1), ("settle_seconds", "soon"), ("stuck_after", True)],
 )
 def test_a_duration_that_is_none_is_named(argument: str, value: object) -> None:
-    with pytest.raises(InvalidShipmentError, match=f"{argument} must be a number of seconds from 0"):
+    with pytest.raises(InvalidArgumentError, match=f"{argument} must be a number of seconds from 0"):
         wait(PARCEL, **{argument: value})
 
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from airflow_provider_trackingmore.api.envelope import Request
-from airflow_provider_trackingmore.client import redis_slots
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
-from airflow_provider_trackingmore.client.pacing import SlotState
-from airflow_provider_trackingmore.client.redis_slots import PREFIX
+from airflow_provider_trackingmore.client.rate_limit import redis as redis_store
+from airflow_provider_trackingmore.client.rate_limit.clock import SlotState
+from airflow_provider_trackingmore.client.rate_limit.redis import PREFIX
+from airflow_provider_trackingmore.client.rate_limit.stores import open_store
 from airflow_provider_trackingmore.client.settings import ClientSettings
-from airflow_provider_trackingmore.client.slot_stores import slot_store
 from tests.integration.client.conftest import KEY
 from tests.integration.client.fault_server import FaultServer
 from tests.integration.client.redis_server import PASSWORD, RedisServer, find_binary
@@ -86,7 +86,7 @@ def client(server: FaultServer, redis_server: RedisServer) -> Iterator[TrackingM
         yield client
 
 
-@pytest.mark.parametrize("how", ["send", "asend"])
+@pytest.mark.parametrize("how", ["send", "send_async"])
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_call_is_sent_all_the_same_and_redis_is_used_again_when_it_is_over(
     trouble: str,
@@ -96,10 +96,10 @@ def test_a_call_is_sent_all_the_same_and_redis_is_used_again_when_it_is_over(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(redis_slots, "ASK_AGAIN_SECONDS", 1.0)
+    monkeypatch.setattr(redis_store, "ASK_AGAIN_SECONDS", 1.0)
     caplog.set_level(logging.INFO)
     begin, end, seconds = TROUBLES[trouble]
-    send = {"send": client.send, "asend": lambda request: asyncio.run(client.asend(request))}[how]
+    send = {"send": client.send, "send_async": lambda request: asyncio.run(client.send_async(request))}[how]
     assert send(REQUEST) == {"fine": True}
 
     begin(redis_server)
@@ -122,7 +122,7 @@ def test_trouble_between_reading_and_writing_is_no_conflict_that_is_tried_again(
     trouble: str, redis_server: RedisServer
 ) -> None:
     """It was taken for one, and tried fifty times: 102 s for one call."""
-    store = slot_store(redis_server.url, "account", interval=1)
+    store = open_store(redis_server.url, "account", interval=1)
     decided: list[float] = []
 
     def decide(state: SlotState, now: float) -> tuple[SlotState, str]:
@@ -144,10 +144,10 @@ def test_in_an_outage_one_call_of_a_host_at_a_time_finds_out_that_redis_hangs(
 
     def seconds(_: object = None) -> float:
         began = time.monotonic()
-        slot_store(redis_server.url, "account", interval=1).update(lambda state, now: (None, None), time.time)
+        open_store(redis_server.url, "account", interval=1).update(lambda state, now: (None, None), time.time)
         return time.monotonic() - began
 
-    monkeypatch.setattr(redis_slots, "ASK_AGAIN_SECONDS", 2.0)
+    monkeypatch.setattr(redis_store, "ASK_AGAIN_SECONDS", 2.0)
     assert seconds() > 0.9  # a process each: every store is new
     assert seconds() < 0.5
     time.sleep(2.1)  # now it is time to ask again

@@ -8,7 +8,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trackingmore.api.envelope import Request, read_answer
+from airflow_provider_trackingmore.api.envelope import Request, parse_response
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 
 REQUEST: Request[object] = Request(method="GET", path="/trackings/get", parse=lambda data: data)
@@ -43,7 +43,7 @@ ENVELOPE = st.fixed_dictionaries(
 
 def assert_read_or_refused(status: int, headers: dict[str, str], body: bytes) -> None:
     with contextlib.suppress(TrackingMoreError):
-        read_answer(REQUEST, status, headers, body)
+        parse_response(REQUEST, status, headers, body)
 
 
 @given(STATUS, HEADERS, st.binary(max_size=200))

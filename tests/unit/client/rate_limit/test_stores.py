@@ -13,14 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_trackingmore.client import slot_stores
-from airflow_provider_trackingmore.client.pacing import SlotState, SlotStore
-from airflow_provider_trackingmore.client.slot_stores import (
+from airflow_provider_trackingmore.client.rate_limit import stores
+from airflow_provider_trackingmore.client.rate_limit.clock import SlotState, SlotStore
+from airflow_provider_trackingmore.client.rate_limit.stores import (
     DIRECTORY_VARIABLE,
-    FileSlots,
-    MemorySlots,
-    memory_slots,
-    slot_store,
+    FileStore,
+    MemoryStore,
+    memory_store,
+    open_store,
 )
 
 NOW = 1_800_000_000.0
@@ -29,7 +29,7 @@ STATE = SlotState(NOW + 1.5, NOW + 1.0, "0123456789ab", NOW, 0.02)
 
 @pytest.fixture(autouse=True)
 def _memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slot_stores, "_in_this_process", {})
+    monkeypatch.setattr(stores, "_in_this_process", {})
 
 
 def clock() -> float:
@@ -45,7 +45,7 @@ def get(store: SlotStore) -> SlotState:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda path: MemorySlots(), lambda path: FileSlots("a", path)], ids=["memory", "file"]
+    "make", [lambda path: MemoryStore(), lambda path: FileStore("a", path)], ids=["memory", "file"]
 )
 def test_what_is_written_is_read_again(make: Callable[[Path], SlotStore], tmp_path: Path) -> None:
     store = make(tmp_path)
@@ -57,7 +57,7 @@ def test_what_is_written_is_read_again(make: Callable[[Path], SlotStore], tmp_pa
 
 
 @pytest.mark.parametrize(
-    "make", [lambda path: MemorySlots(), lambda path: FileSlots("a", path)], ids=["memory", "file"]
+    "make", [lambda path: MemoryStore(), lambda path: FileStore("a", path)], ids=["memory", "file"]
 )
 def test_threads_do_not_come_between_reading_and_writing(make: Callable[[Path], SlotStore], tmp_path: Path) -> None:
     store = make(tmp_path)
@@ -75,18 +75,18 @@ def test_threads_do_not_come_between_reading_and_writing(make: Callable[[Path], 
 
 
 def test_memory_is_one_for_an_account_and_another_for_another() -> None:
-    put(slot_store("memory", "one", interval=1), STATE)
-    assert get(slot_store("memory", "one", interval=1)) == STATE
-    assert get(slot_store("memory", "other", interval=1)) == SlotState()
+    put(open_store("memory", "one", interval=1), STATE)
+    assert get(open_store("memory", "one", interval=1)) == STATE
+    assert get(open_store("memory", "other", interval=1)) == SlotState()
 
 
 def test_the_file_is_one_for_an_account_and_another_for_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "made" / "when needed"))
-    put(slot_store("file", "one", interval=1), STATE)
-    assert get(slot_store("file", "one", interval=1)) == STATE
-    assert get(slot_store("file", "other", interval=1)) == SlotState()
+    put(open_store("file", "one", interval=1), STATE)
+    assert get(open_store("file", "one", interval=1)) == STATE
+    assert get(open_store("file", "other", interval=1)) == SlotState()
 
 
 def test_by_default_the_file_is_in_a_directory_that_only_this_user_can_enter(
@@ -94,12 +94,12 @@ def test_by_default_the_file_is_in_a_directory_that_only_this_user_can_enter(
 ) -> None:
     monkeypatch.delenv(DIRECTORY_VARIABLE, raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    put(slot_store("file", "one", interval=1), STATE)
+    put(open_store("file", "one", interval=1), STATE)
     (directory,) = tmp_path.iterdir()
     assert directory.name == f"trackingmore-pacing-{os.getuid()}"
     assert directory.stat().st_mode & 0o777 == 0o700
     directory.chmod(0o755)
-    assert get(slot_store("file", "one", interval=1)) == STATE
+    assert get(open_store("file", "one", interval=1)) == STATE
     assert directory.stat().st_mode & 0o777 == 0o700
 
 
@@ -119,7 +119,7 @@ def test_by_default_the_file_is_in_a_directory_that_only_this_user_can_enter(
 )
 def test_a_damaged_file_is_a_fresh_start_and_is_mended_by_the_next_writing(damage: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(damage)
-    store = FileSlots("a", tmp_path)
+    store = FileStore("a", tmp_path)
     found = get(store)
     assert isinstance(found.next_free_at, float)
     assert len(found.departure) <= 12
@@ -129,12 +129,12 @@ def test_a_damaged_file_is_a_fresh_start_and_is_mended_by_the_next_writing(damag
 
 def test_an_empty_file_is_a_fresh_start(tmp_path: Path) -> None:
     (tmp_path / "a.json").touch()
-    assert get(FileSlots("a", tmp_path)) == SlotState()
+    assert get(FileStore("a", tmp_path)) == SlotState()
 
 
 def test_a_file_that_is_removed_while_somebody_waits_for_its_lock_is_not_used(tmp_path: Path) -> None:
     """Whoever cleans up temporary files must not split the account's clock in two."""
-    store, path = FileSlots("a", tmp_path), tmp_path / "a.json"
+    store, path = FileStore("a", tmp_path), tmp_path / "a.json"
     inside, go_on, waiting = threading.Event(), threading.Event(), threading.Event()
 
     def holds_the_lock(state: SlotState, now: float) -> tuple[None, None]:
@@ -145,14 +145,14 @@ def test_a_file_that_is_removed_while_somebody_waits_for_its_lock_is_not_used(tm
     holder = threading.Thread(target=store.update, args=(holds_the_lock, clock))
     holder.start()
     assert inside.wait(10)
-    real_flock = slot_stores.fcntl.flock
+    real_flock = stores.fcntl.flock
 
     def flock(descriptor: int, how: int) -> None:
         waiting.set()
         real_flock(descriptor, how)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slot_stores.fcntl, "flock", flock)
+        patch.setattr(stores.fcntl, "flock", flock)
         waiter = threading.Thread(target=put, args=(store, STATE))
         waiter.start()
         assert waiting.wait(10)
@@ -178,10 +178,10 @@ def test_a_directory_that_cannot_be_used_degrades_to_memory_and_says_so_once(
     blocked: Callable[[Path], Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    store = FileSlots("a", blocked(tmp_path))
+    store = FileStore("a", blocked(tmp_path))
     put(store, STATE)
     assert get(store) == STATE
-    assert get(memory_slots("a")) == STATE
+    assert get(memory_store("a")) == STATE
     (warning,) = caplog.records
     assert "not shared with other processes" in warning.getMessage()
     assert DIRECTORY_VARIABLE in warning.getMessage()
@@ -194,7 +194,7 @@ def test_a_directory_of_somebody_else_is_not_trusted(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "target").mkdir()
     (tmp_path / f"trackingmore-pacing-{os.getuid()}").symlink_to(tmp_path / "target")
-    put(slot_store("file", "a", interval=1), STATE)
+    put(open_store("file", "a", interval=1), STATE)
     assert list((tmp_path / "target").iterdir()) == []
-    assert get(memory_slots("a")) == STATE
+    assert get(memory_store("a")) == STATE
     assert "is not a directory of this user" in caplog.text

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_trackingmore.client.slot_stores import FileSlots
+from airflow_provider_trackingmore.client.rate_limit.stores import FileStore
 from tests.integration.client.conftest import KEY
 from tests.integration.client.fault_server import Conversation, FaultServer, answer
 
@@ -36,13 +36,13 @@ with TrackingMoreClient(ClientSettings(api_key=key, base_url=url, requests_per_s
 HOLDER = """
 import sys, time
 from pathlib import Path
-from airflow_provider_trackingmore.client.slot_stores import FileSlots
+from airflow_provider_trackingmore.client.rate_limit.stores import FileStore
 
 def hold(state, now):
     print("holding", flush=True)
     time.sleep(60)
 
-FileSlots("account", Path(sys.argv[1])).update(hold, time.time)
+FileStore("account", Path(sys.argv[1])).update(hold, time.time)
 """
 
 Processes = list["subprocess.Popen[str]"]
@@ -95,4 +95,4 @@ def test_a_process_that_is_killed_while_it_holds_the_lock_does_not_keep_it(
     assert holder.stdout.readline() == "holding\n"
     holder.send_signal(signal.SIGKILL)
     holder.wait(timeout=10)
-    assert FileSlots("account", tmp_path).update(lambda state, now: (None, "got it"), time.time) == "got it"
+    assert FileStore("account", tmp_path).update(lambda state, now: (None, "got it"), time.time) == "got it"

@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_trackingmore.client.pacing import (
+from airflow_provider_trackingmore.client.rate_limit.clock import (
     COLD_GRACE_SECONDS,
     FIRST_MARGIN,
     LARGEST_MARGIN,
-    LOOK_AGAIN,
+    RECHECK_SHARE,
     WARM_GRACE_SECONDS,
-    Pacer,
+    RateLimiter,
+    SlotBusy,
     SlotState,
-    Wait,
 )
-from airflow_provider_trackingmore.client.slot_stores import MemorySlots
-from airflow_provider_trackingmore.client.trips import UNTOUCHED
+from airflow_provider_trackingmore.client.rate_limit.rtt import RTT_TOLERANCE
+from airflow_provider_trackingmore.client.rate_limit.stores import MemoryStore
 
 START = 1_800_000_000.0
 
@@ -42,125 +42,125 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def pacer(clock: Clock) -> Pacer:
-    return Pacer(MemorySlots(), interval=1.0, clock=clock)
+def limiter(clock: Clock) -> RateLimiter:
+    return RateLimiter(MemoryStore(), interval=1.0, clock=clock)
 
 
-def departed(outcome: str | Wait) -> str:
+def departed(outcome: str | SlotBusy) -> str:
     assert isinstance(outcome, str)
     return outcome
 
 
-def waiting(outcome: str | Wait) -> float:
-    assert isinstance(outcome, Wait)
+def waiting(outcome: str | SlotBusy) -> float:
+    assert isinstance(outcome, SlotBusy)
     return outcome.seconds
 
 
-def test_the_first_request_departs_at_once(pacer: Pacer) -> None:
-    departed(pacer.depart(warm=True))
+def test_the_first_request_departs_at_once(limiter: RateLimiter) -> None:
+    departed(limiter.try_acquire(warm=True))
 
 
-def test_nobody_follows_before_the_request_had_time_to_arrive(pacer: Pacer, clock: Clock) -> None:
-    departed(pacer.depart(warm=True))
+def test_nobody_follows_before_the_request_had_time_to_arrive(limiter: RateLimiter, clock: Clock) -> None:
+    departed(limiter.try_acquire(warm=True))
     clock.now += 1 + WARM_GRACE_SECONDS - 0.03125
-    assert waiting(pacer.depart(warm=True)) == 0.03125
+    assert waiting(limiter.try_acquire(warm=True)) == 0.03125
     clock.now += 0.03125
-    departed(pacer.depart(warm=True))
+    departed(limiter.try_acquire(warm=True))
 
 
-def test_a_request_that_must_connect_first_gets_more_time(pacer: Pacer, clock: Clock) -> None:
-    departed(pacer.depart(warm=False))
+def test_a_request_that_must_connect_first_gets_more_time(limiter: RateLimiter, clock: Clock) -> None:
+    departed(limiter.try_acquire(warm=False))
     clock.now += 1 + COLD_GRACE_SECONDS - 0.03125
-    assert waiting(pacer.depart(warm=True)) == 0.03125
+    assert waiting(limiter.try_acquire(warm=True)) == 0.03125
 
 
-def test_an_answer_frees_the_slot_one_interval_after_it(pacer: Pacer, clock: Clock) -> None:
-    departure = departed(pacer.depart(warm=True))
+def test_an_answer_frees_the_slot_one_interval_after_it(limiter: RateLimiter, clock: Clock) -> None:
+    departure = departed(limiter.try_acquire(warm=True))
     clock.now += 0.125
-    pacer.arrived(departure)
-    assert waiting(pacer.depart(warm=True)) == 1.0
+    limiter.release(departure)
+    assert waiting(limiter.try_acquire(warm=True)) == 1.0
     clock.now += 1.0
-    departed(pacer.depart(warm=True))
+    departed(limiter.try_acquire(warm=True))
 
 
-def test_a_late_answer_does_not_put_the_slot_off(pacer: Pacer, clock: Clock) -> None:
-    departure = departed(pacer.depart(warm=True))
+def test_a_late_answer_does_not_put_the_slot_off(limiter: RateLimiter, clock: Clock) -> None:
+    departure = departed(limiter.try_acquire(warm=True))
     clock.now += 1.25
-    pacer.arrived(departure)
-    assert waiting(pacer.depart(warm=True)) == 0.25
+    limiter.release(departure)
+    assert waiting(limiter.try_acquire(warm=True)) == 0.25
 
 
-def test_the_answer_to_an_older_request_says_nothing_about_the_last_one(pacer: Pacer, clock: Clock) -> None:
-    older = departed(pacer.depart(warm=True))
+def test_the_answer_to_an_older_request_says_nothing_about_the_last_one(limiter: RateLimiter, clock: Clock) -> None:
+    older = departed(limiter.try_acquire(warm=True))
     clock.now += 1.5
-    departed(pacer.depart(warm=False))
+    departed(limiter.try_acquire(warm=False))
     clock.now += 0.25
-    pacer.arrived(older)
+    limiter.release(older)
     clock.now += 1.0
-    assert waiting(pacer.depart(warm=True)) == LOOK_AGAIN  # an answer may free the slot at any moment
+    assert waiting(limiter.try_acquire(warm=True)) == RECHECK_SHARE  # an answer may free the slot at any moment
     clock.now += 1.21875
-    assert waiting(pacer.depart(warm=True)) == 0.03125
+    assert waiting(limiter.try_acquire(warm=True)) == 0.03125
 
 
 def test_a_waiter_looks_again_an_interval_after_the_departure_since_an_answer_may_have_freed_the_slot(
-    pacer: Pacer, clock: Clock
+    limiter: RateLimiter, clock: Clock
 ) -> None:
-    departure = departed(pacer.depart(warm=False))
-    assert waiting(pacer.depart(warm=True)) == 1.0
+    departure = departed(limiter.try_acquire(warm=False))
+    assert waiting(limiter.try_acquire(warm=True)) == 1.0
     clock.now += 0.125
-    pacer.arrived(departure)
+    limiter.release(departure)
     clock.now += 0.875
-    assert waiting(pacer.depart(warm=True)) == 0.125
+    assert waiting(limiter.try_acquire(warm=True)) == 0.125
 
 
-def test_a_cool_down_holds_for_everybody_and_no_answer_ends_it(pacer: Pacer, clock: Clock) -> None:
-    departure = departed(pacer.depart(warm=True))
+def test_a_cool_down_holds_for_everybody_and_no_answer_ends_it(limiter: RateLimiter, clock: Clock) -> None:
+    departure = departed(limiter.try_acquire(warm=True))
     clock.now += 0.125
-    pacer.cool_down(120)
-    pacer.arrived(departure)
-    assert waiting(pacer.depart(warm=True)) == 120
+    limiter.penalize(120)
+    limiter.release(departure)
+    assert waiting(limiter.try_acquire(warm=True)) == 120
     clock.now += 119.5
-    assert waiting(pacer.depart(warm=True)) == 0.5
+    assert waiting(limiter.try_acquire(warm=True)) == 0.5
     clock.now += 0.5
-    departed(pacer.depart(warm=True))
+    departed(limiter.try_acquire(warm=True))
 
 
-def test_a_shorter_cool_down_does_not_end_a_longer_one(pacer: Pacer) -> None:
-    pacer.cool_down(300)
-    pacer.cool_down(120)
-    assert waiting(pacer.depart(warm=True)) == 300
+def test_a_shorter_cool_down_does_not_end_a_longer_one(limiter: RateLimiter) -> None:
+    limiter.penalize(300)
+    limiter.penalize(120)
+    assert waiting(limiter.try_acquire(warm=True)) == 300
 
 
-def test_no_silence_is_longer_than_an_hour(pacer: Pacer) -> None:
-    pacer.cool_down(1e9)
-    assert waiting(pacer.depart(warm=True)) == 3600
+def test_no_silence_is_longer_than_an_hour(limiter: RateLimiter) -> None:
+    limiter.penalize(1e9)
+    assert waiting(limiter.try_acquire(warm=True)) == 3600
 
 
-def test_a_clock_that_is_set_back_prolongs_no_wait(pacer: Pacer, clock: Clock) -> None:
-    pacer.cool_down(120)
+def test_a_clock_that_is_set_back_prolongs_no_wait(limiter: RateLimiter, clock: Clock) -> None:
+    limiter.penalize(120)
     clock.now -= 86_400
-    assert waiting(pacer.depart(warm=True)) == 120
+    assert waiting(limiter.try_acquire(warm=True)) == 120
     clock.now += 60
-    assert waiting(pacer.depart(warm=True)) == 60
+    assert waiting(limiter.try_acquire(warm=True)) == 60
     clock.now += 60
-    departed(pacer.depart(warm=True))
+    departed(limiter.try_acquire(warm=True))
 
 
-def test_a_clock_that_is_set_back_lets_nobody_depart_early(pacer: Pacer, clock: Clock) -> None:
-    departure = departed(pacer.depart(warm=True))
+def test_a_clock_that_is_set_back_lets_nobody_depart_early(limiter: RateLimiter, clock: Clock) -> None:
+    departure = departed(limiter.try_acquire(warm=True))
     clock.now -= 86_400
-    pacer.arrived(departure)
-    assert waiting(pacer.depart(warm=True)) == 1.0
+    limiter.release(departure)
+    assert waiting(limiter.try_acquire(warm=True)) == 1.0
 
 
 def test_a_state_absurdly_far_in_the_future_is_cut_to_an_hour(clock: Clock) -> None:
-    store = MemorySlots()
+    store = MemoryStore()
     store.update(lambda _, now: (SlotState(START * 2, START * 2, "", START), None), clock)
-    assert waiting(Pacer(store, interval=1, clock=clock).depart(warm=True)) == 3600
+    assert waiting(RateLimiter(store, interval=1, clock=clock).try_acquire(warm=True)) == 3600
 
 
-def test_the_longer_somebody_waits_the_sooner_they_come_to_the_slot(pacer: Pacer) -> None:
-    pauses = [pacer.pause(Wait(1.0), rounds) for rounds in range(6)]
+def test_the_longer_somebody_waits_the_sooner_they_come_to_the_slot(limiter: RateLimiter) -> None:
+    pauses = [limiter.pause(SlotBusy(1.0), rounds) for rounds in range(6)]
     assert pauses == sorted(pauses, reverse=True)
     assert all(1.0 < pause <= 1.01 for pause in pauses)
 
@@ -177,14 +177,14 @@ def test_the_longer_somebody_waits_the_sooner_they_come_to_the_slot(pacer: Pacer
     now=st.floats(0, 2e9),
 )
 def test_whatever_the_state_the_slot_is_free_within_an_hour(state: SlotState, now: float) -> None:
-    clock, store = Clock(), MemorySlots()
+    clock, store = Clock(), MemoryStore()
     clock.now = now
     store.update(lambda _, now: (state, None), clock)
-    pacer = Pacer(store, interval=1, clock=clock)
-    pacer.arrived("a")
+    limiter = RateLimiter(store, interval=1, clock=clock)
+    limiter.release("a")
     for _ in range(3700):
-        outcome = pacer.depart(warm=True)
-        if not isinstance(outcome, Wait):
+        outcome = limiter.try_acquire(warm=True)
+        if not isinstance(outcome, SlotBusy):
             break
         clock.now += max(outcome.seconds, 1e-3)
     assert isinstance(outcome, str)
@@ -194,55 +194,55 @@ def test_whatever_the_state_the_slot_is_free_within_an_hour(state: SlotState, no
 # What trips and refusals teach ----------------------------------------------------------------------------------------
 
 
-def travelled(pacer: Pacer, clock: Clock, seconds: float, *, warm: bool = True) -> float:
+def travelled(limiter: RateLimiter, clock: Clock, seconds: float, *, warm: bool = True) -> float:
     """Depart as soon as possible and be answered after ``seconds``; return when it departed."""
-    while isinstance(outcome := pacer.depart(warm=warm), Wait):
+    while isinstance(outcome := limiter.try_acquire(warm=warm), SlotBusy):
         clock.now += outcome.seconds
     departure = clock.now
     clock.now += seconds
-    pacer.arrived(outcome, warm=warm)
+    limiter.release(outcome, warm=warm)
     return departure
 
 
 def test_who_knows_that_every_trip_takes_as_long_does_not_wait_for_the_answers_way_back(
-    pacer: Pacer, clock: Clock
+    limiter: RateLimiter, clock: Clock
 ) -> None:
-    departures = [travelled(pacer, clock, 0.25) for _ in range(20)]
+    departures = [travelled(limiter, clock, 0.25) for _ in range(20)]
     gaps = [after - before for before, after in itertools.pairwise(departures)]
     assert gaps[:11] == [1.25] * 11
-    assert gaps[12:] == pytest.approx([1 + UNTOUCHED] * 7)
+    assert gaps[12:] == pytest.approx([1 + RTT_TOLERANCE] * 7)
 
 
-def test_trips_that_include_the_connection_teach_nothing(pacer: Pacer, clock: Clock) -> None:
-    departures = [travelled(pacer, clock, 0.25, warm=False) for _ in range(20)]
+def test_trips_that_include_the_connection_teach_nothing(limiter: RateLimiter, clock: Clock) -> None:
+    departures = [travelled(limiter, clock, 0.25, warm=False) for _ in range(20)]
     assert [after - before for before, after in itertools.pairwise(departures)] == [1.25] * 19
 
 
 def test_who_knows_nothing_about_its_trips_follows_the_certain_gap_of_one_who_does(clock: Clock) -> None:
-    store = MemorySlots()
-    far, new = (Pacer(store, interval=1.0, clock=clock) for _ in range(2))
+    store = MemoryStore()
+    far, new = (RateLimiter(store, interval=1.0, clock=clock) for _ in range(2))
     for _ in range(20):
         travelled(far, clock, 0.25)
     answered = clock.now
-    assert travelled(new, clock, 0.01) == pytest.approx(answered + 1 - (0.25 - UNTOUCHED) / 2)
+    assert travelled(new, clock, 0.01) == pytest.approx(answered + 1 - (0.25 - RTT_TOLERANCE) / 2)
 
 
-def test_trips_that_differ_teach_nothing(pacer: Pacer, clock: Clock) -> None:
+def test_trips_that_differ_teach_nothing(limiter: RateLimiter, clock: Clock) -> None:
     random.seed(7)
     for _ in range(200):
-        travelled(pacer, clock, random.uniform(0, 0.15))
-    before = travelled(pacer, clock, 0.15)
-    assert travelled(pacer, clock, 0.0) == pytest.approx(before + 1.15)
+        travelled(limiter, clock, random.uniform(0, 0.15))
+    before = travelled(limiter, clock, 0.15)
+    assert travelled(limiter, clock, 0.0) == pytest.approx(before + 1.15)
 
 
-def test_each_429_widens_the_gap_and_answers_narrow_it_slowly(pacer: Pacer, clock: Clock) -> None:
+def test_each_429_widens_the_gap_and_answers_narrow_it_slowly(limiter: RateLimiter, clock: Clock) -> None:
     def gap() -> float:
-        before = travelled(pacer, clock, 0.0)
-        return travelled(pacer, clock, 0.0) - before
+        before = travelled(limiter, clock, 0.0)
+        return travelled(limiter, clock, 0.0) - before
 
     widths = []
     for _ in range(8):
-        pacer.cool_down(120)
+        limiter.penalize(120)
         widths.append(gap() - 1)
     assert widths[0] == pytest.approx(FIRST_MARGIN, rel=0.01)
     assert [after / before for before, after in itertools.pairwise(widths[:4])] == pytest.approx([2] * 3, rel=0.01)
@@ -256,19 +256,19 @@ def test_each_429_widens_the_gap_and_answers_narrow_it_slowly(pacer: Pacer, cloc
 
 
 def test_the_refusals_of_one_silence_count_once(clock: Clock) -> None:
-    store = MemorySlots()
-    for pacer in [Pacer(store, interval=1.0, clock=clock) for _ in range(3)]:
-        pacer.cool_down(120)
-    before = travelled(pacer, clock, 0.0)
-    assert travelled(pacer, clock, 0.0) - before == pytest.approx(1 + FIRST_MARGIN)
+    store = MemoryStore()
+    for limiter in [RateLimiter(store, interval=1.0, clock=clock) for _ in range(3)]:
+        limiter.penalize(120)
+    before = travelled(limiter, clock, 0.0)
+    assert travelled(limiter, clock, 0.0) - before == pytest.approx(1 + FIRST_MARGIN)
 
 
-def test_what_was_learnt_is_forgotten_after_a_429(pacer: Pacer, clock: Clock) -> None:
+def test_what_was_learnt_is_forgotten_after_a_429(limiter: RateLimiter, clock: Clock) -> None:
     for _ in range(20):
-        travelled(pacer, clock, 0.25)
-    pacer.cool_down(120)
-    before = travelled(pacer, clock, 0.25)
-    assert travelled(pacer, clock, 0.25) - before == pytest.approx(1.25 + FIRST_MARGIN, rel=0.001)
+        travelled(limiter, clock, 0.25)
+    limiter.penalize(120)
+    before = travelled(limiter, clock, 0.25)
+    assert travelled(limiter, clock, 0.25) - before == pytest.approx(1.25 + FIRST_MARGIN, rel=0.001)
 
 
 # Many callers at once ------------------------------------------------------------------------------------------------
@@ -288,8 +288,10 @@ def simulate(callers: list[Caller], seconds: float, trip: Callable[[], float], *
     :param trip: how long a request or an answer travels.
     :param killed: share of requests whose caller dies on the way: nobody notes the answer.
     """
-    clock, store = Clock(), MemorySlots()
-    pacers = {id(caller): Pacer(store, interval=1.0, clock=clock) for caller in callers}  # a process has its own
+    clock, store = Clock(), MemoryStore()
+    limiters = {
+        id(caller): RateLimiter(store, interval=1.0, clock=clock) for caller in callers
+    }  # a process has its own
     order = itertools.count()
     events: list[tuple[float, int, Caller, str]] = []
 
@@ -301,16 +303,16 @@ def simulate(callers: list[Caller], seconds: float, trip: Callable[[], float], *
         at(START + random.random(), caller)
     while events and clock.now < START + seconds:
         clock.now, _, caller, departure = heapq.heappop(events)
-        pacer = pacers[id(caller)]
+        limiter = limiters[id(caller)]
         if departure:
             if random.random() >= killed:
-                pacer.arrived(departure, warm=True)
+                limiter.release(departure, warm=True)
             caller.since = clock.now + (0 if caller.greedy else 10)
             at(caller.since, caller)
             continue
-        outcome = pacer.depart(warm=True)
-        if isinstance(outcome, Wait):
-            at(clock.now + pacer.pause(outcome, caller.rounds), caller)
+        outcome = limiter.try_acquire(warm=True)
+        if isinstance(outcome, SlotBusy):
+            at(clock.now + limiter.pause(outcome, caller.rounds), caller)
             caller.rounds += 1
             continue
         caller.waits.append(clock.now - caller.since)

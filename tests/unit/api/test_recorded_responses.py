@@ -18,8 +18,8 @@ from airflow_provider_trackingmore.api.errors import (
     TrackingNotFoundError,
 )
 from airflow_provider_trackingmore.api.models import Checkpoint, ShipmentKey, ShipmentStatus, Tracking
-from airflow_provider_trackingmore.api.records import Account, AirCargoEvent, Carrier, Flight, RemoteArea
-from airflow_provider_trackingmore.api.reports import BatchAnswer, Rejection
+from airflow_provider_trackingmore.api.reports import BatchResponse, Rejection
+from airflow_provider_trackingmore.api.resources import Account, AirCargoEvent, Carrier, Flight, RemoteArea
 
 Record = Callable[[str], Any]
 Read = Callable[..., Any]
@@ -170,7 +170,7 @@ def test_a_batch_of_which_one_had_been_registered_before(record: Record, read: R
     sent = ["7714000912352", "7714000912345", "77140009123522", "771400091230"]
     request = endpoints.create_batch([{"tracking_number": number, "carrier_code": "gls"} for number in sent])
     answer = read(request, record("post_trackings_batch")["response"])
-    assert answer == BatchAnswer(
+    assert answer == BatchResponse(
         done=tuple(ShipmentKey("gls", number) for number in sent[:3]),
         unchanged=(ShipmentKey("gls", "771400091230"),),
     )
@@ -208,7 +208,7 @@ def test_a_page_of_the_list(record: Record, read: Read) -> None:
 def test_many_updated(record: Record, read: Read) -> None:
     recorded = record("post_trackings_updatemore")
     answer = read(endpoints.update_batch(recorded["request"]["body"]), recorded["response"])
-    assert answer == BatchAnswer(
+    assert answer == BatchResponse(
         done=(ShipmentKey("dhl-germany", "JJD000390007882536"), ShipmentKey("deutsche-post", "CX473829110DE"))
     )
 
@@ -216,7 +216,7 @@ def test_many_updated(record: Record, read: Read) -> None:
 def test_many_deleted(record: Record, read: Read) -> None:
     recorded = record("post_trackings_delete")
     answer = read(endpoints.delete_batch(recorded["request"]["body"]), recorded["response"])
-    assert answer == BatchAnswer(
+    assert answer == BatchResponse(
         done=(ShipmentKey("ups", "1Z5R89390357567127"), ShipmentKey("postnl-3s", "WISH40227781"))
     )
 
@@ -224,7 +224,7 @@ def test_many_deleted(record: Record, read: Read) -> None:
 def test_many_deleted_of_which_one_was_not_there(record: Record, read: Read) -> None:
     recorded = record("post_trackings_delete")
     answer = read(endpoints.delete_batch(recorded["request"]["body"]), recorded["response_partial_failure"])
-    assert answer == BatchAnswer(
+    assert answer == BatchResponse(
         done=(ShipmentKey("ups", "1Z5R89390357567127"),), unchanged=(ShipmentKey("postnl-3s", "WISH40227781"),)
     )
 
@@ -232,7 +232,7 @@ def test_many_deleted_of_which_one_was_not_there(record: Record, read: Read) -> 
 def test_many_no_longer_refreshed(record: Record, read: Read) -> None:
     recorded = record("post_trackings_notupdate")
     answer = read(endpoints.stop_updates(recorded["request"]["body"]), recorded["response"])
-    assert answer == BatchAnswer(
+    assert answer == BatchResponse(
         done=(ShipmentKey("finland-posti", "RX114402297FI"), ShipmentKey("deutsche-post", "CX473829123DE"))
     )
 
@@ -513,6 +513,6 @@ def test_a_refused_shipment_of_a_batch_keeps_the_vendors_reason(read: Read) -> N
     refusal = {**body, "code": "4015", "message": "The value of `carrier_code` is invalid."}
     data = {"submitted": 1, "added": 0, "trackings": [], "errors": [refusal]}
     answer = read(endpoints.create_batch([body]), {"meta": {"code": 201}, "data": data})
-    assert answer == BatchAnswer(
+    assert answer == BatchResponse(
         rejected=(Rejection("no-such-carrier", "X 1", 4015, "The value of `carrier_code` is invalid."),)
     )

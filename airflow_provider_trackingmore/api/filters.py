@@ -9,11 +9,11 @@ from typing import Any, TypedDict
 
 from airflow_provider_trackingmore.api.dates import unix_seconds
 from airflow_provider_trackingmore.api.envelope import is_unicode
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
 from airflow_provider_trackingmore.api.reports import Rejection
-from airflow_provider_trackingmore.api.shipments import CheckedShipments, check_text, not_given, shown
+from airflow_provider_trackingmore.api.shipments import CheckedShipments, check_text, format_value, not_given
 
 _WAYBILL = re.compile(r"[0-9]{3}[ -]?[0-9]{7,8}")
 """As the vendor's own SDK checks it (reference 1.16)."""
@@ -69,7 +69,7 @@ def changes_body(changes: Mapping[str, Any]) -> dict[str, Any]:
     :param changes: any of :data:`CHANGE_FIELDS` (text), ``archived`` (bool), ``status`` (a key of
         :data:`CHANGE_STATUS`, or its number).
     :return: what is sent.
-    :raises InvalidShipmentError: if there is nothing to change, or a name or value that the vendor does not take.
+    :raises InvalidArgumentError: if there is nothing to change, or a name or value that the vendor does not take.
     """
     body: dict[str, Any] = {}
     for name, value in changes.items():
@@ -82,9 +82,9 @@ def changes_body(changes: Mapping[str, Any]) -> dict[str, Any]:
         elif name in CHANGE_FIELDS:
             body[name] = check_text(name, value)
         else:
-            raise InvalidShipmentError(f"{_named(name)} cannot be changed; what can be: {', '.join(UPDATE_FIELDS)}")
+            raise InvalidArgumentError(f"{_format(name)} cannot be changed; what can be: {', '.join(UPDATE_FIELDS)}")
     if not body:
-        raise InvalidShipmentError("nothing to change: give at least one field")
+        raise InvalidArgumentError("nothing to change: give at least one field")
     return body
 
 
@@ -100,7 +100,7 @@ def check_changes(checked: CheckedShipments) -> CheckedShipments:
         identity = {"tracking_number": key.tracking_number, "carrier_code": key.carrier_code}
         try:
             bodies[key] = identity | changes_body({name: body[name] for name in body if name not in identity})
-        except InvalidShipmentError as error:
+        except InvalidArgumentError as error:
             rejected.append(Rejection(*key, None, error.message))
     return CheckedShipments(bodies, tuple(rejected), checked.duplicates)
 
@@ -112,13 +112,13 @@ def filter_query(filters: Mapping[str, Any], allowed: frozenset[str] | None = No
         filtered".
     :param allowed: the names that the endpoint takes; all of :class:`ListFilters` by default.
     :return: query parameters.
-    :raises InvalidShipmentError: naming the filter that the vendor does not take.
+    :raises InvalidArgumentError: naming the filter that the vendor does not take.
     """
     names = allowed if allowed is not None else ListFilters.__optional_keys__ | CountFilters.__optional_keys__
     query: dict[str, str] = {}
     for name, value in filters.items():
         if name not in names:
-            raise InvalidShipmentError(f"there is no filter {_named(name)}; there are {', '.join(sorted(names))}")
+            raise InvalidArgumentError(f"there is no filter {_format(name)}; there are {', '.join(sorted(names))}")
         if not_given(value):
             continue
         if name.endswith(("_min", "_max")):
@@ -139,42 +139,42 @@ def check_language(value: object) -> str:
 
     :param value: what the user gave.
     :return: two letters.
-    :raises InvalidShipmentError: if it is anything else.
+    :raises InvalidArgumentError: if it is anything else.
     """
     if isinstance(value, str) and _LANGUAGE.fullmatch(value.strip()):
         return value.strip().lower()
-    raise InvalidShipmentError(f"lang must be two letters such as 'en', not {_named(value)}")
+    raise InvalidArgumentError(f"lang must be two letters such as 'en', not {_format(value)}")
 
 
 def _archived(value: object) -> str:
     read = value.lower() if isinstance(value, str) else value
     if isinstance(read, (int, str)) and read in _ARCHIVED:
         return _ARCHIVED[read]
-    raise InvalidShipmentError(f"archived must be True or False, not {_named(value)}")
+    raise InvalidArgumentError(f"archived must be True or False, not {_format(value)}")
 
 
 def _status_number(value: object) -> int:
     for name, number in CHANGE_STATUS.items():
         if isinstance(value, (int, str)) and value in (name, number, str(number)):
             return number
-    raise InvalidShipmentError(f"status can only be set to {', '.join(CHANGE_STATUS)}, not {_named(value)}")
+    raise InvalidArgumentError(f"status can only be set to {', '.join(CHANGE_STATUS)}, not {_format(value)}")
 
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise InvalidShipmentError(f"{name} must be text, not {type(value).__name__}")
+        raise InvalidArgumentError(f"{name} must be text, not {type(value).__name__}")
     return check_text(name, value).strip()
 
 
-def _named(value: object) -> str:
-    return shown(value) or type(value).__name__
+def _format(value: object) -> str:
+    return format_value(value) or type(value).__name__
 
 
 def _unix_seconds(name: str, value: object) -> str:
     seconds = unix_seconds(value)
     if seconds is None:
-        raise InvalidShipmentError(
-            f"{name} must be unix seconds, or a datetime (or ISO 8601 text) with a time zone, not {_named(value)}"
+        raise InvalidArgumentError(
+            f"{name} must be unix seconds, or a datetime (or ISO 8601 text) with a time zone, not {_format(value)}"
         )
     return str(seconds)
 
@@ -185,9 +185,9 @@ def _joined(name: str, values: object) -> str:
         given = [str(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in given]
     entries = [one for one in given if isinstance(one, str) and one and "," not in one and is_unicode(one)]
     if not given or len(entries) < len(given):
-        raise InvalidShipmentError(f"{name} must be a list of texts, none empty or with a comma")
+        raise InvalidArgumentError(f"{name} must be a list of texts, none empty or with a comma")
     if len(entries) > FILTER_NUMBERS:
-        raise InvalidShipmentError(
+        raise InvalidArgumentError(
             f"{name} takes at most {FILTER_NUMBERS} entries, not {len(entries)}: ask in several calls"
         )
     return ",".join(entries)
@@ -201,14 +201,14 @@ def required(given: object, names: Sequence[str], optional: Sequence[str], what:
     :param optional: what may be there.
     :param what: what the mapping is, for the message.
     :return: those names only.
-    :raises InvalidShipmentError: naming what is missing.
+    :raises InvalidArgumentError: naming what is missing.
     """
     record = given if isinstance(given, Mapping) else {}
     found = {
         name: check_text(name, record[name]).strip() for name in (*names, *optional) if not not_given(record.get(name))
     }
     if missing := [name for name in names if name not in found]:
-        raise InvalidShipmentError(f"a {what} is a mapping with {', '.join(names)}; {', '.join(missing)} is missing")
+        raise InvalidArgumentError(f"a {what} is a mapping with {', '.join(names)}; {', '.join(missing)} is missing")
     return found
 
 
@@ -217,12 +217,12 @@ def check_waybills(waybills: object) -> list[str]:
 
     :param waybills: one number or a list of them.
     :return: the numbers, each once.
-    :raises InvalidShipmentError: naming the ones that are no air waybills.
+    :raises InvalidArgumentError: naming the ones that are no air waybills.
     """
     entries = list(waybills) if isinstance(waybills, Sequence) and not isinstance(waybills, str) else [waybills]
     numbers = [entry.strip() if isinstance(entry, str) else "" for entry in entries]
     wrong = [entry for entry, number in zip(entries, numbers, strict=True) if not _WAYBILL.fullmatch(number)]
     if wrong:
-        named = ", ".join(map(_named, wrong[:20]))
-        raise InvalidShipmentError(f"no air waybills (three digits, a hyphen, seven or eight digits): {named}")
+        named = ", ".join(map(_format, wrong[:20]))
+        raise InvalidArgumentError(f"no air waybills (three digits, a hyphen, seven or eight digits): {named}")
     return list(dict.fromkeys(numbers))

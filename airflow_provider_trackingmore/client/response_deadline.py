@@ -24,7 +24,7 @@ class HandshakeError(SSLError):
     """The TLS handshake failed for a reason that will not pass: nothing was sent."""
 
 
-class _TimedReader(io.RawIOBase):
+class _DeadlineReader(io.RawIOBase):
     """Reads from a socket until a moment, not for a while."""
 
     def __init__(self, raw: io.RawIOBase, sock: Any, seconds: float) -> None:
@@ -47,21 +47,21 @@ class _TimedReader(io.RawIOBase):
         super().close()
 
 
-class _TimedResponse(http.client.HTTPResponse):
+class _DeadlineResponse(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         seconds = sock.gettimeout()
         if seconds is not None:
             buffered: Any = self.fp
-            self.fp = io.BufferedReader(_TimedReader(buffered.detach(), sock, seconds))
+            self.fp = io.BufferedReader(_DeadlineReader(buffered.detach(), sock, seconds))
 
 
-class _TimedHTTPConnection(HTTPConnection):
-    response_class = _TimedResponse
+class _DeadlineHTTPConnection(HTTPConnection):
+    response_class = _DeadlineResponse
 
 
-class _TimedHTTPSConnection(HTTPSConnection):
-    response_class = _TimedResponse
+class _DeadlineHTTPSConnection(HTTPSConnection):
+    response_class = _DeadlineResponse
 
     def connect(self) -> None:
         # urllib3 reports what fails in a handshake and what fails after the request was sent in the same words.
@@ -73,18 +73,18 @@ class _TimedHTTPSConnection(HTTPSConnection):
             raise HandshakeError(error) from error
 
 
-class _TimedHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _TimedHTTPConnection
+class _DeadlineHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _DeadlineHTTPConnection
 
 
-class _TimedHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _TimedHTTPSConnection
+class _DeadlineHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _DeadlineHTTPSConnection
 
 
-_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _TimedHTTPPool, "https": _TimedHTTPSPool}
+_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _DeadlineHTTPPool, "https": _DeadlineHTTPSPool}
 
 
-class TimedAdapter(HTTPAdapter):
+class ResponseDeadlineAdapter(HTTPAdapter):
     """The adapter of requests, with answers whose read time-out bounds them as a whole."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api import endpoints
-from airflow_provider_trackingmore.api.envelope import Request, read_answer
+from airflow_provider_trackingmore.api.envelope import Request, parse_response
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
-from airflow_provider_trackingmore.api.reports import BatchAnswer
+from airflow_provider_trackingmore.api.reports import BatchResponse
 
 RECORDS = {
     path.stem: json.loads(path.read_text("utf-8")) for path in (Path(__file__).parents[2] / "fixtures/v2").glob("*")
@@ -115,7 +115,7 @@ def use(value: object) -> None:
 
 def read(request: Request[Any], status: int, body: bytes) -> None:
     try:
-        result = read_answer(request, status, {}, body)
+        result = parse_response(request, status, {}, body)
     except TrackingMoreError as error:
         result = error
     if isinstance(result, TrackingMoreError):
@@ -123,7 +123,7 @@ def read(request: Request[Any], status: int, body: bytes) -> None:
         assert pickle.loads(pickle.dumps(result)).code == result.code
         return
     use(result)
-    if isinstance(result, BatchAnswer):
+    if isinstance(result, BatchResponse):
         rejected = [(rejection.carrier_code, rejection.tracking_number) for rejection in result.rejected]
         named = [*result.done, *result.unchanged, *rejected, *result.unconfirmed]
         assert sorted(named) == sorted((one["carrier_code"], one["tracking_number"]) for one in SENT)

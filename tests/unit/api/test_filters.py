@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api import endpoints
-from airflow_provider_trackingmore.api.arguments import (
+from airflow_provider_trackingmore.api.envelope import Request
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
+from airflow_provider_trackingmore.api.filters import (
     CHANGE_FIELDS,
     CountFilters,
     ListFilters,
@@ -23,8 +25,6 @@ from airflow_provider_trackingmore.api.arguments import (
     filter_query,
     required,
 )
-from airflow_provider_trackingmore.api.envelope import Request
-from airflow_provider_trackingmore.api.errors import InvalidShipmentError
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS, PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
 from airflow_provider_trackingmore.api.shipments import check_shipments
@@ -127,7 +127,7 @@ def test_the_query_is_encoded_and_keeps_its_commas() -> None:
     ids=lambda value: ascii(value[:40]) if isinstance(value, str) else next(iter(map(str, value)), ""),
 )
 def test_a_filter_that_cannot_be_sent_is_named(filters: dict[Any, Any], said: str) -> None:
-    with pytest.raises(InvalidShipmentError) as caught:
+    with pytest.raises(InvalidArgumentError) as caught:
         endpoints.list_page(filters)  # type: ignore[arg-type]
     assert said in caught.value.message
     assert len(caught.value.message) < 400
@@ -135,7 +135,7 @@ def test_a_filter_that_cannot_be_sent_is_named(filters: dict[Any, Any], said: st
 
 def test_the_counters_take_fewer_filters() -> None:
     with pytest.raises(
-        InvalidShipmentError, match="there is no filter 'status'; there are created_at_max, created_at_min"
+        InvalidArgumentError, match="there is no filter 'status'; there are created_at_max, created_at_min"
     ):
         endpoints.count_by_status({"status": "transit"})  # type: ignore[typeddict-unknown-key]
 
@@ -150,13 +150,13 @@ def test_every_documented_filter_is_taken() -> None:
 
 @pytest.mark.parametrize(("page", "limit"), [(0, 100), (-1, 100), (1, 0), (1, PAGE_SIZE + 1)])
 def test_a_page_outside_the_limits_is_refused(page: int, limit: int) -> None:
-    with pytest.raises(InvalidShipmentError, match="must be"):
+    with pytest.raises(InvalidArgumentError, match="must be"):
         endpoints.list_page(page=page, limit=limit)
 
 
 @pytest.mark.parametrize("lang", ["de", "", "EN", None, ["en"]])
 def test_carriers_come_in_six_languages_only(lang: Any) -> None:
-    with pytest.raises(InvalidShipmentError, match="lang must be one of en, cn, tw, es, ru, it"):
+    with pytest.raises(InvalidArgumentError, match="lang must be one of en, cn, tw, es, ru, it"):
         endpoints.list_carriers(lang)
 
 
@@ -208,7 +208,7 @@ def test_changes_are_sent_in_the_vendors_form(changes: dict[str, Any], sent: dic
     ids=lambda value: ascii(value[:40]) if isinstance(value, str) else next(iter(value), "nothing"),
 )
 def test_a_change_that_cannot_be_sent_is_named(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InvalidShipmentError) as caught:
+    with pytest.raises(InvalidArgumentError) as caught:
         changes_body(changes)
     assert said in caught.value.message
     assert len(caught.value.message) < 300
@@ -254,7 +254,7 @@ def test_one_impossible_change_costs_none_of_the_others() -> None:
     ],
 )
 def test_a_place_that_is_not_one_is_refused(place: Any, said: str) -> None:
-    with pytest.raises(InvalidShipmentError) as caught:
+    with pytest.raises(InvalidArgumentError) as caught:
         endpoints.check_remote_areas([{"country": "IS", "postcode": "524"}, place])
     assert said in caught.value.message
 
@@ -271,7 +271,7 @@ def test_a_postal_code_that_is_a_number_goes_out_as_text() -> None:
 
 def test_a_lane_needs_its_three_names() -> None:
     with pytest.raises(
-        InvalidShipmentError, match="a lane is a mapping with carrier_code, original, destination; carrier_code is"
+        InvalidArgumentError, match="a lane is a mapping with carrier_code, original, destination; carrier_code is"
     ):
         endpoints.get_transit_times([{"original": "DE", "destination": "CA"}])
 
@@ -297,15 +297,15 @@ def test_waybills_are_sent_once_each(waybills: object, sent: list[str]) -> None:
     "wrong", ["", "020", "LH-44718203", "020-447182033", 2044718203, 10**5000, None, ["020"], b"020"], ids=ascii_type
 )
 def test_what_is_no_waybill_is_named_before_it_costs_anything(wrong: object) -> None:
-    with pytest.raises(InvalidShipmentError, match="no air waybills") as caught:
+    with pytest.raises(InvalidArgumentError, match="no air waybills") as caught:
         check_waybills(["016-44718203", wrong])
     assert "016-44718203" not in caught.value.message
 
 
-def outcome(call: Callable[[], Request[Any]]) -> Request[Any] | InvalidShipmentError:
+def outcome(call: Callable[[], Request[Any]]) -> Request[Any] | InvalidArgumentError:
     try:
         return call()
-    except InvalidShipmentError as error:
+    except InvalidArgumentError as error:
         return error
 
 
@@ -330,7 +330,7 @@ CHANGES = st.dictionaries(st.sampled_from([*CHANGE_FIELDS, "archived", "status"]
 @given(FILTERS)
 def test_any_filter_is_sent_as_it_is_or_refused(filters: dict[Any, Any]) -> None:
     request = outcome(lambda: endpoints.list_page(filters))  # type: ignore[arg-type]
-    if isinstance(request, InvalidShipmentError):
+    if isinstance(request, InvalidArgumentError):
         assert len(str(request)) < 400
         return
     query = parse_qsl(urlsplit(request.target).query, keep_blank_values=True)
@@ -342,7 +342,7 @@ def test_any_filter_is_sent_as_it_is_or_refused(filters: dict[Any, Any]) -> None
 @given(CHANGES)
 def test_any_change_is_sent_or_refused(changes: dict[Any, Any]) -> None:
     request = outcome(lambda: endpoints.update_tracking("ups", "1Z5R89390357567127", changes_body(changes)))
-    if isinstance(request, InvalidShipmentError):
+    if isinstance(request, InvalidArgumentError):
         assert len(str(request)) < 400
         return
     sent = json.loads(request.encoded_body() or b"", parse_constant=pytest.fail)
@@ -358,7 +358,7 @@ def test_any_place_lane_or_waybill_is_sent_or_refused(places: list[Any], waybill
         lambda: endpoints.track_air_cargo(check_waybills(waybills)),
     ):
         request = outcome(build)
-        if isinstance(request, InvalidShipmentError):
+        if isinstance(request, InvalidArgumentError):
             assert len(str(request)) < 2000
         else:
             json.loads(request.encoded_body() or b"", parse_constant=pytest.fail)

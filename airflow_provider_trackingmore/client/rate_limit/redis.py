@@ -18,9 +18,15 @@ from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from airflow_provider_trackingmore.client.pacing import LOCK_TIMEOUT_SECONDS, Change, SlotState, SlotStore, held
+from airflow_provider_trackingmore.client.rate_limit.clock import (
+    LOCK_TIMEOUT_SECONDS,
+    Change,
+    SlotState,
+    SlotStore,
+    block_for,
+)
+from airflow_provider_trackingmore.client.rate_limit.codec import decode, encode
 from airflow_provider_trackingmore.client.settings import InvalidSettingsError
-from airflow_provider_trackingmore.client.slot_record import decoded, encoded
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +48,7 @@ return 1
 """
 
 
-class RedisSlots:
+class RedisStore:
     """A slot clock in Redis.
 
     :param url: ``redis://``, ``rediss://`` or ``unix://``; may hold a password, which appears nowhere.
@@ -86,7 +92,7 @@ class RedisSlots:
         self._lost = False
 
     def __repr__(self) -> str:
-        return f"<RedisSlots {self._place} {self._key}>"
+        return f"<RedisStore {self._place} {self._key}>"
 
     def update(self, change: Change[R], clock: Callable[[], float], *, timeout: float = LOCK_TIMEOUT_SECONDS) -> R:
         """See :meth:`SlotStore.update`; ``timeout`` is for the locks of this host's files."""
@@ -124,9 +130,9 @@ class RedisSlots:
         """
         for _ in range(ATTEMPTS):
             record, now = self._read()
-            found = decoded(record)
+            found = decode(record)
             state, result = change(found, now)
-            if state is None or self._redis.eval(REPLACE, 1, self._key, record, encoded(state), EXPIRY_SECONDS):
+            if state is None or self._redis.eval(REPLACE, 1, self._key, record, encode(state), EXPIRY_SECONDS):
                 return result, (state or found).earliest_at - now
         raise self._error
 
@@ -162,7 +168,7 @@ class RedisSlots:
         """
         left = self._file.update(lambda state, now: (None, state.next_free_at - now), clock, timeout=timeout)
         seconds = max(self._handover_seconds, left)
-        self._replace(lambda state, now: (held(state, now, seconds=seconds), None))
+        self._replace(lambda state, now: (block_for(state, now, seconds=seconds), None))
         self._outage.update(lambda _, now: (SlotState(), None), clock, timeout=timeout)
 
 
@@ -180,4 +186,4 @@ def _outage_from(now: float) -> SlotState:
 
 
 def _hold(store: SlotStore, seconds: float, clock: Callable[[], float], timeout: float) -> None:
-    store.update(lambda state, now: (held(state, now, seconds=seconds), None), clock, timeout=timeout)
+    store.update(lambda state, now: (block_for(state, now, seconds=seconds), None), clock, timeout=timeout)

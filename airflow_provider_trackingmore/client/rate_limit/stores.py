@@ -18,15 +18,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from airflow_provider_trackingmore.api.errors import SlotClockLockedError
-from airflow_provider_trackingmore.client.pacing import (
+from airflow_provider_trackingmore.api.errors import RateLimitLockedError
+from airflow_provider_trackingmore.client.rate_limit.clock import (
     COLD_GRACE_SECONDS,
     LOCK_TIMEOUT_SECONDS,
     Change,
     SlotState,
     SlotStore,
 )
-from airflow_provider_trackingmore.client.slot_record import RECORD_BYTES, decoded, encoded
+from airflow_provider_trackingmore.client.rate_limit.codec import RECORD_BYTES, decode, encode
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ DIRECTORY_VARIABLE = "TRACKINGMORE_PACING_DIR"
 """Environment variable that names another directory for the files, such as one that several users share."""
 
 
-class MemorySlots:
+class MemoryStore:
     """A slot clock for the threads and event loops of one process."""
 
     def __init__(self) -> None:
@@ -52,19 +52,19 @@ class MemorySlots:
             return result
 
 
-_in_this_process: dict[str, MemorySlots] = {}
+_in_this_process: dict[str, MemoryStore] = {}
 
 
-def memory_slots(name: str) -> MemorySlots:
+def memory_store(name: str) -> MemoryStore:
     """Find the slot clock of an account in this process.
 
     :param name: the account's fingerprint.
     :return: the same object for the same name.
     """
-    return _in_this_process.setdefault(name, MemorySlots())
+    return _in_this_process.setdefault(name, MemoryStore())
 
 
-class FileSlots:
+class FileStore:
     """A slot clock in a small file, locked with ``flock``: the kernel frees the lock of a process that dies.
 
     When the file cannot be used, the clock of this process's memory takes over and a warning says so. A lock that
@@ -84,9 +84,9 @@ class FileSlots:
         """See :meth:`SlotStore.update`."""
         try:
             with self._locked(timeout) as descriptor:
-                state, result = change(decoded(os.pread(descriptor, RECORD_BYTES, 0)), clock())
+                state, result = change(decode(os.pread(descriptor, RECORD_BYTES, 0)), clock())
                 if state is not None:
-                    os.pwrite(descriptor, encoded(state), 0)
+                    os.pwrite(descriptor, encode(state), 0)
                 return result
         except OSError as error:
             if not self._warned:
@@ -98,7 +98,7 @@ class FileSlots:
                     error,
                     DIRECTORY_VARIABLE,
                 )
-        return memory_slots(self._name).update(change, clock)
+        return memory_store(self._name).update(change, clock)
 
     @contextlib.contextmanager
     def _locked(self, timeout: float) -> Iterator[int]:
@@ -144,7 +144,7 @@ def _open(path: Path) -> int:
 def _lock(descriptor: int, path: Path, deadline: float) -> None:
     """Lock a file, by trying again and again: ``flock`` itself knows no time-out.
 
-    :raises SlotClockLockedError: somebody else held the lock until the deadline.
+    :raises RateLimitLockedError: somebody else held the lock until the deadline.
     """
     pause = 0.0005
     while True:
@@ -153,7 +153,7 @@ def _lock(descriptor: int, path: Path, deadline: float) -> None:
         except BlockingIOError:
             remaining = deadline - time.monotonic()
         if remaining <= 0:
-            raise SlotClockLockedError(
+            raise RateLimitLockedError(
                 f"{_holder(descriptor)} keeps {path} locked. Nothing is sent while it does, because it may be using "
                 "the account too. End that process if it hangs"
             )
@@ -172,7 +172,7 @@ def _holder(descriptor: int) -> str:
     return "another process"
 
 
-def slot_store(pacing: str, name: str, *, interval: float) -> SlotStore:
+def open_store(pacing: str, name: str, *, interval: float) -> SlotStore:
     """Open the slot clock of an account.
 
     :param pacing: ``"file"``, ``"memory"`` or the URL of a Redis server.
@@ -181,15 +181,15 @@ def slot_store(pacing: str, name: str, *, interval: float) -> SlotStore:
     :raises InvalidSettingsError: when the package that speaks to Redis is not there.
     """
     if pacing == "memory":
-        return memory_slots(name)
+        return memory_store(name)
     directory = Path(os.environ[DIRECTORY_VARIABLE]) if os.environ.get(DIRECTORY_VARIABLE) else None
-    file = FileSlots(name, directory)
+    file = FileStore(name, directory)
     if pacing == "file":
         return file
-    from airflow_provider_trackingmore.client.redis_slots import RedisSlots
+    from airflow_provider_trackingmore.client.rate_limit.redis import RedisStore
 
-    outage = FileSlots(f"{name}-outage", directory)
-    return RedisSlots(pacing, name, file=file, outage=outage, handover_seconds=interval + COLD_GRACE_SECONDS)
+    outage = FileStore(f"{name}-outage", directory)
+    return RedisStore(pacing, name, file=file, outage=outage, handover_seconds=interval + COLD_GRACE_SECONDS)
 
 
 def _own_directory() -> Path:

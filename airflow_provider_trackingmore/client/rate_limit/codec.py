@@ -6,13 +6,13 @@ import json
 import math
 from dataclasses import asdict
 
-from airflow_provider_trackingmore.client.pacing import SlotState
+from airflow_provider_trackingmore.client.rate_limit.clock import SlotState
 
 RECORD_BYTES = 256
 """Every record has the same length, so that one write replaces all of the record before it."""
 
 
-def encoded(state: SlotState) -> bytes:
+def encode(state: SlotState) -> bytes:
     """Write a state.
 
     :return: one line of JSON, padded.
@@ -20,7 +20,7 @@ def encoded(state: SlotState) -> bytes:
     return json.dumps(asdict(state)).ljust(RECORD_BYTES - 1).encode() + b"\n"
 
 
-def decoded(data: bytes | str | None) -> SlotState:
+def decode(data: bytes | str | None) -> SlotState:
     """Read a state; whatever is none (nothing, something empty or damaged) is a fresh one."""
     try:
         record = json.loads(data or b"")

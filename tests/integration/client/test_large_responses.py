@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_trackingmore.api import endpoints
 from airflow_provider_trackingmore.api.envelope import Request
-from airflow_provider_trackingmore.api.errors import AnswerTooLargeError, MalformedAnswerError
+from airflow_provider_trackingmore.api.errors import MalformedResponseError, ResponseTooLargeError
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from tests.integration.client.fault_server import FaultServer, answer
 
@@ -67,7 +67,7 @@ def test_a_small_answer_that_would_become_large_is_refused_while_it_is_read(
     client = make_client(server.url, timeout_seconds=30)
     tracemalloc.start()
     try:
-        with pytest.raises(AnswerTooLargeError, match=rf"GET {request.path}: .*(?:more|longer) than"):
+        with pytest.raises(ResponseTooLargeError, match=rf"GET {request.path}: .*(?:more|longer) than"):
             client.send(request)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -82,7 +82,7 @@ def test_a_page_has_no_more_rows_than_its_limit(limit: int, server: FaultServer,
     client = make_client(server.url)
     server.does(answer(full_page(limit)), answer(full_page(limit + 1)))
     assert len(client.send(endpoints.list_page(limit=limit)).items) == limit
-    with pytest.raises(AnswerTooLargeError, match=f"more than the {limit} rows"):
+    with pytest.raises(ResponseTooLargeError, match=f"more than the {limit} rows"):
         client.send(endpoints.list_page(limit=limit))
 
 
@@ -130,7 +130,7 @@ def test_what_cannot_be_decompressed_is_malformed(
     name: str, data: bytes, server: FaultServer, make_client: MakeClient
 ) -> None:
     server.does(answer(data, headers={"Content-Encoding": name}))
-    with pytest.raises(MalformedAnswerError, match="could not be decompressed"):
+    with pytest.raises(MalformedResponseError, match="could not be decompressed"):
         make_client(server.url, max_attempts=1).send(endpoints.list_page())
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from airflow_provider_trackingmore.api.batching import Conversation
+from airflow_provider_trackingmore.api.batching import RequestFlow
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.api.listing import Walk
 from airflow_provider_trackingmore.api.models import Tracking
-from airflow_provider_trackingmore.api.records import Page
+from airflow_provider_trackingmore.api.resources import Page
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 
 T = TypeVar("T")
 
 
-def drive(conversation: Conversation[T], send: Callable[[Request[Any]], Any]) -> T:
+def run(conversation: RequestFlow[T], send: Callable[[Request[Any]], Any]) -> T:
     """Hold a conversation to its end, blocking.
 
     :param conversation: what asks.
@@ -38,7 +38,7 @@ def drive(conversation: Conversation[T], send: Callable[[Request[Any]], Any]) ->
         return outcome
 
 
-def drive_stepwise(conversation: Conversation[object], send: Callable[[Request[Any]], Any]) -> Iterator[None]:
+def run_stepwise(conversation: RequestFlow[object], send: Callable[[Request[Any]], Any]) -> Iterator[None]:
     """Hold a conversation to its end, blocking, and pause after each answer.
 
     :param conversation: what asks.
@@ -60,7 +60,7 @@ def drive_stepwise(conversation: Conversation[object], send: Callable[[Request[A
         yield
 
 
-async def adrive(conversation: Conversation[T], client: TrackingMoreClient) -> T:
+async def run_async(conversation: RequestFlow[T], client: TrackingMoreClient) -> T:
     """Hold a conversation to its end on the event loop.
 
     :param conversation: what asks.
@@ -72,7 +72,7 @@ async def adrive(conversation: Conversation[T], client: TrackingMoreClient) -> T
         request = next(conversation)
         while True:
             try:
-                answer = await client.asend(request)
+                answer = await client.send_async(request)
             except TrackingMoreError as error:
                 request = conversation.throw(error)
             else:
@@ -82,7 +82,7 @@ async def adrive(conversation: Conversation[T], client: TrackingMoreClient) -> T
         return outcome
 
 
-def drive_listing(walk: Walk, send: Callable[[Request[Page]], Page]) -> Iterator[Tracking]:
+def run_listing(walk: Walk, send: Callable[[Request[Page]], Page]) -> Iterator[Tracking]:
     """Walk through a listing, a page at a time as the rows are consumed.
 
     :param walk: what decides which page is next.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_trackingmore.api.errors import MalformedAnswerError, TrackingNotFoundError
+from airflow_provider_trackingmore.api.errors import MalformedResponseError, TrackingNotFoundError
 from airflow_provider_trackingmore.api.models import (
     ShipmentKey,
     ShipmentStatus,
@@ -17,7 +17,7 @@ from airflow_provider_trackingmore.api.models import (
     rows,
     text,
 )
-from airflow_provider_trackingmore.api.reports import BatchAnswer, Rejection, match
+from airflow_provider_trackingmore.api.reports import BatchResponse, Rejection, match
 
 ALREADY_EXISTS = 4016
 DOES_NOT_EXIST = frozenset({4017, 4031})
@@ -59,7 +59,7 @@ def realtime(key: ShipmentKey, data: object) -> Tracking:
     return _identified(key, Tracking.from_payload(items))
 
 
-def batch_created(sent: Sequence[ShipmentKey], data: object) -> BatchAnswer:
+def batch_created(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
     """Read ``POST /trackings/batch``: accepted ones under ``trackings``, refused ones under ``errors`` with a code."""
     record = mapping(data)
     added = _each_once(rows(record.get("trackings")))
@@ -85,27 +85,27 @@ def batch_created(sent: Sequence[ShipmentKey], data: object) -> BatchAnswer:
             rejected.append(_rejection(found[mentioned], code, row.get("message")))
     recognised = set(found.values())
     unconfirmed = tuple(key for key in sent if key not in recognised)
-    return BatchAnswer(done, tuple(unchanged), tuple(rejected), unconfirmed, corrected=corrected)
+    return BatchResponse(done, tuple(unchanged), tuple(rejected), unconfirmed, corrected=corrected)
 
 
-def batch_updated(sent: Sequence[ShipmentKey], data: object) -> BatchAnswer:
+def batch_updated(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
     """Read ``POST /trackings/updatemore``. How its count is called is not documented (1.7)."""
     return _batch_changed(sent, data, ("updated", "update", "change"))
 
 
-def batch_stopped(sent: Sequence[ShipmentKey], data: object) -> BatchAnswer:
+def batch_stopped(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
     """Read ``POST /trackings/notupdate`` (1.13)."""
     return _batch_changed(sent, data, ("change",))
 
 
-def batch_deleted(sent: Sequence[ShipmentKey], data: object) -> BatchAnswer:
+def batch_deleted(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
     """Read ``POST /trackings/delete``: each entry has a ``meta`` of its own, with the code (1.8)."""
-    return _batch_changed(sent, data, ("delete",), satisfied_by=DOES_NOT_EXIST)
+    return _batch_changed(sent, data, ("delete",), already_done_error=DOES_NOT_EXIST)
 
 
 def _batch_changed(
-    sent: Sequence[ShipmentKey], data: object, counts: Sequence[str], satisfied_by: frozenset[int] = frozenset()
-) -> BatchAnswer:
+    sent: Sequence[ShipmentKey], data: object, counts: Sequence[str], already_done_error: frozenset[int] = frozenset()
+) -> BatchResponse:
     """Read an answer with a count and a list whose entries may or may not have a code.
 
     Shipments are done when the count covers all that were not refused, or when their entries have a code of success
@@ -124,7 +124,7 @@ def _batch_changed(
     for key in sent:
         entry = found.get(key, {})
         code = integer(entry.get("code"))
-        if code in satisfied_by:
+        if code in already_done_error:
             unchanged.append(key)
         elif code in _CARRIED_OUT:
             done.append(key)
@@ -142,7 +142,7 @@ def _batch_changed(
         else:
             done, unconfirmed = [], [key for key in sent if key in done or key in unconfirmed]
     listed = tuple(key for key in unconfirmed if key in found)
-    return BatchAnswer(tuple(done), tuple(unchanged), tuple(rejected), tuple(unconfirmed), listed, count)
+    return BatchResponse(tuple(done), tuple(unchanged), tuple(rejected), tuple(unconfirmed), listed, count)
 
 
 def _entry(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -152,7 +152,7 @@ def _entry(row: Mapping[str, Any]) -> Mapping[str, Any]:
 def counters(data: object) -> dict[ShipmentStatus, int]:
     """Read the counters (1.12): every known status has one; values of unknown statuses add up under ``UNKNOWN``."""
     if data and not isinstance(data, dict):
-        raise MalformedAnswerError(f"expected counters, TrackingMore sent {type(data).__name__}")
+        raise MalformedResponseError(f"expected counters, TrackingMore sent {type(data).__name__}")
     counts: dict[ShipmentStatus, int] = {status: 0 for status in ShipmentStatus if status != ShipmentStatus.UNKNOWN}
     for name, value in mapping(data).items():
         number = integer(value)

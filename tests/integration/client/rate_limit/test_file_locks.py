@@ -21,12 +21,12 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_trackingmore.api.envelope import Request
-from airflow_provider_trackingmore.api.errors import RateLimitError, SlotClockLockedError
-from airflow_provider_trackingmore.client import pacing
+from airflow_provider_trackingmore.api.errors import RateLimitError, RateLimitLockedError
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
-from airflow_provider_trackingmore.client.pacing import Pacer, SlotState, Wait
+from airflow_provider_trackingmore.client.rate_limit import clock as rate_limit_clock
+from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter, SlotBusy, SlotState
+from airflow_provider_trackingmore.client.rate_limit.stores import DIRECTORY_VARIABLE, FileStore
 from airflow_provider_trackingmore.client.settings import ClientSettings
-from airflow_provider_trackingmore.client.slot_stores import DIRECTORY_VARIABLE, FileSlots
 from tests.integration.client.conftest import KEY
 from tests.integration.client.fault_server import Conversation, FaultServer, answer, envelope
 
@@ -78,7 +78,7 @@ def hold(client: TrackingMoreClient) -> Iterator[Callable[[], Holder]]:
         holder.close()
 
 
-@pytest.mark.parametrize("how", ["send", "asend"])
+@pytest.mark.parametrize("how", ["send", "send_async"])
 def test_a_call_ends_on_time_although_somebody_keeps_the_lock_and_says_who(
     how: str, client: TrackingMoreClient, server: FaultServer, hold: Callable[[], Holder]
 ) -> None:
@@ -87,9 +87,9 @@ def test_a_call_ends_on_time_although_somebody_keeps_the_lock_and_says_who(
     began = time.monotonic()
     ways = {
         "send": lambda: client.send(REQUEST, max_wait_seconds=1),
-        "asend": lambda: asyncio.run(client.asend(REQUEST, max_wait_seconds=1)),
+        "send_async": lambda: asyncio.run(client.send_async(REQUEST, max_wait_seconds=1)),
     }
-    with pytest.raises(SlotClockLockedError) as caught:
+    with pytest.raises(RateLimitLockedError) as caught:
         ways[how]()
     assert 0.9 < time.monotonic() - began < 2
     assert re.search(rf"GET /trackings/get: not sent: process {holder.pid} keeps .*\.json locked", str(caught.value))
@@ -102,7 +102,7 @@ def test_a_call_without_a_bound_ends_too_and_the_next_one_succeeds_once_the_lock
     client.send(REQUEST)
     holder = hold()
     monkeypatch.setattr("airflow_provider_trackingmore.client.client.LOCK_TIMEOUT_SECONDS", 0.2)
-    with pytest.raises(SlotClockLockedError):
+    with pytest.raises(RateLimitLockedError):
         client.send(REQUEST)
     holder.close()
     assert client.send(REQUEST) == {"fine": True}
@@ -157,7 +157,7 @@ def test_an_answer_is_not_lost_when_somebody_takes_the_lock_while_it_comes(
 
 
 def test_a_process_that_is_forked_while_the_lock_is_held_does_not_keep_it(tmp_path: Path) -> None:
-    store = FileSlots("account", tmp_path)
+    store = FileStore("account", tmp_path)
     children: list[int] = []
 
     def fork(state: SlotState, now: float) -> tuple[SlotState, None]:
@@ -184,8 +184,8 @@ def depart_as(user: int, groups: list[int], directory: str, outcomes: multiproce
     os.setgid(user)
     os.setuid(user)
     os.umask(0o022)
-    departed = Pacer(FileSlots("account", Path(directory)), interval=60, clock=time.time).depart(warm=True)
-    outcomes.put("waits" if isinstance(departed, Wait) else "departs")
+    departed = RateLimiter(FileStore("account", Path(directory)), interval=60, clock=time.time).try_acquire(warm=True)
+    outcomes.put("waits" if isinstance(departed, SlotBusy) else "departs")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can act as two users")
@@ -210,13 +210,13 @@ def test_two_users_of_a_group_share_the_pace_in_its_directory_whatever_their_uma
 
 def test_a_file_in_a_directory_of_one_user_is_for_that_user_alone(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    FileSlots("account", tmp_path).update(lambda state, now: (SlotState(now), None), time.time)
+    FileStore("account", tmp_path).update(lambda state, now: (SlotState(now), None), time.time)
     assert stat.S_IMODE((tmp_path / "account.json").stat().st_mode) == 0o600
 
 
 def test_the_lock_is_the_one_that_other_programs_see(tmp_path: Path) -> None:
     """The tests above take the lock from outside: this shows that the store takes the same one."""
-    store = FileSlots("account", tmp_path)
+    store = FileStore("account", tmp_path)
     store.update(lambda state, now: (SlotState(now), None), time.time)
 
     def is_locked(state: SlotState, now: float) -> tuple[None, bool]:
@@ -228,4 +228,4 @@ def test_the_lock_is_the_one_that_other_programs_see(tmp_path: Path) -> None:
             return None, False
 
     assert store.update(is_locked, time.time)
-    assert pacing.LOCK_TIMEOUT_SECONDS <= 10
+    assert rate_limit_clock.LOCK_TIMEOUT_SECONDS <= 10

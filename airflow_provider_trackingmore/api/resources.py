@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from airflow_provider_trackingmore.api.errors import MalformedAnswerError
+from airflow_provider_trackingmore.api.errors import MalformedResponseError
 from airflow_provider_trackingmore.api.models import Tracking, decimal, integer, mapping, rows, text
 
 
@@ -28,12 +28,12 @@ class Page:
 
         :param data: the answer's ``data``.
         :return: the page.
-        :raises MalformedAnswerError: if it is not a page.
+        :raises MalformedResponseError: if it is not a page.
         """
         if not data:
             return cls((), 0)
         if not isinstance(data, dict) or not isinstance(data.get("items") or [], list):
-            raise MalformedAnswerError("expected a page of trackings, TrackingMore sent something else")
+            raise MalformedResponseError("expected a page of trackings, TrackingMore sent something else")
         return cls(tuple(map(Tracking.from_payload, data.get("items") or ())), integer(data.get("total")))
 
 
@@ -62,7 +62,7 @@ class Account:
 
         :param data: the answer's ``data``.
         :return: the account.
-        :raises MalformedAnswerError: if it is not an object.
+        :raises MalformedResponseError: if it is not an object.
         """
         record = _object(data, "the account")
         quota = integer(record.get("track_number"))
@@ -111,7 +111,7 @@ class Carrier:
 
         :param data: the answer's ``data``.
         :return: the carriers.
-        :raises MalformedAnswerError: if it is neither a list nor empty.
+        :raises MalformedResponseError: if it is neither a list nor empty.
         """
         return [
             cls(
@@ -153,7 +153,7 @@ class RemoteArea:
 
         :param data: the answer's ``data``.
         :return: the entries of both lists.
-        :raises MalformedAnswerError: if it is neither an object nor empty.
+        :raises MalformedResponseError: if it is neither an object nor empty.
         """
         record = _object(data, "remote areas") if data else {}
         return [cls._one("remote", row) for row in rows(record.get("remote"))] + [
@@ -208,7 +208,7 @@ class TransitTimes:
 
         :param data: the answer's ``data``.
         :return: one entry per lane that the vendor knows.
-        :raises MalformedAnswerError: if it is neither a list nor empty.
+        :raises MalformedResponseError: if it is neither a list nor empty.
         """
         items = data["items"] if isinstance(data, dict) and "items" in data else data
         return [cls._one(row) for row in _list(items, "transit times")]
@@ -300,7 +300,7 @@ class AirCargo:
 
         :param data: the answer's ``data``.
         :return: waybill -> record.
-        :raises MalformedAnswerError: if it is neither an object nor empty.
+        :raises MalformedResponseError: if it is neither an object nor empty.
         """
         record = _object(data, "air waybills") if data else {}
         return {waybill: cls._one(waybill, row) for waybill, row in record.items() if isinstance(row, dict)}
@@ -341,13 +341,13 @@ class AirCargo:
 
 def _object(data: object, what: str) -> dict[str, Any]:
     if not isinstance(data, dict):
-        raise MalformedAnswerError(f"expected {what}, TrackingMore sent {type(data).__name__}")
+        raise MalformedResponseError(f"expected {what}, TrackingMore sent {type(data).__name__}")
     return data
 
 
 def _list(data: object, what: str) -> list[dict[str, Any]]:
     if data and not isinstance(data, list):
-        raise MalformedAnswerError(f"expected {what}, TrackingMore sent {type(data).__name__}")
+        raise MalformedResponseError(f"expected {what}, TrackingMore sent {type(data).__name__}")
     return rows(data)
 
 

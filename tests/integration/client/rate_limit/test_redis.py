@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.client import redis_slots
-from airflow_provider_trackingmore.client.pacing import Pacer, Wait
-from airflow_provider_trackingmore.client.redis_slots import EXPIRY_SECONDS, PREFIX, RedisSlots
+from airflow_provider_trackingmore.client.rate_limit import redis as redis_store
+from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter, SlotBusy
+from airflow_provider_trackingmore.client.rate_limit.redis import EXPIRY_SECONDS, PREFIX, RedisStore
+from airflow_provider_trackingmore.client.rate_limit.stores import DIRECTORY_VARIABLE, FileStore, open_store
 from airflow_provider_trackingmore.client.settings import ClientSettings, InvalidSettingsError
-from airflow_provider_trackingmore.client.slot_stores import DIRECTORY_VARIABLE, FileSlots, slot_store
 from tests.integration.client.conftest import KEY, FakeTime
 from tests.integration.client.redis_server import PASSWORD, RedisServer, find_binary
 
@@ -41,15 +41,15 @@ class Host:
 
     def __init__(self, server: RedisServer, directory: Path, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
-        self.file = FileSlots("account", directory)
-        self.outage = FileSlots("account-outage", directory)
+        self.file = FileStore("account", directory)
+        self.outage = FileStore("account-outage", directory)
         self.server = server
 
-    def process(self) -> RedisSlots:
-        return RedisSlots(self.server.url, "account", file=self.file, outage=self.outage, handover_seconds=HANDOVER)
+    def process(self) -> RedisStore:
+        return RedisStore(self.server.url, "account", file=self.file, outage=self.outage, handover_seconds=HANDOVER)
 
-    def pacer(self) -> Pacer:
-        return Pacer(self.process(), interval=1.0, clock=self.clock)
+    def limiter(self) -> RateLimiter:
+        return RateLimiter(self.process(), interval=1.0, clock=self.clock)
 
 
 def client_of(server: RedisServer) -> Any:
@@ -58,8 +58,8 @@ def client_of(server: RedisServer) -> Any:
     return redis.Redis.from_url(server.url)
 
 
-def waiting(outcome: str | Wait) -> float:
-    assert isinstance(outcome, Wait)
+def waiting(outcome: str | SlotBusy) -> float:
+    assert isinstance(outcome, SlotBusy)
     return outcome.seconds
 
 
@@ -80,15 +80,15 @@ def test_threads_and_hosts_do_not_come_between_reading_and_writing(redis_server:
 
 
 def test_hosts_whose_clocks_are_hours_apart_share_one_pace(redis_server: RedisServer, tmp_path: Path) -> None:
-    early = Host(redis_server, tmp_path / "early", lambda: time.time() - 7200).pacer()
-    late = Host(redis_server, tmp_path / "late", lambda: time.time() + 7200).pacer()
-    departure = early.depart(warm=True)
+    early = Host(redis_server, tmp_path / "early", lambda: time.time() - 7200).limiter()
+    late = Host(redis_server, tmp_path / "late", lambda: time.time() + 7200).limiter()
+    departure = early.try_acquire(warm=True)
     assert isinstance(departure, str)
-    assert 0.5 < waiting(late.depart(warm=True)) <= 1.0
-    early.arrived(departure)
-    assert 0.5 < waiting(late.depart(warm=True)) <= 1.0
-    late.cool_down(120)
-    assert 119 < waiting(early.depart(warm=True)) <= 120
+    assert 0.5 < waiting(late.try_acquire(warm=True)) <= 1.0
+    early.release(departure)
+    assert 0.5 < waiting(late.try_acquire(warm=True)) <= 1.0
+    late.penalize(120)
+    assert 119 < waiting(early.try_acquire(warm=True)) <= 120
 
 
 def test_the_account_appears_as_a_fingerprint_only_and_is_forgotten_after_a_day(
@@ -96,8 +96,8 @@ def test_the_account_appears_as_a_fingerprint_only_and_is_forgotten_after_a_day(
 ) -> None:
     monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "pacing"))
     settings = ClientSettings(api_key=KEY, pacing=redis_server.url)
-    store = slot_store(settings.pacing, settings.fingerprint, interval=1)
-    Pacer(store, interval=1, clock=time.time).depart(warm=True)
+    store = open_store(settings.pacing, settings.fingerprint, interval=1)
+    RateLimiter(store, interval=1, clock=time.time).try_acquire(warm=True)
     client = client_of(redis_server)
     assert client.keys() == [f"{PREFIX}{settings.fingerprint}".encode()]
     assert EXPIRY_SECONDS - 5 <= client.ttl(client.keys()[0]) <= EXPIRY_SECONDS
@@ -106,7 +106,7 @@ def test_the_account_appears_as_a_fingerprint_only_and_is_forgotten_after_a_day(
 
 def test_a_damaged_record_is_a_fresh_start(redis_server: RedisServer, tmp_path: Path) -> None:
     client_of(redis_server).set(f"{PREFIX}account", b"\xff{not json")
-    assert isinstance(Host(redis_server, tmp_path).pacer().depart(warm=True), str)
+    assert isinstance(Host(redis_server, tmp_path).limiter().try_acquire(warm=True), str)
 
 
 def test_a_lost_redis_leaves_the_pace_to_the_file_with_one_warning_and_is_used_again_when_it_is_back(
@@ -115,27 +115,27 @@ def test_a_lost_redis_leaves_the_pace_to_the_file_with_one_warning_and_is_used_a
     caplog.set_level(logging.INFO)
     time_passes = FakeTime()
     host = Host(redis_server, tmp_path / "host", time_passes)
-    one, other = host.pacer(), host.pacer()
-    assert isinstance(one.depart(warm=True), str)
+    one, other = host.limiter(), host.limiter()
+    assert isinstance(one.try_acquire(warm=True), str)
     redis_server.kill()
 
     # What departed by Redis may still be on its way: nobody follows before it has arrived.
-    assert waiting(one.depart(warm=True)) == pytest.approx(HANDOVER)
-    assert waiting(other.depart(warm=True)) == pytest.approx(HANDOVER)
+    assert waiting(one.try_acquire(warm=True)) == pytest.approx(HANDOVER)
+    assert waiting(other.try_acquire(warm=True)) == pytest.approx(HANDOVER)
     time_passes.now += HANDOVER
-    assert isinstance(one.depart(warm=True), str)
-    assert waiting(other.depart(warm=True)) == pytest.approx(1.0)
+    assert isinstance(one.try_acquire(warm=True), str)
+    assert waiting(other.try_acquire(warm=True)) == pytest.approx(1.0)
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 2  # one for each process: each has a log of its own
     assert all(f"redis://127.0.0.1:{redis_server.port}/0 is lost" in warning for warning in warnings)
 
     redis_server.start()
-    time_passes.now += redis_slots.ASK_AGAIN_SECONDS - HANDOVER - 0.5
-    other.depart(warm=True)
+    time_passes.now += redis_store.ASK_AGAIN_SECONDS - HANDOVER - 0.5
+    other.try_acquire(warm=True)
     assert client_of(redis_server).keys() == []  # it is not time yet to ask again
     time_passes.now += 0.5
-    assert HANDOVER - 1 < waiting(one.depart(warm=True)) <= HANDOVER
-    assert HANDOVER - 1 < waiting(other.depart(warm=True)) <= HANDOVER
+    assert HANDOVER - 1 < waiting(one.try_acquire(warm=True)) <= HANDOVER
+    assert HANDOVER - 1 < waiting(other.try_acquire(warm=True)) <= HANDOVER
     assert len(client_of(redis_server).keys()) == 1
     assert [record.levelno for record in caplog.records].count(logging.WARNING) == 2
     assert "is back" in caplog.text
@@ -145,15 +145,15 @@ def test_a_lost_redis_leaves_the_pace_to_the_file_with_one_warning_and_is_used_a
 def test_a_cool_down_outlives_redis_in_both_directions(redis_server: RedisServer, tmp_path: Path) -> None:
     time_passes = FakeTime()
     host = Host(redis_server, tmp_path / "host", time_passes)
-    host.pacer().cool_down(120)
+    host.limiter().penalize(120)
     redis_server.kill()
-    assert waiting(host.pacer().depart(warm=True)) == pytest.approx(120, abs=1)
-    host.pacer().cool_down(300)
+    assert waiting(host.limiter().try_acquire(warm=True)) == pytest.approx(120, abs=1)
+    host.limiter().penalize(300)
     redis_server.start()
     time_passes.now += 10
-    assert waiting(host.pacer().depart(warm=True)) == pytest.approx(290, abs=1)
-    elsewhere = Host(redis_server, tmp_path / "elsewhere").pacer()
-    assert waiting(elsewhere.depart(warm=True)) == pytest.approx(290, abs=1)
+    assert waiting(host.limiter().try_acquire(warm=True)) == pytest.approx(290, abs=1)
+    elsewhere = Host(redis_server, tmp_path / "elsewhere").limiter()
+    assert waiting(elsewhere.try_acquire(warm=True)) == pytest.approx(290, abs=1)
 
 
 def test_a_redis_that_refuses_the_password_degrades_too_and_shows_nothing_of_the_url(
@@ -177,12 +177,12 @@ def test_without_the_package_the_way_out_is_named(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(builtins, "__import__", without_redis)
     with pytest.raises(InvalidSettingsError, match=r"pip install 'airflow-provider-trackingmore\[redis\]'"):
-        slot_store("redis://127.0.0.1", "account", interval=1)
+        open_store("redis://127.0.0.1", "account", interval=1)
 
 
 def test_an_option_that_redis_does_not_know_is_an_error_that_shows_no_password() -> None:
     with pytest.raises(InvalidSettingsError) as caught:
-        slot_store(f"redis://:{PASSWORD}@127.0.0.1/0?socket_timeout=soon", "account", interval=1)
+        open_store(f"redis://:{PASSWORD}@127.0.0.1/0?socket_timeout=soon", "account", interval=1)
     assert PASSWORD not in str(caught.value)
     assert caught.value.__context__ is None
 
@@ -194,14 +194,14 @@ def test_callers_on_several_hosts_keep_the_gap(redis_server: RedisServer, tmp_pa
     def send(number: int) -> None:
         skew = 1000.0 * number
         host = Host(redis_server, tmp_path / str(number), lambda: time.time() + skew)
-        pacer = Pacer(host.process(), interval=interval, clock=host.clock)
+        limiter = RateLimiter(host.process(), interval=interval, clock=host.clock)
         for _ in range(10):
             rounds = 0
-            while isinstance(outcome := pacer.depart(warm=True), Wait):
-                time.sleep(pacer.pause(outcome, rounds))
+            while isinstance(outcome := limiter.try_acquire(warm=True), SlotBusy):
+                time.sleep(limiter.pause(outcome, rounds))
                 rounds += 1
             departures.append(time.monotonic())
-            pacer.arrived(outcome, warm=True)
+            limiter.release(outcome, warm=True)
 
     threads = [threading.Thread(target=send, args=(number,)) for number in range(4)]
     for thread in threads:

@@ -36,9 +36,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from airflow_provider_trackingmore.api.errors import SlotClockLockedError
+from airflow_provider_trackingmore.api.errors import RateLimitLockedError
+from airflow_provider_trackingmore.client.rate_limit.rtt import RoundTripTimes
 from airflow_provider_trackingmore.client.settings import MAX_COOL_DOWN_SECONDS
-from airflow_provider_trackingmore.client.trips import Trips
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ COLD_GRACE_SECONDS = 1.5
 """The same when the connection must be made first: name look-up, TCP and TLS take several trips before the request."""
 SPREAD = 0.01
 """Waiters come to a slot at different moments within this share of an interval."""
-LOOK_AGAIN = 0.05
+RECHECK_SHARE = 0.05
 """Who waits for the answer to another's request looks again after this share of an interval."""
 FIRST_MARGIN = 0.02
 """Share of an interval that the first 429 adds to every gap; each further one doubles it."""
@@ -82,7 +82,7 @@ class SlotState:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class SlotBusy:
     """The slot is not free.
 
     :param seconds: until it is worth asking again.
@@ -105,14 +105,14 @@ class SlotStore(Protocol):
         :param clock: read while nobody can come between; a store that brings a clock of its own uses that.
         :param timeout: longest time to wait for the lock, in seconds.
         :return: the result of ``change``.
-        :raises SlotClockLockedError: somebody else holds the lock for longer.
+        :raises RateLimitLockedError: somebody else holds the lock for longer.
         """
         ...
 
 
-def take(
+def try_acquire(
     state: SlotState, now: float, *, interval: float, grace: float, departure: str, ahead: float = 0.0
-) -> SlotState | Wait:
+) -> SlotState | SlotBusy:
     """Depart now, if the slot is free.
 
     :param ahead: seconds that this request certainly travels before it arrives.
@@ -123,15 +123,15 @@ def take(
     seconds = free_at - now
     if seconds > 0:
         if state.departure:
-            seconds = min(seconds, max(state.earliest_at - now, interval * LOOK_AGAIN))
-        return Wait(seconds)
+            seconds = min(seconds, max(state.earliest_at - now, interval * RECHECK_SHARE))
+        return SlotBusy(seconds)
     earliest_at = now + interval + _margin(state, interval)
     return replace(
         state, next_free_at=earliest_at + grace, earliest_at=earliest_at, departure=departure, written_at=now
     )
 
 
-def arrived(state: SlotState, now: float, *, interval: float, departure: str, behind: float = 0.0) -> SlotState | None:
+def release(state: SlotState, now: float, *, interval: float, departure: str, behind: float = 0.0) -> SlotState | None:
     """Note that a request is answered, hence has arrived by now.
 
     :param behind: seconds that its answer certainly travelled after it had arrived.
@@ -145,21 +145,21 @@ def arrived(state: SlotState, now: float, *, interval: float, departure: str, be
     return SlotState(free_at, state.earliest_at, "", now, narrowed if narrowed > SMALLEST_MARGIN * interval else 0.0)
 
 
-def held(state: SlotState, now: float, *, seconds: float) -> SlotState:
+def block_for(state: SlotState, now: float, *, seconds: float) -> SlotState:
     """Keep everybody silent for ``seconds`` from now; no answer brings that forward."""
     until = max(state.next_free_at, now + min(seconds, MAX_COOL_DOWN_SECONDS))
     return SlotState(until, until, "", now, state.margin)
 
 
-def cooled_down(state: SlotState, now: float, *, interval: float, seconds: float) -> SlotState:
+def penalize(state: SlotState, now: float, *, interval: float, seconds: float) -> SlotState:
     """Keep everybody silent for ``seconds`` after a 429, and more apart from then on."""
     margin = max(2 * _margin(state, interval), FIRST_MARGIN * interval)
     if not state.departure and state.next_free_at > now + 2 * interval:
         margin = _margin(state, interval)  # one more 429 of the same silence teaches nothing new
-    return replace(held(state, now, seconds=seconds), margin=min(margin, LARGEST_MARGIN * interval))
+    return replace(block_for(state, now, seconds=seconds), margin=min(margin, LARGEST_MARGIN * interval))
 
 
-def mended(state: SlotState, now: float) -> SlotState:
+def repair(state: SlotState, now: float) -> SlotState:
     """Make a state usable after the clock was set back or the state was damaged: no wait becomes absurd.
 
     :return: the same object when there is nothing to mend. A mended state must be written, or else the clock stays
@@ -180,7 +180,7 @@ def _margin(state: SlotState, interval: float) -> float:
     return min(max(state.margin, 0.0), LARGEST_MARGIN * interval)
 
 
-class Pacer:
+class RateLimiter:
     """The slot clock of one account as one caller sees it.
 
     :param store: where the state lives.
@@ -192,23 +192,23 @@ class Pacer:
         self._store = store
         self._interval = interval
         self._clock = clock
-        self._trips = Trips(interval)
+        self._rtt = RoundTripTimes(interval)
 
-    def depart(self, *, warm: bool, timeout: float = LOCK_TIMEOUT_SECONDS) -> str | Wait:
+    def try_acquire(self, *, warm: bool, timeout: float = LOCK_TIMEOUT_SECONDS) -> str | SlotBusy:
         """Take the slot, if it is free, for a request that leaves at once.
 
         :param warm: whether the request goes over a connection that is already open.
         :param timeout: longest time to wait for a lock, in seconds.
-        :return: the departure, to be handed to :meth:`arrived`; or how long to wait.
-        :raises SlotClockLockedError: somebody else holds the lock for longer: nothing was taken.
+        :return: the departure, to be handed to :meth:`release`; or how long to wait.
+        :raises RateLimitLockedError: somebody else holds the lock for longer: nothing was taken.
         """
         departure = uuid.uuid4().hex[:12]
         grace = WARM_GRACE_SECONDS if warm else COLD_GRACE_SECONDS
-        ahead = self._trips.least / 2
+        ahead = self._rtt.min_rtt / 2
 
-        def decide(state: SlotState, now: float) -> tuple[SlotState | None, str | Wait]:
-            taken = take(state, now, interval=self._interval, grace=grace, departure=departure, ahead=ahead)
-            return (None, taken) if isinstance(taken, Wait) else (taken, departure)
+        def decide(state: SlotState, now: float) -> tuple[SlotState | None, str | SlotBusy]:
+            taken = try_acquire(state, now, interval=self._interval, grace=grace, departure=departure, ahead=ahead)
+            return (None, taken) if isinstance(taken, SlotBusy) else (taken, departure)
 
         return self._update(decide, timeout)
 
@@ -216,60 +216,60 @@ class Pacer:
         """Tell whether a request could leave at once; takes nothing, and does not wait for a lock."""
         try:
             return self._update(lambda state, now: (None, state.next_free_at <= now), 0.0)
-        except SlotClockLockedError:
+        except RateLimitLockedError:
             return False
 
-    def arrived(self, departure: str, *, warm: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
+    def release(self, departure: str, *, warm: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
         """Note that the answer to a departure has begun to come in.
 
         When somebody else keeps the lock, the note is left out: the next request then leaves later than it might.
 
-        :param departure: from :meth:`depart`.
+        :param departure: from :meth:`try_acquire`.
         :param warm: as given there; only trips over an open connection are alike enough to learn from.
         :param timeout: longest time to wait for a lock, in seconds.
         """
-        behind = self._trips.least / 2 if warm else 0.0
+        behind = self._rtt.min_rtt / 2 if warm else 0.0
 
         def decide(state: SlotState, now: float) -> tuple[SlotState | None, float | None]:
-            noted = arrived(state, now, interval=self._interval, departure=departure, behind=behind)
+            noted = release(state, now, interval=self._interval, departure=departure, behind=behind)
             return noted, None if noted is None else now - state.written_at
 
         try:
             trip = self._update(decide, timeout)
-        except SlotClockLockedError as error:
+        except RateLimitLockedError as error:
             log.warning("The answer is here, and its arrival could not be written down: %s", error)
             return
         if warm and trip is not None:
-            self._trips.note(trip)
+            self._rtt.add(trip)
 
-    def cool_down(self, seconds: float, *, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
+    def penalize(self, seconds: float, *, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
         """Keep everybody who uses the account silent after a 429.
 
         :param seconds: from now; at most an hour counts.
         :param timeout: longest time to wait for a lock, in seconds; then a warning says that nobody else knows.
         """
-        self._trips.forget()
+        self._rtt.reset()
 
         def decide(state: SlotState, now: float) -> tuple[SlotState, None]:
-            return cooled_down(state, now, interval=self._interval, seconds=seconds), None
+            return penalize(state, now, interval=self._interval, seconds=seconds), None
 
         try:
             self._update(decide, timeout)
-        except SlotClockLockedError as error:
+        except RateLimitLockedError as error:
             log.warning("TrackingMore answered 429, and other processes could not be told: %s", error)
 
     def _update(self, decide: Change[R], timeout: float) -> R:
         def change(found: SlotState, now: float) -> tuple[SlotState | None, R]:
-            state = mended(found, now)
+            state = repair(found, now)
             decided, result = decide(state, now)
             return decided or (None if state is found else state), result
 
         return self._store.update(change, self._clock, timeout=timeout)
 
-    def pause(self, wait: Wait, rounds: int) -> float:
+    def pause(self, wait: SlotBusy, rounds: int) -> float:
         """How long a waiter sleeps before it asks again.
 
-        :param wait: from :meth:`depart`.
+        :param wait: from :meth:`try_acquire`.
         :param rounds: how often this waiter has asked in vain before.
         :return: seconds; shorter for those who have waited longer.
         """
