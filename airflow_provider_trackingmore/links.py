@@ -1,4 +1,4 @@
-"""Links from a task to TrackingMore's pages. Reads the task's own XCom; opens no connection."""
+"""Extra links from task instances to the pages of their shipments."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRACKING_PAGE = "https://www.trackingmore.com/track/en/{number}?express={carrier
 LINK_XCOM = "trackingmore_link"
 
 
-def page_of(shipments: Iterable[ShipmentKey]) -> str:
+def tracking_url(shipments: Iterable[ShipmentKey]) -> str:
     """Choose the page for a task.
 
     :param shipments: what the task is about.
@@ -38,7 +38,7 @@ def page_of(shipments: Iterable[ShipmentKey]) -> str:
     return TRACKING_PAGE.format(number=quote(keys[0].tracking_number, safe=""), carrier=quote(keys[0].carrier_code))
 
 
-def leave_link(task: BaseOperator, context: Context, shipments: Iterable[ShipmentKey]) -> None:
+def push_link(task: BaseOperator, context: Context, shipments: Iterable[ShipmentKey]) -> None:
     """Note for :class:`TrackingMoreLink` which page a task is about.
 
     :param task: the task; one whose ``do_xcom_push`` is False leaves nothing.
@@ -46,7 +46,7 @@ def leave_link(task: BaseOperator, context: Context, shipments: Iterable[Shipmen
     :param shipments: what the task is about.
     """
     if task.do_xcom_push and "ti" in context:
-        context["ti"].xcom_push(key=LINK_XCOM, value=page_of(shipments))
+        context["ti"].xcom_push(key=LINK_XCOM, value=tracking_url(shipments))
 
 
 class TrackingMoreLink(BaseOperatorLink):

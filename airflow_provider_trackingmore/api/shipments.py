@@ -80,12 +80,19 @@ def not_given(value: object) -> bool:
 def as_list(shipments: object) -> list[object]:
     """Take one shipment or any iterable of them.
 
-    :param shipments: a mapping, or an iterable of mappings (a list, a generator, an XCom).
+    :param shipments: a mapping, or an iterable of mappings (a list, a generator, an XCom), or a list's result
+        ``{"rows": …, "path": None, "trackings": […]}``.
     :return: the shipments, unchecked.
     :raises InvalidArgumentError: if it is a text or not iterable: then nothing in it can be a shipment.
     """
     if shipments is None:
         return []
+    if isinstance(shipments, Mapping) and "trackings" in shipments:  # the result of ListTrackingsOperator
+        if shipments["trackings"] is None:
+            raise InvalidArgumentError(
+                "shipments were written to a file: read them from its path and pass them as a list"
+            )
+        return as_list(shipments["trackings"])
     if isinstance(shipments, (Mapping, ShipmentKey, Tracking)):
         return [shipments]
     if isinstance(shipments, (str, bytes)) or not isinstance(shipments, Iterable):

@@ -28,7 +28,7 @@ from airflow_provider_trackingmore.cli.output import (
 )
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.client.runner import run_listing
-from airflow_provider_trackingmore.operators.entries import record_entry, tracking_entry, with_raw
+from airflow_provider_trackingmore.serialization import record_to_dict, tracking_to_dict, with_raw
 
 FILTERS = tuple(name for name in get_type_hints(ListFilters) if name not in ("numbers", "orders"))
 SHIPMENT_COLUMNS = ("carrier_code", "tracking_number", "status", "last_update", "order_id")
@@ -37,7 +37,7 @@ SHIPMENT_COLUMNS = ("carrier_code", "tracking_number", "status", "last_update", 
 def account(client: TrackingMoreClient, arguments: argparse.Namespace) -> Exit:
     """Show the account."""
     found = client.send(endpoints.get_account())
-    row: dict[str, Any] = {"account": found.masked_email, **record_entry(found)}
+    row: dict[str, Any] = {"account": found.masked_email, **record_to_dict(found)}
     _write([with_raw(row, found.raw) if arguments.include_raw else row], tuple(row), arguments)
     return Exit.OK
 
@@ -46,7 +46,7 @@ def carriers(client: TrackingMoreClient, arguments: argparse.Namespace) -> Exit:
     """List carriers."""
     wanted = (arguments.search or "").casefold()
     found = [
-        record_entry(carrier)
+        record_to_dict(carrier)
         for carrier in client.send(endpoints.list_carriers(arguments.lang))
         if wanted in carrier.code.casefold() or wanted in carrier.name.casefold()
     ]
@@ -127,7 +127,7 @@ def _walked(client: TrackingMoreClient, filters: dict[str, Any], tell: Tell) -> 
 
 
 def _entry(tracking: Tracking, arguments: argparse.Namespace) -> dict[str, Any]:
-    entry = tracking_entry(tracking)
+    entry = tracking_to_dict(tracking)
     for name in ("created_at", "updated_at"):
         time = getattr(tracking, name)
         entry[name] = time.isoformat() if time is not None else None

@@ -1,4 +1,4 @@
-"""The operator for air waybills."""
+"""The operator that tracks air cargo."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.api.filters import check_waybills
 from airflow_provider_trackingmore.api.limits import AIR_CARGO_QUOTA
-from airflow_provider_trackingmore.operators.entries import record_entry
-from airflow_provider_trackingmore.operators.rendered import flag, one_or_more, text
-from airflow_provider_trackingmore.operators.task import TrackingMoreTask
+from airflow_provider_trackingmore.operators.base import TrackingMoreBaseOperator
+from airflow_provider_trackingmore.operators.template_values import as_list, parse_bool, parse_text
+from airflow_provider_trackingmore.serialization import record_to_dict
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from airflow_provider_trackingmore.api.resources import AirCargo
 
 
-class TrackAirCargoOperator(TrackingMoreTask):
-    """Follow air waybills (``POST /trackings/aircargo``, 20 a call). **Each costs 20 units of quota, each time.**
+class TrackAirCargoOperator(TrackingMoreBaseOperator):
+    """Track air waybills (``POST /trackings/aircargo``, 20 a call). **Each costs 20 units of quota on every run.**
 
     It returns a dict, waybill -> ``waybill``, ``origin``, ``destination``, ``pieces``, ``weight``, ``status_number``,
-    ``airline``, ``track_url``, ``events`` and ``flights`` (lists of dicts, times as the airline writes them); those
-    that TrackingMore does not know are left out. A retry of the task pays again, so its default is ``retries=0``;
-    ``default_args`` of the DAG and ``partial()`` override that.
+    ``airline``, ``track_url``, ``events`` and ``flights`` (lists of dicts, with times as the airline writes them).
+    Waybills that TrackingMore does not know are left out. A retry of the task spends the quota again, so ``retries``
+    is 0 by default; ``default_args`` of the DAG and ``partial()`` override that.
 
-    :param waybills: numbers such as ``172-28891936``; each is asked for once however often it is mentioned.
-    :param lang: two letters.
-    :param quota_floor: units of quota that must be left; otherwise the task fails before it spends any.
-    :param include_raw: whether to return the vendor's record too.
+    :param waybills: numbers such as ``172-28891936``; a waybill that is listed twice is requested and paid for once.
+    :param lang: language of the texts, two letters.
+    :param quota_floor: units of quota that must remain; otherwise the task fails before it spends any.
+    :param include_raw: whether to add the vendor's record.
     :param trackingmore_conn_id: the Airflow connection.
     """
 
@@ -52,26 +52,26 @@ class TrackAirCargoOperator(TrackingMoreTask):
         self.include_raw = include_raw
 
     def execute(self, context: Context) -> dict[str, dict[str, Any]]:
-        """Ask for all of them.
+        """Track the waybills.
 
-        :param context: Airflow's.
+        :param context: Airflow task context.
         :return: waybill -> record.
         """
-        include_raw, lang = flag("include_raw", self.include_raw), text("lang", self.lang)
-        numbers = check_waybills(one_or_more("waybills", self.waybills, "texts"))
+        include_raw, lang = parse_bool("include_raw", self.include_raw), parse_text("lang", self.lang)
+        numbers = check_waybills(as_list("waybills", self.waybills, "texts"))
         if not numbers:
             self.log.info("No waybills: nothing to do")
             return {}
-        with self.hook() as hook:
-            self.check_quota(hook, AIR_CARGO_QUOTA * len(numbers), self.quota_floor)
+        with self.hook as hook:
+            self._check_quota(hook, AIR_CARGO_QUOTA * len(numbers), self.quota_floor)
             try:
                 found = hook.track_air_cargo(numbers, lang=lang)
             except TrackingMoreError as error:
-                self.push(context, _plain(error.found or {}, include_raw))  # it is paid for
+                self._push_result(context, _to_dict(error.found or {}, include_raw))  # its quota is spent
                 raise
         self.log.info("TrackingMore knows %d of %d waybills", len(found), len(numbers))
-        return _plain(found, include_raw)
+        return _to_dict(found, include_raw)
 
 
-def _plain(found: Mapping[str, AirCargo], include_raw: bool) -> dict[str, dict[str, Any]]:
-    return {waybill: record_entry(cargo, include_raw=include_raw) for waybill, cargo in found.items()}
+def _to_dict(found: Mapping[str, AirCargo], include_raw: bool) -> dict[str, dict[str, Any]]:
+    return {waybill: record_to_dict(cargo, include_raw=include_raw) for waybill, cargo in found.items()}

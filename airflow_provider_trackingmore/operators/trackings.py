@@ -1,23 +1,33 @@
-"""Operators for trackings: arguments, templates and XCom. What is sent, and how, is the hook's."""
+"""Operators that register, read, change and delete trackings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
-from airflow_provider_trackingmore.api.filters import CountFilters, filter_query
-from airflow_provider_trackingmore.api.models import ShipmentKey
-from airflow_provider_trackingmore.api.shipments import check_shipments, shipment_key
-from airflow_provider_trackingmore.links import leave_link
-from airflow_provider_trackingmore.operators.batch import BatchTask, OnRejected, ShipmentsRejectedError
-from airflow_provider_trackingmore.operators.changes import with_changes
-from airflow_provider_trackingmore.operators.entries import tracking_entry, write_lines
-from airflow_provider_trackingmore.operators.rendered import choice, flag, language, number, options, text
-from airflow_provider_trackingmore.operators.task import TrackingMoreTask
+from airflow_provider_trackingmore.api.filters import UPDATE_FIELDS, CountFilters, changes_body, filter_query
+from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
+from airflow_provider_trackingmore.api.shipments import check_shipments, format_value, shipment_key
+from airflow_provider_trackingmore.links import push_link
+from airflow_provider_trackingmore.operators.base import (
+    OnRejected,
+    ShipmentsBaseOperator,
+    ShipmentsRejectedError,
+    TrackingMoreBaseOperator,
+)
+from airflow_provider_trackingmore.operators.template_values import (
+    as_mapping,
+    parse_bool,
+    parse_choice,
+    parse_language,
+    parse_number,
+    parse_text,
+)
+from airflow_provider_trackingmore.serialization import tracking_to_dict, write_ndjson
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -43,164 +53,162 @@ __all__ = [
 
 
 class ShipmentsMissingError(AirflowFailException):
-    """Some shipments are not registered. Trying again does not help, so Airflow does not."""
+    """Some shipments are not registered. A retry would not change that, so Airflow does not make one."""
 
 
 class TooManyRowsError(AirflowFailException):
-    """There are more rows than the user wants in XCom."""
+    """More shipments match than ``max_rows`` allows in XCom."""
 
 
-# Tasks that change something -----------------------------------------------------------------------------------------
+# Operators that change something ------------------------------------------------------------------------------------
 
 
-class CreateTrackingsOperator(BatchTask):
+class CreateTrackingsOperator(ShipmentsBaseOperator):
     """Register shipments with TrackingMore (``POST /trackings/batch``, 40 a call).
 
-    **Each new one costs one unit of quota.** Running it again is safe: what is registered already counts as existing.
-    It returns ``{"created": [...], "existing": [...], "rejected": [...]}``; entries hold ``carrier_code`` and
-    ``tracking_number``, rejected ones also ``code`` (the vendor's; None when it was not even sent) and ``message``.
+    **Each new shipment costs one unit of quota.** It is safe to run again: a shipment that is already registered is
+    reported as ``existing`` and costs nothing. It returns ``{"created": [...], "existing": [...], "rejected": [...]}``.
+    Each entry holds ``carrier_code`` and ``tracking_number``; rejected entries also ``code`` (TrackingMore's, or None
+    if the shipment was not sent) and ``message``.
 
-    :param shipments: mappings with ``tracking_number``, ``carrier_code`` and any create field of the API; one mapping
-        is accepted too.
-    :param on_rejected: ``"fail"`` pushes the report and then fails, naming each shipment and reason; ``"report"``
-        succeeds, and the DAG goes by ``rejected``.
-    :param quota_floor: units of quota that must be left if all of them are new; otherwise the task fails before it
+    :param shipments: mappings with ``tracking_number``, ``carrier_code`` and any create field of the API; a single
+        mapping is accepted too.
+    :param on_rejected: ``"fail"`` pushes the report and then fails, naming each rejected shipment with the reason;
+        ``"report"`` succeeds, so that the DAG can act on ``rejected``.
+    :param quota_floor: units of quota that must remain if all shipments are new; otherwise the task fails before it
         registers any.
     :param trackingmore_conn_id: the Airflow connection.
-    :raises ShipmentsRejectedError: after the report was pushed, with ``on_rejected="fail"``.
-    :raises TrackingMoreError: when the account or the connection fails; what was done so far is pushed as the report.
+    :raises ShipmentsRejectedError: with ``on_rejected="fail"``, after the report was pushed.
+    :raises TrackingMoreError: if the account or the connection fails; the report so far is pushed first.
     """
 
-    template_fields = (*BatchTask.template_fields, "quota_floor")
+    template_fields = (*ShipmentsBaseOperator.template_fields, "quota_floor")
 
     def __init__(self, *, quota_floor: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.quota_floor = quota_floor
 
-    def carry_out(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
-        """Register them."""
+    def _send_shipments(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
         if new := len(check_shipments(shipments).bodies):
-            self.check_quota(hook, new, self.quota_floor)
+            self._check_quota(hook, new, self.quota_floor)
         return hook.create_trackings(shipments)
 
 
-class UpdateTrackingsOperator(BatchTask):
-    """Change what the account holds on shipments (``POST /trackings/updatemore``, 40 a call).
+class UpdateTrackingsOperator(ShipmentsBaseOperator):
+    """Update the account's data on shipments (``POST /trackings/updatemore``, 40 a call).
 
-    ``customer_phone`` is taken by ``PUT /trackings/{carrier_code}/{tracking_number}`` alone: a call for each shipment
-    with it. It returns ``{"done": [...], "unchanged": [...], "rejected": [...]}``: ``unchanged`` are registered, but
-    TrackingMore does not count them as changed.
+    TrackingMore accepts ``customer_phone`` only in ``PUT /trackings/{carrier_code}/{tracking_number}``, so each
+    shipment with it takes a call of its own. It returns ``{"done": [...], "unchanged": [...], "rejected": [...]}``.
+    Shipments in ``unchanged`` are registered, but TrackingMore did not count them as changed.
 
-    :param shipments: mappings with ``tracking_number`` and ``carrier_code``, and, without ``changes``, what to change.
-    :param changes: what to change in all of them: ``title``, ``logistics_channel``, ``customer_name``,
+    :param shipments: mappings with ``tracking_number`` and ``carrier_code``; without ``changes`` also the fields to
+        update.
+    :param changes: fields to update in all shipments: ``title``, ``logistics_channel``, ``customer_name``,
         ``customer_email``, ``customer_phone``, ``order_id``, ``destination_code`` (text), ``archived`` (bool),
-        ``status`` (``"delivered"``, ``"exception"``, or ``"restore"`` for the real one). Nothing else in ``shipments``
-        is sent then.
-    :param on_rejected: ``"fail"`` pushes the report and then fails, naming each shipment and reason; ``"report"``
-        succeeds.
+        ``status`` (``"delivered"``, ``"exception"``, or ``"restore"`` for the carrier's status). Other fields in
+        ``shipments`` are then not sent.
+    :param on_rejected: ``"fail"`` pushes the report and then fails, naming each rejected shipment with the reason;
+        ``"report"`` succeeds.
     :param trackingmore_conn_id: the Airflow connection.
-    :raises ShipmentsRejectedError: after the report was pushed, with ``on_rejected="fail"``.
+    :raises ShipmentsRejectedError: with ``on_rejected="fail"``, after the report was pushed.
     """
 
-    template_fields = (*BatchTask.template_fields, "changes")
+    template_fields = (*ShipmentsBaseOperator.template_fields, "changes")
 
     def __init__(self, *, changes: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.changes = changes
 
-    def carry_out(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
-        """Change them."""
+    def _send_shipments(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
         if self.changes is not None:
-            shipments = with_changes(shipments, self.changes)
+            shipments = _apply_changes(shipments, self.changes)
         return hook.update_trackings(shipments)
 
 
-class DeleteTrackingsOperator(BatchTask):
-    """Remove shipments from the account (``POST /trackings/delete``, 40 a call). Quota is not given back.
+class DeleteTrackingsOperator(ShipmentsBaseOperator):
+    """Delete shipments from the account (``POST /trackings/delete``, 40 a call). Their quota is not refunded.
 
-    Running it again is safe: what is not there counts as ``unchanged``. What is still there after two attempts is
-    rejected. It returns ``{"done": [...], "unchanged": [...], "rejected": [...]}``.
+    It is safe to run again: a shipment that is not registered is reported as ``unchanged``. A shipment that still
+    exists after two attempts is rejected. It returns ``{"done": [...], "unchanged": [...], "rejected": [...]}``.
 
-    :param shipments: mappings with ``tracking_number`` and ``carrier_code``; one mapping is accepted too.
-    :param on_rejected: ``"fail"`` pushes the report and then fails, naming each shipment and reason; ``"report"``
-        succeeds.
+    :param shipments: mappings with ``tracking_number`` and ``carrier_code``; a single mapping is accepted too.
+    :param on_rejected: ``"fail"`` pushes the report and then fails, naming each rejected shipment with the reason;
+        ``"report"`` succeeds.
     :param trackingmore_conn_id: the Airflow connection.
-    :raises ShipmentsRejectedError: after the report was pushed, with ``on_rejected="fail"``.
-    :raises TrackingMoreError: when the account or the connection fails; what was done so far is pushed as the report.
+    :raises ShipmentsRejectedError: with ``on_rejected="fail"``, after the report was pushed.
+    :raises TrackingMoreError: if the account or the connection fails; the report so far is pushed first.
     """
 
-    def carry_out(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
-        """Remove them."""
+    def _send_shipments(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
         return hook.delete_trackings(shipments)
 
 
-class StopUpdatesOperator(BatchTask):
-    """Have TrackingMore refresh shipments no more (``POST /trackings/notupdate``, 40 a call).
+class StopUpdatesOperator(ShipmentsBaseOperator):
+    """Make TrackingMore stop updating shipments (``POST /trackings/notupdate``, 40 a call).
 
-    It returns ``{"done": [...], "unchanged": [...], "rejected": [...]}``: ``unchanged`` are registered, but
-    TrackingMore does not count them as stopped.
+    It returns ``{"done": [...], "unchanged": [...], "rejected": [...]}``. Shipments in ``unchanged`` are registered,
+    but TrackingMore did not count them as stopped.
 
-    :param shipments: mappings with ``tracking_number`` and ``carrier_code``; one mapping is accepted too.
-    :param on_rejected: ``"fail"`` pushes the report and then fails, naming each shipment and reason; ``"report"``
-        succeeds.
+    :param shipments: mappings with ``tracking_number`` and ``carrier_code``; a single mapping is accepted too.
+    :param on_rejected: ``"fail"`` pushes the report and then fails, naming each rejected shipment with the reason;
+        ``"report"`` succeeds.
     :param trackingmore_conn_id: the Airflow connection.
-    :raises ShipmentsRejectedError: after the report was pushed, with ``on_rejected="fail"``.
+    :raises ShipmentsRejectedError: with ``on_rejected="fail"``, after the report was pushed.
     """
 
-    def carry_out(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
-        """Stop them."""
+    def _send_shipments(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
         return hook.stop_updates(shipments)
 
 
-class RealtimeTrackOperator(BatchTask):
-    """Have TrackingMore ask the carriers now (``POST /trackings/realtime``, one call a shipment).
+class RealtimeTrackOperator(ShipmentsBaseOperator):
+    """Make TrackingMore query the carriers now (``POST /trackings/realtime``, one call for each shipment).
 
-    This is slow, and TrackingMore takes the same shipment only once in 2 hours. The task remembers nothing: what is
-    refused is reported with that explanation. Calls share the account's pace unless the connection's extra has
+    This is slow, and TrackingMore accepts the same shipment only once in two hours: earlier requests are rejected with
+    that explanation. The calls count towards the account's rate limit unless the connection sets
     ``realtime_requests_per_second``.
 
-    It returns ``{"done": [...], "unchanged": [], "rejected": [...]}``. Entries of ``done`` hold ``carrier_code``,
-    ``tracking_number``, ``status``, ``substatus``, ``delivered_at``, ``last_update`` and ``order_id``, with
-    ``include_raw`` also ``raw``.
+    It returns ``{"done": [...], "unchanged": [], "rejected": [...]}``. Each entry of ``done`` holds
+    ``carrier_code``, ``tracking_number``, ``status``, ``substatus``, ``delivered_at``, ``last_update`` and
+    ``order_id``, and with ``include_raw`` also ``raw``.
 
     :param shipments: mappings with ``tracking_number``, ``carrier_code`` and any realtime field of the API.
-    :param include_raw: whether to return the vendor's record too. **It may hold names, addresses and phone numbers.**
-    :param on_rejected: ``"report"`` succeeds; ``"fail"`` pushes the report and then fails.
+    :param include_raw: whether to add the vendor's record. **It may hold names, addresses and phone numbers.**
+    :param on_rejected: ``"report"`` succeeds; ``"fail"`` pushes the report and then fails, naming each rejected
+        shipment with the reason.
     :param trackingmore_conn_id: the Airflow connection.
-    :raises ShipmentsRejectedError: after the report was pushed, with ``on_rejected="fail"``.
-    :raises TrackingMoreError: when the account or the connection fails; what was done so far is pushed as the report.
+    :raises ShipmentsRejectedError: with ``on_rejected="fail"``, after the report was pushed.
+    :raises TrackingMoreError: if the account or the connection fails; the report so far is pushed first.
     """
 
-    template_fields = (*BatchTask.template_fields, "include_raw")
+    template_fields = (*ShipmentsBaseOperator.template_fields, "include_raw")
 
     def __init__(self, *, include_raw: bool = False, on_rejected: OnRejected = "report", **kwargs: Any) -> None:
         super().__init__(on_rejected=on_rejected, **kwargs)
         self.include_raw = include_raw
 
-    def carry_out(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
-        """Ask for one after the other."""
-        self.include_raw = flag("include_raw", self.include_raw)
+    def _send_shipments(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
+        self.include_raw = parse_bool("include_raw", self.include_raw)
         return hook.realtime_trackings(shipments)
 
-    def plain(self, report: BatchReport) -> dict[str, Any]:
-        """Give those that are done with what the carrier said."""
+    def _report_to_dict(self, report: BatchReport) -> dict[str, Any]:
         trackings = getattr(report, "trackings", {})
-        entries = [
-            {**tracking_entry(trackings[key], include_raw=self.include_raw), **key._asdict()} for key in report.done
+        rows = [
+            {**tracking_to_dict(trackings[key], include_raw=self.include_raw), **key._asdict()} for key in report.done
         ]
-        return {**report.as_dict(), report.DONE: entries}
+        return {**report.as_dict(), report.DONE: rows}
 
 
-class ChangeCarrierOperator(TrackingMoreTask):
-    """Correct the carrier of a registered shipment (``POST /trackings/update``). Running it again is safe.
+class ChangeCarrierOperator(TrackingMoreBaseOperator):
+    """Change the carrier of a registered shipment (``POST /trackings/update``). It is safe to run again.
 
-    It returns ``{"carrier_code": the new one, "tracking_number": ...}``: a shipment that other tasks take.
+    It returns ``{"carrier_code": ..., "tracking_number": ...}`` with the new carrier, a shipment that other operators
+    take.
 
-    :param tracking_number: the carrier's number.
-    :param carrier_code: the carrier it is registered with.
-    :param new_carrier_code: the right one.
+    :param tracking_number: the tracking number.
+    :param carrier_code: the carrier that the shipment is registered with.
+    :param new_carrier_code: the correct carrier.
     :param trackingmore_conn_id: the Airflow connection.
-    :raises TrackingNotFoundError: if it is registered with neither.
+    :raises TrackingNotFoundError: if the shipment is registered with neither carrier.
     """
 
     template_fields = ("tracking_number", "carrier_code", "new_carrier_code", "trackingmore_conn_id")
@@ -212,40 +220,40 @@ class ChangeCarrierOperator(TrackingMoreTask):
         self.new_carrier_code = new_carrier_code
 
     def execute(self, context: Context) -> dict[str, str]:
-        """Correct it.
+        """Change the carrier.
 
-        :param context: Airflow's.
-        :return: the shipment as it is called now.
+        :param context: Airflow task context.
+        :return: the shipment with its new carrier.
         """
-        with self.hook() as hook:
+        with self.hook as hook:
             hook.change_carrier(self.tracking_number, self.carrier_code, self.new_carrier_code)
-        now = shipment_key({"tracking_number": self.tracking_number, "carrier_code": self.new_carrier_code})
-        leave_link(self, context, [now])
-        self.log.info("The carrier of %s is now %s", now.tracking_number, now.carrier_code)
-        return now._asdict()
+        key = shipment_key({"tracking_number": self.tracking_number, "carrier_code": self.new_carrier_code})
+        push_link(self, context, [key])
+        self.log.info("The carrier of %s is now %s", key.tracking_number, key.carrier_code)
+        return key._asdict()
 
 
-# Tasks that only read ------------------------------------------------------------------------------------------------
+# Operators that only read --------------------------------------------------------------------------------------------
 
 
-class GetTrackingsOperator(TrackingMoreTask):
-    """Read what TrackingMore knows of shipments now (``GET /trackings/get?numbers=…``, 40 a call).
+class GetTrackingsOperator(TrackingMoreBaseOperator):
+    """Read the current state of shipments (``GET /trackings/get?numbers=…``, 40 a call).
 
-    A single shipment in a language is read with ``GET /trackings/{carrier_code}/{tracking_number}/{lang}``.
+    A single shipment with ``lang`` is read with ``GET /trackings/{carrier_code}/{tracking_number}/{lang}``.
 
-    It returns ``{"found": [...], "missing": [...]}``. Entries hold ``carrier_code`` and ``tracking_number``, those in
-    ``found`` also ``status``, ``substatus``, ``delivered_at`` and ``last_update`` (ISO 8601, local time of the place,
-    without zone), ``order_id``, with ``include_raw`` also ``raw``.
+    It returns ``{"found": [...], "missing": [...]}``. Each entry holds ``carrier_code`` and ``tracking_number``, those
+    in ``found`` also ``status``, ``substatus``, ``delivered_at`` and ``last_update`` (ISO 8601, local time at the
+    place, without time zone), ``order_id``, and with ``include_raw`` also ``raw``.
 
-    :param shipments: mappings with ``tracking_number`` and ``carrier_code``; one mapping is accepted too.
+    :param shipments: mappings with ``tracking_number`` and ``carrier_code``; a single mapping is accepted too.
     :param on_missing: ``"fail"`` pushes the result and then fails, naming the shipments that are not registered;
         ``"report"`` succeeds.
-    :param include_raw: whether to return the vendor's record too. **It may hold names, addresses and phone numbers.**
-    :param lang: language of the checkpoints' texts, two letters, for carriers that write in more than one; None for the
-        carrier's own. The texts are in ``raw``.
+    :param include_raw: whether to add the vendor's record. **It may hold names, addresses and phone numbers.**
+    :param lang: language of the checkpoint texts, two letters, for carriers that offer more than one; None for the
+        carrier's own language. The texts are in ``raw``.
     :param trackingmore_conn_id: the Airflow connection.
     :raises ShipmentsMissingError: with ``on_missing="fail"``.
-    :raises InvalidArgumentError: naming the shipments that cannot be asked for.
+    :raises InvalidArgumentError: naming the shipments that are not valid.
     """
 
     template_fields = ("shipments", "on_missing", "include_raw", "lang", "trackingmore_conn_id")
@@ -266,13 +274,13 @@ class GetTrackingsOperator(TrackingMoreTask):
         self.lang = lang
 
     def execute(self, context: Context) -> dict[str, list[dict[str, Any]]]:
-        """Read them.
+        """Read the shipments.
 
-        :param context: Airflow's.
-        :return: what is registered and what is not, each in the order of ``shipments``.
+        :param context: Airflow task context.
+        :return: the shipments that are registered and those that are not, each in the order of ``shipments``.
         """
-        on_missing = choice("on_missing", self.on_missing, ("fail", "report"))
-        include_raw, lang = flag("include_raw", self.include_raw), language("lang", self.lang)
+        on_missing = parse_choice("on_missing", self.on_missing, ("fail", "report"))
+        include_raw, lang = parse_bool("include_raw", self.include_raw), parse_language("lang", self.lang)
         checked = check_shipments(self.shipments)
         if checked.rejected:
             raise InvalidArgumentError("; ".join(rejection.message for rejection in checked.rejected[:20]))
@@ -280,42 +288,45 @@ class GetTrackingsOperator(TrackingMoreTask):
         if not keys:
             self.log.info("No shipments: nothing to do")
             return {"found": [], "missing": []}
-        leave_link(self, context, keys)
-        with self.hook() as hook:
+        push_link(self, context, keys)
+        with self.hook as hook:
             found = hook.find_trackings(keys, lang)
         missing = [key for key in keys if key not in found]
         self.log.info("Found %d, missing %d", len(found), len(missing))
         result = {
             "found": [
-                {**tracking_entry(found[key], include_raw=include_raw), **key._asdict()} for key in keys if key in found
+                {**tracking_to_dict(found[key], include_raw=include_raw), **key._asdict()}
+                for key in keys
+                if key in found
             ],
             "missing": [key._asdict() for key in missing],
         }
         if missing and on_missing == "fail":
-            self.push(context, result)
-            raise ShipmentsMissingError(_not_registered(missing))
+            self._push_result(context, result)
+            raise ShipmentsMissingError(_describe_missing(missing))
         return result
 
 
-class ListTrackingsOperator(TrackingMoreTask):
-    """List the account's shipments (``GET /trackings/get``), each once, even while others come and go.
+class ListTrackingsOperator(TrackingMoreBaseOperator):
+    """List the account's shipments (``GET /trackings/get``), each of them once even if the account changes meanwhile.
 
-    It returns a list of entries as in :class:`GetTrackingsOperator`. A long list does not belong into XCom: with
-    ``path`` it is written there as NDJSON, an entry a line, a page at a time, and ``{"path": ..., "rows": ...}`` is
-    returned.
+    It returns ``{"rows": <number>, "path": None, "trackings": [...]}``, with entries as in
+    :class:`GetTrackingsOperator`. A long list is too large for XCom. With ``path`` the operator writes it to that file
+    as NDJSON, page by page, and returns ``{"rows": <number>, "path": <path>, "trackings": None}``. A result without
+    ``path`` can be passed on as the ``shipments`` of another operator or of a sensor.
 
     :param filters: ``status``, ``created_at_min``/``_max``, ``update_time_min``/``_max``,
         ``order_created_time_min``/``_max`` (ISO 8601 with a zone, or unix seconds), ``numbers`` and ``orders`` (at most
-        40 each), ``archived`` (True, False, None for both), ``lang`` (as the argument).
-    :param max_rows: longest list to return; more rows are an error that says what to do. Not used with ``path``.
-    :param path: a file or an object store's address, as ``ObjectStoragePath`` takes it. Each run writes it anew, and
-        replaces what was there before only when the list is complete.
+        40 each), ``archived`` (True, False, None for both), ``lang`` (like the argument).
+    :param max_rows: the largest number of shipments to return; more are an error. Not used with ``path``.
+    :param path: a local file or an object store's address, as ``ObjectStoragePath`` takes it. Each run replaces the
+        file once the list is complete.
     :param include_raw: whether to write the vendor's record too. **It may hold names, addresses and phone numbers.**
-    :param lang: language of the checkpoints' texts, two letters, for carriers that write in more than one; None for the
-        carrier's own. The texts are in ``raw``.
+    :param lang: language of the checkpoint texts, two letters, for carriers that offer more than one; None for the
+        carrier's own language. The texts are in ``raw``.
     :param trackingmore_conn_id: the Airflow connection.
-    :raises TooManyRowsError: without ``path``, if there are more than ``max_rows``.
-    :raises InvalidArgumentError: before any call, if a filter is wrong.
+    :raises TooManyRowsError: without ``path``, if more than ``max_rows`` shipments match.
+    :raises InvalidArgumentError: before any call, if a filter is not valid.
     """
 
     template_fields = ("filters", "max_rows", "path", "include_raw", "lang", "trackingmore_conn_id")
@@ -337,43 +348,40 @@ class ListTrackingsOperator(TrackingMoreTask):
         self.include_raw = include_raw
         self.lang = lang
 
-    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
-        """List them, or write them to a file.
+    def execute(self, context: Context) -> dict[str, Any]:
+        """List the shipments, or write the list to a file.
 
-        :param context: Airflow's.
-        :return: the entries, or where they are and how many.
+        :param context: Airflow task context.
+        :return: ``rows``, ``path`` and ``trackings``.
         """
-        filters, path = options("filters", self.filters), text("path", self.path)
-        include_raw = flag("include_raw", self.include_raw)
-        most = int(number("max_rows", self.max_rows))
-        lang, filtered = language("lang", self.lang), language("lang", filters.get("lang"))
-        if lang and filtered and lang != filtered:
-            raise InvalidArgumentError("lang is one thing as an argument and another in filters: leave one of them out")
-        filters["lang"] = lang or filtered
+        filters, path = as_mapping("filters", self.filters), parse_text("path", self.path)
+        include_raw = parse_bool("include_raw", self.include_raw)
+        max_rows = int(parse_number("max_rows", self.max_rows))
+        lang, filter_lang = parse_language("lang", self.lang), parse_language("lang", filters.get("lang"))
+        if lang and filter_lang and lang != filter_lang:
+            raise InvalidArgumentError("lang and filters['lang'] differ: set only one of them")
+        filters["lang"] = lang or filter_lang
         filter_query(filters)
-        with self.hook() as hook:
-            entries = (tracking_entry(tracking, include_raw=include_raw) for tracking in hook.list_trackings(**filters))
-            if path is None:
-                return self._collected(entries, most)
-            rows = write_lines(entries, path)
-        self.log.info("%d shipments written to %s", rows, path)
-        return {"path": path, "rows": rows}
-
-    def _collected(self, entries: Iterator[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-        found = list(islice(entries, most + 1))
-        if len(found) > most:
+        with self.hook as hook:
+            rows = (tracking_to_dict(tracking, include_raw=include_raw) for tracking in hook.list_trackings(**filters))
+            if path is not None:
+                count = write_ndjson(rows, path)
+                self.log.info("Wrote %d shipments to %s", count, path)
+                return {"rows": count, "path": path, "trackings": None}
+            trackings = list(islice(rows, max_rows + 1))
+        if len(trackings) > max_rows:
             raise TooManyRowsError(
-                f"more than max_rows={most} shipments match: give a path to write them to, narrower filters, "
-                "or a larger max_rows"
+                f"More than max_rows={max_rows} shipments match. Set a path to write them to a file, use narrower "
+                "filters, or raise max_rows"
             )
-        self.log.info("%d shipments match", len(found))
-        return found
+        self.log.info("Found %d shipments", len(trackings))
+        return {"rows": len(trackings), "path": None, "trackings": trackings}
 
 
-class CountByStatusOperator(TrackingMoreTask):
+class CountByStatusOperator(TrackingMoreBaseOperator):
     """Count the account's shipments by status (``GET /trackings/getstatusnumber``).
 
-    It returns status -> number, with every known status.
+    It returns a dict, status -> number of shipments, with every known status.
 
     :param filters: ``created_at_min``/``_max``, ``order_created_time_min``/``_max`` (ISO 8601 with a zone, or unix
         seconds).
@@ -387,20 +395,44 @@ class CountByStatusOperator(TrackingMoreTask):
         self.filters = filters
 
     def execute(self, context: Context) -> dict[str, int]:
-        """Count them.
+        """Count the shipments.
 
-        :param context: Airflow's.
-        :return: a number for each status.
+        :param context: Airflow task context.
+        :return: status -> number of shipments.
         """
-        filters = options("filters", self.filters)
+        filters = as_mapping("filters", self.filters)
         filter_query(filters, CountFilters.__optional_keys__)
-        with self.hook() as hook:
+        with self.hook as hook:
             counts = hook.count_by_status(**filters)
         totals = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
         self.log.info("Shipments: %s", totals or "none")
         return {status.value: count for status, count in counts.items()}
 
 
-def _not_registered(missing: Sequence[ShipmentKey]) -> str:
-    shown = ", ".join(map(str, missing[:20])) + (f" and {len(missing) - 20} more" if missing[20:] else "")
-    return f"not registered with TrackingMore: {shown}. Run CreateTrackingsOperator first"
+def _describe_missing(missing: Sequence[ShipmentKey]) -> str:
+    first = ", ".join(map(str, missing[:20])) + (f" and {len(missing) - 20} more" if missing[20:] else "")
+    return f"Not registered with TrackingMore: {first}. Run CreateTrackingsOperator first"
+
+
+def _apply_changes(shipments: Sequence[object], given: object) -> list[Any]:
+    """Combine the identity of each shipment with the same changes; leave to the hook what is not a shipment."""
+    changes = as_mapping("changes", given)
+    if unknown := sorted(set(changes) - set(UPDATE_FIELDS)):
+        names = ", ".join(
+            name if name.isidentifier() and len(name) <= 60 else format_value(name) for name in unknown[:20]
+        )
+        raise InvalidArgumentError(f"changes cannot contain {names}; the fields are {', '.join(UPDATE_FIELDS)}")
+    try:
+        changes_body(changes)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"changes: {error.message}") from None
+    return [_apply_change(shipment, changes) for shipment in shipments]
+
+
+def _apply_change(shipment: object, changes: Mapping[str, Any]) -> object:
+    names = ("tracking_number", "carrier_code")
+    if isinstance(shipment, (ShipmentKey, Tracking)):
+        return {**changes, **{name: getattr(shipment, name) for name in names}}
+    if isinstance(shipment, Mapping):
+        return {**changes, **{name: shipment.get(name) for name in names}}
+    return shipment

@@ -20,7 +20,7 @@ from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
-from airflow_provider_trackingmore.links import TrackingMoreLink, leave_link
+from airflow_provider_trackingmore.links import TrackingMoreLink, push_link
 from airflow_provider_trackingmore.triggers.events import WaitEvent
 from airflow_provider_trackingmore.triggers.shipments import GRACE_SECONDS, ShipmentStatusTrigger, can_end_in_triggerer
 from airflow_provider_trackingmore.waiting.condition import Condition
@@ -291,7 +291,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
         self._deadline = began + self.timeout
         spec = self._spec(deadline=self._deadline, first_check_at=None)
         self._condition = Condition(spec)
-        leave_link(self, context, spec.shipments)
+        push_link(self, context, spec.shipments)
         if not spec.shipments:
             self.log.info("No shipments to wait for: done")
         return not spec.shipments

@@ -19,7 +19,7 @@ PACKAGE = ROOT / NAME
 LAYERS = [
     {"api"},
     {"client"},
-    {"hooks", "metrics", "waiting", "links", "retry_policies"},
+    {"hooks", "metrics", "waiting", "links", "retry_policies", "serialization", "atomic_file"},
     {"operators", "sensors", "triggers"},
     {"cli", "__main__"},
 ]

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import BaseHook, XCom
 
 from airflow_provider_trackingmore.api.models import ShipmentKey
-from airflow_provider_trackingmore.links import DASHBOARD, LINK_XCOM, TrackingMoreLink, leave_link, page_of
+from airflow_provider_trackingmore.links import DASHBOARD, LINK_XCOM, TrackingMoreLink, push_link, tracking_url
 from airflow_provider_trackingmore.operators.carriers import ListCarriersOperator
 from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSensor
 
@@ -25,13 +25,13 @@ class TaskInstance:
         self.pushed[key] = value
 
 
-def test_one_shipment_has_its_public_page() -> None:
-    assert page_of([ONE]) == "https://www.trackingmore.com/track/en/9400111899223344556677?express=usps"
+def test_a_single_shipment_links_to_its_public_page() -> None:
+    assert tracking_url([ONE]) == "https://www.trackingmore.com/track/en/9400111899223344556677?express=usps"
 
 
 @pytest.mark.parametrize("number", ["A/B", "A B?c=d#e", "20% & more", "../../admin", "Größe-7", '"><script>'])
-def test_an_odd_number_cannot_leave_its_place_in_the_address(number: str) -> None:
-    parts = urlsplit(page_of([ShipmentKey("china-post", number)]))
+def test_special_characters_in_a_number_are_quoted(number: str) -> None:
+    parts = urlsplit(tracking_url([ShipmentKey("china-post", number)]))
     assert (parts.scheme, parts.netloc) == ("https", "www.trackingmore.com")
     assert [unquote(segment) for segment in parts.path.split("/")] == ["", "track", "en", number]
     assert parse_qs(parts.query) == {"express": ["china-post"]}
@@ -41,20 +41,20 @@ def test_an_odd_number_cannot_leave_its_place_in_the_address(number: str) -> Non
 
 @pytest.mark.parametrize("number", [0, 2, 40])
 def test_any_other_number_of_shipments_has_the_dashboard(number: int) -> None:
-    assert page_of(ShipmentKey("usps", str(index)) for index in range(number)) == DASHBOARD
+    assert tracking_url(ShipmentKey("usps", str(index)) for index in range(number)) == DASHBOARD
 
 
 def test_a_task_leaves_its_page() -> None:
     ti = TaskInstance()
-    leave_link(ListCarriersOperator(task_id="t"), {"ti": ti}, [ONE])  # type: ignore[typeddict-item]
-    assert ti.pushed == {LINK_XCOM: page_of([ONE])}
+    push_link(ListCarriersOperator(task_id="t"), {"ti": ti}, [ONE])  # type: ignore[typeddict-item]
+    assert ti.pushed == {LINK_XCOM: tracking_url([ONE])}
 
 
 def test_where_xcom_is_off_or_airflow_is_absent_nothing_is_left() -> None:
     ti = TaskInstance()
-    leave_link(ListCarriersOperator(task_id="t", do_xcom_push=False), {"ti": ti}, [ONE])  # type: ignore[typeddict-item]
+    push_link(ListCarriersOperator(task_id="t", do_xcom_push=False), {"ti": ti}, [ONE])  # type: ignore[typeddict-item]
     assert ti.pushed == {}
-    leave_link(ListCarriersOperator(task_id="t"), {}, [ONE])
+    push_link(ListCarriersOperator(task_id="t"), {}, [ONE])
 
 
 def test_a_sensor_leaves_its_page_even_with_nothing_to_wait_for() -> None:
@@ -67,7 +67,7 @@ def test_a_sensor_leaves_its_page_even_with_nothing_to_wait_for() -> None:
 @pytest.mark.parametrize(
     ("stored", "shown"),
     [
-        (page_of([ONE]), page_of([ONE])),
+        (tracking_url([ONE]), tracking_url([ONE])),
         (None, DASHBOARD),
         ("", DASHBOARD),
         ("javascript:alert(1)", DASHBOARD),

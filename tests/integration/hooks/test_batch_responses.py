@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
-from airflow_provider_trackingmore.operators.batch import BatchTask, ShipmentsRejectedError
+from airflow_provider_trackingmore.operators.base import ShipmentsBaseOperator, ShipmentsRejectedError
 from airflow_provider_trackingmore.operators.trackings import (
     DeleteTrackingsOperator,
     StopUpdatesOperator,
@@ -34,7 +34,7 @@ EVERY_FORM: list[dict[str, str]] = [
 ]
 every_form = pytest.mark.parametrize("form", EVERY_FORM, ids=lambda form: " ".join(form.values()))
 
-JOBS: dict[str, tuple[Callable[[TrackingMoreHook, Any], Any], type[BatchTask]]] = {
+JOBS: dict[str, tuple[Callable[[TrackingMoreHook, Any], Any], type[ShipmentsBaseOperator]]] = {
     "update": (lambda hook, shipments: hook.update_trackings(shipments), UpdateTrackingsOperator),
     "stop": (lambda hook, shipments: hook.stop_updates(shipments), StopUpdatesOperator),
     "delete": (lambda hook, shipments: hook.delete_trackings(shipments), DeleteTrackingsOperator),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
-from airflow_provider_trackingmore.operators.task import TrackingMoreTask
+from airflow_provider_trackingmore.operators.base import TrackingMoreBaseOperator
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.integration.airflow.conftest import _running, personal_data, run_dag_file, sandbox, seed
 
@@ -60,6 +60,6 @@ def asked(sandbox: SandboxProcess) -> Callable[[], dict[str, int]]:
 def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """The lines that tasks and hooks log, with their level. Where Airflow's own loggers write differs by version."""
     caplog.set_level(logging.INFO)
-    for cls in (TrackingMoreTask, TrackingMoreHook):
+    for cls in (TrackingMoreBaseOperator, TrackingMoreHook):
         monkeypatch.setattr(cls, "log", logging.getLogger(cls.__module__))
     return lambda: [f"{record.levelname} {record.getMessage()}" for record in caplog.records]

@@ -1,4 +1,4 @@
-"""Listing: into XCom up to a bound, into a file without one, with filters as templates write them."""
+"""ListTrackingsOperator: results in XCom up to a limit, in a file without one, and filters from templates."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import pytest
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.operators.trackings import (
+    DeleteTrackingsOperator,
+    GetTrackingsOperator,
     ListTrackingsOperator,
     TooManyRowsError,
     UpdateTrackingsOperator,
 )
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSensor
 from tests.integration.airflow.parcels import PERSONAL
 from tests.integration.operators.conftest import Execute, Seed
 
@@ -27,6 +30,10 @@ LIST = "GET /trackings/get"
 
 def numbers(entries: list[dict[str, Any]]) -> set[str]:
     return {entry["tracking_number"] for entry in entries}
+
+
+def listed(execute: Execute, filters: dict[str, Any]) -> set[str]:
+    return numbers(execute(ListTrackingsOperator, filters=filters)["trackings"])
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -40,59 +47,69 @@ def test_a_list_has_each_shipment_without_personal_data(
     execute: Execute, seed: Seed, personal_data: list[str], logged: Callable[[], list[str]]
 ) -> None:
     parcels = seed("transit", "delivered", "exception")
-    rows = execute(ListTrackingsOperator)
+    result = execute(ListTrackingsOperator)
+    assert (result["rows"], result["path"], list(result)) == (3, None, ["rows", "path", "trackings"])
+    rows = result["trackings"]
     assert numbers(rows) == numbers(parcels)
     assert [list(row) for row in rows] == [FIELDS] * 3
     personal_data.remove("A-1001")
     assert not [secret for secret in personal_data if secret in str(rows)]
-    assert logged()[-1] == "INFO 3 shipments match"
-    assert "raw" in execute(ListTrackingsOperator, include_raw="True")[0]
+    assert logged()[-1] == "INFO Found 3 shipments"
+    assert "raw" in execute(ListTrackingsOperator, include_raw="True")["trackings"][0]
 
 
 @pytest.mark.parametrize("most", [3, "3", 3.0])
-def test_as_many_as_allowed_are_returned_and_one_more_is_an_error_with_a_way_out(
-    execute: Execute, seed: Seed, most: Any
-) -> None:
+def test_more_rows_than_allowed_are_an_error_with_a_hint(execute: Execute, seed: Seed, most: Any) -> None:
     seed("transit", "delivered", "exception")
-    assert len(execute(ListTrackingsOperator, max_rows=most)) == 3
+    assert execute(ListTrackingsOperator, max_rows=most)["rows"] == 3
     seed("transit#2")
     with pytest.raises(
-        TooManyRowsError, match="more than max_rows=3 shipments match: give a path to write them to, na"
+        TooManyRowsError, match=r"More than max_rows=3 shipments match\. Set a path to write them to a file"
     ):
         execute(ListTrackingsOperator, max_rows=most)
-    assert len(execute(ListTrackingsOperator, max_rows=most, filters={"status": "transit"})) == 2
+    assert execute(ListTrackingsOperator, max_rows=most, filters={"status": "transit"})["rows"] == 2
 
 
-def test_too_many_rows_are_found_out_without_reading_them_all(
+def test_too_many_rows_are_noticed_without_reading_them_all(
     sandbox: SandboxProcess, execute: Execute, asked: Asked
 ) -> None:
     sandbox.seed(count=9_000, seed=8)
-    with pytest.raises(TooManyRowsError, match="more than max_rows=1000 shipments match"):
+    with pytest.raises(TooManyRowsError, match="More than max_rows=1000 shipments match"):
         execute(ListTrackingsOperator)
     assert asked()[LIST] < 5
 
 
-def test_an_empty_account_is_an_empty_list(execute: Execute) -> None:
-    assert execute(ListTrackingsOperator) == []
+def test_an_empty_account_has_an_empty_list(execute: Execute) -> None:
+    assert execute(ListTrackingsOperator) == {"rows": 0, "path": None, "trackings": []}
+
+
+def test_the_result_is_a_list_of_shipments_for_other_operators(execute: Execute, seed: Seed, tmp_path: Path) -> None:
+    parcels = seed("transit", "delivered")
+    deleted = execute(DeleteTrackingsOperator, shipments=execute(ListTrackingsOperator))
+    assert numbers(deleted["done"]) == numbers(parcels)
+    written = execute(ListTrackingsOperator, path=str(tmp_path / "rows.ndjson"))
+    for operator in (DeleteTrackingsOperator, GetTrackingsOperator, ShipmentDeliveredSensor):
+        with pytest.raises(InvalidArgumentError, match="written to a file: read them from its path"):
+            execute(operator, shipments=written)
 
 
 # Into a file ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("address", ["{}", "file://{}"])
-def test_with_a_path_the_rows_go_there_one_a_line(
+def test_with_a_path_the_rows_are_written_there_one_per_line(
     execute: Execute, seed: Seed, tmp_path: Path, address: str, logged: Callable[[], list[str]]
 ) -> None:
     file = tmp_path / "night ✓.ndjson"
     parcels = seed("transit", "delivered")
     path = address.format(file)
-    assert execute(ListTrackingsOperator, path=path, max_rows=1) == {"path": path, "rows": 2}
+    assert execute(ListTrackingsOperator, path=path, max_rows=1) == {"rows": 2, "path": path, "trackings": None}
     assert numbers(lines(file)) == numbers(parcels)
     assert [list(row) for row in lines(file)] == [FIELDS, FIELDS]
-    assert logged()[-1] == f"INFO 2 shipments written to {path}"
+    assert logged()[-1] == f"INFO Wrote 2 shipments to {path}"
 
 
-def test_a_file_is_written_anew_and_holds_personal_data_only_when_asked(
+def test_a_file_is_replaced_and_holds_personal_data_only_on_request(
     execute: Execute, seed: Seed, tmp_path: Path
 ) -> None:
     file = tmp_path / "rows.ndjson"
@@ -105,9 +122,9 @@ def test_a_file_is_written_anew_and_holds_personal_data_only_when_asked(
     assert file.read_text(encoding="utf-8") == ""
 
 
-def test_a_path_that_a_template_left_empty_is_none(execute: Execute, seed: Seed) -> None:
+def test_an_empty_path_is_no_path(execute: Execute, seed: Seed) -> None:
     seed("transit")
-    assert [len(execute(ListTrackingsOperator, path=path)) for path in (None, "None", "")] == [1, 1, 1]
+    assert [execute(ListTrackingsOperator, path=path)["rows"] for path in (None, "None", "")] == [1, 1, 1]
 
 
 def test_a_list_that_fails_midway_fails_the_task(sandbox: SandboxProcess, execute: Execute, tmp_path: Path) -> None:
@@ -117,7 +134,7 @@ def test_a_list_that_fails_midway_fails_the_task(sandbox: SandboxProcess, execut
         execute(ListTrackingsOperator, path=str(tmp_path / "rows.ndjson"))
 
 
-def test_memory_holds_a_few_pages_and_not_the_list(sandbox: SandboxProcess, execute: Execute, tmp_path: Path) -> None:
+def test_memory_use_is_bounded_by_pages(sandbox: SandboxProcess, execute: Execute, tmp_path: Path) -> None:
     peaks = []
     for more in (6_000, 4_000):  # three pages, then five
         sandbox.seed(count=more, seed=more)
@@ -143,25 +160,25 @@ def test_memory_holds_a_few_pages_and_not_the_list(sandbox: SandboxProcess, exec
     ],
     ids=str,
 )
-def test_a_time_may_be_written_as_templates_write_it(execute: Execute, seed: Seed, moment: Any) -> None:
+def test_a_time_may_be_in_any_format_that_templates_produce(execute: Execute, seed: Seed, moment: Any) -> None:
     old, new = seed("transit", "pending")  # registered 48 hours ago, and now
-    assert numbers(execute(ListTrackingsOperator, filters={"created_at_min": moment})) == numbers([new])
-    assert numbers(execute(ListTrackingsOperator, filters={"created_at_max": moment})) == numbers([old])
+    assert listed(execute, {"created_at_min": moment}) == numbers([new])
+    assert listed(execute, {"created_at_max": moment}) == numbers([old])
 
 
 @pytest.mark.parametrize(("archived", "found"), [("True", 1), ("False", 1), ("None", 2), (True, 1), (None, 2)])
-def test_archived_may_be_a_truth_value_as_text(
+def test_archived_may_be_the_text_of_a_boolean(
     sandbox: SandboxProcess, execute: Execute, seed: Seed, archived: Any, found: int
 ) -> None:
     first, _ = seed("transit", "delivered")
     execute(UpdateTrackingsOperator, shipments=first, changes={"archived": True})
-    assert len(execute(ListTrackingsOperator, filters={"archived": archived})) == found
+    assert len(listed(execute, {"archived": archived})) == found
 
 
-def test_numbers_and_orders_choose_shipments(execute: Execute, seed: Seed) -> None:
+def test_numbers_and_orders_filter_shipments(execute: Execute, seed: Seed) -> None:
     first, _ = seed("transit", "delivered")
-    assert numbers(execute(ListTrackingsOperator, filters={"numbers": [first["tracking_number"]]})) == numbers([first])
-    assert len(execute(ListTrackingsOperator, filters={"orders": PERSONAL["order_id"]})) == 2
+    assert listed(execute, {"numbers": [first["tracking_number"]]}) == numbers([first])
+    assert len(listed(execute, {"orders": PERSONAL["order_id"]})) == 2
 
 
 @pytest.mark.parametrize(
@@ -177,13 +194,13 @@ def test_numbers_and_orders_choose_shipments(execute: Execute, seed: Seed) -> No
 def test_a_list_comes_in_a_language(sandbox: SandboxProcess, execute: Execute, arguments: dict[str, Any]) -> None:
     parcel = {"carrier_code": "china-post", "tracking_number": "SBX-STUCK-L1"}
     sandbox.seed(shipments=[parcel | {"age_hours": 240}])
-    [row] = execute(ListTrackingsOperator, include_raw=True, **arguments)
+    [row] = execute(ListTrackingsOperator, include_raw=True, **arguments)["trackings"]
     assert not row["raw"]["origin_info"]["trackinfo"][0]["StatusDescription"].isascii()
     assert {call["query"]["lang"] for call in sandbox.calls()} == {"cn"}
 
 
 @pytest.mark.parametrize("lang", [None, "None", ""])
-def test_a_list_without_a_language_asks_for_none(sandbox: SandboxProcess, execute: Execute, lang: Any) -> None:
+def test_a_list_without_a_language_sends_none(sandbox: SandboxProcess, execute: Execute, lang: Any) -> None:
     execute(ListTrackingsOperator, lang=lang, filters={"lang": lang})
     assert all("lang" not in call["query"] for call in sandbox.calls())
 
@@ -193,7 +210,7 @@ def test_a_list_without_a_language_asks_for_none(sandbox: SandboxProcess, execut
     [
         ({"lang": "eng"}, "lang must be two letters such as 'en', not 'eng'"),
         ({"filters": {"lang": "eng"}}, "lang must be two letters such as 'en', not 'eng'"),
-        ({"lang": "en", "filters": {"lang": "cn"}}, "lang is one thing as an argument and another in filters"),
+        ({"lang": "en", "filters": {"lang": "cn"}}, r"lang and filters\['lang'\] differ: set only one of them"),
         ({"filters": {"colour": "red"}}, "there is no filter 'colour'; there are archived, "),
         ({"filters": {"page_size": "5"}}, "there is no filter 'page_size'"),
         (
@@ -204,15 +221,15 @@ def test_a_list_without_a_language_asks_for_none(sandbox: SandboxProcess, execut
         ({"filters": "{'status': 'transit'}"}, "filters must be a mapping .* not str .*render_template_as_native_obj"),
         ({"filters": ["transit"]}, "filters must be a mapping of names to values, not list"),
         ({"filters": {1: 2}}, "filters must be a mapping of names to values"),
-        ({"max_rows": "ten"}, "max_rows must be a number from 0, not 'ten'"),
-        ({"max_rows": -1}, "max_rows must be a number from 0, not -1"),
-        ({"max_rows": None}, "max_rows must be a number from 0, not NoneType"),
+        ({"max_rows": "ten"}, "max_rows must be a number, 0 or more, not 'ten'"),
+        ({"max_rows": -1}, "max_rows must be a number, 0 or more, not -1"),
+        ({"max_rows": None}, "max_rows must be a number, 0 or more, not NoneType"),
         ({"path": 5}, "path must be text, not 5"),
         ({"include_raw": "yes"}, "include_raw must be True or False, not 'yes'"),
     ],
     ids=str,
 )
-def test_a_wrong_argument_is_named_before_any_call_or_file(
+def test_an_invalid_argument_is_named_before_any_call_or_file(
     execute: Execute, asked: Asked, tmp_path: Path, arguments: dict[str, Any], says: str
 ) -> None:
     file = tmp_path / "rows.ndjson"

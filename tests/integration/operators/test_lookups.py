@@ -35,7 +35,7 @@ DETECT, REMOTE, AIR, LANES = (
 
 
 @pytest.mark.parametrize("form", ["flat", "plan"])
-def test_the_account_says_what_is_left_and_not_whose_it_is(
+def test_the_account_shows_its_quota_and_not_its_owner(
     sandbox: SandboxProcess, execute: Execute, asked: Asked, form: str
 ) -> None:
     sandbox.switch(userinfo_form=form)
@@ -47,7 +47,7 @@ def test_the_account_says_what_is_left_and_not_whose_it_is(
     assert asked() == {"GET /trackings/getuserinfo": 1}
 
 
-def test_the_accounts_record_comes_when_asked_for(execute: Execute) -> None:
+def test_the_accounts_raw_record_is_returned_on_request(execute: Execute) -> None:
     assert "@" in execute(GetAccountOperator, include_raw="True")["raw"]["email"]
 
 
@@ -63,7 +63,7 @@ def test_carriers_are_listed(execute: Execute, asked: Asked) -> None:
     assert "raw" in execute(ListCarriersOperator, lang="None", include_raw=True)[0]
 
 
-def test_a_language_that_there_is_not_is_named_before_any_call(execute: Execute, asked: Asked) -> None:
+def test_an_unknown_language_is_refused_before_any_call(execute: Execute, asked: Asked) -> None:
     with pytest.raises(InvalidArgumentError, match="lang must be one of en, cn, tw, es, ru, it, not 'de'"):
         execute(ListCarriersOperator, lang="de")
     with pytest.raises(InvalidArgumentError, match="lang must be text, not 7"):
@@ -74,7 +74,7 @@ def test_a_language_that_there_is_not_is_named_before_any_call(execute: Execute,
 # Detecting -----------------------------------------------------------------------------------------------------------
 
 
-def test_detecting_picks_nothing_unless_asked_and_gives_the_best_first(
+def test_detection_returns_candidates_best_first_and_picks_none_by_default(
     sandbox: SandboxProcess, execute: Execute, asked: Asked
 ) -> None:
     result = execute(DetectCarrierOperator, tracking_numbers=[TWO_CANDIDATES, ONE_CANDIDATE, TWO_CANDIDATES])
@@ -101,7 +101,7 @@ def test_detecting_picks_nothing_unless_asked_and_gives_the_best_first(
         ("only", {ONE_CANDIDATE: "ups"}, [TWO_CANDIDATES, NO_CANDIDATE]),
     ],
 )
-def test_what_a_pick_means(
+def test_pick_decides_which_numbers_are_detected(
     execute: Execute, ti: TaskInstance, pick: Any, decided: dict[str, str | None], undecided: list[str]
 ) -> None:
     arguments = {"tracking_numbers": [TWO_CANDIDATES, ONE_CANDIDATE, NO_CANDIDATE], "pick": pick}
@@ -117,18 +117,18 @@ def test_what_a_pick_means(
     assert (f"{TWO_CANDIDATES}: usps, dhlglobalmail" in str(caught.value)) == (pick == "only")
 
 
-def test_one_number_needs_no_list(execute: Execute) -> None:
+def test_a_single_number_need_not_be_a_list(execute: Execute) -> None:
     [one] = execute(DetectCarrierOperator, tracking_numbers=f" {ONE_CANDIDATE} ", pick="only")["detected"]
     assert (one["tracking_number"], one["carrier_code"]) == (ONE_CANDIDATE, "ups")
 
 
-def test_what_was_picked_can_be_registered(execute: Execute) -> None:
+def test_detected_numbers_can_be_registered_as_they_are(execute: Execute) -> None:
     picked = execute(DetectCarrierOperator, tracking_numbers=[TWO_CANDIDATES], pick="first")["detected"]
     created = execute(CreateTrackingsOperator, shipments=picked)["created"]
     assert created == [{"carrier_code": "usps", "tracking_number": TWO_CANDIDATES}]
 
 
-def test_what_was_paid_for_is_pushed_when_a_later_call_fails(
+def test_candidates_that_cost_quota_are_pushed_when_a_later_call_fails(
     sandbox: SandboxProcess, execute: Execute, ti: TaskInstance
 ) -> None:
     sandbox.fault("expired_key", path="/carriers/detect", nth=2)
@@ -159,7 +159,7 @@ def test_transit_times_of_lanes(execute: Execute, asked: Asked) -> None:
     assert asked() == {LANES: 2}
 
 
-def test_remote_areas_are_those_that_a_carrier_calls_so(
+def test_remote_areas_are_marked_as_listed_by_the_carrier(
     sandbox: SandboxProcess, execute: Execute, asked: Asked
 ) -> None:
     places = [
@@ -176,7 +176,7 @@ def test_remote_areas_are_those_that_a_carrier_calls_so(
     assert sandbox.ledger()["quota_charged"] == 0.2
 
 
-def test_remote_areas_that_were_paid_for_are_pushed_when_a_later_call_fails(
+def test_remote_areas_that_cost_quota_are_pushed_when_a_later_call_fails(
     sandbox: SandboxProcess, execute: Execute, ti: TaskInstance, asked: Asked
 ) -> None:
     sandbox.fault("expired_key", path="/trackings/remote", nth=2)
@@ -191,7 +191,7 @@ def test_remote_areas_that_were_paid_for_are_pushed_when_a_later_call_fails(
 # Air waybills --------------------------------------------------------------------------------------------------------
 
 
-def test_air_waybills_are_followed_each_once(sandbox: SandboxProcess, execute: Execute, asked: Asked) -> None:
+def test_each_air_waybill_is_tracked_once(sandbox: SandboxProcess, execute: Execute, asked: Asked) -> None:
     waybills = ["172-31415926", "020-27182818", "172-31415926", "001-12345675"]
     found = execute(TrackAirCargoOperator, waybills=waybills)
     assert list(found) == waybills[:2], "the last one's airline is not known"
@@ -208,7 +208,7 @@ def test_air_waybills_are_followed_each_once(sandbox: SandboxProcess, execute: E
     assert "return_data" in raw
 
 
-def test_waybills_that_were_paid_for_are_pushed_when_a_later_call_fails(
+def test_waybills_that_cost_quota_are_pushed_when_a_later_call_fails(
     sandbox: SandboxProcess, execute: Execute, ti: TaskInstance, asked: Asked
 ) -> None:
     sandbox.fault("expired_key", path="/trackings/aircargo", nth=2)
@@ -220,7 +220,7 @@ def test_waybills_that_were_paid_for_are_pushed_when_a_later_call_fails(
     assert sandbox.ledger()["quota_charged"] == 400
 
 
-def test_air_cargo_is_not_tried_again_by_itself() -> None:
+def test_air_cargo_is_not_retried_by_default() -> None:
     assert TrackAirCargoOperator(task_id="t", waybills=[]).retries == 0
     assert TrackAirCargoOperator(task_id="t", waybills=[], retries=2).retries == 2
 
@@ -238,7 +238,7 @@ def test_air_cargo_is_not_tried_again_by_itself() -> None:
     ],
 )
 @pytest.mark.parametrize("nothing", [[], (), None, iter([])], ids=["list", "tuple", "None", "iterator"])
-def test_nothing_to_look_up_is_success_without_a_call(
+def test_empty_input_succeeds_without_a_call(
     execute: Execute,
     asked: Asked,
     logged: Callable[[], list[str]],
@@ -288,7 +288,7 @@ def test_nothing_to_look_up_is_success_without_a_call(
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else getattr(value, "__name__", ""),
 )
-def test_a_wrong_argument_is_named_before_any_call(
+def test_an_invalid_argument_is_named_before_any_call(
     execute: Execute, asked: Asked, operator: type, arguments: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(InvalidArgumentError, match=says):

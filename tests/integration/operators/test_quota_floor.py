@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.operators.air_cargo import TrackAirCargoOperator
+from airflow_provider_trackingmore.operators.base import QuotaFloorError
 from airflow_provider_trackingmore.operators.carriers import DetectCarrierOperator, RemoteAreasOperator
-from airflow_provider_trackingmore.operators.task import QuotaFloorError
 from airflow_provider_trackingmore.operators.trackings import CreateTrackingsOperator
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.integration.airflow.parcels import parcel
@@ -44,14 +44,14 @@ def test_below_the_floor_nothing_is_spent(
     with pytest.raises(QuotaFloorError) as caught:
         execute(operator, **arguments, quota_floor=100 - cost + 0.1)
     assert f"100 units of quota are left and this task costs {cost:g}" in str(caught.value)
-    assert "nothing was spent" in str(caught.value)
+    assert "No quota was spent" in str(caught.value)
     assert sandbox.ledger()["by_endpoint"] == {ACCOUNT: 1}
     assert sandbox.ledger()["quota_charged"] == 0
 
 
 @spending
 @pytest.mark.parametrize("as_text", [False, True], ids=["number", "text"])
-def test_at_the_floor_it_is_spent(
+def test_at_the_floor_the_task_runs(
     sandbox: SandboxProcess, execute: Execute, operator: type, arguments: dict[str, Any], cost: float, as_text: bool
 ) -> None:
     sandbox.change_account(0, quota=100)
@@ -63,7 +63,7 @@ def test_at_the_floor_it_is_spent(
 
 @spending
 @pytest.mark.parametrize("floor", [None, "None", ""])
-def test_without_a_floor_the_account_is_not_asked(
+def test_without_a_floor_the_account_is_not_read(
     sandbox: SandboxProcess, execute: Execute, operator: type, arguments: dict[str, Any], cost: float, floor: Any
 ) -> None:
     execute(operator, **arguments, quota_floor=floor)
@@ -73,16 +73,16 @@ def test_without_a_floor_the_account_is_not_asked(
 
 @spending
 @pytest.mark.parametrize("floor", ["plenty", "nan", "inf", -1, True, [100]])
-def test_a_floor_that_is_no_number_holds_everything_back(
+def test_a_floor_that_is_not_a_number_spends_nothing(
     sandbox: SandboxProcess, execute: Execute, operator: type, arguments: dict[str, Any], cost: float, floor: Any
 ) -> None:
-    with pytest.raises(InvalidArgumentError, match="quota_floor must be a number from 0, not "):
+    with pytest.raises(InvalidArgumentError, match="quota_floor must be a number, 0 or more, not "):
         execute(operator, **arguments, quota_floor=floor)
     assert sandbox.ledger()["requests"] == 0
 
 
 @spending
-def test_an_account_that_cannot_be_asked_holds_everything_back(
+def test_an_account_that_cannot_be_read_spends_nothing(
     sandbox: SandboxProcess, execute: Execute, operator: type, arguments: dict[str, Any], cost: float
 ) -> None:
     sandbox.fault("500", path="/trackings/getuserinfo", count=None)
@@ -108,10 +108,10 @@ def silent_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
 
 
 @spending
-def test_a_quota_that_nobody_knows_holds_everything_back(
+def test_an_unknown_quota_spends_nothing(
     silent_account: FaultServer, operator: Any, arguments: dict[str, Any], cost: float
 ) -> None:
-    with pytest.raises(QuotaFloorError, match="TrackingMore does not say how much quota is left: nothing was spent"):
+    with pytest.raises(QuotaFloorError, match=r"TrackingMore does not say how much quota is left\. No quota was spent"):
         operator(task_id="t", **arguments, quota_floor=0).execute({})
     assert [request.split(b" ")[1] for request in silent_account.requests] == [b"/v2/trackings/getuserinfo"]
 
@@ -122,7 +122,7 @@ def test_shipments_that_cannot_be_sent_cost_nothing(sandbox: SandboxProcess, exe
     assert sandbox.ledger()["requests"] == 0
 
 
-def test_fifths_of_a_unit_are_reckoned_exactly(sandbox: SandboxProcess, execute: Execute) -> None:
+def test_fifths_of_a_unit_are_added_exactly(sandbox: SandboxProcess, execute: Execute) -> None:
     """In binary, 1 - 3 * 0.2 is less than 0.4."""
     sandbox.change_account(0, quota=1)
     execute(DetectCarrierOperator, tracking_numbers=NUMBERS[:3], quota_floor=0.4)

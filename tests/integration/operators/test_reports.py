@@ -66,7 +66,7 @@ def test_the_report_accounts_for_every_shipment(
 
 
 @every_batch
-def test_it_is_logged_in_a_line_of_totals_and_a_line_for_each_refusal(
+def test_the_log_has_a_line_of_totals_and_a_line_for_each_rejection(
     execute: Execute,
     seed: Seed,
     logged: Callable[[], list[str]],
@@ -91,7 +91,7 @@ def test_it_is_logged_in_a_line_of_totals_and_a_line_for_each_refusal(
 
 
 @every_batch
-def test_a_refusal_fails_the_task_after_the_report_was_pushed(
+def test_a_rejection_fails_the_task_after_the_report_was_pushed(
     execute: Execute, seed: Seed, ti: TaskInstance, operator: type, more: dict[str, Any], done: str, unchanged: str
 ) -> None:
     given = shipments(operator, seed)
@@ -102,7 +102,7 @@ def test_a_refusal_fails_the_task_after_the_report_was_pushed(
 
 
 @every_batch
-def test_without_xcom_nothing_at_all_is_pushed(
+def test_without_do_xcom_push_nothing_is_pushed(
     execute: Execute, seed: Seed, ti: TaskInstance, operator: type, more: dict[str, Any], done: str, unchanged: str
 ) -> None:
     given = shipments(operator, seed)
@@ -130,7 +130,7 @@ def four_seconds_a_call(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 
 @every_batch
 @pytest.mark.usefixtures("four_seconds_a_call")
-def test_a_long_batch_says_every_half_minute_how_far_it_is(
+def test_a_long_batch_logs_its_progress_every_half_minute(
     sandbox: SandboxProcess,
     execute: Execute,
     logged: Callable[[], list[str]],
@@ -150,7 +150,7 @@ def test_a_long_batch_says_every_half_minute_how_far_it_is(
     assert progress == [f"INFO TrackingMore: {calls * a_call} of {len(given)} shipments" for calls in (8, 16)]
 
 
-def test_a_short_batch_says_nothing_of_how_far_it_is(
+def test_a_short_batch_logs_no_progress(
     sandbox: SandboxProcess, execute: Execute, logged: Callable[[], list[str]]
 ) -> None:
     execute(DeleteTrackingsOperator, shipments=sandbox.seed(count=200, seed=4))

@@ -15,7 +15,7 @@ from airflow_provider_trackingmore.api.errors import InvalidArgumentError, Track
 from airflow_provider_trackingmore.get_provider_info import get_provider_info
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.operators import account, air_cargo, carriers, trackings
-from airflow_provider_trackingmore.operators.task import TrackingMoreTask
+from airflow_provider_trackingmore.operators.base import TrackingMoreBaseOperator
 from tests.unit.hostile.arbitrary_input import (
     ANSWERS,
     ANY_VALUE,
@@ -39,7 +39,7 @@ REACTION = st.sampled_from(["fail", "report"]) | ANY_VALUE
 FILTERS = st.none() | FIELDS | ANY_VALUE
 BATCH: Arguments = {"shipments": SHIPMENTS, "on_rejected": REACTION}
 
-OPERATORS: dict[type[TrackingMoreTask], Arguments] = {
+OPERATORS: dict[type[TrackingMoreBaseOperator], Arguments] = {
     trackings.CreateTrackingsOperator: {**BATCH, "quota_floor": FLOOR},
     trackings.GetTrackingsOperator: {"shipments": SHIPMENTS, "on_missing": REACTION, "include_raw": FLAG},
     trackings.ListTrackingsOperator: {
@@ -105,7 +105,7 @@ def test_every_operator_is_given_anything() -> None:
         cls
         for module in (trackings, carriers, air_cargo, account)
         for cls in vars(module).values()
-        if isinstance(cls, type) and issubclass(cls, TrackingMoreTask) and cls.__module__ == module.__name__
+        if isinstance(cls, type) and issubclass(cls, TrackingMoreBaseOperator) and cls.__module__ == module.__name__
     }
     assert defined == set(OPERATORS)
 
@@ -114,7 +114,10 @@ def test_every_operator_is_given_anything() -> None:
 @hypothesis_settings(80)
 @given(source=st.data(), answers=ANSWERS)
 def test_anything_ends_in_plain_data_or_in_one_clear_error(
-    operator: type[TrackingMoreTask], meets: Callable[[CheckingClient], None], source: st.DataObject, answers: list[Any]
+    operator: type[TrackingMoreBaseOperator],
+    meets: Callable[[CheckingClient], None],
+    source: st.DataObject,
+    answers: list[Any],
 ) -> None:
     client, ti = CheckingClient(answers), TaskInstance()
     meets(client)
@@ -130,7 +133,7 @@ def test_anything_ends_in_plain_data_or_in_one_clear_error(
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)
 def test_a_number_too_long_to_be_written_is_refused_like_any_other(
-    operator: type[TrackingMoreTask], meets: Callable[[CheckingClient], None]
+    operator: type[TrackingMoreBaseOperator], meets: Callable[[CheckingClient], None]
 ) -> None:
     client = CheckingClient()
     meets(client)
@@ -144,7 +147,7 @@ def test_a_number_too_long_to_be_written_is_refused_like_any_other(
 @pytest.mark.parametrize("name", ["self", "page_size", "filters", "limit"])
 @pytest.mark.parametrize("operator", [trackings.ListTrackingsOperator, trackings.CountByStatusOperator])
 def test_a_filter_named_like_an_argument_of_python_is_no_filter(
-    operator: type[TrackingMoreTask], meets: Callable[[CheckingClient], None], name: str
+    operator: type[TrackingMoreBaseOperator], meets: Callable[[CheckingClient], None], name: str
 ) -> None:
     client = CheckingClient()
     meets(client)

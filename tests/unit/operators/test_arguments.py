@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import DAG, BaseOperator
 from airflow_provider_trackingmore import operators, sensors
 from airflow_provider_trackingmore.get_provider_info import get_provider_info
 from airflow_provider_trackingmore.links import TrackingMoreLink
-from airflow_provider_trackingmore.operators.rendered import flag
+from airflow_provider_trackingmore.operators.template_values import parse_bool
 from airflow_provider_trackingmore.operators.trackings import GetTrackingsOperator, ListTrackingsOperator
 
 SPENDS = {"CreateTrackingsOperator", "DetectCarrierOperator", "RemoteAreasOperator", "TrackAirCargoOperator"}
@@ -75,13 +75,13 @@ def test_the_metadata_lists_the_modules_of_all_operators_and_the_link() -> None:
 
 
 @every_operator
-def test_every_argument_of_its_own_is_templated(operator: Any) -> None:
+def test_every_own_argument_is_templated(operator: Any) -> None:
     assert own_arguments(operator) == set(operator.template_fields)
     assert len(operator.template_fields) == len(set(operator.template_fields))
 
 
 @every_class
-def test_the_constructor_only_keeps_what_it_is_given(cls: type) -> None:
+def test_the_constructor_only_stores_its_arguments(cls: type) -> None:
     """A template is rendered later: whatever ``__init__`` decides, it decides on the template's text."""
     if "__init__" not in vars(cls):
         return
@@ -115,7 +115,7 @@ def test_every_task_has_the_link(cls: Any) -> None:
 
 
 @pytest.mark.parametrize("native", [False, True])
-def test_templates_may_leave_text_or_values(native: bool) -> None:
+def test_templates_may_render_to_text_or_native_values(native: bool) -> None:
     with DAG("d", start_date=pendulum.datetime(2026, 1, 1), schedule=None, render_template_as_native_obj=native):
         task = ListTrackingsOperator(
             task_id="t",
@@ -129,12 +129,12 @@ def test_templates_may_leave_text_or_values(native: bool) -> None:
     assert task.trackingmore_conn_id == "tracking"
     assert task.max_rows == (10 if native else "10")
     assert task.include_raw == (False if native else "False")
-    assert flag("include_raw", task.include_raw) is False
+    assert parse_bool("include_raw", task.include_raw) is False
     assert task.path == (None if native else "None")
 
 
 @pytest.mark.parametrize("native", [False, True])
-def test_a_list_inside_a_template_needs_native_rendering_and_the_error_says_so(native: bool) -> None:
+def test_a_list_in_a_template_needs_native_rendering(native: bool) -> None:
     shipments: Any = "{{ [{'carrier_code': 'usps', 'tracking_number': '94'}] }}"
     with DAG("d", start_date=pendulum.datetime(2026, 1, 1), schedule=None, render_template_as_native_obj=native):
         task = GetTrackingsOperator(task_id="t", shipments=shipments, trackingmore_conn_id="none_such")

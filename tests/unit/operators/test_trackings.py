@@ -63,7 +63,7 @@ def said_by(code: str, home: Path, **environment: str) -> str:
     return done.stdout.rpartition("RESULT")[2].strip()
 
 
-def test_importing_operators_and_sensors_loads_nothing_but_their_own_small_modules(tmp_path: Path) -> None:
+def test_importing_operators_and_sensors_is_cheap(tmp_path: Path) -> None:
     loaded = json.loads(said_by(NEW_MODULES, tmp_path))
     assert "airflow_provider_trackingmore.operators.trackings" in loaded
     for library in ("requests", "urllib3", "tenacity", "fastapi", "uvicorn"):
@@ -92,7 +92,7 @@ def test_shipments_and_connection_are_templated(operator: type) -> None:
     ],
     ids=str,
 )
-def test_a_wrong_argument_is_named_before_the_connection_is_asked_for(
+def test_an_invalid_argument_is_named_before_the_connection_is_read(
     operator: Any, wrong: dict[str, Any], says: str
 ) -> None:
     task = operator(**{"task_id": "t", "shipments": [], "trackingmore_conn_id": "none_such"} | wrong)
@@ -109,7 +109,7 @@ def test_no_shipments_are_success_without_a_connection(operator: Any, nothing: A
 
 
 @every_operator
-def test_shipments_that_cannot_be_sent_are_reported_without_a_connection(operator: Any) -> None:
+def test_invalid_shipments_are_reported_without_a_connection(operator: Any) -> None:
     task = operator(
         task_id="t", shipments=[{"carrier_code": "usps"}, 5], on_rejected="report", trackingmore_conn_id="x"
     )
@@ -118,7 +118,7 @@ def test_shipments_that_cannot_be_sent_are_reported_without_a_connection(operato
     assert rejected[0]["message"] == "shipment 1: tracking_number is missing"
 
 
-def test_an_error_of_the_api_is_no_airflow_exception() -> None:
+def test_an_api_error_is_not_an_airflow_exception() -> None:
     from airflow.providers.common.compat.sdk import AirflowException
 
     assert not issubclass(TrackingMoreError, AirflowException)

@@ -18,8 +18,8 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.atomic_file import replace_file
 from airflow_provider_trackingmore.operators.trackings import ListTrackingsOperator
-from airflow_provider_trackingmore.operators.whole_files import replace_file
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.integration.operators.conftest import Execute, Seed
 
@@ -73,14 +73,14 @@ def names(path: str) -> list[str]:
     return sorted(found.rpartition("/")[2] for found in place.fs.ls(place.path.rpartition("/")[0], detail=False))
 
 
-def test_a_complete_list_replaces_the_one_before(execute: Execute, seed: Seed, path: str) -> None:
+def test_a_complete_list_replaces_the_previous_one(execute: Execute, seed: Seed, path: str) -> None:
     [parcel] = seed("transit")
-    assert execute(ListTrackingsOperator, path=path) == {"path": path, "rows": 1}
+    assert execute(ListTrackingsOperator, path=path) == {"rows": 1, "path": path, "trackings": None}
     assert json.loads(content(path))["tracking_number"] == parcel["tracking_number"]
     assert names(path) == ["night.ndjson"]
 
 
-def test_a_list_that_fails_midway_leaves_the_one_before(sandbox: SandboxProcess, execute: Execute, path: str) -> None:
+def test_a_list_that_fails_midway_keeps_the_previous_one(sandbox: SandboxProcess, execute: Execute, path: str) -> None:
     sandbox.seed(count=4_500, seed=9)
     sandbox.fault("expired_key", path="/trackings/get", nth=2)
     with pytest.raises(TrackingMoreError, match="check the API key"):
@@ -90,7 +90,7 @@ def test_a_list_that_fails_midway_leaves_the_one_before(sandbox: SandboxProcess,
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
-def test_whatever_ends_the_writing_leaves_the_file_before(path: str, error: type[BaseException]) -> None:
+def test_any_exception_while_writing_keeps_the_previous_file(path: str, error: type[BaseException]) -> None:
     def write() -> None:
         with replace_file(path) as file:
             file.write("half of ")
@@ -103,7 +103,7 @@ def test_whatever_ends_the_writing_leaves_the_file_before(path: str, error: type
     assert names(path) == ["night.ndjson"]
 
 
-def test_readers_find_the_file_before_until_the_new_one_is_complete(path: str) -> None:
+def test_readers_see_the_previous_file_until_the_new_one_is_complete(path: str) -> None:
     with replace_file(path) as file:
         file.write("new")
         file.flush()
@@ -112,7 +112,7 @@ def test_readers_find_the_file_before_until_the_new_one_is_complete(path: str) -
 
 
 @pytest.mark.usefixtures("memory")
-def test_an_upload_that_breaks_leaves_the_object_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_that_fails_keeps_the_previous_object(monkeypatch: pytest.MonkeyPatch) -> None:
     path = "memory://bucket/night.ndjson"
     with replace_file(path) as file:
         file.write(YESTERDAY)
@@ -123,7 +123,7 @@ def test_an_upload_that_breaks_leaves_the_object_before(monkeypatch: pytest.Monk
     assert names(path) == ["night.ndjson"]
 
 
-def test_a_list_that_is_killed_midway_leaves_the_one_before(sandbox: SandboxProcess, tmp_path: Path) -> None:
+def test_a_list_that_is_killed_midway_keeps_the_previous_one(sandbox: SandboxProcess, tmp_path: Path) -> None:
     file = tmp_path / "night.ndjson"
     file.write_text(YESTERDAY)
     sandbox.seed(count=4_500, seed=9)
@@ -143,7 +143,7 @@ def test_a_list_that_is_killed_midway_leaves_the_one_before(sandbox: SandboxProc
     assert [aside.name[:14] for aside in tmp_path.iterdir() if aside != file] == [".night.ndjson."]
 
 
-def test_permissions_stay_as_they_are(tmp_path: Path) -> None:
+def test_permissions_are_kept(tmp_path: Path) -> None:
     file, new = tmp_path / "night.ndjson", tmp_path / "new.ndjson"
     file.touch(0o640)
     file.chmod(0o640)
@@ -157,7 +157,7 @@ def test_permissions_stay_as_they_are(tmp_path: Path) -> None:
     assert [stat.S_IMODE(path.stat().st_mode) for path in (file, new)] == [0o640, 0o640]
 
 
-def test_a_link_still_leads_to_the_file_and_a_device_stays_a_device(tmp_path: Path) -> None:
+def test_a_symbolic_link_and_a_device_are_not_replaced(tmp_path: Path) -> None:
     file, link = tmp_path / "night.ndjson", tmp_path / "latest.ndjson"
     file.write_text(YESTERDAY)
     link.symlink_to(file)

@@ -1,0 +1,130 @@
+"""The base classes of all operators: connection, hook, link, quota check and the report on a batch of shipments."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+
+from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.api.shipments import as_list, check_shipments
+from airflow_provider_trackingmore.links import TrackingMoreLink, push_link
+from airflow_provider_trackingmore.operators.template_values import parse_choice, parse_literal, parse_number
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_trackingmore.api.reports import BatchReport
+    from airflow_provider_trackingmore.api.shipments import Shipment
+    from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+
+OnRejected = Literal["fail", "report"]
+
+
+class QuotaFloorError(AirflowFailException):
+    """The task would take the account's quota below ``quota_floor``. No quota was spent."""
+
+
+class ShipmentsRejectedError(AirflowFailException):
+    """Some shipments were rejected. A retry would not change that, so Airflow does not make one."""
+
+
+class TrackingMoreBaseOperator(BaseOperator):
+    """Base class of all TrackingMore operators.
+
+    :param trackingmore_conn_id: the Airflow connection.
+    """
+
+    template_fields: Sequence[str] = ("trackingmore_conn_id",)
+    operator_extra_links = (TrackingMoreLink(),)
+    ui_color = "#e8f1fb"
+
+    def __init__(self, *, trackingmore_conn_id: str = "trackingmore_default", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.trackingmore_conn_id = trackingmore_conn_id
+
+    @cached_property
+    def hook(self) -> TrackingMoreHook:
+        """The hook. Used in a ``with`` block, it closes its connections at the end."""
+        from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+
+        return TrackingMoreHook(self.trackingmore_conn_id)
+
+    def _push_result(self, context: Context, result: Any) -> None:
+        """Push the result of a task that is about to fail, unless ``do_xcom_push`` is False."""
+        if self.do_xcom_push and "ti" in context:
+            context["ti"].xcom_push(key="return_value", value=result)
+
+    def _check_quota(self, hook: TrackingMoreHook, cost: float, floor: object) -> None:
+        """Fail before spending quota if less than ``floor`` units would remain; None is no floor."""
+        if parse_literal(floor) is None:
+            return
+        minimum = parse_number("quota_floor", floor)
+        left = hook.get_account().quota_left
+        if left is None:
+            raise QuotaFloorError(
+                "quota_floor is set, but TrackingMore does not say how much quota is left. No quota was spent"
+            )
+        # Fifths of a unit do not add up exactly in binary.
+        if round(left - cost, 6) < minimum:
+            raise QuotaFloorError(
+                f"{left} units of quota are left and this task costs {cost:g}, so that less than "
+                f"quota_floor={minimum:g} would remain. No quota was spent. Top up the account or lower quota_floor"
+            )
+
+
+class ShipmentsBaseOperator(TrackingMoreBaseOperator):
+    """Base class of the operators that change a list of shipments and report on each of them.
+
+    :param shipments: mappings with ``tracking_number`` and ``carrier_code``; a single mapping is accepted too.
+    :param on_rejected: ``"fail"`` pushes the report and then fails; ``"report"`` succeeds.
+    :param trackingmore_conn_id: the Airflow connection.
+    """
+
+    template_fields: Sequence[str] = ("shipments", "on_rejected", "trackingmore_conn_id")
+
+    def __init__(
+        self, *, shipments: list[Shipment] | Shipment, on_rejected: OnRejected = "fail", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.shipments = shipments
+        self.on_rejected = on_rejected
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Send the shipments and report on each. If the task fails on the way, the report so far is pushed.
+
+        :param context: Airflow task context.
+        :return: the report as plain data.
+        """
+        on_rejected = parse_choice("on_rejected", self.on_rejected, ("fail", "report"))
+        shipments = as_list(self.shipments)
+        if not shipments:
+            self.log.info("No shipments: nothing to do")
+        push_link(self, context, check_shipments(shipments).bodies)
+        try:
+            with self.hook as hook:
+                report = self._send_shipments(hook, shipments)
+        except TrackingMoreError as error:
+            if error.report is not None:
+                self._push_result(context, self._report_to_dict(error.report))
+            raise
+        if report.rejected and on_rejected == "fail":
+            self._push_result(context, self._report_to_dict(report))
+            raise ShipmentsRejectedError(_describe_rejected(report))
+        return self._report_to_dict(report)
+
+    @abstractmethod
+    def _send_shipments(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
+        """Do the operator's work with the shipments as the user gave them."""
+
+    def _report_to_dict(self, report: BatchReport) -> dict[str, Any]:
+        return report.as_dict()
+
+
+def _describe_rejected(report: BatchReport) -> str:
+    first = "; ".join(map(str, report.rejected[:20]))
+    more = f"; and {len(report.rejected) - 20} more in the report" if report.rejected[20:] else ""
+    return f"{len(report.rejected)} of {len(report)} shipments were rejected: {first}{more}"
