@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -21,11 +20,13 @@ from airflow.triggers.base import StartTriggerArgs
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
 from airflow_provider_trackingmore.links import TrackingMoreLink, push_link
+from airflow_provider_trackingmore.sensors.checks import check_open_shipments
+from airflow_provider_trackingmore.sensors.start_args import ComputedWhenRead, is_plain
 from airflow_provider_trackingmore.triggers.events import WaitEvent
 from airflow_provider_trackingmore.triggers.shipments import GRACE_SECONDS, ShipmentStatusTrigger, can_end_in_triggerer
+from airflow_provider_trackingmore.triggers.stored_size import check_stored_size
 from airflow_provider_trackingmore.waiting.condition import Condition
-from airflow_provider_trackingmore.waiting.failures import Scope, is_final, scope_of
-from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
+from airflow_provider_trackingmore.waiting.failures import is_final
 from airflow_provider_trackingmore.waiting.outcome import Verdict, WaitResult, first_listed, summary
 from airflow_provider_trackingmore.waiting.spec import RECONCILE_SECONDS, WaitSpec
 
@@ -33,9 +34,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
-    from airflow_provider_trackingmore.api.models import ShipmentKey
     from airflow_provider_trackingmore.api.shipments import Shipment
-    from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 else:
     try:
         from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
@@ -48,27 +47,10 @@ FIRST_CHECK_SECONDS = 2.0
 """How long the check before a deferral may wait for its turn: it occupies a worker slot."""
 LAST_CHECK_SECONDS = 30.0
 """How long the last check, after the deadline, may wait for its turn."""
-LARGE_TRIGGER_BYTES = 60_000
-"""From this size on a stored trigger is worth a warning: MySQL's TEXT holds 65,535 bytes."""
 
 
 class ShipmentsFailedError(AirflowFailException):
     """The shipments that were waited for cannot arrive any more. Trying again does not help, so Airflow does not."""
-
-
-class _ComputedWhenRead:
-    """An attribute of the class for Airflow, computed from the task's arguments when it is read from a task.
-
-    Airflow reads ``start_from_trigger`` and ``start_trigger_args`` when it serializes a task, and from the class itself
-    for mapped tasks.
-    """
-
-    def __init__(self, default: Any, method: str) -> None:
-        self._default = default
-        self._method = method
-
-    def __get__(self, task: ShipmentStatusSensor | None, owner: type[ShipmentStatusSensor]) -> Any:
-        return self._default if task is None else getattr(task, self._method)()
 
 
 class ShipmentStatusSensor(BaseSensorOperator):
@@ -120,8 +102,9 @@ class ShipmentStatusSensor(BaseSensorOperator):
     operator_extra_links = (TrackingMoreLink(),)
     ui_color = "#e8f1fb"
 
-    start_from_trigger = _ComputedWhenRead(False, "_starts_in_triggerer")
-    start_trigger_args = _ComputedWhenRead(None, "_start_trigger_args")
+    start_from_trigger = ComputedWhenRead[bool](False, lambda task: task._start_trigger_args() is not None)
+    start_trigger_args = ComputedWhenRead[StartTriggerArgs | None](None, lambda task: task._start_trigger_args())
+    _start_requested = False  # Airflow reads the two before __init__ has ended
 
     def __init__(
         self,
@@ -182,10 +165,11 @@ class ShipmentStatusSensor(BaseSensorOperator):
         :param context: Airflow task context.
         :return: one dict per shipment or per order, in order.
         """
-        if self._begin(context, time.time()):
+        began = time.time()
+        if self._begin(context, began):
             return []
         if self.deferrable or self._start_requested:
-            return self._as_in_poke_mode(lambda: self._check_and_defer(time.time()))
+            return self._as_in_poke_mode(lambda: self._check_and_defer(began))
         try:
             result: list[dict[str, Any]] = super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException) as error:
@@ -208,7 +192,12 @@ class ShipmentStatusSensor(BaseSensorOperator):
         return PokeReturnValue(is_done=True, xcom_value=self._conclude(condition.verdict()))
 
     def execute_complete(
-        self, context: Context, event: Any = None, wait: str | None = None, began: float | None = None
+        self,
+        context: Context,
+        event: Any = None,
+        wait: str | None = None,
+        began: float | None = None,
+        deadline: float | None = None,
     ) -> list[dict[str, Any]]:
         """Act on the trigger's event; one that is not understood is an error, never success.
 
@@ -217,19 +206,20 @@ class ShipmentStatusSensor(BaseSensorOperator):
         :param context: Airflow task context.
         :param event: what :class:`ShipmentStatusTrigger` yielded.
         :param wait: the fingerprint of what the task waited for when it deferred.
-        :param began: unix seconds at which the wait began.
+        :param began: unix seconds at which the wait began; None: in the triggerer.
+        :param deadline: unix seconds at which the trigger was to report a time-out.
         :return: one dict per shipment or per order, in order.
         """
         report = WaitEvent.from_dict(event)
         if report.result is WaitResult.ERROR:
             raise TrackingMoreError(report.reason)
-        # A task that began in the triggerer does not know when.
-        has_time = began is not None and began + self.timeout > time.time()
+        # Compares two deadlines, not a deadline with the clock: the triggerer's clock may be ahead of the worker's.
+        is_extended = began is not None and deadline is not None and began + self.timeout > deadline
         began = began if began is not None else time.time()
         is_empty = self._begin(context, began)
         spec = self._current().spec
         has_changed = wait is not None and wait != spec.fingerprint
-        if has_changed or (report.result is WaitResult.TIMED_OUT and has_time):
+        if has_changed or (report.result is WaitResult.TIMED_OUT and is_extended):
             self.log.warning("The arguments of this task changed while it was deferred; waiting with the new ones")
             return [] if is_empty else self._check_and_defer(began)
         verdict = report.verdict(spec)
@@ -254,14 +244,11 @@ class ShipmentStatusSensor(BaseSensorOperator):
         # Not an AirflowException: with soft_fail a broken triggerer would look like shipments that did not arrive.
         raise TrackingMoreError("The wait failed in the triggerer: see its log.")
 
-    def _starts_in_triggerer(self) -> bool:
-        return self._start_trigger_args() is not None
-
     def _start_trigger_args(self) -> StartTriggerArgs | None:
         """Describe the trigger that begins this task; Airflow gives it the arguments as they stand in the DAG file."""
-        if not getattr(self, "_start_requested", False):  # Airflow also reads this before __init__ has ended
+        if not self._start_requested:
             return None
-        not_plain = [name for name in self.template_fields if not _is_plain(getattr(self, name))]
+        not_plain = [name for name in self.template_fields if not is_plain(getattr(self, name))]
         if not_plain:
             raise InvalidArgumentError(
                 f"start_from_trigger takes plain values only, and {', '.join(not_plain)} is a template or comes from "
@@ -355,7 +342,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
                 if only_if_free and not hook.get_conn().is_free():
                     self.log.info("Account is busy; deferring the first check to the triggerer")
                     return False
-                self._check_with(hook)
+                check_open_shipments(hook, self._current())
         except TrackingMoreError as error:
             if is_final(error):
                 raise
@@ -366,54 +353,17 @@ class ShipmentStatusSensor(BaseSensorOperator):
             self.log.info("Waiting for %s of %d: %s", self.wait_for, len(outcomes), summary(outcomes))
         return True
 
-    def _check_with(self, hook: TrackingMoreHook) -> None:
-        condition = self._current()
-        keys = [key for key in condition.spec.shipments if condition.is_open(key.normalized)]
-        failure: TrackingMoreError | None = None
-        try:
-            found = hook.find_trackings(keys)
-        except TrackingMoreError as error:
-            failure, found = error, error.found or {}
-        now = time.time()
-        for key in keys:
-            if key in found:
-                condition.update(key.normalized, Observation.from_tracking(found[key], now), now)
-        condition.decide()
-        if failure is not None:
-            raise failure
-        for key in keys:
-            if key not in found and condition.is_open(key.normalized):
-                condition.update(key.normalized, _check_alone(hook, key), time.time())
-                condition.decide()
-
     def _defer(self, began: float, *, checked: bool) -> NoReturn:
         first_check_at = time.time() + self.poke_interval if checked else 0.0
         spec = self._spec(deadline=self._deadline, first_check_at=first_check_at)
         trigger = ShipmentStatusTrigger(spec)
-        self._check_size(len(json.dumps(trigger.serialize()[1])), len(spec.shipments))
+        check_stored_size(trigger, len(spec.shipments))
         self.defer(
             trigger=trigger,
             method_name="execute_complete",
-            kwargs={"wait": spec.fingerprint, "began": began},
+            kwargs={"wait": spec.fingerprint, "began": began, "deadline": self._deadline},
             timeout=timedelta(seconds=self._time_left() + GRACE_SECONDS),
         )
-
-    def _check_size(self, size: int, shipments: int) -> None:
-        largest = conf.getint("trackingmore", "max_trigger_bytes", fallback=0)
-        split = "Wait for fewer shipments in one task, or map the task over parts of them."
-        if 0 < largest < size:
-            raise InvalidArgumentError(
-                f"the wait for {shipments} shipments takes {size} bytes in Airflow's database, more than "
-                f"[trackingmore] max_trigger_bytes = {largest}. {split}"
-            )
-        if size >= LARGE_TRIGGER_BYTES:
-            self.log.warning(
-                "This wait for %d shipments takes %d bytes in Airflow's database, before encryption. MySQL cannot "
-                "store more than 65,535. %s",
-                shipments,
-                size,
-                split,
-            )
 
     def _last_check(self, context: Context) -> list[dict[str, Any]]:
         """Airflow ended the deferral, since the triggerer was away at the deadline: check once more here."""
@@ -444,7 +394,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
         try:
             return step()
         except (AirflowSensorTimeout, AirflowFailException) as error:
-            if self.soft_fail or getattr(self, "never_fail", False):
+            if self.soft_fail or self.never_fail:
                 raise AirflowSkipException("Skipping because soft_fail or never_fail is set.") from error
             raise
 
@@ -466,30 +416,9 @@ class ShipmentDeliveredSensor(ShipmentStatusSensor):
         super().__init__(shipments=shipments, orders=orders, wait_for=wait_for, fail_on=fail_on, **kwargs)
 
 
-def _check_alone(hook: TrackingMoreHook, key: ShipmentKey) -> Observation:
-    """Ask for one shipment by its number, whose answer is final: lists may leave registered shipments out."""
-    try:
-        return Observation.from_tracking(hook.get_tracking(*key), time.time())
-    except TrackingMoreError as error:
-        if scope_of(error, names_one=True) is not Scope.UNKNOWN:
-            raise
-        return NOT_REGISTERED
-
-
 def _has_cause(error: BaseException | None, kind: type[BaseException]) -> bool:
     while error is not None:
         if isinstance(error, kind):
             return True
         error = error.__cause__
     return False
-
-
-def _is_plain(value: object) -> bool:
-    """Whether a value in a DAG file is what it says: no template, and nothing that another task will return."""
-    if isinstance(value, str):
-        return "{{" not in value and "{%" not in value
-    if isinstance(value, Mapping):
-        return all(map(_is_plain, value)) and all(map(_is_plain, value.values()))
-    if isinstance(value, list | tuple | set | frozenset):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, bool | int | float)

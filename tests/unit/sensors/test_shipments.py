@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     Asset,
     BaseOperator,
+    TaskDeferred,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,6 +133,33 @@ def test_a_time_out_is_returned_if_asked_for(soft_fail: bool) -> None:
     assert [(one["status"], one["outcome"]) for one in known] == [("transit", "timed_out"), ("delivered", "delivered")]
     for returned in unknown:
         assert [(one["status"], one["outcome"]) for one in returned] == [(None, "timed_out"), (None, "timed_out")]
+
+
+@pytest.mark.parametrize("ahead", [0.0, 0.5, 90.0])
+def test_a_time_out_counts_although_the_triggerers_clock_is_ahead_of_the_workers(ahead: float) -> None:
+    began = time.time() - 600 + ahead
+    with pytest.raises(AirflowSensorTimeout, match="time-out of 600 s is over: usps P1"):
+        resume(
+            sensor(trackingmore_conn_id="trackingmore_unreachable"),
+            event=event("timed_out", "transit", "delivered"),
+            wait=WAIT,
+            began=began,
+            deadline=began + 600,
+        )
+
+
+def test_a_task_whose_time_out_has_been_extended_meanwhile_waits_on() -> None:
+    began = time.time() - 600
+    waiting = sensor(timeout=900, trackingmore_conn_id="trackingmore_unreachable")
+    with pytest.raises(TaskDeferred) as caught:
+        resume(
+            waiting,
+            event=event("timed_out", "transit", "delivered"),
+            wait=WAIT,
+            began=began,
+            deadline=began + 600,
+        )
+    assert caught.value.kwargs == {"wait": WAIT, "began": began, "deadline": began + 900}
 
 
 @pytest.mark.parametrize("settings", [{}, {"soft_fail": True}, {"on_failed": "report"}], ids=str)

@@ -1,0 +1,53 @@
+"""One check on a worker: the calls, and what they mean for the wait."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.waiting.condition import Condition
+from airflow_provider_trackingmore.waiting.failures import Scope, scope_of
+from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
+
+if TYPE_CHECKING:
+    from airflow_provider_trackingmore.api.models import ShipmentKey
+    from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+
+
+def check_open_shipments(hook: TrackingMoreHook, condition: Condition) -> None:
+    """Check the shipments of a wait that are still open, with ``GET /trackings/get?numbers=…``, 40 a call.
+
+    A shipment that the answers leave out is asked for with ``GET /trackings/{carrier_code}/{tracking_number}``, since
+    lists may leave out registered shipments.
+
+    :param hook: makes the calls.
+    :param condition: the wait; takes in what was found.
+    :raises TrackingMoreError: if a call fails. What was found before counts all the same.
+    """
+    keys = [key for key in condition.spec.shipments if condition.is_open(key.normalized)]
+    failure: TrackingMoreError | None = None
+    try:
+        found = hook.find_trackings(keys)
+    except TrackingMoreError as error:
+        failure, found = error, error.found or {}
+    now = time.time()
+    for key in keys:
+        if key in found:
+            condition.update(key.normalized, Observation.from_tracking(found[key], now), now)
+    condition.decide()
+    if failure is not None:
+        raise failure
+    for key in keys:
+        if key not in found and condition.is_open(key.normalized):
+            condition.update(key.normalized, _observe_by_path(hook, key), time.time())
+            condition.decide()
+
+
+def _observe_by_path(hook: TrackingMoreHook, key: ShipmentKey) -> Observation:
+    try:
+        return Observation.from_tracking(hook.get_tracking(*key), time.time())
+    except TrackingMoreError as error:
+        if scope_of(error, names_one=True) is not Scope.UNKNOWN:
+            raise
+        return NOT_REGISTERED
