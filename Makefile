@@ -14,10 +14,18 @@ RUNS ?= 2000
 SEED ?=
 DIST ?= dist
 TESTS ?=
+SPREAD := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PROSE := '*.md' airflow_provider_trackingmore example_dags docs/examples noxfile.py
+# Rules of Harper that misread code, tables or our terms ("trackings"), or that are a matter of taste.
+GRAMMAR_OFF := ClientOrServerSide,CommaFixes,CompoundNouns,Dashes,DiscourseMarkers,DisjointPrefixes,EllipsisLength,Everyone,$(strip \
+	)ExpandArgument,ExpandConfiguration,ExpandControl,ExpandMemoryShorthands,ExpandMinimum,ExpandParameter,$(strip \
+	)ExpandStandardInputAndOutput,ExpandTimeShorthands,FindOut,ItsContraction,MassNouns,MergeWords,MissingTo,Months,$(strip \
+	)NumericRangeEnDash,OkToOkay,OrthographicConsistency,OxfordComma,PronounInflectionBe,QuantifierNumeralConflict,$(strip \
+	)SentenceCapitalization,SpellCheck,SplitWords,ThereToTheir,UnclosedQuotes,UseEllipsisCharacter,UseTitleCase
 AIRFLOWS := 2.11.2 3.0.6 3.1.8 3.2.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo standalone test test-chaos test-scale test-matrix simulate lint docs dist lock clean
+.PHONY: help demo standalone test test-chaos test-scale test-matrix coverage simulate lint lint-code lint-types lint-prose hooks docs linkcheck dist lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,8 +36,8 @@ demo: $(VENV)/.demo ## watch three dozen orders being closed by a real Airflow, 
 standalone: $(VENV)/.demo ## Airflow's UI on a free port, with the sandbox and its connection already there
 	@ORDERS='$(ORDERS)' $(BIN)/python -m demo standalone
 
-test: $(VENV)/.test ## run every test, a file at a time on each of up to four processors
-	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(VENV)/.test ## run every test, spread over up to four processors
+	@$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
 test-chaos: $(VENV)/.test ## kill tasks, triggerer and scheduler at random moments (SEEDS="6 7 11" repeats them)
 	@CHAOS_SEEDS='$(SEEDS)' $(BIN)/python -m pytest -s tests/chaos/killed_at_any_moment.py $(ARGS)
@@ -38,20 +46,39 @@ test-scale: $(VENV)/.scale ## hundreds of waits: PostgreSQL, Celery with Redis, 
 	@SCALE_WAITS='$(WAITS)' $(BIN)/python -m pytest -s \
 		tests/scale/many_waits.py tests/scale/celery_waits.py tests/scale/sizes.py tests/scale/interventions.py $(ARGS)
 
-test-matrix: $(VENV)/.uv ## the suite on each Airflow and Python (CELLS="3.2.2:3.11 lowest" chooses; hours)
-	@$(index); UV=$(BIN)/uv TESTS='$(TESTS)' .ci/matrix $(CELLS)
+test-matrix: $(VENV)/.matrix ## the tests on each Airflow and Python, or on CELLS="3.2.2:3.11 lowest" (hours)
+	@$(index); PATH='$(abspath $(BIN))':"$$PATH" $(BIN)/nox $(if $(CELLS),--tags $(CELLS),--session tests) $(if $(TESTS),-- $(TESTS))
+
+coverage: $(VENV)/.test ## run the unit and contract tests and check how much of the code they reach
+	@$(BIN)/python -m pytest $(SPREAD) --cov --cov-report=term:skip-covered tests/unit tests/contract $(ARGS)
 
 simulate: $(VENV)/.test ## wait on virtual time, thousands of random runs (RUNS=20000), or one with its trace (SEED=17)
 	@$(BIN)/python -m tests.simulation.run $(if $(SEED),--seed $(SEED),--runs $(RUNS)) $(ARGS)
 
-lint: $(VENV)/.lint ## ruff and strict mypy
+lint: lint-code lint-types lint-prose ## check style (ruff), types (strict mypy) and prose (codespell, Harper)
+
+lint-code: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-types: $(VENV)/.lint
 	$(BIN)/mypy --strict
 
-docs: $(VENV)/.docs ## build the documentation into docs/_build/html
-	$(BIN)/sphinx-build -E -W -n --keep-going -q -b html docs docs/_build/html
+lint-prose: $(VENV)/.lint
+	$(BIN)/codespell --dictionary - --dictionary .ci/banned-words.txt --ignore-words-list asend,chek $$(git ls-files -- $(PROSE))
+	$(BIN)/harper lint --quiet --format compact --ignore $(GRAMMAR_OFF) $$(git ls-files -- $(PROSE))
+
+hooks: $(VENV)/.lint ## run `make lint` before each commit from now on (pre-commit)
+	@$(BIN)/pre-commit install
+
+docs: $(VENV)/.docs ## build the documentation into docs/_build/html, and check its links and its search
+	@rm -rf docs/_build/html
+	$(BIN)/sphinx-build -E -W --keep-going -q -b html docs docs/_build/html
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/docs/built_pages.py
 	@echo "Built: docs/_build/html/index.html"
+
+linkcheck: $(VENV)/.docs ## check the external links of the documentation (needs the internet)
+	$(BIN)/sphinx-build -E -q -b linkcheck docs docs/_build/linkcheck
 
 dist: $(VENV)/.release ## build wheel and sdist into dist/, and check what an index would show of them
 	@rm -rf '$(DIST)'
@@ -74,7 +101,7 @@ lock: $(VENV)/.uv ## choose new versions for constraints.txt and for the older A
 	done
 
 clean: ## remove everything that make has made
-	rm -rf $(VENV) .demo .matrix dist build docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .demo .nox dist build docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # --- the environment: one, filled as far as the target at hand needs it -----------------------------------------------
 
@@ -106,13 +133,18 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/.uv
 	$(call install,Airflow and the package,--group demo)
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.uv
-	$(call install,Airflow$(comma) the package and what the tests need,--group demo --group test)
+	$(call install,Airflow$(comma) the package and the test tools,--group demo --group test)
 
 $(VENV)/.scale: pyproject.toml constraints.txt | $(VENV)/.uv
 	$(call install,Airflow$(comma) the package and PostgreSQL,--group demo --group test --group scale)
 
 $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)/.uv
-	$(call install,Airflow$(comma) the package$(comma) ruff and mypy,--group demo --group test --group lint)
+	$(call install,Airflow$(comma) the package$(comma) ruff$(comma) mypy and the prose checkers,--group demo --group test --group lint)
+
+$(VENV)/.matrix: pyproject.toml constraints.txt | $(VENV)/.uv
+	@echo "Installing nox ..."
+	@$(index); $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --group matrix
+	@touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/.uv
 	$(call install,Airflow$(comma) the package and Sphinx,--group demo --group test --group docs)
