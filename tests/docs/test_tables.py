@@ -8,7 +8,7 @@ from typing import get_args
 from airflow_provider_trackingmore.api import errors, limits
 from airflow_provider_trackingmore.client.observer import Counter, Gauge, Timing
 from airflow_provider_trackingmore.metrics import PREFIX
-from airflow_provider_trackingmore.operators import account, air_cargo, carriers, task, trackings
+from airflow_provider_trackingmore.operators import account, air_cargo, base, carriers, trackings
 from airflow_provider_trackingmore.sensors import shipments
 
 from .conftest import DOCS, ROOT
@@ -47,7 +47,7 @@ def test_every_way_out_is_the_one_that_the_message_shows() -> None:
 
 def test_every_error_of_a_task_is_in_its_table() -> None:
     text = (DOCS / "errors.md").read_text(encoding="utf-8").split("## Errors of tasks")[1].split("## ")[0]
-    modules = (account, air_cargo, carriers, task, trackings, shipments)
+    modules = (account, air_cargo, base, carriers, trackings, shipments)
     raised = {
         name
         for module in modules
