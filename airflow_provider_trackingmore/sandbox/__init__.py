@@ -1,1 +1,4 @@
-"""A stand-in for TrackingMore API v2 with a movable clock. Shares no code with the rest of the package, on purpose."""
+"""A stand-in for TrackingMore API v2 with a controllable clock.
+
+It shares no code with the rest of the package, so that they cannot share a mistake.
+"""

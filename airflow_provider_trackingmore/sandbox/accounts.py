@@ -1,4 +1,4 @@
-"""One account for each key: quota, rate limits, shipments, what it has heard of. Knows no HTTP."""
+"""Accounts: one for each API key, with its quota, rate limits and shipments."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .store import Key, Store
 
 @dataclass(slots=True)
 class Account:
-    """What the service knows about one customer.
+    """One customer of the service.
 
-    :param index: its place in the list of keys.
-    :param key: the API key; it never leaves this object.
-    :param quota: how many new trackings are left.
+    :param index: its position in the list of keys.
+    :param key: the API key; never shown.
+    :param quota: how many more trackings can be registered.
     """
 
     index: int
@@ -28,8 +28,8 @@ class Account:
     store: Store = field(init=False)
     rate: RateLimit = field(default_factory=RateLimit)
     realtime_rate: RateLimit = field(default_factory=lambda: RateLimit(1.0 / REALTIME_PER_SECOND))
-    realtime_at: dict[Key, float] = field(default_factory=dict)
-    heard_of: dict[Key, float] = field(default_factory=dict)
+    realtime_requested_at: dict[Key, float] = field(default_factory=dict)
+    first_seen_at: dict[Key, float] = field(default_factory=dict)
     ever_registered: set[Key] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -38,24 +38,24 @@ class Account:
         self.store = Store(self.index)
 
     def set_quota(self, quota: float) -> None:
-        """Say what is left.
+        """Set the remaining quota.
 
-        :param quota: new trackings left.
+        :param quota: how many more trackings can be registered.
         """
         self.fifths_left = math.floor(quota * FIFTHS_TRACKING)
 
     @property
     def quota_left(self) -> float:
-        """New trackings left, in steps of a fifth."""
+        """Remaining quota in trackings, in steps of a fifth."""
         return self.fifths_left / FIFTHS_TRACKING
 
     @property
     def quota_charged(self) -> float:
-        """What has been charged so far, in trackings."""
+        """Quota charged so far, in trackings."""
         return self.charged_fifths / FIFTHS_TRACKING
 
     def charge(self, fifths: int) -> bool:
-        """Charge the quota, if there is enough of it.
+        """Charge the quota if enough of it is left.
 
         :param fifths: the price in fifths of a tracking.
         :return: whether it was charged.

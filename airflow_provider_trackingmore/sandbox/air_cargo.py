@@ -1,4 +1,4 @@
-"""``POST /trackings/aircargo`` (reference 1.16): seeded flights for waybills. Nothing else."""
+"""``POST /trackings/aircargo`` (reference 1.16): seeded flights for air waybills."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from .chance import Chance
-from .envelope import Answer, Refusal
+from .envelope import ApiError, ApiResult
+from .journey_steps import DAY
 from .limits import FIFTHS_WAYBILL
-from .script import DAY
-from .visit import Visit, text_of
+from .request_context import RequestContext, to_text
+from .seeded_random import SeededRandom
 
 _WAYBILL = re.compile(r"(\d{3})[ -]?(\d{7,8})")
 _AIRLINES = {
@@ -29,42 +29,44 @@ _AIRPORTS = ("PVG", "CAN", "HKG", "ICN", "DOH", "DXB", "LUX", "FRA", "LHR", "CDG
 _EVENTS = ((0.0, "BKD"), (0.1, "RCS"), (0.2, "MAN"), (0.3, "DEP"), (0.7, "ARR"), (0.8, "RCF"), (1.0, "DLV"))
 
 
-def track_air_cargo(visit: Visit) -> Answer:
-    """``POST /trackings/aircargo``: 20 quota for each waybill of a known airline; the others are left out."""
-    given = visit.json_object().get("track_number")
+def track_air_cargo(context: RequestContext) -> ApiResult:
+    """``POST /trackings/aircargo``: 20 units of quota for each waybill of a known airline; others are left out."""
+    given = context.json_object().get("track_number")
     waybills = given if isinstance(given, list) else [given]
     if not waybills or given in (None, ""):
-        raise Refusal(4012)
-    if len(waybills) > visit.switches.number("waybill_max"):
-        raise Refusal(4020)
+        raise ApiError(4012)
+    if len(waybills) > context.switches.number("waybill_max"):
+        raise ApiError(4020)
     wanted: dict[str, str] = {}
     for waybill in waybills:
-        match = _WAYBILL.fullmatch(text_of(waybill) or "")
+        match = _WAYBILL.fullmatch(to_text(waybill) or "")
         if not match:
-            raise Refusal(4014)
+            raise ApiError(4014)
         wanted[match[0]] = match[1]
     known = {waybill: prefix for waybill, prefix in wanted.items() if prefix in _AIRLINES}
     if not known:
-        raise Refusal(4031)
-    visit.charge(FIFTHS_WAYBILL * len(known))
-    return Answer({waybill: _cargo(visit, waybill, prefix) for waybill, prefix in known.items()}, items=len(known))
+        raise ApiError(4031)
+    context.charge(FIFTHS_WAYBILL * len(known))
+    return ApiResult(
+        {waybill: _flight_data(context, waybill, prefix) for waybill, prefix in known.items()}, items=len(known)
+    )
 
 
-def _cargo(visit: Visit, waybill: str, prefix: str) -> dict[str, Any]:
+def _flight_data(context: RequestContext, waybill: str, prefix: str) -> dict[str, Any]:
     name, letters = _AIRLINES[prefix]
-    chance = Chance(visit.world.seed, "waybill", waybill)
-    first = int(chance.draw() * len(_AIRPORTS))
-    origin, destination = _AIRPORTS[first], _AIRPORTS[(first + 1 + int(chance.draw() * 10)) % len(_AIRPORTS)]
-    flight = f"{letters}{1000 + int(chance.draw() * 9000)}"
-    begins = visit.account.heard_of.setdefault(("air-waybill", waybill), visit.now) - DAY * chance.draw()
-    length = (2 + 3 * chance.draw()) * DAY
-    piece, weight = str(1 + int(chance.draw() * 40)), f"{20 + chance.draw() * 900:.1f}"
+    rng = SeededRandom(context.state.seed, "waybill", waybill)
+    first = int(rng.random() * len(_AIRPORTS))
+    origin, destination = _AIRPORTS[first], _AIRPORTS[(first + 1 + int(rng.random() * 10)) % len(_AIRPORTS)]
+    flight = f"{letters}{1000 + int(rng.random() * 9000)}"
+    started = context.account.first_seen_at.setdefault(("air-waybill", waybill), context.now) - DAY * rng.random()
+    length = (2 + 3 * rng.random()) * DAY
+    piece, weight = str(1 + int(rng.random() * 40)), f"{20 + rng.random() * 900:.1f}"
 
-    def stamp(share: float, actual: bool = True) -> str:
-        at = begins + share * length
-        return "" if actual and at > visit.now else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+    def event_time(share: float, actual: bool = True) -> str:
+        at = started + share * length
+        return "" if actual and at > context.now else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
 
-    reached = [(share, event) for share, event in _EVENTS if stamp(share)]
+    reached = [(share, event) for share, event in _EVENTS if event_time(share)]
     return {
         "return_data": {
             "weight": weight,
@@ -76,16 +78,16 @@ def _cargo(visit: Visit, waybill: str, prefix: str) -> dict[str, Any]:
                 flight: {
                     "depart_station": origin,
                     "arrival_station": destination,
-                    "plan_depart_time": stamp(0.3, False),
-                    "depart_time": stamp(0.3),
-                    "plan_arrival_time": stamp(0.7, False),
-                    "arrival_time": stamp(0.7),
+                    "plan_depart_time": event_time(0.3, False),
+                    "depart_time": event_time(0.3),
+                    "plan_arrival_time": event_time(0.7, False),
+                    "arrival_time": event_time(0.7),
                 }
             },
             "track_info": [
                 {
-                    "plan_date": stamp(share, False),
-                    "actual_date": stamp(share),
+                    "plan_date": event_time(share, False),
+                    "actual_date": event_time(share),
                     "event": event,
                     "station": origin if share < 0.5 else destination,
                     "flight_number": flight if event in ("DEP", "ARR") else "",

@@ -1,4 +1,4 @@
-"""The sandbox's carriers: code, name, type and home country are facts; pages and phone numbers are made up."""
+"""The sandbox's carriers: codes, names, types and countries are real; home pages and phone numbers are not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Carrier:
     :param code: the vendor's code.
     :param name: its English name.
     :param kind: ``express`` or ``globalpost``.
-    :param country: ISO-2 code of its home.
+    :param country: ISO-2 code of its home country.
     """
 
     code: str
@@ -25,18 +25,18 @@ class Carrier:
 
     @property
     def homepage(self) -> str:
-        """Its made-up home page."""
+        """An invented home page."""
         return f"http://www.{self.code}.example/"
 
     @property
     def phone(self) -> str:
-        """Its made-up phone number."""
+        """An invented phone number."""
         return f"+00 555 {sum(self.code.encode()) % 10_000:04d}"
 
-    def public(self, relative: bool) -> dict[str, Any]:
-        """Show it as ``GET /carriers`` does.
+    def to_dict(self, relative: bool) -> dict[str, Any]:
+        """Convert it to an entry of ``GET /carriers``.
 
-        :param relative: protocol-relative home page.
+        :param relative: whether the home page is protocol-relative.
         :return: name, code, phone, homepage, type and picture.
         """
         return {
@@ -82,23 +82,23 @@ turkey-post Turkey_Post TR|singapore-speedpost Singapore_Speedpost SG
 """
 
 
-def _read(table: str, kind: str) -> list[Carrier]:
+def _parse_table(table: str, kind: str) -> list[Carrier]:
     rows = (row.split() for row in table.replace("\n", "").split("|"))
     return [Carrier(code, name.replace("_", " "), kind, country) for code, name, country in rows]
 
 
 CARRIERS: Mapping[str, Carrier] = {
-    carrier.code: carrier for carrier in (*_read(_EXPRESS, "express"), *_read(_POST, "globalpost"))
+    carrier.code: carrier for carrier in (*_parse_table(_EXPRESS, "express"), *_parse_table(_POST, "globalpost"))
 }
 
 POST_OF: Mapping[str, Carrier] = {
     carrier.country: carrier for carrier in reversed(list(CARRIERS.values())) if carrier.kind == "globalpost"
 }
-"""The first post of each country."""
+"""The first postal carrier of each country."""
 
 _NUMBER = re.compile(r"[0-9a-z_-]{5,}", re.IGNORECASE)
 _UPU = re.compile(r"[A-Z]{2}\d{9}([A-Z]{2})")
-_LOOKS = (
+_NUMBER_FORMATS = (
     (re.compile(r"1Z[0-9A-Z]{16}"), ("ups",)),
     (re.compile(r"9[0-9]{19,25}"), ("usps", "dhlglobalmail")),
     (re.compile(r"\d{12}"), ("fedex", "zto")),
@@ -109,23 +109,23 @@ _LOOKS = (
 UNDETECTABLE = "SBX-UNDETECTABLE"
 
 
-def looks_like_a_number(number: str, any_text: bool) -> bool:
-    """Check the form of a tracking number.
+def is_tracking_number(number: str, any_text: bool) -> bool:
+    """Check the format of a tracking number.
 
     :param number: the number.
-    :param any_text: accept whatever is not blank, instead of what the vendor's SDK accepts (reference 1.0).
-    :return: whether it may be a tracking number.
+    :param any_text: accept any text that is not blank, not only what the vendor's SDK accepts (reference 1.0).
+    :return: whether it is accepted as a tracking number.
     """
     if any_text:
         return bool(number.strip())
     return _NUMBER.fullmatch(number) is not None
 
 
-def detect(number: str) -> list[Carrier]:
-    """Guess who carries a number.
+def detect_carriers(number: str) -> list[Carrier]:
+    """Guess the carriers of a tracking number.
 
     :param number: the tracking number.
-    :return: candidates, best first; none for ``SBX-UNDETECTABLE-…``.
+    :return: candidates, most likely first; none for ``SBX-UNDETECTABLE-…``.
     """
     if number.upper().startswith(UNDETECTABLE):
         return []
@@ -133,7 +133,7 @@ def detect(number: str) -> list[Carrier]:
     if upu:
         candidates = [carrier for carrier in CARRIERS.values() if carrier.country == upu[1]]
         return sorted(candidates, key=lambda carrier: carrier.kind != "globalpost")[:3]
-    for form, codes in _LOOKS:
-        if form.fullmatch(number.upper()):
+    for pattern, codes in _NUMBER_FORMATS:
+        if pattern.fullmatch(number.upper()):
             return [CARRIERS[code] for code in codes]
     return [CARRIERS["dhl"], CARRIERS["ups"]]

@@ -1,4 +1,4 @@
-"""The sandbox's clock: knows how real seconds become clock seconds. Knows nothing of trackings or limits."""
+"""The sandbox's clock, which can be sped up, moved forward and frozen."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 EARLIEST, LATEST = 0.0, datetime(9000, 1, 1, tzinfo=UTC).timestamp()
-"""The clock runs from 1970 to 9000, and stands still there: no date in a journey may lie beyond what can be written."""
+"""The clock runs from 1970 to 9000 and stops there, so that no date in a journey exceeds what datetime supports."""
 
 
 class ClockError(ValueError):
-    """A move that the clock does not make."""
+    """An invalid change of the clock."""
 
 
-def parse_instant(text: str) -> float:
-    """Turn an ISO 8601 instant into unix seconds.
+def parse_time(text: str) -> float:
+    """Parse an ISO 8601 time.
 
-    :param text: an ISO 8601 text; without an offset it is read as UTC.
+    :param text: an ISO 8601 time; without an offset it is taken as UTC.
     :return: unix seconds.
-    :raises ClockError: the text is not an instant, or one when the clock does not run.
+    :raises ClockError: the text is no valid time, or outside the range of the clock.
     """
     try:
-        moment = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
-        raise ClockError(f"{text!r} is not an ISO 8601 instant such as 2026-03-02T08:00:00+00:00") from None
-    instant = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        raise ClockError(f"{text!r} is not an ISO 8601 time such as 2026-03-02T08:00:00+00:00") from None
+    instant = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
     if not EARLIEST <= instant <= LATEST:
         raise ClockError("the clock runs from 1970 to 9000")
     return instant
 
 
 class Clock:
-    """A clock that runs ``time_scale`` times faster than the real one, can be moved forward, and can stand still.
+    """A clock that runs ``time_scale`` times faster than the real one, and can be moved forward and frozen.
 
-    :param start: where the clock begins, in unix seconds; None begins at the real time.
-    :param time_scale: clock seconds in a real second.
-    :param monotonic: the real clock, in seconds.
+    :param start: start of the clock in unix seconds; None means now.
+    :param time_scale: clock seconds per real second.
+    :param monotonic: the real monotonic clock, in seconds.
     """
 
     def __init__(
@@ -47,28 +47,28 @@ class Clock:
         self.restart(start, time_scale)
 
     def restart(self, start: float | None, time_scale: float) -> None:
-        """Begin anew, the one way back in time.
+        """Restart the clock; the only way to move it back.
 
-        :param start: unix seconds; None means the real time.
-        :param time_scale: clock seconds in a real second.
+        :param start: unix seconds; None means now.
+        :param time_scale: clock seconds per real second.
         """
         self._anchor_clock = time.time() if start is None else start
         self._anchor_real = self.monotonic()
-        self.time_scale = _checked_scale(time_scale)
+        self.time_scale = _validate_time_scale(time_scale)
         self.frozen = False
 
     def now(self) -> float:
-        """Tell the time.
+        """Return the present clock time.
 
         :return: clock time in unix seconds.
         """
         return self.at(self.monotonic())
 
     def at(self, real: float) -> float:
-        """Tell which clock time it was at a real instant.
+        """Convert a reading of the real clock to clock time.
 
-        :param real: a reading of the real monotonic clock. Instants before the last move of the clock count as that
-            move: a request must not be dated before a jump that has already happened.
+        :param real: a reading of the real monotonic clock. Readings before the last change of the clock count as the
+            time of that change, so that no request is dated before a jump that has already happened.
         :return: clock time in unix seconds.
         """
         if self.frozen:
@@ -79,59 +79,59 @@ class Clock:
         """Jump forward.
 
         :param seconds: clock seconds, 0 or more.
-        :raises ClockError: the jump would lead back, or too far.
+        :raises ClockError: the seconds are negative, or the clock would leave its range.
         """
         if not 0 <= seconds < float("inf"):
-            raise ClockError("the clock only moves forward: advance by 0 seconds or more, or reset the sandbox")
+            raise ClockError("the clock only moves forward: advance it by 0 seconds or more, or reset the sandbox")
         if self.now() + seconds > LATEST:
             raise ClockError("the clock runs from 1970 to 9000")
-        self._settle(self.now() + seconds)
+        self._move_anchor(self.now() + seconds)
 
     def set(self, instant: float) -> None:
-        """Jump to an instant.
+        """Jump to a time.
 
-        :param instant: unix seconds, not before the present time of the clock.
-        :raises ClockError: the instant has passed.
+        :param instant: unix seconds, not before the present clock time.
+        :raises ClockError: the time has passed.
         """
         now = self.now()
         if instant < now:
-            raise ClockError(f"the clock only moves forward and already shows {iso(now)}: reset the sandbox instead")
-        self._settle(instant)
+            raise ClockError(f"the clock only moves forward and is already at {format_time(now)}: reset the sandbox")
+        self._move_anchor(instant)
 
     def set_time_scale(self, time_scale: float) -> None:
-        """Run faster or slower from now on.
+        """Change the speed of the clock.
 
-        :param time_scale: clock seconds in a real second, above 0.
+        :param time_scale: clock seconds per real second, above 0.
         """
-        scale = _checked_scale(time_scale)
-        self._settle(self.now())
+        scale = _validate_time_scale(time_scale)
+        self._move_anchor(self.now())
         self.time_scale = scale
 
     def freeze(self, frozen: bool) -> None:
-        """Stop the clock, or let it run on.
+        """Freeze or unfreeze the clock.
 
-        :param frozen: True stops it.
+        :param frozen: True freezes it.
         """
-        self._settle(self.now())
+        self._move_anchor(self.now())
         self.frozen = frozen
 
-    def _settle(self, instant: float) -> None:
+    def _move_anchor(self, instant: float) -> None:
         self._anchor_clock = instant
         self._anchor_real = self.monotonic()
 
 
-def iso(instant: float, offset: str = "+00:00") -> str:
-    """Write an instant the way the control interface shows it.
+def format_time(instant: float, offset: str = "+00:00") -> str:
+    """Format a time as ISO 8601.
 
     :param instant: unix seconds.
     :param offset: ``+00:00`` or ``+08:00``.
-    :return: ISO 8601 with whole seconds and that offset.
+    :return: the time with whole seconds and that offset.
     """
     shift = 28_800 if offset == "+08:00" else 0
     return datetime.fromtimestamp(instant + shift, UTC).strftime("%Y-%m-%dT%H:%M:%S") + offset
 
 
-def _checked_scale(time_scale: float) -> float:
+def _validate_time_scale(time_scale: float) -> float:
     if not 0 < time_scale < float("inf"):
-        raise ClockError("time_scale is a number above 0; to stop the clock, freeze it")
+        raise ClockError("time_scale must be a number above 0; to stop the clock, freeze it")
     return float(time_scale)

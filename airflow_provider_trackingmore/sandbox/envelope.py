@@ -1,4 +1,4 @@
-"""The vendor's envelope and its code table (reference 2.1). Knows no endpoint."""
+"""The vendor's JSON envelope and its table of codes (reference 2.1)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_BAD = "Bad Request"
-_NONE = "No Content"
+_BAD_REQUEST = "Bad Request"
+_NO_CONTENT = "No Content"
 
 CODES: Mapping[int, tuple[str, str]] = {
     200: ("Success", "Success"),
     201: ("Created", "The request was successful and a resource was created."),
-    202: (_BAD, "The request was successful but exceeds the limit."),
+    202: (_BAD_REQUEST, "The request was successful but exceeds the limit."),
     401: ("Unauthorized", "The key is missing or has no permission."),
     402: ("Payment Required", "Payment is required."),
     403: ("Forbidden", "Access denied."),
@@ -25,32 +25,32 @@ CODES: Mapping[int, tuple[str, str]] = {
     503: ("Service Unavailable", "Service is unavailable."),
     4001: ("Unauthorized", "Invalid API key."),
     4002: ("Unauthorized", "API key has been deleted."),
-    4012: (_BAD, "The request was not understood or a parameter is missing."),
-    4013: (_BAD, "Tracking_number is required."),
-    4014: (_BAD, "Value of tracking_number is invalid."),
-    4015: (_BAD, "Value of carrier_code is invalid."),
-    4016: (_BAD, "Tracking already exists."),
-    4017: (_BAD, "Tracking does not exist."),
-    4018: (_BAD, "This function needs activation, contact support."),
-    4019: (_BAD, "The balance is too low."),
-    4020: (_BAD, "Too many trackings were submitted at a time."),
-    4021: (_BAD, "The quota is used up or the trial is over."),
+    4012: (_BAD_REQUEST, "The request was not understood or a parameter is missing."),
+    4013: (_BAD_REQUEST, "Tracking_number is required."),
+    4014: (_BAD_REQUEST, "Value of tracking_number is invalid."),
+    4015: (_BAD_REQUEST, "Value of carrier_code is invalid."),
+    4016: (_BAD_REQUEST, "Tracking already exists."),
+    4017: (_BAD_REQUEST, "Tracking does not exist."),
+    4018: (_BAD_REQUEST, "This function needs activation, contact support."),
+    4019: (_BAD_REQUEST, "The balance is too low."),
+    4020: (_BAD_REQUEST, "Too many trackings were submitted at a time."),
+    4021: (_BAD_REQUEST, "The quota is used up or the trial is over."),
     4031: (
-        _NONE,
+        _NO_CONTENT,
         "The request was successful but the response is empty. "
         "Please try POST /trackings/post and then GET /trackings/get",
     ),
-    4032: (_NONE, "The carrier cannot be detected."),
-    4033: (_NONE, "Value of status is invalid."),
+    4032: (_NO_CONTENT, "The carrier cannot be detected."),
+    4033: (_NO_CONTENT, "Value of status is invalid."),
 }
 
-EMPTY: Mapping[str, list[Any] | dict[str, Any] | None] = {"list": [], "object": {}, "null": None}
+EMPTY_DATA: Mapping[str, list[Any] | dict[str, Any] | None] = {"list": [], "object": {}, "null": None}
 
 
-class Refusal(Exception):
-    """The API's way to say no.
+class ApiError(Exception):
+    """An error answer of the API.
 
-    :param code: a code of the table, which becomes ``meta.code``.
+    :param code: the ``meta.code``, one of :data:`CODES`.
     """
 
     def __init__(self, code: int) -> None:
@@ -59,14 +59,14 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What an endpoint has to say, before it is written down.
+class ApiResult:
+    """The result of an endpoint, before it is encoded.
 
     :param data: the ``data`` of the envelope.
     :param code: ``meta.code``.
-    :param items: how many shipments the answer is about, for the ledger.
-    :param message: a message other than the table's.
-    :param short_meta: ``meta`` holds the code alone.
+    :param items: how many shipments the request was about, for the ledger.
+    :param message: a message other than that of :data:`CODES`.
+    :param short_meta: whether ``meta`` holds the code alone.
     """
 
     data: Any
@@ -77,13 +77,13 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Wire:
-    """An answer as it goes over the wire.
+class HttpResponse:
+    """A response as it is sent.
 
     :param status: HTTP status.
-    :param body: the bytes.
-    :param code: ``meta.code``; None when the body is not the vendor's envelope.
-    :param content_type: the header of that name.
+    :param body: the body.
+    :param code: ``meta.code``; None if the body is not the vendor's envelope.
+    :param content_type: the ``Content-Type`` header.
     :param headers: further headers.
     """
 
@@ -94,23 +94,23 @@ class Wire:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def meta(code: int, message: str | None = None) -> dict[str, Any]:
+def build_meta(code: int, message: str | None = None) -> dict[str, Any]:
     """Build the ``meta`` part.
 
-    :param code: a code of the table.
-    :param message: a message other than the table's.
+    :param code: a code from :data:`CODES`.
+    :param message: a message other than that of :data:`CODES`.
     :return: ``code``, ``type`` and ``message``.
     """
     kind, text = CODES[code]
     return {"code": code, "type": kind, "message": message or text}
 
 
-def write(answer: Answer) -> Wire:
-    """Write an answer down: HTTP 200 whatever the code says, as v2 does.
+def encode(result: ApiResult) -> HttpResponse:
+    """Encode a result. The HTTP status is 200 whatever the code is, as in v2.
 
-    :param answer: the answer.
-    :return: status, bytes and code.
+    :param result: the result.
+    :return: the response.
     """
-    head = {"code": answer.code} if answer.short_meta else meta(answer.code, answer.message)
-    body = json.dumps({"meta": head, "data": answer.data}, separators=(",", ":"))
-    return Wire(200, body.encode("ascii"), answer.code)
+    meta = {"code": result.code} if result.short_meta else build_meta(result.code, result.message)
+    body = json.dumps({"meta": meta, "data": result.data}, separators=(",", ":"))
+    return HttpResponse(200, body.encode("ascii"), result.code)

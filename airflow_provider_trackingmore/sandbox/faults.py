@@ -1,4 +1,4 @@
-"""Which request is to go wrong, and how: decides, never does. The front door carries it out."""
+"""Faults: decides which requests fail and how. The gateway injects them."""
 
 from __future__ import annotations
 
@@ -8,30 +8,28 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-ARRIVAL = {
-    "latency": "waits `min_ms` to `max_ms` real milliseconds (default 0 to 150) before the request counts as arrived"
+ARRIVAL = {"latency": "delays the arrival of the request by `min_ms` to `max_ms` real milliseconds (default 0 to 150)"}
+ACCOUNT = {
+    "expired_key": "deletes the API key from this request on (code 4002, or `code`) until the account is changed back",
+    "quota": "sets the quota of the account to `left` (default 0) just before the request takes effect",
 }
-STATE = {
-    "expired_key": "deletes the key from this request on (4002, or what `code` says) until the account is mended",
-    "quota": "sets the quota of the account to `left` (default 0) just before the request is applied",
-}
-ANSWER = {
-    "429": "answers 429 as the rate limit does; with `cool_down` true the two minutes begin too",
+RESPONSE = {
+    "429": "answers 429 like the rate limit; with `cool_down` true it also starts the cool-down",
     "500": "answers HTTP 500 with the vendor's envelope",
     "503": "answers HTTP 503 with the vendor's envelope",
-    "html": "answers an HTML page with HTTP `status` (default 502)",
-    "truncated": "applies the request, sends half of the JSON as if it were whole",
-    "content_type": "applies the request, sends the JSON as text/html",
-    "empty": "applies the request, answers HTTP 200 with no body",
+    "html": "answers with an HTML page and HTTP `status` (default 502)",
+    "truncated": "applies the request, sends half of the JSON as a complete body",
+    "content_type": "applies the request, sends the JSON as `text/html`",
+    "empty": "applies the request, answers HTTP 200 with an empty body",
     "slow": "applies the request, answers after `seconds` real seconds (default 5)",
-    "reset_before": "resets the connection, the request is not applied",
+    "reset_before": "resets the connection without applying the request",
     "reset_after": "applies the request, then resets the connection without an answer",
-    "close_before": "closes the connection without an answer, the request is not applied",
+    "close_before": "closes the connection without applying the request",
     "close_after": "applies the request, then closes the connection without an answer",
-    "partial": "applies the request, announces the whole body, sends half of it and closes the connection",
-    "half_done": "changes or deletes only the first half of a list of shipments, and counts and lists only those",
+    "partial": "applies the request, sends half of the announced body and closes the connection",
+    "half_done": "applies the request to the first half of its shipments only, and reports only those",
 }
-KINDS: Mapping[str, str] = ARRIVAL | STATE | ANSWER
+KINDS: Mapping[str, str] = ARRIVAL | ACCOUNT | RESPONSE
 LARGEST_QUOTA = 1e12
 _BOUNDS = {
     "min_ms": (0, 600_000),
@@ -41,22 +39,26 @@ _BOUNDS = {
     "status": (200, 599),
     "seconds": (0, 3_600),
 }
-APPLIES = frozenset(
+APPLIED_KINDS = frozenset(
     {"truncated", "content_type", "empty", "slow", "reset_after", "close_after", "partial", "half_done"}
 )
-"""Answer faults whose request takes effect; the others can be told so by ``applied``."""
-_LAYERS = {**dict.fromkeys(ARRIVAL, "arrival"), **dict.fromkeys(STATE, "state"), **dict.fromkeys(ANSWER, "answer")}
+"""Response faults whose request takes effect. For the others the setting ``applied`` decides."""
+_STAGES = {
+    **dict.fromkeys(ARRIVAL, "arrival"),
+    **dict.fromkeys(ACCOUNT, "account"),
+    **dict.fromkeys(RESPONSE, "response"),
+}
 
 
-def check_settings(settings: Mapping[str, float | bool]) -> None:
-    """Refuse settings that would break the sandbox in place of an answer.
+def validate_settings(settings: Mapping[str, float | bool]) -> None:
+    """Reject settings that would break the sandbox itself.
 
-    :param settings: what the kind lets one set.
-    :raises ValueError: naming the setting and its bounds.
+    :param settings: options of the kind.
+    :raises ValueError: a setting is out of bounds.
     """
-    for name, (least, most) in _BOUNDS.items():
-        if not least <= settings.get(name, least) <= most:
-            raise ValueError(f"{name} is a number from {least:g} to {most:g}")
+    for name, (minimum, maximum) in _BOUNDS.items():
+        if not minimum <= settings.get(name, minimum) <= maximum:
+            raise ValueError(f"{name} must be a number from {minimum:g} to {maximum:g}")
 
 
 @dataclass(slots=True)
@@ -67,11 +69,11 @@ class Fault:
     :param method: HTTP method, or ``*``.
     :param path: shell pattern of the path below ``/v2``, such as ``/trackings/*``.
     :param account: index of the account; None for every account.
-    :param nth: the first matching request that it hits, counted from 1.
-    :param count: how many requests it hits; None has no end.
-    :param probability: share of the matching requests that it hits.
-    :param seed: decides which ones.
-    :param settings: what the kind lets one set.
+    :param nth: the first matching request to fail, counted from 1.
+    :param count: how many requests fail; None means all of them.
+    :param probability: share of the matching requests that fail.
+    :param seed: seed of that choice.
+    :param settings: options of the kind.
     """
 
     kind: str
@@ -91,13 +93,13 @@ class Fault:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
 
-    def hits(self, method: str, path: str, account: int | None) -> bool:
-        """Count a request, and decide on it.
+    def matches(self, method: str, path: str, account: int | None) -> bool:
+        """Count a request, and decide whether it fails.
 
         :param method: its HTTP method.
         :param path: its path below ``/v2``.
         :param account: index of its account.
-        :return: whether the fault hits it.
+        :return: whether the fault applies to it.
         """
         if self.method not in ("*", method) or not fnmatchcase(path, self.path):
             return False
@@ -111,52 +113,52 @@ class Fault:
         self.fired += 1
         return True
 
-    def number(self, name: str, default: float) -> float:
+    def setting(self, name: str, default: float) -> float:
         """Read a setting.
 
         :param name: its name.
-        :param default: its value when it is not set.
-        :return: the number.
+        :param default: its default.
+        :return: its value.
         """
         return float(self.settings.get(name, default))
 
     @property
-    def applies(self) -> bool:
-        """Whether the request takes effect all the same."""
-        return self.kind in APPLIES or bool(self.settings.get("applied", False))
+    def takes_effect(self) -> bool:
+        """Whether the request takes effect nevertheless."""
+        return self.kind in APPLIED_KINDS or bool(self.settings.get("applied", False))
 
     def latency(self) -> float:
-        """Draw a delay.
+        """Choose a delay.
 
         :return: real seconds.
         """
-        low, high = self.number("min_ms", 0), self.number("max_ms", 150)
+        low, high = self.setting("min_ms", 0), self.setting("max_ms", 150)
         return self.random.uniform(low, max(low, high)) / 1000
 
-    def public(self) -> dict[str, Any]:
-        """Show it.
+    def to_dict(self) -> dict[str, Any]:
+        """Convert it to a dict.
 
-        :return: the plan, and how many requests it matched and hit.
+        :return: its settings, and how many requests it matched and applied to.
         """
         names = ("id", "kind", "method", "path", "account", "nth", "count", "probability", "seed", "matched", "fired")
         return {name: getattr(self, name) for name in names} | {"settings": dict(self.settings)}
 
 
-class FaultBoard:
-    """All planned faults. In each layer (arrival, state, answer) the first that hits a request is the only one."""
+class FaultPlan:
+    """The planned faults. In each stage (arrival, account, response), only the first one that matches applies."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Remove all faults."""
         self.planned: list[Fault] = []
         self._next_id = 1
 
     def add(self, fault: Fault) -> Fault:
-        """Plan a fault.
+        """Add a fault.
 
-        :param fault: the plan.
+        :param fault: the fault.
         :return: the same, with its id.
         """
         fault.id = self._next_id
@@ -165,25 +167,25 @@ class FaultBoard:
         return fault
 
     def remove(self, fault_id: int) -> bool:
-        """Forget one.
+        """Remove a fault.
 
         :param fault_id: its id.
-        :return: whether there was one.
+        :return: whether it was planned.
         """
         before = len(self.planned)
         self.planned = [fault for fault in self.planned if fault.id != fault_id]
         return len(self.planned) < before
 
-    def pick(self, layer: str, method: str, path: str, account: int | None) -> Fault | None:
-        """Choose what goes wrong with a request.
+    def pick(self, stage: str, method: str, path: str, account: int | None) -> Fault | None:
+        """Select the fault that applies to a request.
 
-        :param layer: ``arrival``, ``state`` or ``answer``.
+        :param stage: ``arrival``, ``account`` or ``response``.
         :param method: its HTTP method.
         :param path: its path below ``/v2``.
         :param account: index of its account.
-        :return: the fault; None when all goes well.
+        :return: the fault; None if no fault applies.
         """
         for fault in self.planned:
-            if _LAYERS[fault.kind] == layer and fault.hits(method, path, account):
+            if _STAGES[fault.kind] == stage and fault.matches(method, path, account):
                 return fault
         return None

@@ -1,7 +1,7 @@
-"""What happens to a parcel and when: pure, the same arguments give the same journey. Knows no store, no clock, no API.
+"""Journeys: what happens to a parcel and when. The same arguments give the same journey.
 
-A journey is a list of steps in the order in which the courier learns of them. The service looks at the courier at
-refresh instants only, so a step shows at the first refresh after it (:func:`visible_at`).
+A journey is a list of steps in the order in which the carrier records them. The service queries the carrier
+only at refreshes, so a step becomes visible at the first refresh after it (:meth:`Journey.visible_at`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from bisect import bisect_left
 from dataclasses import dataclass
 
 from .carriers import CARRIERS, POST_OF, Carrier
-from .chance import Chance
+from .journey_steps import DAY, HOUR, Step, StepBuilder
 from .places import CODES, COUNTRIES
-from .script import DAY, HOUR, Script, Step
+from .seeded_random import SeededRandom
 
 DEFAULT_DAYS = 3
 STATUSES = ("pending", "notfound", "transit", "pickup", "delivered", "undelivered", "exception", "expired")
@@ -22,22 +22,22 @@ FINAL = frozenset({"delivered", "expired"})
 
 JOURNEYS = {
     "DELIVERED": "not found, in transit, out for delivery, delivered within the days",
-    "INSTANT": "delivered when first looked up",
-    "UNDELIVERED": "a failed attempt, then delivered within the days",
-    "UNDELIVEREDSTUCK": "a failed attempt, and nothing more",
+    "INSTANT": "delivered at the first refresh",
+    "UNDELIVERED": "a failed delivery attempt, then delivered within the days",
+    "UNDELIVEREDSTUCK": "a failed delivery attempt, and nothing more",
     "EXCEPTION": "in transit, then lost or damaged within the days",
-    "RETURNED": "in transit, then on its way back within the days, a day later back at the sender",
-    "EXPIRED": "in transit, then expired within the days; without days after 30 (express) or 60 (post)",
+    "RETURNED": "in transit, then returning within the days, and back at the sender a day later",
+    "EXPIRED": "in transit, then expired within the days (default: 30 for express, 60 for post)",
     "STUCK": "in transit, and nothing more",
-    "NOTFOUND": "looked up, never found",
-    "PENDING": "never looked up",
-    "REOPEN": "delivered within the days, a day later in transit again, another day later delivered",
-    "PROOF": "delivered within the days; a day later a second delivered checkpoint, the proof of delivery, turns up",
-    "LATEEVENT": "delivered within the days; a day later an old transit checkpoint turns up, the status stays",
+    "NOTFOUND": "queried, never found",
+    "PENDING": "never queried",
+    "REOPEN": "delivered within the days, in transit again a day later, delivered again another day later",
+    "PROOF": "delivered within the days; a day later a second delivered checkpoint, the proof of delivery, is added",
+    "LATEEVENT": "delivered within the days; a day later an old transit checkpoint is added, the status stays",
 }
 _MAGIC = re.compile(r"SBX-([A-Z]+)(?:-(\d{1,3})D)?-.+", re.IGNORECASE)
 _REJECT = re.compile(r"SBX-REJECT-(\d{3,4})-.+", re.IGNORECASE)
-_MIX = (
+_JOURNEY_SHARES = (
     (0.855, "DELIVERED"),
     (0.895, "UNDELIVERED"),
     (0.905, "LATEEVENT"),
@@ -54,78 +54,78 @@ _MIX = (
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """A parcel's life.
+    """The journey of one parcel.
 
     :param steps: in the order of ``at``.
-    :param first_look: unix seconds of the first refresh.
+    :param first_refresh: unix seconds of the first refresh.
     :param interval: seconds between refreshes.
     :param original: ISO-2 code of the origin.
     :param destination: ISO-2 code of the destination.
-    :param destination_carrier: code of the carrier that reports abroad; None when there is none.
+    :param destination_carrier: code of the carrier in the destination country; None if there is none.
     """
 
     steps: tuple[Step, ...]
-    first_look: float
+    first_refresh: float
     interval: float
     original: str
     destination: str
     destination_carrier: str | None
 
     def visible_at(self, instant: float) -> float:
-        """Find the refresh that shows what the courier learnt.
+        """Find the refresh at which a step becomes visible.
 
         :param instant: unix seconds.
         :return: unix seconds of the first refresh at or after it.
         """
-        if instant <= self.first_look:
-            return self.first_look
-        found = self.first_look + math.ceil((instant - self.first_look) / self.interval) * self.interval
+        if instant <= self.first_refresh:
+            return self.first_refresh
+        found = self.first_refresh + math.ceil((instant - self.first_refresh) / self.interval) * self.interval
         return found if found >= instant else found + self.interval
 
-    def last_look(self, now: float) -> float | None:
-        """Find the newest refresh.
+    def last_refresh_before(self, now: float) -> float | None:
+        """Find the latest refresh.
 
         :param now: unix seconds.
-        :return: unix seconds; None before the first.
+        :return: unix seconds; None before the first refresh.
         """
-        if now < self.first_look:
+        if now < self.first_refresh:
             return None
-        return self.first_look + (now - self.first_look) // self.interval * self.interval
+        return self.first_refresh + (now - self.first_refresh) // self.interval * self.interval
 
-    def known(self, now: float) -> int:
-        """Count what the courier knows.
+    def steps_until(self, now: float) -> int:
+        """Count the steps that have happened.
 
         :param now: unix seconds.
-        :return: how many steps have happened.
+        :return: number of steps.
         """
         return bisect_left(self.steps, True, key=lambda step: step.at > now)
 
-    def changes(self) -> list[tuple[float, str]]:
-        """List what a watcher of the service sees.
+    def status_changes(self) -> list[tuple[float, str]]:
+        """List the changes that are visible to users of the service.
 
-        :return: refresh instant and status, for each refresh that shows something new.
+        :return: time and status of each refresh that shows a new step.
         """
-        seen: dict[float, str] = {}
+        statuses: dict[float, str] = {}
         for step in self.steps:
-            seen[self.visible_at(step.at)] = step.status
-        return list(seen.items())
+            statuses[self.visible_at(step.at)] = step.status
+        return list(statuses.items())
 
 
-def rejection(number: str) -> int | None:
-    """Read a number that asks to be refused.
+def rejection_code(number: str) -> int | None:
+    """Parse a tracking number that requests an error.
 
     :param number: ``SBX-REJECT-<code>-…``, or any other.
-    :return: the code; None for any other number.
+    :return: the error code; None for any other number.
     """
     match = _REJECT.fullmatch(number)
     return int(match[1]) if match else None
 
 
-def magic(number: str) -> tuple[str, int | None] | None:
-    """Read a magic number.
+def parse_magic_number(number: str) -> tuple[str, int | None] | None:
+    """Parse a magic tracking number.
 
     :param number: ``SBX-<JOURNEY>[-<days>D]-…``, or any other.
-    :return: the journey's name, and its days if it has some; None for any other number.
+    :return: name of the journey, and its days or None; None for any other number.
     """
     match = _MAGIC.fullmatch(number)
     if not match or match[1].upper() not in JOURNEYS:
@@ -134,9 +134,9 @@ def magic(number: str) -> tuple[str, int | None] | None:
 
 
 def refresh_interval(carrier: Carrier, hours: str) -> float:
-    """Tell how often the service looks (reference 4).
+    """Return how often the service queries the carrier (reference 4).
 
-    :param carrier: whose parcel.
+    :param carrier: the carrier.
     :param hours: a position of the switch ``refresh_hours``.
     :return: seconds.
     """
@@ -145,7 +145,7 @@ def refresh_interval(carrier: Carrier, hours: str) -> float:
     return 3 * HOUR if carrier.kind == "express" else 6 * HOUR
 
 
-def plan(
+def plan_journey(
     seed: int,
     account: int,
     carrier_code: str,
@@ -154,46 +154,50 @@ def plan(
     destination: str | None = None,
     refresh_hours: str = "by-type",
 ) -> Journey:
-    """Write a parcel's life in advance.
+    """Plan the journey of a parcel.
 
-    :param seed: the sandbox's seed.
+    :param seed: the seed of the sandbox.
     :param account: index of the account.
     :param carrier_code: a code of :data:`.carriers.CARRIERS`.
     :param number: the tracking number, magic or not.
     :param registered_at: unix seconds.
-    :param destination: ISO-2 code when the caller gave one.
+    :param destination: ISO-2 code, if the caller gave one.
     :param refresh_hours: a position of the switch ``refresh_hours``.
     :return: the journey.
     """
     carrier = CARRIERS[carrier_code]
-    chance = Chance(seed, account, carrier_code, number)
+    rng = SeededRandom(seed, account, carrier_code, number)
     interval = refresh_interval(carrier, refresh_hours)
-    first_look = registered_at + (5 + 55 * chance.draw()) * 60
-    usual = _usual_destination(carrier, chance)
-    target = destination if destination is not None and destination in COUNTRIES else usual
-    foreign = target != carrier.country
-    asked = magic(number)
-    if asked:
-        name, days = asked
+    first_refresh = registered_at + (5 + 55 * rng.random()) * 60
+    default_target = _random_destination(carrier, rng)
+    target = destination if destination is not None and destination in COUNTRIES else default_target
+    international = target != carrier.country
+    magic = parse_magic_number(number)
+    if magic:
+        name, days = magic
         length = (days or _default_days(name, carrier)) * DAY - interval
         started = registered_at
     else:
-        name = _draw_from_mix(chance.draw())
-        length = (1.5 + 10.5 * chance.draw()) * DAY - interval
+        name = _random_journey(rng.random())
+        length = (1.5 + 10.5 * rng.random()) * DAY - interval
         if name == "EXPIRED":
             length = _default_days(name, carrier) * DAY - interval
-        head_start = chance.draw()
+        head_start = rng.random()
         started = registered_at - (head_start - 0.85) / 0.15 * length if head_start > 0.85 else registered_at
-    script = Script(carrier, target, started, length, interval, chance)
-    steps = script.write(name, registered_at)
-    partner = POST_OF[target].code if foreign and carrier.kind == "globalpost" and target in POST_OF else None
+    builder = StepBuilder(carrier, target, started, length, interval, rng)
+    steps = builder.build(name, registered_at)
+    partner = POST_OF[target].code if international and carrier.kind == "globalpost" and target in POST_OF else None
     if partner is None:
-        steps = [_at_home(step) for step in steps]
-    return Journey(tuple(steps), first_look, interval, carrier.country, target, partner)
+        steps = [_seen_by_origin_carrier(step) for step in steps]
+    return Journey(tuple(steps), first_refresh, interval, carrier.country, target, partner)
 
 
-def _at_home(step: Step) -> Step:
-    return step._replace(row=step.row._replace(abroad=False)) if step.row and step.row.abroad else step
+def _seen_by_origin_carrier(step: Step) -> Step:
+    return (
+        step._replace(checkpoint=step.checkpoint._replace(abroad=False))
+        if step.checkpoint and step.checkpoint.abroad
+        else step
+    )
 
 
 def _default_days(name: str, carrier: Carrier) -> int:
@@ -202,11 +206,11 @@ def _default_days(name: str, carrier: Carrier) -> int:
     return 30 if carrier.kind == "express" else 60
 
 
-def _usual_destination(carrier: Carrier, chance: Chance) -> str:
-    abroad = chance.draw() < (0.5 if carrier.kind == "globalpost" else 0.2)
-    drawn = chance.pick(CODES)
+def _random_destination(carrier: Carrier, rng: SeededRandom) -> str:
+    abroad = rng.random() < (0.5 if carrier.kind == "globalpost" else 0.2)
+    drawn = rng.choice(CODES)
     return drawn if abroad else carrier.country
 
 
-def _draw_from_mix(drawn: float) -> str:
-    return next(name for edge, name in _MIX if drawn < edge)
+def _random_journey(drawn: float) -> str:
+    return next(name for edge, name in _JOURNEY_SHARES if drawn < edge)

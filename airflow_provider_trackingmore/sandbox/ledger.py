@@ -1,4 +1,4 @@
-"""What every request was and what came of it, without key and personal data. Bounded. Judges nothing."""
+"""The ledger: every request to ``/v2`` and its outcome, without the API key and personal data."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .clock import iso
+from .clock import format_time
 from .faults import Fault
 
 CAPACITY = 250_000
-"""Entries kept; the counts of the summary go on beyond."""
-_SHOWN_NUMBERS = 40
+"""The number of entries kept; the summary counts all requests."""
+_MAX_LISTED = 40
 
 
 @dataclass(slots=True)
 class Entry:
     """One request.
 
-    :param serial: counts all requests since the last reset.
-    :param account: index of the account; None when the key is unknown.
+    :param serial: number of the request since the last reset.
+    :param account: index of the account; None if the API key is unknown.
     :param real: real time of arrival in unix seconds.
     :param clock: clock time of arrival in unix seconds.
     :param method: HTTP method.
     :param path: path below ``/v2``, as sent.
-    :param query: the query, ``orders`` shortened to its count.
+    :param query: the query; of ``orders`` only the count.
     :param endpoint: method and path pattern; None for an unknown path.
     """
 
@@ -47,25 +47,25 @@ class Entry:
     charged: float = 0.0
 
     def add_fault(self, fault: Fault | None) -> None:
-        """Note a fault.
+        """Record a fault.
 
-        :param fault: what hit the request; None for nothing.
+        :param fault: the fault that applied to the request; None for no fault.
         """
         if fault is not None:
             self.fault = fault.kind if self.fault is None else f"{self.fault}+{fault.kind}"
 
-    def public(self) -> dict[str, Any]:
-        """Show it.
+    def to_dict(self) -> dict[str, Any]:
+        """Convert it to a dict.
 
-        :return: a plain dict; ``http`` None means that no answer was sent.
+        :return: the fields; ``http`` None means that no response was sent.
         """
         shown = {name: getattr(self, name) for name in self.__slots__}
-        return shown | {"clock": iso(self.clock), "clock_unix": self.clock}
+        return shown | {"clock": format_time(self.clock), "clock_unix": self.clock}
 
 
 @dataclass(slots=True)
 class Totals:
-    """Counts of one account."""
+    """The counts of one account."""
 
     requests: int = 0
     endpoints: Counter[str] = field(default_factory=Counter)
@@ -74,8 +74,8 @@ class Totals:
     created: Counter[str] = field(default_factory=Counter)
     quota_charged: float = 0.0
 
-    def public(self) -> dict[str, Any]:
-        """Show it.
+    def to_dict(self) -> dict[str, Any]:
+        """Convert it to a dict.
 
         :return: counts by endpoint, by code, by fault and by created number.
         """
@@ -98,31 +98,31 @@ class Ledger:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Remove all entries and counts."""
         self._entries: deque[Entry] = deque(maxlen=CAPACITY)
         self._totals: dict[int | None, Totals] = {}
         self._serial = 0
 
-    def open(
+    def open_entry(
         self, account: int | None, real: float, clock: float, method: str, path: str, query: dict[str, str]
     ) -> Entry:
-        """Note an arrival.
+        """Add an entry for a request that has arrived.
 
-        :param account: index of the account; None when the key is unknown.
+        :param account: index of the account; None if the API key is unknown.
         :param real: real time in unix seconds.
         :param clock: clock time in unix seconds.
         :param method: HTTP method.
         :param path: path below ``/v2``.
         :param query: the query.
-        :return: the entry, to be completed.
+        :return: the entry, to be completed by the caller.
         """
         self._serial += 1
-        entry = Entry(self._serial, account, real, clock, method, path, _without_orders(query))
+        entry = Entry(self._serial, account, real, clock, method, path, _redact_orders(query))
         self._entries.append(entry)
         return entry
 
-    def close(self, entry: Entry, created: Iterable[str]) -> None:
-        """Count a request that is over.
+    def close_entry(self, entry: Entry, created: Iterable[str]) -> None:
+        """Count a request that has been answered.
 
         :param entry: the completed entry.
         :param created: carrier/number of each shipment it registered.
@@ -137,11 +137,11 @@ class Ledger:
         totals.quota_charged += entry.charged
 
     def entries(self, account: int | None, since: int, limit: int) -> list[Entry]:
-        """Read entries, oldest first.
+        """Return entries, oldest first.
 
-        :param account: index of the account; None for all, those with an unknown key too.
+        :param account: index of the account; None for all requests, including those with an unknown key.
         :param since: only entries with a higher serial.
-        :param limit: most entries.
+        :param limit: maximum number of entries.
         :return: the entries.
         """
         found: list[Entry] = []
@@ -153,13 +153,13 @@ class Ledger:
         return found
 
     def summary(self, account: int | None) -> dict[str, Any]:
-        """Add up.
+        """Sum up the requests.
 
-        :param account: index of the account; None adds up all of them.
+        :param account: index of the account; None for all accounts.
         :return: the counts.
         """
         if account is not None:
-            return self._totals.get(account, Totals()).public()
+            return self._totals.get(account, Totals()).to_dict()
         total = Totals()
         for part in self._totals.values():
             total.requests += part.requests
@@ -168,20 +168,20 @@ class Ledger:
             total.faults += part.faults
             total.created += part.created
             total.quota_charged += part.quota_charged
-        twice = {name for part in self._totals.values() for name in part.public()["created_twice"]}
-        return total.public() | {"created_twice": sorted(twice)}
+        twice = {name for part in self._totals.values() for name in part.to_dict()["created_twice"]}
+        return total.to_dict() | {"created_twice": sorted(twice)}
 
     @property
-    def size(self) -> int:
-        """Requests noted since the last reset."""
+    def request_count(self) -> int:
+        """Number of requests since the last reset."""
         return self._serial
 
 
-def body_summary(body: bytes) -> dict[str, Any] | None:
-    """Describe a body by its size, its field names and its shipments.
+def summarize_body(body: bytes) -> dict[str, Any] | None:
+    """Summarize a request body: its size, field names and shipments.
 
-    :param body: the bytes of the request.
-    :return: ``bytes``; of JSON also ``items``, ``fields``, up to 40 ``shipments`` (carrier/number); None for no body.
+    :param body: the body.
+    :return: ``bytes``; of JSON also ``items``, ``fields`` and up to 40 ``shipments``; None without a body.
     """
     if not body:
         return None
@@ -193,15 +193,15 @@ def body_summary(body: bytes) -> dict[str, Any] | None:
     rows = [row for row in (content if isinstance(content, list) else [content]) if isinstance(row, dict)]
     summary["items"] = len(content) if isinstance(content, list) else 1
     summary["fields"] = sorted({str(name)[:40] for row in rows for name in row})[:40]
-    summary["shipments"] = [_name(row) for row in rows[:_SHOWN_NUMBERS] if "tracking_number" in row]
+    summary["shipments"] = [_shipment_label(row) for row in rows[:_MAX_LISTED] if "tracking_number" in row]
     return summary
 
 
-def _name(row: dict[str, Any]) -> str:
+def _shipment_label(row: dict[str, Any]) -> str:
     return f"{row.get('carrier_code', '')}/{row['tracking_number']}"[:120]
 
 
-def _without_orders(query: dict[str, str]) -> dict[str, str]:
+def _redact_orders(query: dict[str, str]) -> dict[str, str]:
     if "orders" not in query:
         return query
     return query | {"orders": f"{query['orders'].count(',') + 1} orders"}

@@ -1,4 +1,4 @@
-"""The documented limits and the rate limit of one account. Gets the time passed in; knows no request."""
+"""The documented limits, and the rate limit of one account."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ REALTIME_PER_SECOND = 3
 COOL_DOWN_SECONDS = 120.0
 """Reference 2.1, code 429."""
 FILTER_MAX = 40
-"""Most values in ``numbers`` and ``orders``, reference 1.6."""
+"""Maximum number of values in ``numbers`` and ``orders``, reference 1.6."""
 PAGE_DEFAULT = 100
 PAGE_MAX = 2000
 """Reference 1.6."""
 REALTIME_PAUSE_SECONDS = 7200.0
-"""The same shipment once in two hours, reference 1.9."""
+"""The same shipment at most once in two hours, reference 1.9."""
 FIFTHS_DETECT = 1
 FIFTHS_REMOTE = 1
 FIFTHS_TRACKING = 5
@@ -28,7 +28,7 @@ _EPSILON = 1e-6
 
 @dataclass(slots=True)
 class RateLimit:
-    """At most one request in ``interval`` seconds; a request above it silences the account for two minutes.
+    """At most one request per ``interval``; a request above that starts a cool-down of two minutes.
 
     :param interval: seconds between requests.
     """
@@ -36,24 +36,24 @@ class RateLimit:
     interval: float = 1.0 / REQUESTS_PER_SECOND
     _next_free: float = float("-inf")
     _last_arrival: float = float("-inf")
-    cool_until: float = float("-inf")
+    cool_down_until: float = float("-inf")
 
     def admit(self, earliest: float, latest: float, tolerance: float = 0.0, refresh: str = "rate") -> bool:
-        """Decide on one arrival.
+        """Decide whether a request is admitted.
 
-        The server may have been busy when the request came: then it only knows that it came between two instants, and
-        reads this in the caller's favour: else two requests a second apart could look as if they came together.
+        If the server was busy when the request arrived, it only knows that the request arrived between two times. It
+        decides in favour of the caller; otherwise two requests a second apart could seem to have arrived together.
 
-        :param earliest: the earliest instant at which the request can have come, in clock seconds.
-        :param latest: the latest.
-        :param tolerance: seconds by which a request may come early.
-        :param refresh: which requests in a cool-down begin it anew: ``rate``, ``any`` or ``never``.
-        :return: whether it may pass.
+        :param earliest: the earliest possible time of arrival, in clock seconds.
+        :param latest: the latest possible time of arrival.
+        :param tolerance: seconds by which a request may be early.
+        :param refresh: which requests during a cool-down restart it: ``rate``, ``any`` or ``never``.
+        :return: whether the request is admitted.
         """
         above = latest + tolerance + _EPSILON < self._next_free
-        if latest < self.cool_until:
+        if latest < self.cool_down_until:
             if refresh == "any" or (refresh == "rate" and latest - self._last_arrival + tolerance < self.interval):
-                self.cool_until = latest + COOL_DOWN_SECONDS
+                self.cool_down_until = latest + COOL_DOWN_SECONDS
             self._last_arrival = latest
             return False
         if above:
@@ -65,8 +65,8 @@ class RateLimit:
         return True
 
     def start_cool_down(self, now: float) -> None:
-        """Answer nothing for two minutes.
+        """Start a cool-down of two minutes.
 
         :param now: clock seconds.
         """
-        self.cool_until = now + COOL_DOWN_SECONDS
+        self.cool_down_until = now + COOL_DOWN_SECONDS

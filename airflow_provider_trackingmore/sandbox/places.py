@@ -1,4 +1,4 @@
-"""A small gazetteer for believable journeys: countries, their cities, their offset from UTC. Knows no parcel."""
+"""Countries with some of their cities and their offset from UTC, for realistic journeys."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class Country(NamedTuple):
     """One country.
 
     :param name: its English name.
-    :param offset: hours ahead of UTC, one for the whole country.
-    :param cities: where parcels are seen.
+    :param offset: hours ahead of UTC, the same for the whole country.
+    :param cities: some cities.
     """
 
     name: str
@@ -40,7 +40,7 @@ US United States:-6:Chicago,Memphis,Dallas,Los Angeles,Newark
 """
 
 
-def _read(table: str) -> dict[str, Country]:
+def _parse_table(table: str) -> dict[str, Country]:
     countries = {}
     for row in table.replace("\n", "").split("|"):
         name, offset, cities = row[3:].split(":")
@@ -48,7 +48,7 @@ def _read(table: str) -> dict[str, Country]:
     return countries
 
 
-COUNTRIES: Mapping[str, Country] = _read(_TABLE)
+COUNTRIES: Mapping[str, Country] = _parse_table(_TABLE)
 
 CODES: tuple[str, ...] = tuple(COUNTRIES)
 
@@ -59,7 +59,7 @@ def country_code(text: str) -> str | None:
     """Find a country.
 
     :param text: its English name or its ISO-2 code.
-    :return: its ISO-2 code; None when it is not known here.
+    :return: its ISO-2 code; None if the country is unknown.
     """
     wanted = text.strip()
     return wanted.upper() if wanted.upper() in COUNTRIES else _BY_NAME.get(wanted.casefold())

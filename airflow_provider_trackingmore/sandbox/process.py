@@ -1,4 +1,4 @@
-"""A sandbox in a process of its own. Standard library only; knows nothing of the vendor's API."""
+"""Starts a sandbox in a separate process. Uses the standard library only."""
 
 from __future__ import annotations
 
@@ -12,30 +12,33 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, Self, cast
 
-from .steering import SandboxControl, SandboxError
+from .client import SandboxClient, SandboxError
 
-__all__ = ["SandboxControl", "SandboxError", "SandboxProcess"]
+__all__ = ["SandboxClient", "SandboxError", "SandboxProcess"]
 
 DEFAULT_KEY = "sandbox-key"
-FASTEST_PACE = 10_000.0
-"""Calls a second that a connection may ask for, however fast the clock runs."""
+MAX_REQUESTS_PER_SECOND = 10_000.0
+"""The maximum of ``requests_per_second`` in a connection, however fast the clock runs."""
 _KEYS_VARIABLE = "TRACKINGMORE_SANDBOX_API_KEYS"
 
 
-class SandboxProcess(SandboxControl):
-    """A sandbox in a process of its own, on loopback; ends with this process at the latest. A context manager.
+class SandboxProcess(SandboxClient):
+    """A sandbox in a separate process on the loopback interface, as a context manager.
 
-    :param api_keys: one key for each account.
-    :param time_scale: clock seconds in a real second.
-    :param no_limits: switch the rate limits off.
-    :param seed: decides what happens to all parcels.
-    :param quota: new trackings in each account.
-    :param start: ISO 8601 instant at which the clock begins; None begins now.
-    :param switches: positions other than the defaults.
-    :param host: address to listen at.
-    :param port: port; 0 takes a free one.
-    :param pacing: the ``pacing`` extra of :attr:`connection`; None leaves it to the client.
-    :param ready_timeout: real seconds to wait until it is ready.
+    The sandbox exits when this process exits, at the latest.
+
+
+    :param api_keys: one API key for each account.
+    :param time_scale: clock seconds per real second.
+    :param no_limits: disable the rate limits.
+    :param seed: seed of all parcel journeys.
+    :param quota: quota of each account in trackings.
+    :param start: start of the clock as an ISO 8601 time; None means now.
+    :param switches: switch positions other than the defaults.
+    :param host: address to listen on.
+    :param port: port; 0 picks a free one.
+    :param pacing: the ``pacing`` extra of :attr:`connection`; None omits it.
+    :param ready_timeout: real seconds to wait for the sandbox to become ready.
     """
 
     def __init__(
@@ -70,27 +73,27 @@ class SandboxProcess(SandboxControl):
 
     @property
     def api_key(self) -> str:
-        """The key of the first account."""
+        """The API key of the first account."""
         return self.api_keys[0]
 
     @property
     def pid(self) -> int | None:
-        """The process id; None when it does not run."""
+        """The process id; None if the process is not running."""
         return self._process.pid if self._process else None
 
     @property
     def connection(self) -> dict[str, Any]:
-        """An Airflow connection to the first account, with the pace that the sandbox allows at its time scale."""
+        """An Airflow connection to the first account, with the request rate that the sandbox allows."""
         return self.connection_for(0)
 
     def connection_for(self, account: int) -> dict[str, Any]:
-        """Describe an Airflow connection.
+        """Build an Airflow connection.
 
         :param account: index of the account.
-        :return: ``conn_type``, ``host``, ``password``, ``extra``, as ``AIRFLOW_CONN_…`` takes it in JSON.
+        :return: ``conn_type``, ``host``, ``password``, ``extra``, as in the JSON form of ``AIRFLOW_CONN_…``.
         """
         extra: dict[str, Any] = {
-            "requests_per_second": 1_000.0 if self.no_limits else min(self.time_scale, FASTEST_PACE),
+            "requests_per_second": 1_000.0 if self.no_limits else min(self.time_scale, MAX_REQUESTS_PER_SECOND),
             "cool_down_seconds": 120 / self.time_scale,
         }
         if self.pacing:
@@ -103,12 +106,12 @@ class SandboxProcess(SandboxControl):
         }
 
     def start(self) -> Self:
-        """Start it and wait until it is ready.
+        """Start the sandbox and wait until it is ready.
 
         :return: this object.
-        :raises SandboxError: it did not become ready.
+        :raises SandboxError: the sandbox did not become ready.
         """
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the process
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - stays open as long as the process runs
         self._process = subprocess.Popen(
             [sys.executable, "-m", "airflow_provider_trackingmore.sandbox", *self._arguments],
             stdin=subprocess.DEVNULL,
@@ -126,16 +129,16 @@ class SandboxProcess(SandboxControl):
             line = ""
         if not line:
             self._errors.seek(0)
-            said = self._errors.read().strip()
+            output = self._errors.read().strip()
             self.stop()
-            raise SandboxError(said or f"the sandbox was not ready after {self.ready_timeout:g} s")
+            raise SandboxError(output or f"the sandbox was not ready after {self.ready_timeout:g} s")
         self.base_url = line
         return self
 
     def stop(self) -> int | None:
-        """End it.
+        """Stop the sandbox.
 
-        :return: its exit code; None when it did not run.
+        :return: its exit code; None if it was not running.
         """
         process, self._process = self._process, None
         if process is None:

@@ -1,4 +1,4 @@
-"""The pytest fixture ``trackingmore_sandbox``. Cheap to import: no part of the sandbox before a test asks for it."""
+"""The pytest fixture ``trackingmore_sandbox``. Imports the sandbox only when a test uses the fixture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TIME_SCALE = 100.0
 START = "2026-03-02T08:00:00+00:00"
 _TOLERANCE_SECONDS = 0.25
-"""How unevenly a busy test machine may deliver requests; the average rate is limited all the same."""
+"""By how many seconds requests may be early: a busy machine delivers them unevenly. The average rate stays limited."""
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def _trackingmore_sandbox_process() -> Iterator[SandboxProcess]:
 def trackingmore_sandbox(
     _trackingmore_sandbox_process: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> SandboxProcess:
-    """A running sandbox without shipments, and the connection ``trackingmore_default`` that leads to it."""
+    """An empty running sandbox; the Airflow connection ``trackingmore_default`` points to it."""
     sandbox = _trackingmore_sandbox_process
     sandbox.reset()
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", json.dumps(sandbox.connection))

@@ -1,150 +1,150 @@
-"""Endpoints that read shipments: one, a list, the counts, and realtime (reference 1.2, 1.6, 1.9, 1.12)."""
+"""Endpoints that read shipments: one, a list, the counts, realtime (reference 1.2, 1.6, 1.9, 1.12)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from .envelope import Answer, Refusal
+from .envelope import ApiError, ApiResult
 from .journeys import STATUSES
 from .limits import FILTER_MAX, PAGE_DEFAULT, PAGE_MAX, REALTIME_PAUSE_SECONDS
-from .registering import price_of, register
+from .registering import register, registration_price
+from .request_context import RequestContext, to_text, validate_carrier_code
 from .store import Shipment, shipment_id
-from .visit import Visit, carrier_code, text_of
 
 
-def get_one(visit: Visit) -> Answer:
+def get_one(context: RequestContext) -> ApiResult:
     """``GET /trackings/{carrier_code}/{tracking_number}[/{lang}]``."""
-    number = visit.number_of(visit.params)
-    key = carrier_code(visit.params["carrier_code"]), number
-    shipment = visit.account.store.by_key.get(key)
+    number = context.tracking_number(context.params)
+    key = validate_carrier_code(context.params["carrier_code"]), number
+    shipment = context.account.store.by_key.get(key)
     if shipment is None:
-        raise Refusal(int(visit.switches["unknown_number"]))
-    return Answer(visit.renderer.item(shipment, visit.params.get("lang")), items=1)
+        raise ApiError(int(context.switches["unknown_number"]))
+    return ApiResult(context.renderer.item(shipment, context.params.get("lang")), items=1)
 
 
-def list_page(visit: Visit) -> Answer:
+def list_page(context: RequestContext) -> ApiResult:
     """``GET /trackings/get``."""
-    return _page(visit, visit.query)
+    return _list_result(context, context.query)
 
 
-def list_page_by_post(visit: Visit) -> Answer:
+def list_page_by_post(context: RequestContext) -> ApiResult:
     """``POST /trackings/get``, when the switch ``list_by_post`` allows it (reference 1.0)."""
-    if not visit.switches.yes("list_by_post"):
-        raise Refusal(405)
-    given = {name: text_of(value) for name, value in visit.json_object().items()}
-    return _page(visit, {name: value for name, value in given.items() if value is not None})
+    if not context.switches.is_true("list_by_post"):
+        raise ApiError(405)
+    given = {name: to_text(value) for name, value in context.json_object().items()}
+    return _list_result(context, {name: value for name, value in given.items() if value is not None})
 
 
-def count_by_status(visit: Visit) -> Answer:
+def count_by_status(context: RequestContext) -> ApiResult:
     """``GET /trackings/getstatusnumber``."""
     counts = dict.fromkeys(STATUSES, 0)
-    for shipment in _between(visit, visit.query):
+    for shipment in _created_between(context, context.query):
         counts[shipment.status] += 1
-    return Answer(counts)
+    return ApiResult(counts)
 
 
-def realtime(visit: Visit) -> Answer:
+def realtime(context: RequestContext) -> ApiResult:
     """``POST /trackings/realtime``."""
-    row = visit.json_object()
-    key = visit.key_of(row)
-    if not visit.switches.yes("realtime_activated"):
-        raise Refusal(4018)
-    account = visit.account
+    row = context.json_object()
+    key = context.shipment_key(row)
+    if not context.switches.is_true("realtime_activated"):
+        raise ApiError(4018)
+    account = context.account
     shipment = account.store.by_key.get(key)
-    registers = visit.switches.yes("realtime_registers") and shipment is None
-    if account.fifths_left <= 0 or (registers and price_of(visit, key) > account.fifths_left):
-        raise Refusal(int(visit.switches["quota_code"]))
-    if visit.now - account.realtime_at.get(key, float("-inf")) < REALTIME_PAUSE_SECONDS:
-        raise Refusal(int(visit.switches["realtime_repeat"]))
-    account.realtime_at[key] = visit.now
+    registers = context.switches.is_true("realtime_registers") and shipment is None
+    if account.fifths_left <= 0 or (registers and registration_price(context, key) > account.fifths_left):
+        raise ApiError(int(context.switches["quota_code"]))
+    if context.now - account.realtime_requested_at.get(key, float("-inf")) < REALTIME_PAUSE_SECONDS:
+        raise ApiError(int(context.switches["realtime_repeat"]))
+    account.realtime_requested_at[key] = context.now
     if registers:
         own_names = {"order_id": row.get("order"), "tracking_destination_country": row.get("specialNumberDestination")}
-        shipment = register(visit, key, row | own_names)
-    lang = text_of(row.get("lang"))
-    renderer = visit.renderer
+        shipment = register(context, key, row | own_names)
+    lang = to_text(row.get("lang"))
+    renderer = context.renderer
     if shipment is not None:
-        account.store.look_now(shipment, visit.now)
-        visit.note("refreshed")
-        if visit.switches["realtime_item"] == "full":
-            return Answer({"items": [renderer.item(shipment, lang)]}, items=1)
-        journey, seen = shipment.journey, shipment.seen
+        account.store.refresh_now(shipment, context.now)
+        context.count_effect("refreshed")
+        if context.switches["realtime_item"] == "full":
+            return ApiResult({"items": [renderer.item(shipment, lang)]}, items=1)
+        journey, seen = shipment.journey, shipment.seen_steps
     else:
-        begins = account.heard_of.setdefault(key, visit.now)
-        journey = visit.world.journey(account, key, begins, text_of(row.get("destination_code")))
-        seen = journey.known(visit.now)
+        begins = account.first_seen_at.setdefault(key, context.now)
+        journey = context.state.plan_journey(account, key, begins, to_text(row.get("destination_code")))
+        seen = journey.steps_until(context.now)
     item = renderer.realtime_item(shipment_id(account.index, key), key[1], key[0], journey, seen, lang)
-    return Answer({"items": [item]}, items=1)
+    return ApiResult({"items": [item]}, items=1)
 
 
-def _page(visit: Visit, asked: Mapping[str, str]) -> Answer:
-    page = _whole(asked, "page") or 1
-    limit = _whole(asked, "limit") or PAGE_DEFAULT
+def _list_result(context: RequestContext, filters: Mapping[str, str]) -> ApiResult:
+    page = _positive_integer(filters, "page") or 1
+    limit = _positive_integer(filters, "limit") or PAGE_DEFAULT
     if limit > PAGE_MAX:
-        if visit.switches["page_over_max"] == "4012":
-            raise Refusal(4012)
+        if context.switches["page_over_max"] == "4012":
+            raise ApiError(4012)
         limit = PAGE_MAX
-    found = _matching(visit, asked)
+    found = _filter_shipments(context, filters)
     first = (page - 1) * limit
     shown = found[first : first + limit]
-    if not shown and visit.switches["empty_list"] == "4031":
-        raise Refusal(4031)
-    renderer = visit.renderer
-    lang = asked.get("lang")
+    if not shown and context.switches["empty_list"] == "4031":
+        raise ApiError(4031)
+    renderer = context.renderer
+    lang = filters.get("lang")
     total = len(found)
     data: dict[str, Any] = {
         "page": page,
         "limit": limit,
-        "total": str(total) if visit.switches.yes("total_as_string") else total,
+        "total": str(total) if context.switches.is_true("total_as_string") else total,
         "count": len(shown),
         "items": [renderer.item(shipment, lang) for shipment in shown],
     }
-    if visit.switches["list_count"] == "absent":
+    if context.switches["list_count"] == "absent":
         del data["count"]
-    return Answer(data, items=len(shown))
+    return ApiResult(data, items=len(shown))
 
 
-def _matching(visit: Visit, asked: Mapping[str, str]) -> list[Shipment]:
-    """Newest registration first, which the reference infers from the captured list."""
-    status = asked.get("status") or None
+def _filter_shipments(context: RequestContext, filters: Mapping[str, str]) -> list[Shipment]:
+    """Filter the shipments; the newest registration comes first, as in the captured list."""
+    status = filters.get("status") or None
     if status is not None and status not in STATUSES:
-        raise Refusal(4033)
-    numbers, orders = _several(asked, "numbers"), _several(asked, "orders")
-    store = visit.account.store
+        raise ApiError(4033)
+    numbers, orders = _comma_separated(filters, "numbers"), _comma_separated(filters, "orders")
+    store = context.account.store
     found: Iterable[Shipment]
     if numbers is None and orders is None:
-        found = _between(visit, asked)
+        found = _created_between(context, filters)
     else:
-        found = store.with_numbers(numbers) if numbers is not None else store.with_orders(orders or [])
+        found = store.find_by_number(numbers) if numbers is not None else store.find_by_order(orders or [])
         if numbers is not None and orders is not None:
             found = [shipment for shipment in found if shipment.details.get("order_id") in orders]
-        within = _inside(asked, "created_at", lambda shipment: shipment.created_at)
+        within = _time_filter(filters, "created_at", lambda shipment: shipment.created_at)
         ordered = sorted(found, key=lambda shipment: (shipment.created_at, shipment.serial), reverse=True)
         found = filter(within, ordered) if within else ordered
-        ordered_within = _inside(asked, "order_created_time", lambda shipment: shipment.order_time)
+        ordered_within = _time_filter(filters, "order_created_time", lambda shipment: shipment.order_time)
         found = filter(ordered_within, found) if ordered_within else found
-    updated_within = _inside(asked, "update_time", visit.renderer.updated)
+    updated_within = _time_filter(filters, "update_time", context.renderer.updated_at)
     if updated_within:
         found = filter(updated_within, found)
     if status is not None:
         found = (shipment for shipment in found if shipment.status == status)
-    if asked.get("archived") in ("true", "false"):
-        archived = asked["archived"] == "true"
+    if filters.get("archived") in ("true", "false"):
+        archived = filters["archived"] == "true"
         found = (shipment for shipment in found if shipment.archived is archived)
     return list(found)
 
 
-def _between(visit: Visit, asked: Mapping[str, str]) -> Iterable[Shipment]:
-    low, high = _instant(asked, "created_at_min"), _instant(asked, "created_at_max")
-    found: Iterable[Shipment] = visit.account.store.created_between(low, high)
-    within = _inside(asked, "order_created_time", lambda shipment: shipment.order_time)
+def _created_between(context: RequestContext, filters: Mapping[str, str]) -> Iterable[Shipment]:
+    low, high = _unix_time(filters, "created_at_min"), _unix_time(filters, "created_at_max")
+    found: Iterable[Shipment] = context.account.store.created_between(low, high)
+    within = _time_filter(filters, "order_created_time", lambda shipment: shipment.order_time)
     return filter(within, found) if within else found
 
 
-def _inside(
-    asked: Mapping[str, str], name: str, read: Callable[[Shipment], float | None]
+def _time_filter(
+    filters: Mapping[str, str], name: str, read: Callable[[Shipment], float | None]
 ) -> Callable[[Shipment], bool] | None:
-    low, high = _instant(asked, f"{name}_min"), _instant(asked, f"{name}_max")
+    low, high = _unix_time(filters, f"{name}_min"), _unix_time(filters, f"{name}_max")
     if low is None and high is None:
         return None
     floor = float("-inf") if low is None else low
@@ -157,30 +157,30 @@ def _inside(
     return within
 
 
-def _instant(asked: Mapping[str, str], name: str) -> float | None:
-    text = asked.get(name, "")
+def _unix_time(filters: Mapping[str, str], name: str) -> float | None:
+    text = filters.get(name, "")
     if not text:
         return None
     try:
         return float(int(text))
     except (ValueError, OverflowError):
-        raise Refusal(4012) from None
+        raise ApiError(4012) from None
 
 
-def _whole(asked: Mapping[str, str], name: str) -> int | None:
-    text = asked.get(name, "")
+def _positive_integer(filters: Mapping[str, str], name: str) -> int | None:
+    text = filters.get(name, "")
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
-        raise Refusal(4012)
+        raise ApiError(4012)
     return int(text)
 
 
-def _several(asked: Mapping[str, str], name: str) -> list[str] | None:
-    text = asked.get(name, "")
+def _comma_separated(filters: Mapping[str, str], name: str) -> list[str] | None:
+    text = filters.get(name, "")
     if not text:
         return None
     values = [value.strip() for value in text.split(",") if value.strip()]
     if len(values) > FILTER_MAX:
-        raise Refusal(4020)
+        raise ApiError(4020)
     return values

@@ -1,4 +1,4 @@
-"""The 18 endpoints and their OpenAPI description. Knows how a request reaches an endpoint, not what that does."""
+"""The routes of the 18 endpoints, and their OpenAPI description."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from . import air_cargo, editing, lookups, reading, registering
-from .envelope import Answer, Refusal, write
-from .visit import Visit
+from .envelope import ApiError, ApiResult, encode
+from .request_context import RequestContext
 
 _Schema = dict[str, Any]
 _TEXT: _Schema = {"type": "string"}
 _INTEGER: _Schema = {"type": "integer"}
-_KEY: _Schema = {"tracking_number": _TEXT, "carrier_code": _TEXT}
-_DETAILS: _Schema = dict.fromkeys(
+_KEY_FIELDS: _Schema = {"tracking_number": _TEXT, "carrier_code": _TEXT}
+_DETAIL_SCHEMAS: _Schema = dict.fromkeys(
     (
         "destination_code",
         "title",
@@ -52,25 +52,27 @@ def _object(properties: _Schema, *required: str) -> _Schema:
     return {"type": "object", "properties": properties, "required": list(required)}
 
 
-def _rows(item: _Schema) -> _Schema:
+def _array(item: _Schema) -> _Schema:
     return {"type": "array", "items": item, "minItems": 1, "maxItems": 40}
 
 
-_SHIPMENT = _object(_KEY | _DETAILS, "tracking_number", "carrier_code")
-_SHIPMENT_KEY = _object(_KEY, "tracking_number", "carrier_code")
-_INSTANTS = ("created_at_min", "created_at_max", "order_created_time_min", "order_created_time_max")
-_UPDATES = ("update_time_min", "update_time_max")
+_SHIPMENT = _object(_KEY_FIELDS | _DETAIL_SCHEMAS, "tracking_number", "carrier_code")
+_SHIPMENT_KEY = _object(_KEY_FIELDS, "tracking_number", "carrier_code")
+_CREATED_FILTERS = ("created_at_min", "created_at_max", "order_created_time_min", "order_created_time_max")
+_UPDATED_FILTERS = ("update_time_min", "update_time_max")
 _FILTERS: _Schema = {
     "page": {"type": "integer", "minimum": 1},
     "limit": {"type": "integer", "minimum": 1, "maximum": 2000},
     **dict.fromkeys(("status", "lang", "numbers", "orders", "archived"), _TEXT),
-    **dict.fromkeys((*_INSTANTS, *_UPDATES), _INTEGER),
+    **dict.fromkeys((*_CREATED_FILTERS, *_UPDATED_FILTERS), _INTEGER),
 }
 _PLACE = _object({"country": _TEXT, "postcode": _TEXT, "company": _TEXT}, "country", "postcode")
 _LANE = _object(
     {"carrier_code": _TEXT, "original": _TEXT, "destination": _TEXT}, "carrier_code", "original", "destination"
 )
-_NEW_CARRIER = _object(_KEY | {"update_carrier_code": _TEXT}, "tracking_number", "carrier_code", "update_carrier_code")
+_NEW_CARRIER = _object(
+    _KEY_FIELDS | {"update_carrier_code": _TEXT}, "tracking_number", "carrier_code", "update_carrier_code"
+)
 _WAYBILLS = _object(
     {"track_number": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}, "lang": _TEXT}, "track_number"
 )
@@ -82,44 +84,55 @@ class Endpoint:
 
     :param method: HTTP method.
     :param path: path below ``/v2``.
-    :param handler: what it does.
+    :param handler: the function that implements it.
     :param body: JSON schema of the body.
     :param query: JSON schemas of the query parameters.
     """
 
     method: str
     path: str
-    handler: Callable[[Visit], Answer]
+    handler: Callable[[RequestContext], ApiResult]
     body: _Schema | None = None
     query: Mapping[str, _Schema] = field(default_factory=dict)
 
 
-_ONE = "/trackings/{carrier_code}/{tracking_number}"
+_TRACKING_PATH = "/trackings/{carrier_code}/{tracking_number}"
 ENDPOINTS = (
     Endpoint("POST", "/trackings/post", registering.create, _SHIPMENT),
-    Endpoint("POST", "/trackings/batch", registering.create_batch, _rows(_SHIPMENT)),
+    Endpoint("POST", "/trackings/batch", registering.create_batch, _array(_SHIPMENT)),
     Endpoint("GET", "/trackings/get", reading.list_page, query=_FILTERS),
     Endpoint("POST", "/trackings/get", reading.list_page_by_post, _object(_FILTERS)),
-    Endpoint("POST", "/trackings/updatemore", editing.update_many, _rows(_object(_KEY | _CHANGES, *_KEY))),
-    Endpoint("POST", "/trackings/delete", editing.delete_many, _rows(_SHIPMENT_KEY)),
+    Endpoint(
+        "POST",
+        "/trackings/updatemore",
+        editing.update_many,
+        _array(_object(_KEY_FIELDS | _CHANGES, *_KEY_FIELDS)),
+    ),
+    Endpoint("POST", "/trackings/delete", editing.delete_many, _array(_SHIPMENT_KEY)),
     Endpoint("POST", "/trackings/realtime", reading.realtime, _SHIPMENT),
     Endpoint("POST", "/trackings/update", editing.change_carrier, _NEW_CARRIER),
     Endpoint("GET", "/trackings/getuserinfo", lookups.account_info),
     Endpoint(
-        "GET", "/trackings/getstatusnumber", reading.count_by_status, query={name: _FILTERS[name] for name in _INSTANTS}
+        "GET",
+        "/trackings/getstatusnumber",
+        reading.count_by_status,
+        query={name: _FILTERS[name] for name in _CREATED_FILTERS},
     ),
-    Endpoint("POST", "/trackings/notupdate", editing.stop_updates, _rows(_SHIPMENT_KEY)),
-    Endpoint("POST", "/trackings/remote", lookups.remote_areas, _rows(_PLACE)),
-    Endpoint("POST", "/trackings/costtime", lookups.transit_times, _rows(_LANE)),
+    Endpoint("POST", "/trackings/notupdate", editing.stop_updates, _array(_SHIPMENT_KEY)),
+    Endpoint("POST", "/trackings/remote", lookups.remote_areas, _array(_PLACE)),
+    Endpoint("POST", "/trackings/costtime", lookups.transit_times, _array(_LANE)),
     Endpoint("POST", "/trackings/aircargo", air_cargo.track_air_cargo, _WAYBILLS),
     Endpoint("GET", "/carriers", lookups.list_carriers),
     Endpoint(
-        "POST", "/carriers/detect", lookups.detect_carrier, _object({"tracking_number": _TEXT}, "tracking_number")
+        "POST",
+        "/carriers/detect",
+        lookups.detect_carrier,
+        _object({"tracking_number": _TEXT}, "tracking_number"),
     ),
-    Endpoint("GET", _ONE, reading.get_one),
-    Endpoint("GET", _ONE + "/{lang}", reading.get_one),
-    Endpoint("PUT", _ONE, editing.update_one, _object(_CHANGES)),
-    Endpoint("DELETE", _ONE, editing.delete_one),
+    Endpoint("GET", _TRACKING_PATH, reading.get_one),
+    Endpoint("GET", _TRACKING_PATH + "/{lang}", reading.get_one),
+    Endpoint("PUT", _TRACKING_PATH, editing.update_one, _object(_CHANGES)),
+    Endpoint("DELETE", _TRACKING_PATH, editing.delete_one),
 )
 
 _ENVELOPE: _Schema = {
@@ -131,14 +144,14 @@ _ENVELOPE: _Schema = {
             "required": ["code"],
             "properties": {"code": {"type": "integer"}, "type": _TEXT, "message": _TEXT},
         },
-        "data": {"description": "an object, a list or null, by the endpoint and its success"},
+        "data": {"description": "an object, a list or null, depending on the endpoint"},
     },
 }
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"description": says, "content": {"application/json": {"schema": _ENVELOPE}}}
-    for status, says in (
-        (200, "success and errors alike: meta.code tells"),
-        (429, "over the rate limit, when the switch rate_limit_form says http429"),
+    status: {"description": description, "content": {"application/json": {"schema": _ENVELOPE}}}
+    for status, description in (
+        (200, "success or error; check meta.code"),
+        (429, "rate limit exceeded, if the switch rate_limit_form is http429"),
     )
 }
 
@@ -147,9 +160,9 @@ KEY_SCHEME: _Schema = {"key": {"type": "apiKey", "in": "header", "name": "Tracki
 
 
 def add_endpoints(app: FastAPI) -> None:
-    """Let an application answer under ``/v2``.
+    """Add the v2 endpoints to an application.
 
-    :param app: the application; the front door has put a visit into the scope of each of its requests.
+    :param app: the application; the gateway puts a request context into the scope of each request.
     """
     for endpoint in ENDPOINTS:
         app.add_api_route(
@@ -162,47 +175,47 @@ def add_endpoints(app: FastAPI) -> None:
             responses=_RESPONSES,
             openapi_extra=_openapi(endpoint),
         )
-    app.add_exception_handler(HTTPException, _no_such_page)
+    app.add_exception_handler(HTTPException, _http_error_response)
 
 
-_PLAIN = {(endpoint.method, endpoint.path): endpoint.path for endpoint in ENDPOINTS if "{" not in endpoint.path}
+_FIXED_PATHS = {(endpoint.method, endpoint.path): endpoint.path for endpoint in ENDPOINTS if "{" not in endpoint.path}
 
 
 def endpoint_name(method: str, path: str) -> str | None:
-    """Name the endpoint that a request is meant for.
+    """Find the endpoint of a request.
 
     :param method: HTTP method.
     :param path: path below ``/v2``.
     :return: method and path pattern; None for an unknown path.
     """
-    pattern = _PLAIN.get((method, path))
+    pattern = _FIXED_PATHS.get((method, path))
     if pattern is None and path.startswith("/trackings/") and method in ("GET", "PUT", "DELETE"):
-        pattern = {3: _ONE, 4: _ONE + "/{lang}"}.get(path.count("/"))
+        pattern = {3: _TRACKING_PATH, 4: _TRACKING_PATH + "/{lang}"}.get(path.count("/"))
     return pattern and f"{method} {pattern}"
 
 
 def _route(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
-    async def reply(request: Request) -> Response:
-        visit: Visit = request.scope["sandbox.visit"]
-        visit.params = {part: unquote(value) for part, value in request.path_params.items()}
+    async def endpoint_route(request: Request) -> Response:
+        context: RequestContext = request.scope["sandbox.context"]
+        context.params = {part: unquote(value) for part, value in request.path_params.items()}
         try:
-            answer = endpoint.handler(visit)
-            visit.items = answer.items
-            visit.wire = write(answer)
-        except Refusal as refusal:
-            visit.refuse(refusal.code)
+            answer = endpoint.handler(context)
+            context.items = answer.items
+            context.response = encode(answer)
+        except ApiError as refusal:
+            context.fail(refusal.code)
         return Response()
 
-    return reply
+    return endpoint_route
 
 
-async def _no_such_page(request: Request, problem: Exception) -> Response:
-    visit: Visit | None = request.scope.get("sandbox.visit")
-    status = problem.status_code if isinstance(problem, HTTPException) else 500
-    if visit is None:
-        detail = problem.detail if isinstance(problem, HTTPException) else "internal error"
+async def _http_error_response(request: Request, error: Exception) -> Response:
+    context: RequestContext | None = request.scope.get("sandbox.context")
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if context is None:
+        detail = error.detail if isinstance(error, HTTPException) else "internal error"
         return JSONResponse({"detail": detail}, status)
-    visit.refuse(405 if status == 405 else 404)
+    context.fail(405 if status == 405 else 404)
     return Response()
 
 

@@ -1,4 +1,4 @@
-"""uvicorn, and what the sandbox needs besides: when bytes arrived, connections that can be torn. No endpoint."""
+"""The HTTP server: uvicorn, extended to record arrival times and to close or reset connections on demand."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 _PARENT_CHECK_SECONDS = 0.25
 
 
-class WatchingSelector(selectors.DefaultSelector):
-    """A selector that remembers since when the event loop has had no idle moment.
+class BusyTrackingSelector(selectors.DefaultSelector):
+    """A selector that records when the event loop was last idle.
 
-    Bytes that come while the loop is busy are seen late. All that is known is that they came after the loop's last idle
-    moment, and the rate limit must not blame the caller for the rest.
+    Bytes that arrive while the loop is busy are read late. All that is known is that they arrived after the loop was
+    last idle, and the rate limit must not blame the caller for that delay.
     """
 
     busy_since = 0.0
@@ -32,7 +32,7 @@ class WatchingSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for events.
 
-        :param timeout: seconds; None waits for ever.
+        :param timeout: seconds; None means no time-out.
         :return: the events.
         """
         events = super().select(0)
@@ -42,28 +42,28 @@ class WatchingSelector(selectors.DefaultSelector):
         return events
 
 
-class Connections:
-    """The open connections, by the address of the caller."""
+class OpenConnections:
+    """The open connections by the address of the client."""
 
-    def __init__(self, selector: WatchingSelector) -> None:
+    def __init__(self, selector: BusyTrackingSelector) -> None:
         self.selector = selector
         self._open: dict[tuple[str, int], Any] = {}
 
     def arrival(self, client: tuple[str, int] | None) -> tuple[float, float]:
-        """Tell when the newest bytes of a connection came.
+        """Return when the latest bytes of a connection arrived.
 
-        :param client: address of the caller.
-        :return: the earliest and the latest instant, as readings of the real monotonic clock.
+        :param client: address of the client.
+        :return: the earliest and the latest possible time, as readings of the real monotonic clock.
         """
         protocol = self._open.get(client) if client else None
-        stamped: tuple[float, float] | None = getattr(protocol, "arrival", None)
-        return stamped or (time.monotonic(), time.monotonic())
+        arrival: tuple[float, float] | None = getattr(protocol, "arrival", None)
+        return arrival or (time.monotonic(), time.monotonic())
 
-    async def tear(self, client: tuple[str, int] | None, reset: bool) -> None:
-        """End a connection.
+    async def end_connection(self, client: tuple[str, int] | None, reset: bool) -> None:
+        """Close or reset a connection.
 
-        :param client: address of the caller.
-        :param reset: send RST; otherwise what has been written is sent first, then FIN.
+        :param client: address of the client.
+        :param reset: whether to reset it (RST); otherwise pending data is sent first, then FIN.
         """
         protocol = self._open.get(client) if client else None
         if protocol is None:
@@ -74,20 +74,20 @@ class Connections:
             transport.abort()
         else:
             transport.close()
-        await protocol.gone.wait()
+        await protocol.closed.wait()
 
     def protocol(self) -> type[asyncio.Protocol]:
-        """Make the protocol class.
+        """Create the protocol class.
 
-        :return: uvicorn's own, which registers its connections here.
+        :return: a subclass of uvicorn's protocol that registers its connections here.
         """
         connections, opened, selector = self, self._open, self.selector
         base: Any = AutoHTTPProtocol
 
-        class Torn(base):  # type: ignore[misc]
+        class TrackedProtocol(base):  # type: ignore[misc]
             def connection_made(self, transport: Any) -> None:
                 super().connection_made(transport)
-                self.gone = asyncio.Event()
+                self.closed = asyncio.Event()
                 self.address = transport.get_extra_info("peername")[:2]
                 opened[self.address] = self
 
@@ -97,17 +97,17 @@ class Connections:
 
             def connection_lost(self, exc: Exception | None) -> None:
                 super().connection_lost(exc)
-                self.gone.set()
+                self.closed.set()
                 if connections._open.get(self.address) is self:
                     del connections._open[self.address]
 
-        return cast("type[asyncio.Protocol]", Torn)
+        return cast("type[asyncio.Protocol]", TrackedProtocol)
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it is ready and leaves the signals to :func:`serve`."""
+    """A server that calls back when it is ready and leaves signals to :func:`serve`."""
 
-    announce: Callable[[], None]
+    on_ready: Callable[[], None]
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -115,49 +115,49 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.announce()
+        self.on_ready()
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Take a port.
+def bind(host: str, port: int) -> socket.socket:
+    """Create a listening socket.
 
-    :param host: address to listen at.
-    :param port: port; 0 takes a free one.
-    :return: the listening socket.
+    :param host: address to listen on.
+    :param port: port; 0 picks a free one.
+    :return: the socket.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio switches Nagle's algorithm off only for sockets that name their protocol
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # asyncio disables Nagle's algorithm only for sockets that name their protocol
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, port))
+        sock.bind((host, port))
     except OSError:
-        listening.close()
+        sock.close()
         raise
-    listening.listen(1024)
-    return listening
+    sock.listen(1024)
+    return sock
 
 
 def serve(
-    build: Callable[[Connections], Any],
-    listening: socket.socket,
-    announce: Callable[[], None],
+    create_app: Callable[[OpenConnections], Any],
+    sock: socket.socket,
+    on_ready: Callable[[], None],
     exit_with_parent: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    :param build: makes the ASGI application.
-    :param listening: where to listen.
-    :param announce: called once requests are answered.
-    :param exit_with_parent: end when the process that started this one has ended.
+    :param create_app: creates the ASGI application.
+    :param sock: the listening socket.
+    :param on_ready: called once the server accepts requests.
+    :param exit_with_parent: whether to exit when the parent process exits.
     """
     parent = os.getppid()
-    # a hundred thousand shipments are millions of objects that never form cycles: looking through them stalls the loop
+    # A hundred thousand shipments are millions of objects without cycles; collecting them would block the loop.
     gc.set_threshold(50_000, 50, 1_000)
-    selector = WatchingSelector()
-    connections = Connections(selector)
+    selector = BusyTrackingSelector()
+    connections = OpenConnections(selector)
     config = uvicorn.Config(
-        build(connections),
+        create_app(connections),
         http=connections.protocol(),
         ws="none",
         lifespan="off",
@@ -170,17 +170,17 @@ def serve(
         backlog=1024,
     )
     server = _Server(config)
-    server.announce = announce
+    server.on_ready = on_ready
 
     def stop() -> None:
         server.should_exit = True
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
-        for wanted in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(wanted, stop)
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signal_number, stop)
         watch = asyncio.create_task(_watch_parent(parent, stop)) if exit_with_parent else None
-        await server.serve([listening])
+        await server.serve([sock])
         if watch:
             watch.cancel()
 
@@ -189,6 +189,6 @@ def serve(
 
 
 async def _watch_parent(parent: int, stop: Callable[[], None]) -> None:
-    while os.getppid() == parent:  # noqa: ASYNC110 - no event tells of the end of a parent
+    while os.getppid() == parent:  # noqa: ASYNC110 - there is no event for the exit of the parent
         await asyncio.sleep(_PARENT_CHECK_SECONDS)
     stop()

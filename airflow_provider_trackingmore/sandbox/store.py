@@ -1,4 +1,4 @@
-"""The shipments of one account: found by number, order, age; brought up to date by a heap of due refreshes. No HTTP."""
+"""The shipments of one account, indexed by number, order and age, with a heap of due refreshes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
 
+from .journey_steps import Step
 from .journeys import FINAL, Journey
-from .script import Step
 
 Key = tuple[str, str]
 """Carrier code and tracking number."""
 
-DETAILS = (
+DETAIL_FIELDS = (
     "title",
     "logistics_channel",
     "customer_name",
@@ -41,10 +41,10 @@ class Shipment:
     :param carrier_code: its carrier.
     :param number: its tracking number.
     :param id: 32 hex digits, stable for account, carrier and number.
-    :param created_at: unix seconds of its registration.
-    :param serial: counts the registrations of the account.
-    :param journey: what happens to it.
-    :param details: what the caller said about it, unset things left out.
+    :param created_at: time of registration in unix seconds.
+    :param serial: number of the registration within the account.
+    :param journey: its journey.
+    :param details: the detail fields that have a value.
     """
 
     carrier_code: str
@@ -56,8 +56,8 @@ class Shipment:
     details: dict[str, str]
     order_time: float | None = None
     status: str = "pending"
-    seen: int = 0
-    looked_at: float | None = None
+    seen_steps: int = 0
+    first_refreshed_at: float | None = None
     changed_at: float | None = None
     forced: str | None = None
     stopped_at: float | None = None
@@ -71,49 +71,49 @@ class Shipment:
 
     @property
     def step(self) -> Step | None:
-        """The newest step that the service has seen."""
-        return self.journey.steps[self.seen - 1] if self.seen else None
+        """The latest visible step."""
+        return self.journey.steps[self.seen_steps - 1] if self.seen_steps else None
 
-    def see(self, steps: int) -> None:
-        """Learn what the courier knows.
+    def show_steps(self, steps: int) -> None:
+        """Make steps visible.
 
-        :param steps: how many steps of the journey are known.
+        :param steps: how many steps of the journey are visible.
         """
-        self.seen = steps
-        self.force(self.forced)
+        self.seen_steps = steps
+        self.force_status(self.forced)
 
-    def force(self, status: str | None) -> None:
-        """Show a status of the caller's choice.
+    def force_status(self, status: str | None) -> None:
+        """Override the status.
 
-        :param status: the status; None shows the real one.
+        :param status: the status; None shows that of the journey.
         """
         self.forced = status
-        self.status = status or (self.journey.steps[self.seen - 1].status if self.seen else "pending")
+        self.status = status or (self.journey.steps[self.seen_steps - 1].status if self.seen_steps else "pending")
 
     @property
     def track_update(self) -> bool:
-        """Whether the service goes on looking."""
+        """Whether the service keeps querying the carrier."""
         return self.stopped_at is None and self.status not in FINAL
 
     @property
-    def delivered_at_first_look(self) -> bool:
-        """Whether nothing about it has changed since a first look that found it delivered."""
-        return self.status == "delivered" and self.changed_at == self.looked_at and not self.forced
+    def delivered_at_first_refresh(self) -> bool:
+        """Whether the first refresh found it delivered, and nothing has changed since."""
+        return self.status == "delivered" and self.changed_at == self.first_refreshed_at and not self.forced
 
     def last_refresh(self, now: float) -> float | None:
-        """Tell when the service last looked.
+        """Return the time of the latest refresh.
 
         :param now: unix seconds.
-        :return: unix seconds; None when it never did.
+        :return: unix seconds; None before the first refresh.
         """
         until = now if self.stopped_at is None else self.stopped_at
         if not self.track_update and self.stopped_at is None:
             return self.changed_at
-        return self.journey.last_look(until) if self.journey.steps else None
+        return self.journey.last_refresh_before(until) if self.journey.steps else None
 
 
 def shipment_id(account: int, key: Key) -> str:
-    """Name a shipment.
+    """Compute the id of a shipment.
 
     :param account: index of the account.
     :param key: carrier code and number.
@@ -139,12 +139,12 @@ class Store:
     _serial: int = 0
 
     def add(self, key: Key, created_at: float, journey: Journey, details: dict[str, str]) -> Shipment:
-        """Register a shipment that is not there yet.
+        """Add a new shipment.
 
         :param key: carrier code and number.
-        :param created_at: unix seconds, possibly in the past.
-        :param journey: what happens to it.
-        :param details: what the caller said about it.
+        :param created_at: time of registration in unix seconds, possibly in the past.
+        :param journey: its journey.
+        :param details: the detail fields that have a value.
         :return: the shipment.
         """
         self._serial += 1
@@ -160,10 +160,10 @@ class Store:
         return shipment
 
     def add_all(self, rows: Iterable[tuple[Key, float, Journey, dict[str, str]]]) -> list[Shipment]:
-        """Register many, in any order of age.
+        """Add many shipments, in any order.
 
-        :param rows: the arguments of :meth:`add`, oldest to be sorted here; those that are there already are left out.
-        :return: the shipments that were added.
+        :param rows: the arguments of :meth:`add`; existing shipments are skipped.
+        :return: the shipments that were new.
         """
         ordered = sorted(rows, key=lambda row: row[1])
         if self.by_age and ordered and ordered[0][1] < self.by_age[-1].created_at:
@@ -177,37 +177,37 @@ class Store:
         """Delete a shipment.
 
         :param key: carrier code and number.
-        :return: the shipment; None when it was not there.
+        :return: the shipment; None if it did not exist.
         """
         shipment = self.by_key.pop(key, None)
         if shipment is None:
             return None
         del self.by_age[bisect_left(self.by_age, _AGE(shipment), key=_AGE)]
-        _drop(self._by_number, shipment.number, shipment)
-        _drop(self._by_order, shipment.details.get("order_id"), shipment)
+        _remove_from_index(self._by_number, shipment.number, shipment)
+        _remove_from_index(self._by_order, shipment.details.get("order_id"), shipment)
         shipment.due = None
         return shipment
 
     def index_order(self, shipment: Shipment, before: str | None) -> None:
-        """Keep the index of orders right after a change of ``order_id``.
+        """Update the index of orders after a change of ``order_id``.
 
         :param shipment: the shipment, already changed.
-        :param before: its order before.
+        :param before: its previous order.
         """
-        _drop(self._by_order, before, shipment)
+        _remove_from_index(self._by_order, before, shipment)
         order = shipment.details.get("order_id")
         if order is not None:
             self._by_order.setdefault(order, []).append(shipment)
 
-    def with_numbers(self, numbers: Iterable[str]) -> list[Shipment]:
-        """Find shipments by number, whoever carries them.
+    def find_by_number(self, numbers: Iterable[str]) -> list[Shipment]:
+        """Find shipments by tracking number, of any carrier.
 
         :param numbers: tracking numbers.
         :return: the shipments, in no order.
         """
         return [found for number in dict.fromkeys(numbers) for found in self._by_number.get(number, ())]
 
-    def with_orders(self, orders: Iterable[str]) -> list[Shipment]:
+    def find_by_order(self, orders: Iterable[str]) -> list[Shipment]:
         """Find shipments by order.
 
         :param orders: values of ``order_id``.
@@ -218,65 +218,65 @@ class Store:
     def created_between(self, low: float | None, high: float | None) -> list[Shipment]:
         """List the shipments, newest registration first.
 
-        :param low: unix seconds from which on; None for all.
-        :param high: unix seconds up to which; None for all.
+        :param low: earliest registration in unix seconds; None for no limit.
+        :param high: latest registration in unix seconds; None for no limit.
         :return: the shipments.
         """
         start = 0 if low is None else bisect_left(self.by_age, low, key=lambda shipment: shipment.created_at)
         stop = len(self.by_age) if high is None else bisect_right(self.by_age, high, key=lambda found: found.created_at)
         return self.by_age[start:stop][::-1]
 
-    def settle(self, now: float) -> None:
-        """Carry out all refreshes that are due and show something new.
+    def run_due_refreshes(self, now: float) -> None:
+        """Run all refreshes that are due and make a new step visible.
 
         :param now: unix seconds.
         """
         while self._due and self._due[0][0] <= now:
             due, _, shipment = heapq.heappop(self._due)
             if shipment.due == due:
-                self._see(shipment, due)
+                self._refresh(shipment, due)
                 self._schedule(shipment)
 
-    def look_now(self, shipment: Shipment, now: float) -> None:
-        """Look at the courier at once.
+    def refresh_now(self, shipment: Shipment, now: float) -> None:
+        """Refresh a shipment at once.
 
-        :param shipment: whose.
+        :param shipment: the shipment.
         :param now: unix seconds.
         """
         if not shipment.journey.steps:
             return
-        self._see(shipment, now)
+        self._refresh(shipment, now)
         self._schedule(shipment)
 
-    def stop(self, shipment: Shipment, now: float) -> None:
-        """Stop looking.
+    def stop_refreshes(self, shipment: Shipment, now: float) -> None:
+        """Stop refreshing a shipment.
 
-        :param shipment: whose refreshes end.
+        :param shipment: the shipment.
         :param now: unix seconds.
         """
         shipment.stopped_at = now
         shipment.due = None
 
-    def _see(self, shipment: Shipment, at: float) -> None:
-        known = shipment.journey.known(at)
-        if shipment.looked_at is None:
-            shipment.looked_at = at
-        if known > shipment.seen or shipment.changed_at is None:
+    def _refresh(self, shipment: Shipment, at: float) -> None:
+        steps_until = shipment.journey.steps_until(at)
+        if shipment.first_refreshed_at is None:
+            shipment.first_refreshed_at = at
+        if steps_until > shipment.seen_steps or shipment.changed_at is None:
             shipment.changed_at = at
-        shipment.see(max(known, shipment.seen))
+        shipment.show_steps(max(steps_until, shipment.seen_steps))
 
     def _schedule(self, shipment: Shipment) -> None:
         steps = shipment.journey.steps
-        if shipment.seen >= len(steps) or shipment.stopped_at is not None:
+        if shipment.seen_steps >= len(steps) or shipment.stopped_at is not None:
             shipment.due = None
             return
-        due = shipment.journey.visible_at(steps[shipment.seen].at)
+        due = shipment.journey.visible_at(steps[shipment.seen_steps].at)
         if due != shipment.due:
             shipment.due = due
             heapq.heappush(self._due, (due, shipment.serial, shipment))
 
 
-def _drop(index: dict[str, list[Shipment]], name: str | None, shipment: Shipment) -> None:
+def _remove_from_index(index: dict[str, list[Shipment]], name: str | None, shipment: Shipment) -> None:
     if name is None or name not in index:
         return
     index[name].remove(shipment)

@@ -1,4 +1,4 @@
-"""Every doubt about the vendor as one switch: its positions, its default, its source. Knows no endpoint."""
+"""The switches: one for each question on which the vendor's documentation is unclear."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 
 class SwitchError(ValueError):
-    """An unknown switch, or a position it does not have."""
+    """An unknown switch or position."""
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """One doubt.
+    """One switch.
 
     :param values: the positions; empty means any number from ``minimum``.
-    :param default: the best-evidenced position.
-    :param says: what it decides.
-    :param source: where the doubt comes from in the reference.
-    :param minimum: the smallest number, for a switch that holds a number.
+    :param default: the position with the best evidence.
+    :param description: what it decides.
+    :param source: where the reference raises the question.
+    :param minimum: the minimum, for a switch that holds a number.
     """
 
     values: tuple[str, ...]
     default: str
-    says: str
+    description: str
     source: str
     minimum: float = 0
 
@@ -37,41 +37,41 @@ SWITCHES: Mapping[str, Switch] = {
     "existing_form": Switch(
         ("4016", "201-empty", "201-object", "200-empty", "200-object"),
         "4016",
-        "answer to creating an existing number",
+        "answer to registering an existing number",
         "1.1 CONTRADICTION",
     ),
     "batch_existing": Switch(
         ("errors", "trackings"), "errors", "where a batch lists an existing number", "1.5 LIVE has `errors`; 1.1"
     ),
-    "batch_max": Switch((), "40", "most items in one body list", "1.5; 4 CONTRADICTION 40 or 200", 1),
+    "batch_max": Switch((), "40", "maximum number of items in a body list", "1.5; 4 CONTRADICTION 40 or 200", 1),
     "batch_quota": Switch(
         ("errors", "refuse", "applied-then-4021"),
         "errors",
-        "quota running out inside a batch: a 4021 per item; the whole batch refused; "
-        "or the first ones created and the answer 4021 all the same",
+        "when the quota runs out within a batch: a 4021 per item; the whole batch is rejected; "
+        "or the first ones are registered and the answer is 4021",
         "1.0b, INFERRED",
     ),
     "blank_carrier": Switch(
-        ("4015", "detect"), "4015", "creating without a carrier is refused, or the carrier is detected", "1.1"
+        ("4015", "detect"), "4015", "registering without a carrier is rejected, or the carrier is detected", "1.1"
     ),
     "readd_charge": Switch(
-        ("free", "charge"), "free", "whether creating a deleted number again costs quota", "6.2 CONTRADICTION"
+        ("free", "charge"), "free", "whether registering a deleted number again costs quota", "6.2 CONTRADICTION"
     ),
-    "quota_code": Switch(("4021", "4019"), "4021", "code when the quota is used up", "2.1"),
+    "quota_code": Switch(("4021", "4019"), "4021", "code when the quota is exhausted", "2.1"),
     "field_forms": Switch(
         ("any", "documented"),
         "any",
-        "dates in other forms than documented, and numbers where texts are, are taken; or refused with 4012",
+        "undocumented date formats and numbers instead of texts are accepted, or rejected with 4012",
         "1.1, INFERRED",
     ),
     "number_format": Switch(
-        ("sdk", "any"), "sdk", "numbers must look as the vendor's SDK checks, or may be any text", "1.0"
+        ("sdk", "any"), "sdk", "tracking numbers must match the vendor's SDK, or may be any text", "1.0"
     ),
     # single answers
     "unknown_number": Switch(("4031", "4017"), "4031", "code of a GET for an unknown number", "1.2"),
     "bad_json": Switch(("4015", "4012"), "4015", "code of a body that is not JSON", "1.0; 9.1"),
     "empty_data": Switch(("list", "object", "null"), "list", "`data` of errors and of DELETE: [], {} or null", "1.0"),
-    "key_header": Switch(("v2", "both"), "v2", "accept only Trackingmore-Api-Key, or Tracking-Api-Key too", "0"),
+    "key_header": Switch(("v2", "both"), "v2", "only Trackingmore-Api-Key is accepted, or Tracking-Api-Key too", "0"),
     # items
     "email_form": Switch(
         ("string", "array", "null"), "string", "`customer_email` as text, as list, or null when unset", "1.19 LIVE"
@@ -89,7 +89,7 @@ SWITCHES: Mapping[str, Switch] = {
     "leg_overlap": Switch(
         ("none", "handover"),
         "none",
-        "events stand in one leg each; or that of the handover in both, in the second with a trailing blank "
+        "each event is in one leg; or the handover event is in both, in the second with a trailing blank "
         "and without its substatus",
         "8",
     ),
@@ -101,16 +101,16 @@ SWITCHES: Mapping[str, Switch] = {
         "3, INFERRED",
     ),
     "substatus_spelling": Switch(
-        ("exception010", "exception0010"), "exception010", "how two-digit substatuses are written", "3"
+        ("exception010", "exception0010"), "exception010", "spelling of two-digit substatuses", "3"
     ),
     "updated_at_delivered": Switch(
-        ("null-at-first-look", "null", "time"),
-        "null-at-first-look",
-        "`updated_at` of delivered parcels: null when the first look-up found them delivered, always null, never null",
+        ("null-at-first-refresh", "null", "time"),
+        "null-at-first-refresh",
+        "`updated_at` of delivered parcels: null if the first refresh found them delivered, always null, never null",
         "1.19 LIVE",
     ),
     "updated_at_moves": Switch(
-        ("change", "refresh"), "change", "whether `updated_at` moves when something changed, or at every refresh", "5"
+        ("change", "refresh"), "change", "whether `updated_at` changes with the tracking, or at every refresh", "5"
     ),
     "refresh_hours": Switch(
         ("by-type", "4", "6"), "by-type", "hours between refreshes; by type: express 3, postal 6", "4"
@@ -119,9 +119,11 @@ SWITCHES: Mapping[str, Switch] = {
     "empty_list": Switch(("4031", "empty"), "4031", "an empty list as 4031 or as success without items", "1.6"),
     "total_as_string": Switch(_YES_NO, "true", "`total` of a list as text", "1.6 LIVE"),
     "list_count": Switch(("present", "absent"), "present", "whether a list has `count`", "1.6 LIVE"),
-    "list_by_post": Switch(_YES_NO, "false", "whether POST /trackings/get works, filters in the body", "1.0 INFERRED"),
+    "list_by_post": Switch(
+        _YES_NO, "false", "whether POST /trackings/get works, with filters in the body", "1.0 INFERRED"
+    ),
     "page_over_max": Switch(
-        ("4012", "clamp"), "4012", "a `limit` above 2000 is refused, or read as 2000", "1.6, INFERRED"
+        ("4012", "clamp"), "4012", "a `limit` above 2000 is rejected, or treated as 2000", "1.6, INFERRED"
     ),
     # reports of several
     "item_reports": Switch(
@@ -132,7 +134,10 @@ SWITCHES: Mapping[str, Switch] = {
         "1.8; 1.13",
     ),
     "item_meta": Switch(
-        ("delete", "all", "none"), "delete", "whose entries stand in a `meta` of their own: delete's, all, none", "1.8"
+        ("delete", "all", "none"),
+        "delete",
+        "which entries are wrapped in a `meta` object: those of delete, all, none",
+        "1.8",
     ),
     "report_counts": Switch(
         ("number", "text", "absent"),
@@ -143,7 +148,7 @@ SWITCHES: Mapping[str, Switch] = {
     "unchanged_count": Switch(
         ("counted", "left-out"),
         "counted",
-        "whether notupdate and updatemore count shipments that were as asked already",
+        "whether notupdate and updatemore count shipments that needed no change",
         "1.7; 1.13, INFERRED",
     ),
     "updatemore_form": Switch(("counted", "empty"), "counted", "answer of updatemore: a report, or no data", "1.7"),
@@ -151,7 +156,10 @@ SWITCHES: Mapping[str, Switch] = {
     "realtime_registers": Switch(_YES_NO, "false", "whether realtime registers the number", "1.9 CONTRADICTION"),
     "realtime_item": Switch(("old", "full"), "old", "item of realtime: as in its samples, or as in GET", "1.9"),
     "realtime_repeat": Switch(
-        ("202", "429", "4020", "4012", "403"), "202", "code for the same parcel twice in 2 hours", "1.9; 2.1 INFERRED"
+        ("202", "429", "4020", "4012", "403"),
+        "202",
+        "code for the same shipment twice within 2 hours",
+        "1.9; 2.1 INFERRED",
     ),
     "realtime_limit": Switch(
         ("account", "own-3"), "account", "realtime shares the account's 1/s, or has 3/s of its own", "1.9; 4"
@@ -172,33 +180,33 @@ SWITCHES: Mapping[str, Switch] = {
     "remote_other": Switch(
         ("question", "answer", "empty"),
         "question",
-        "`other` of remote: the places that are not remote as they were asked for, or in the form of `remote`, or none",
+        "`other` of remote: the places that are not remote as requested, or in the form of `remote`, or none",
         "1.14",
     ),
-    "waybill_max": Switch((), "20", "most air waybills in one call", "2.3 (4162); 1.16 names none", 1),
+    "waybill_max": Switch((), "20", "maximum number of air waybills in one call", "2.3 (4162); 1.16 names none", 1),
     # limits
     "rate_limit_form": Switch(("http200", "http429"), "http200", "HTTP status of a 429", "4 INFERRED"),
     "retry_after": Switch(("absent", "present"), "absent", "whether a 429 has a Retry-After header", "4"),
     "cool_down_refresh": Switch(
         ("rate", "any", "never"),
         "rate",
-        "which requests in a cool-down begin it anew: those above the rate, all, none",
+        "which requests during a cool-down restart it: those above the rate, all, none",
         "2.1 (429)",
     ),
     "rate_tolerance": Switch(
-        (), "0", "real seconds by which a request may come early; the average rate stays", "ours, for busy machines"
+        (), "0", "real seconds by which a request may be early; the average rate stays", "ours, for busy machines"
     ),
 }
 
 
-class Switchboard:
+class SwitchPositions:
     """The positions of all switches.
 
     :param positions: positions other than the defaults.
     """
 
     def __init__(self, positions: Mapping[str, str] | None = None) -> None:
-        self._initial = checked(positions or {})
+        self._initial = validate_positions(positions or {})
         self.positions: dict[str, str] = {}
         self.reset()
 
@@ -206,49 +214,49 @@ class Switchboard:
         return self.positions[name]
 
     def number(self, name: str) -> float:
-        """Read a switch that holds a number.
+        """Return the value of a numeric switch.
 
         :param name: the switch.
-        :return: its number.
+        :return: its value.
         """
         return float(self.positions[name])
 
-    def yes(self, name: str) -> bool:
-        """Read a switch of true and false.
+    def is_true(self, name: str) -> bool:
+        """Return the value of a boolean switch.
 
         :param name: the switch.
-        :return: whether it is true.
+        :return: its value.
         """
         return self.positions[name] == "true"
 
-    def move(self, positions: Mapping[str, object]) -> None:
-        """Set switches: all of them, or none if one is wrong.
+    def set(self, positions: Mapping[str, object]) -> None:
+        """Set switches; if one is invalid, none is set.
 
         :param positions: name to position.
         :raises SwitchError: an unknown switch or position.
         """
-        self.positions.update(checked(positions))
+        self.positions.update(validate_positions(positions))
 
     def reset(self) -> None:
-        """Set all switches as they were at the start."""
+        """Restore the positions of the start."""
         self.positions = {name: switch.default for name, switch in SWITCHES.items()} | self._initial
 
 
-def checked(positions: Mapping[str, object]) -> dict[str, str]:
-    """Check names and positions.
+def validate_positions(positions: Mapping[str, object]) -> dict[str, str]:
+    """Validate names and positions.
 
-    :param positions: name to position; true, false and numbers are read as their texts.
-    :return: the same with every position as text.
-    :raises SwitchError: an unknown switch or position, with those that there are.
+    :param positions: name to position; booleans and numbers are converted to text.
+    :return: the same, every position as text.
+    :raises SwitchError: an unknown switch or position; the message lists the valid ones.
     """
     result: dict[str, str] = {}
     for name, raw in positions.items():
         switch = SWITCHES.get(name)
         if switch is None:
-            raise SwitchError(f"there is no switch {name!r}; there are {', '.join(sorted(SWITCHES))}")
+            raise SwitchError(f"unknown switch {name!r}; the switches are {', '.join(sorted(SWITCHES))}")
         value = str(raw).lower() if isinstance(raw, bool) else "null" if raw is None else str(raw)
         if switch.values and value not in switch.values:
-            raise SwitchError(f"switch {name} is one of {', '.join(switch.values)}, not {value!r}")
+            raise SwitchError(f"switch {name} must be one of {', '.join(switch.values)}, not {value!r}")
         if not switch.values:
             _check_number(name, value, switch.minimum)
         result[name] = value
@@ -257,8 +265,8 @@ def checked(positions: Mapping[str, object]) -> dict[str, str]:
 
 def _check_number(name: str, value: str, minimum: float) -> None:
     try:
-        right = minimum <= float(value) < float("inf")
+        valid = minimum <= float(value) < float("inf")
     except ValueError:
-        right = False
-    if not right:
-        raise SwitchError(f"switch {name} is a number from {minimum:g}, not {value!r}")
+        valid = False
+    if not valid:
+        raise SwitchError(f"switch {name} must be a number from {minimum:g}, not {value!r}")

@@ -134,7 +134,7 @@ class Watch:
             number = self.sandbox.fault("slow", **where, seconds=kill.hold)
 
         def held() -> bool:
-            return any(one["fired"] for one in self.sandbox.order("GET", "/faults")["planned"] if one["id"] == number)
+            return any(one["fired"] for one in self.sandbox.request("GET", "/faults")["planned"] if one["id"] == number)
 
         def registered() -> bool:
             return any(task_id == "register" for task_id, *_ in self.tasks("success"))

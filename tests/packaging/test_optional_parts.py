@@ -24,7 +24,7 @@ for module in modules:
 """
 
 SERVER = {
-    f"airflow_provider_trackingmore.sandbox.{name}" for name in ("app", "control", "front_door", "routes", "server")
+    f"airflow_provider_trackingmore.sandbox.{name}" for name in ("app", "control_api", "gateway", "routes", "server")
 }
 """Modules that the extra ``sandbox`` is for; the process that runs them, its command line and the fixture are not."""
 

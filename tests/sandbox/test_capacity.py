@@ -1,4 +1,4 @@
-"""Twenty thousand trackings. What is checked is that all of it is right, not how fast it is."""
+"""Twenty thousand trackings: checks correctness, not speed."""
 
 from __future__ import annotations
 

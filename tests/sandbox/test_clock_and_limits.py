@@ -1,4 +1,4 @@
-"""The clock and the rate limit are given their time: nothing waits here."""
+"""The clock and the rate limit, on a fake clock."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from airflow_provider_trackingmore.sandbox.clock import Clock, ClockError, iso, parse_instant
+from airflow_provider_trackingmore.sandbox.clock import Clock, ClockError, format_time, parse_time
 from airflow_provider_trackingmore.sandbox.limits import RateLimit
-from airflow_provider_trackingmore.sandbox.server import WatchingSelector
+from airflow_provider_trackingmore.sandbox.server import BusyTrackingSelector
 
 
 class RealTime:
@@ -30,7 +30,7 @@ def test_the_clock_runs_time_scale_times_faster():
     assert clock.now() == 1_120
 
 
-def test_a_new_scale_counts_from_now_on():
+def test_a_new_time_scale_applies_from_now_on():
     clock, real = clock_at(1_000, 10)
     real.now += 1
     clock.set_time_scale(100)
@@ -47,7 +47,7 @@ def test_the_clock_jumps_forward_and_runs_on():
     assert clock.now() == 9_000
 
 
-def test_a_frozen_clock_stands_still_and_can_still_jump():
+def test_a_frozen_clock_does_not_run_but_can_be_moved():
     clock, real = clock_at(1_000)
     clock.freeze(True)
     real.now += 100
@@ -61,45 +61,45 @@ def test_a_frozen_clock_stands_still_and_can_still_jump():
 @pytest.mark.parametrize(
     "move", [lambda clock: clock.advance(-1), lambda clock: clock.set(999), lambda clock: clock.set_time_scale(0)]
 )
-def test_the_clock_never_goes_back_or_stops_by_its_scale(move):
+def test_the_clock_cannot_go_back_and_no_time_scale_stops_it(move):
     clock, _ = clock_at(1_000)
     with pytest.raises(ClockError):
         move(clock)
     assert clock.now() == 1_000
 
 
-def test_an_instant_before_a_jump_counts_as_the_jump():
+def test_a_reading_before_a_jump_counts_as_the_time_of_the_jump():
     clock, real = clock_at(1_000)
     real.now += 10
     clock.advance(100)
     assert clock.at(real.now - 5) == 1_110
 
 
-def test_instants_are_read_and_written():
-    assert parse_instant("2026-03-02T08:00:00+08:00") == parse_instant("2026-03-02T00:00:00")
-    assert iso(parse_instant("2026-03-02T00:00:00"), "+08:00") == "2026-03-02T08:00:00+08:00"
+def test_times_are_parsed_and_formatted():
+    assert parse_time("2026-03-02T08:00:00+08:00") == parse_time("2026-03-02T00:00:00")
+    assert format_time(parse_time("2026-03-02T00:00:00"), "+08:00") == "2026-03-02T08:00:00+08:00"
     with pytest.raises(ClockError):
-        parse_instant("yesterday")
+        parse_time("yesterday")
 
 
 def admitted(limit: RateLimit, *instants: float, **settings: object) -> list[bool]:
     return [limit.admit(at, at, **settings) for at in instants]
 
 
-def test_one_request_a_second_passes_for_ever():
+def test_one_request_a_second_is_always_admitted():
     assert all(admitted(RateLimit(), *(1e9 + at for at in range(1_000))))
 
 
-def test_a_request_too_early_silences_the_account_for_two_minutes():
+def test_a_request_that_is_too_early_starts_a_cool_down_of_two_minutes():
     assert admitted(RateLimit(), 0, 0.99, 2, 120.98, 120.99 + 1) == [True, False, False, False, True]
 
 
-def test_a_request_above_the_rate_in_the_silence_begins_it_anew():
+def test_a_request_above_the_rate_restarts_the_cool_down():
     assert admitted(RateLimit(), 0, 0.5, 100, 100.5, 121, 220.4, 221) == [True, *[False] * 5, True]
 
 
 @pytest.mark.parametrize(("refresh", "free_again"), [("any", False), ("rate", True), ("never", True)])
-def test_which_requests_prolong_the_silence_is_a_setting(refresh, free_again):
+def test_a_setting_decides_which_requests_restart_the_cool_down(refresh, free_again):
     assert admitted(RateLimit(), 0, 0.5, 60, 121, refresh=refresh) == [True, False, False, free_again]
 
 
@@ -115,13 +115,13 @@ def test_a_busy_server_does_not_make_two_requests_look_close():
     assert limit.admit(11.0, 11.0)
 
 
-def test_a_busy_server_does_not_let_more_through_either():
+def test_a_busy_server_does_not_admit_more_requests():
     limit = RateLimit()
     assert [limit.admit(10.0, 12.5) for _ in range(4)] == [True, True, True, False]
 
 
-def test_the_selector_remembers_since_when_the_loop_was_busy():
-    selector = WatchingSelector()
+def test_the_selector_records_since_when_the_loop_has_been_busy():
+    selector = BusyTrackingSelector()
 
     async def work() -> tuple[float, float]:
         await asyncio.sleep(0.01)

@@ -1,14 +1,14 @@
-"""The page on the sandbox names everything there is, and nothing else."""
+"""docs/sandbox.md documents every magic number, switch, fault and option."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from airflow_provider_trackingmore.sandbox.cli import parser
+from airflow_provider_trackingmore.sandbox.cli import create_parser
+from airflow_provider_trackingmore.sandbox.client import SandboxClient
 from airflow_provider_trackingmore.sandbox.faults import KINDS
 from airflow_provider_trackingmore.sandbox.journeys import JOURNEYS
-from airflow_provider_trackingmore.sandbox.steering import SandboxControl
 from airflow_provider_trackingmore.sandbox.switches import SWITCHES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
@@ -38,11 +38,13 @@ def test_every_fault_is_in_its_table():
 
 
 def test_every_option_is_in_the_table():
-    options = {option for action in parser()._actions for option in action.option_strings if option.startswith("--")}
+    options = {
+        option for action in create_parser()._actions for option in action.option_strings if option.startswith("--")
+    }
     assert options - {"--help"} == set(re.findall(r"`(--[a-z-]+)", PAGE.split("| Option |")[1].split("\n\n")[0]))
 
 
 def test_every_method_that_is_documented_exists():
     names = set(re.findall(r"`([a-z_]+)\(", PAGE.split("| On the fixture |")[1].split("\n\n")[0]))
     assert len(names) > 10
-    assert all(hasattr(SandboxControl, name) for name in names)
+    assert all(hasattr(SandboxClient, name) for name in names)

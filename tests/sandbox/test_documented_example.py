@@ -1,4 +1,4 @@
-"""The example of the page on the sandbox: its test is run as it stands there."""
+"""The example of docs/sandbox.md, which includes this file."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Changing and deleting over a socket, with all switches at their defaults."""
+"""Updating and deleting over a socket, with all switches at their defaults."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_status_can_be_set_and_set_back(caller, value, status):
     ("number", "body", "code"),
     [("SBX-DELIVERED-a1", {"status": 5}, 4033), ("UNKNOWN123", {"title": "x"}, 4017), ("SBX-DELIVERED-a1", [], 4012)],
 )
-def test_a_wrong_update_is_refused(caller, number, body, code):
+def test_an_invalid_update_is_rejected(caller, number, body, code):
     caller.create("SBX-DELIVERED-a1")
     assert caller.ask("PUT", f"/trackings/usps/{number}", json=body) == (code, [])
 
@@ -61,7 +61,7 @@ def test_an_update_without_a_body_is_no_error_and_changes_nothing(caller, body):
 
 
 @pytest.mark.parametrize("body", [b"{", b"title=lamp"])
-def test_an_update_whose_body_is_not_json_is_refused(caller, body):
+def test_an_update_whose_body_is_not_json_is_rejected(caller, body):
     caller.create("SBX-DELIVERED-a1")
     assert caller.ask("PUT", "/trackings/usps/SBX-DELIVERED-a1", data=body) == (4015, [])
 

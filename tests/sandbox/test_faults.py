@@ -1,4 +1,4 @@
-"""Each fault over a real socket: what the caller sees, what took effect, what the ledger says."""
+"""Each fault over a real socket: what the caller gets, what takes effect, what the ledger records."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 import requests
 
+from airflow_provider_trackingmore.sandbox.client import SandboxError
 from airflow_provider_trackingmore.sandbox.faults import KINDS
-from airflow_provider_trackingmore.sandbox.steering import SandboxError
 
 LOST = requests.exceptions.ConnectionError
 TESTED_HERE = {
@@ -43,7 +43,7 @@ def test_every_fault_is_tested():
 
 
 @pytest.mark.parametrize(("kind", "http"), [("429", 200), ("500", 500), ("503", 503)])
-def test_a_refusal_applies_nothing_and_the_next_request_passes(caller, sandbox, kind, http):
+def test_an_error_fault_applies_nothing_and_the_next_request_succeeds(caller, sandbox, kind, http):
     sandbox.fault(kind)
     response = post(caller)
     assert response.status_code == http
@@ -61,7 +61,7 @@ def test_an_html_page_can_come_instead(caller, sandbox, status):
     assert sandbox.trackings() == []
 
 
-def test_a_refusal_can_come_although_the_request_was_applied(caller, sandbox):
+def test_an_error_fault_can_occur_after_the_request_was_applied(caller, sandbox):
     sandbox.fault("503", applied=True)
     assert post(caller).status_code == 503
     assert len(sandbox.trackings()) == 1
@@ -104,7 +104,7 @@ def test_a_slow_answer_is_applied_before_the_caller_gives_up(caller, sandbox):
 @pytest.mark.parametrize(
     ("kind", "applied"), [("reset_before", 0), ("close_before", 0), ("reset_after", 1), ("close_after", 1)]
 )
-def test_a_connection_can_be_torn_before_and_after_the_effect(caller, sandbox, kind, applied):
+def test_a_connection_can_be_closed_or_reset_before_and_after_the_effect(caller, sandbox, kind, applied):
     caller.send("GET", "/carriers")
     sandbox.fault(kind, method="POST")
     with pytest.raises(LOST):
@@ -137,7 +137,7 @@ def test_a_body_can_end_half_way(caller, sandbox):
     assert post(caller).status_code == 200
 
 
-def test_a_key_can_expire_in_mid_run(caller, second, sandbox):
+def test_a_key_can_expire_during_a_run(caller, second, sandbox):
     sandbox.fault("expired_key", nth=3, account=0)
     assert [caller.code("GET", "/carriers") for _ in range(4)] == [200, 200, 4002, 4002]
     assert second.code("GET", "/carriers") == 200
@@ -168,14 +168,14 @@ def test_latency_is_added_before_the_request_counts_as_arrived(caller, sandbox):
     assert (call["fault"], call["code"]) == ("latency", 200)
 
 
-def test_latency_and_another_fault_hit_the_same_request(caller, sandbox):
+def test_latency_and_another_fault_can_apply_to_the_same_request(caller, sandbox):
     sandbox.fault("latency", max_ms=1)
     sandbox.fault("500")
     assert caller.send("GET", "/carriers").status_code == 500
     assert sandbox.ledger()["faults"] == {"latency": 1, "500": 1}
 
 
-def test_a_burst_of_429_can_begin_the_silence_or_not(caller, sandbox):
+def test_a_burst_of_429_can_start_a_cool_down(caller, sandbox):
     sandbox.reset(limits=True, time_scale=1e-6)
     sandbox.fault("429", count=2)
     codes = []
@@ -191,11 +191,11 @@ def test_a_burst_of_429_can_begin_the_silence_or_not(caller, sandbox):
     assert [*codes, caller.code("GET", "/carriers")] == [429, 429, 200, 429, 429, 200]
 
 
-def test_a_fault_chooses_by_method_path_number_and_count(caller, sandbox):
+def test_a_fault_selects_requests_by_method_path_number_and_count(caller, sandbox):
     sandbox.fault("500", method="GET", path="/trackings/*", nth=2, count=2)
     ask = ["/carriers", "/trackings/get", "/trackings/getuserinfo", "/carriers", "/trackings/get", "/trackings/get"]
     assert [caller.send("GET", path).status_code for path in ask] == [200, 200, 500, 200, 500, 200]
-    (fault,) = sandbox.order("GET", "/faults")["planned"]
+    (fault,) = sandbox.request("GET", "/faults")["planned"]
     assert (fault["matched"], fault["fired"]) == (4, 2)
 
 
@@ -209,30 +209,30 @@ def test_a_fault_with_a_probability_hits_the_same_requests_for_the_same_seed(cal
     assert set(runs[0]) == {200, 500}
 
 
-def test_faults_can_be_forgotten(caller, sandbox):
+def test_faults_can_be_removed(caller, sandbox):
     first = sandbox.fault("500", count=None)
-    sandbox.order("DELETE", f"/faults/{first}")
+    sandbox.request("DELETE", f"/faults/{first}")
     assert caller.send("GET", "/carriers").status_code == 200
     sandbox.fault("500", count=None)
     sandbox.clear_faults()
     assert caller.send("GET", "/carriers").status_code == 200
     with pytest.raises(SandboxError):
-        sandbox.order("DELETE", "/faults/99")
+        sandbox.request("DELETE", "/faults/99")
 
 
-def test_an_unknown_fault_is_refused_with_those_that_there_are(sandbox):
+def test_an_unknown_fault_is_rejected_and_the_message_lists_the_valid_ones(sandbox):
     with pytest.raises(SandboxError, match="reset_after"):
         sandbox.fault("earthquake")
 
 
-def test_the_control_interface_suffers_no_fault(caller, sandbox):
+def test_faults_do_not_affect_the_control_api(caller, sandbox):
     sandbox.fault("reset_before", count=None)
     with suppress(LOST):
         post(caller)
     assert sandbox.clock()["time_scale"] == 1
 
 
-def test_only_half_of_a_list_can_be_carried_out(caller, sandbox):
+def test_a_request_can_be_applied_to_half_of_its_shipments(caller, sandbox):
     rows = [{"tracking_number": f"NUMBER000{at}", "carrier_code": "usps"} for at in range(3)]
     for row in rows:
         caller.create(row["tracking_number"])

@@ -1,4 +1,4 @@
-"""Whatever is sent, the sandbox answers in the vendor's envelope and never fails."""
+"""The sandbox answers any request in the vendor's envelope and never fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rate limit, quota and keys over a socket. The clock hardly runs by itself, so that nothing depends on real time."""
+"""Rate limit, quota and keys over a socket. The clock hardly runs, so that nothing depends on real time."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def limited(sandbox):
     return sandbox
 
 
-def test_one_request_a_second_is_served_for_ever(caller, limited):
+def test_one_request_a_second_is_always_served(caller, limited):
     for _ in range(50):
         assert caller.code("GET", "/carriers") == 200
         limited.advance(1)
 
 
-def test_a_request_too_early_is_answered_429_for_two_minutes(caller, limited):
+def test_a_request_that_is_too_early_gets_429_for_two_minutes(caller, limited):
     codes = []
     for pause in (0.9, 1, 60, 58.9, 0.2, 1):
         codes.append(caller.code("GET", "/carriers"))
@@ -27,7 +27,7 @@ def test_a_request_too_early_is_answered_429_for_two_minutes(caller, limited):
     assert codes == [200, 429, 429, 429, 429, 200]
 
 
-def test_a_refused_request_has_no_effect_and_is_in_the_ledger(caller, limited):
+def test_a_rejected_request_has_no_effect_but_is_in_the_ledger(caller, limited):
     caller.code("GET", "/carriers")
     assert caller.create("NUMBER0001") == (429, [])
     assert limited.trackings() == []
@@ -43,18 +43,18 @@ def test_the_limit_belongs_to_the_account(caller, second, limited):
     assert second.code("GET", "/carriers") == 200
 
 
-def test_a_wrong_key_is_told_so_before_the_limit(caller, limited):
+def test_the_key_is_checked_before_the_rate_limit(caller, limited):
     caller.code("GET", "/carriers")
     caller.key = "wrong"
     assert caller.code("GET", "/carriers") == 4001
 
 
-def test_the_limit_comes_before_the_body_is_read(caller, limited):
+def test_the_rate_limit_is_checked_before_the_body(caller, limited):
     caller.code("GET", "/carriers")
     assert caller.code("POST", "/trackings/batch", data="no json") == 429
 
 
-def test_the_limit_runs_with_the_clock(caller, limited):
+def test_the_rate_limit_scales_with_the_clock(caller, limited):
     limited.set_time_scale(1e9)
     assert [caller.code("GET", "/carriers") for _ in range(20)] == [200] * 20
 
@@ -71,7 +71,7 @@ def test_control_requests_are_not_limited_and_not_in_the_ledger(caller, limited)
     assert limited.ledger()["requests"] == 1
 
 
-def test_the_silence_can_be_begun_and_ended_from_outside(caller, limited):
+def test_a_cool_down_can_be_started_and_ended_through_the_control_api(caller, limited):
     limited.change_account(cool_down=True)
     assert caller.code("GET", "/carriers") == 429
     limited.change_account(cool_down=False)
@@ -96,7 +96,7 @@ def test_five_detections_cost_one(caller, sandbox):
     assert codes == [200] * 5 + [4021]
 
 
-def test_a_deleted_key_is_told_so(caller, sandbox):
+def test_a_deleted_key_gets_4002(caller, sandbox):
     sandbox.change_account(deleted=True)
     assert caller.get("/carriers") == (4002, [])
 

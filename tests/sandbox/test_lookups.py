@@ -1,11 +1,11 @@
-"""Carriers, account, remote areas, lanes and waybills over a socket, with all switches at their defaults."""
+"""Carriers, account, remote areas, transit times and waybills over a socket, with all switches at their defaults."""
 
 from __future__ import annotations
 
 import pytest
 
 
-def test_the_account_tells_its_quota(caller):
+def test_the_account_has_its_quota(caller):
     caller.create("NUMBER0001")
     code, data = caller.get("/trackings/getuserinfo")
     assert code == 200
@@ -19,7 +19,7 @@ def test_the_account_tells_its_quota(caller):
     assert data["track_number"] == 99_999
 
 
-def test_remote_areas_are_told_apart(caller, sandbox):
+def test_remote_areas_are_recognized(caller, sandbox):
     places = [
         {"country": "Japan", "postcode": "REMOTE-1"},
         {"country": "NZ", "postcode": "CITY-1"},
@@ -80,7 +80,7 @@ def test_air_cargo_is_tracked_by_waybill(caller, sandbox):
     ("waybills", "code"),
     [("17200000015x", 4014), ("555-00000001", 4031), ([], 4012), (None, 4012), (["172-00000001"] * 21, 4020)],
 )
-def test_a_wrong_waybill_is_refused(caller, sandbox, waybills, code):
+def test_an_invalid_waybill_is_rejected(caller, sandbox, waybills, code):
     assert caller.post("/trackings/aircargo", {"track_number": waybills})[0] == code
     assert sandbox.accounts()[0]["quota_charged"] == 0
 

@@ -1,4 +1,4 @@
-"""The sandbox keeps what its own OpenAPI description promises, for requests made from it and for those against it."""
+"""The sandbox conforms to its OpenAPI description, for valid and for invalid requests."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def some_case(described: Any, path: str, method: str, data: st.DataObject) -> An
 
 def test_every_operation_of_the_description_is_tried(described: Any) -> None:
     tried = {f"{endpoint.method} /v2{endpoint.path}" for endpoint in ENDPOINTS}
-    tried |= {order.replace(" ", " /_sandbox") for order in CONTROL}
+    tried |= {operation.replace(" ", " /_sandbox") for operation in CONTROL}
     assert {operation.ok().label for operation in described.get_all_operations()} == tried
 
 
@@ -74,10 +74,10 @@ def test_an_endpoint_answers_as_described(described: Any, endpoint: Any, data: s
     assert set(response.json()) == {"meta", "data"}
 
 
-@pytest.mark.parametrize("order", CONTROL)
+@pytest.mark.parametrize("operation", CONTROL)
 @BOUNDED
 @given(data=st.data())
-def test_an_order_is_answered_as_described(described: Any, order: str, data: st.DataObject) -> None:
-    method, path = order.split()
+def test_a_control_request_is_answered_as_described(described: Any, operation: str, data: st.DataObject) -> None:
+    method, path = operation.split()
     case = some_case(described, "/_sandbox" + path, method, data)
     case.validate_response(case.call(timeout=60), checks=CHECKS)

@@ -1,4 +1,4 @@
-"""The command line and the process handle: starting, stopping, dying, explaining."""
+"""The command line and SandboxProcess: start, stop, error messages."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def within_a_minute(happens) -> bool:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_prints_its_url_once_it_answers_and_ends_cleanly(stop):
+def test_the_command_prints_its_url_when_ready_and_exits_cleanly(stop):
     command = [*MODULE, "--port", "0", "--api-key", "one", "--api-key", "two", "--quota", "7", "--switch", "tz=+00:00"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().strip()
@@ -65,13 +65,13 @@ def test_the_command_prints_its_url_once_it_answers_and_ends_cleanly(stop):
         (["--time-scale", "0"], "above 0"),
     ],
 )
-def test_a_wrong_argument_is_explained(arguments, says):
+def test_an_invalid_argument_is_explained(arguments, says):
     done = subprocess.run([*MODULE, *arguments], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
     assert says in done.stderr
 
 
-def test_a_taken_port_is_explained_in_one_line(sandbox):
+def test_a_port_in_use_is_explained_in_one_line(sandbox):
     port = sandbox.base_url.rpartition(":")[2].removesuffix("/v2")
     done = subprocess.run([*MODULE, "--port", port], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
@@ -88,7 +88,7 @@ def test_a_missing_extra_is_explained_in_one_line(tmp_path, missing):
     assert "pip install 'airflow-provider-trackingmore[sandbox]'" in done.stderr
 
 
-def test_a_sandbox_ends_with_the_process_that_started_it():
+def test_a_sandbox_exits_with_its_parent_process():
     script = (
         "from airflow_provider_trackingmore.sandbox.process import SandboxProcess\n"
         "import os\n"
@@ -103,7 +103,7 @@ def test_a_sandbox_ends_with_the_process_that_started_it():
     assert within_a_minute(lambda: gone(pid))
 
 
-def test_a_handle_starts_with_what_it_is_told_and_stops():
+def test_a_sandbox_process_starts_with_its_arguments_and_stops():
     with SandboxProcess(
         api_keys=["k1", "k2"],
         time_scale=50,
@@ -115,7 +115,7 @@ def test_a_handle_starts_with_what_it_is_told_and_stops():
     ) as sandbox:
         assert sandbox.clock()["now"].startswith("2026-05-01T00:")
         assert [account["quota_left"] for account in sandbox.accounts()] == [12, 12]
-        assert sandbox.order("GET", "/switches")["total_as_string"]["position"] == "false"
+        assert sandbox.request("GET", "/switches")["total_as_string"]["position"] == "false"
         assert sandbox.connection == {
             "conn_type": "trackingmore",
             "host": sandbox.base_url,

@@ -1,4 +1,4 @@
-"""The fixture as a user's own tests see it, in a pytest of its own."""
+"""The fixture as users see it, in a separate pytest run."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def test_a_parcel_arrives(trackingmore_sandbox):
     sandbox.fault("500", count=None)
     sandbox.switch(created_code=200)
 
-def test_the_next_test_finds_nothing_of_it(trackingmore_sandbox):
+def test_the_next_test_starts_with_an_empty_sandbox(trackingmore_sandbox):
     assert trackingmore_sandbox.trackings() == []
     assert trackingmore_sandbox.ledger()["requests"] == 0
-    assert trackingmore_sandbox.order("GET", "/faults")["planned"] == []
+    assert trackingmore_sandbox.request("GET", "/faults")["planned"] == []
     assert trackingmore_sandbox.clock()["now"].startswith("2026-03-02T08:")
 
 def test_the_limits_are_on(trackingmore_sandbox):

@@ -57,7 +57,7 @@ def test_a_new_tracking_has_no_events(caller):
     assert item["itemTimeLength"] is None
 
 
-def test_a_language_is_answered_by_carriers_that_have_it(caller, sandbox):
+def test_a_language_is_used_by_carriers_that_support_it(caller, sandbox):
     for carrier in ("china-post", "usps"):
         caller.create("SBX-INSTANT-a1", carrier, destination_code="US")
     sandbox.advance(hours=2)
@@ -70,7 +70,7 @@ def test_a_language_is_answered_by_carriers_that_have_it(caller, sandbox):
 @pytest.mark.parametrize(
     ("path", "code"), [("usps/12345678", 4031), ("nobody/12345678", 4015), ("usps/1%202345", 4014)]
 )
-def test_a_tracking_that_is_not_there_is_refused(caller, path, code):
+def test_an_unknown_tracking_is_rejected(caller, path, code):
     assert caller.get(f"/trackings/{path}") == (code, [])
 
 
@@ -127,7 +127,7 @@ def test_lists_are_filtered(caller, sandbox):
         ({"orders": ",".join(f"O{at:05d}" for at in range(41))}, 4020),
     ],
 )
-def test_a_wrong_filter_is_refused(caller, query, code):
+def test_an_invalid_filter_is_rejected(caller, query, code):
     assert caller.get("/trackings/get", **query) == (code, [])
 
 
@@ -149,7 +149,7 @@ def test_statuses_are_counted(caller, sandbox):
     assert sum(caller.get("/trackings/getstatusnumber", created_at_min=week_ago)[1].values()) == 3
 
 
-def test_realtime_looks_now_and_registers_nothing(caller, sandbox):
+def test_realtime_queries_the_carrier_and_registers_nothing(caller, sandbox):
     body = {"tracking_number": "SBX-INSTANT-a1", "carrier_code": "hong-kong-post", "lang": "en"}
     code, data = caller.post("/trackings/realtime", body)
     assert code == 200

@@ -1,4 +1,4 @@
-"""Creating, one and many, over a socket, with all switches at their defaults."""
+"""Registering one or many shipments over a socket, with all switches at their defaults."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_creating_answers_with_the_new_tracking(caller):
     assert data["created_at"].endswith("+08:00")
 
 
-def test_creating_again_is_refused_with_4016(caller):
+def test_creating_again_is_rejected_with_4016(caller):
     caller.create("SBX-DELIVERED-a1")
     assert caller.create("SBX-DELIVERED-a1") == (4016, [])
 
@@ -65,16 +65,16 @@ def test_two_carriers_may_share_a_number(caller):
         ({"tracking_number": "SBX-REJECT-4018-x", "carrier_code": "usps"}, 4018),
     ],
 )
-def test_a_wrong_creation_is_refused_with_the_documented_code(caller, sandbox, body, code):
+def test_an_invalid_creation_is_rejected_with_the_documented_code(caller, sandbox, body, code):
     assert caller.post("/trackings/post", body) == (code, [])
     assert sandbox.trackings() == []
 
 
-def test_a_number_sent_as_a_number_is_a_number(caller):
+def test_a_tracking_number_may_be_sent_as_a_json_number(caller):
     assert caller.create(1234567890)[1]["tracking_number"] == "1234567890"
 
 
-def test_a_body_that_is_not_json_is_refused(caller):
+def test_a_body_that_is_not_json_is_rejected(caller):
     assert caller.ask("POST", "/trackings/post", data="tracking_number=1") == (4015, [])
 
 
@@ -100,7 +100,7 @@ def test_a_batch_reports_what_was_added_and_what_was_not(caller):
     assert set(data["errors"][0]) == {"tracking_number", "carrier_code", "code", "message"}
 
 
-def test_a_batch_of_more_than_forty_is_refused_whole(caller, sandbox):
+def test_a_batch_of_more_than_forty_is_rejected_as_a_whole(caller, sandbox):
     rows = [{"tracking_number": f"NUMBER{at:04d}", "carrier_code": "dhl"} for at in range(41)]
     assert caller.post("/trackings/batch", rows) == (4020, [])
     assert caller.post("/trackings/batch", rows[:40])[1]["added"] == 40
@@ -108,5 +108,5 @@ def test_a_batch_of_more_than_forty_is_refused_whole(caller, sandbox):
 
 
 @pytest.mark.parametrize("body", [[], {}, "text", 7])
-def test_a_batch_that_is_no_list_of_shipments_is_refused(caller, body):
+def test_a_batch_that_is_not_a_list_of_shipments_is_rejected(caller, body):
     assert caller.post("/trackings/batch", body)[0] == 4012

@@ -1,4 +1,4 @@
-"""Each position of each switch, over a real socket."""
+"""Every position of every switch, over a real socket."""
 
 from __future__ import annotations
 
@@ -193,13 +193,13 @@ def _(caller, sandbox, value):
     assert caller.item("SBX-RETURNED-x1")["substatus"] == value
 
 
-@position("updated_at_delivered", "null-at-first-look", "null", "time")
+@position("updated_at_delivered", "null-at-first-refresh", "null", "time")
 def _(caller, sandbox, value):
     caller.create("SBX-INSTANT-a1")
     caller.create("SBX-DELIVERED-1D-a1")
     sandbox.advance(days=1)
     nulls = [caller.item(number)["updated_at"] is None for number in ("SBX-INSTANT-a1", "SBX-DELIVERED-1D-a1")]
-    assert nulls == {"null-at-first-look": [True, False], "null": [True, True], "time": [False, False]}[value]
+    assert nulls == {"null-at-first-refresh": [True, False], "null": [True, True], "time": [False, False]}[value]
     code, page = caller.get("/trackings/get", update_time_min=1)
     assert (0 if code == 4031 else page["count"]) == 2 - sum(nulls)
 

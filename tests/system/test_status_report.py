@@ -55,7 +55,7 @@ def test_it_counts_all_and_writes_them_down(morning: SandboxProcess, run_example
     assert morning.ledger()["quota_charged"] == 0
 
 
-@pytest.mark.parametrize("updated_at", ["null", "null-at-first-look", "time"])
+@pytest.mark.parametrize("updated_at", ["null", "null-at-first-refresh", "time"])
 def test_a_delivery_that_the_vendor_does_not_date_is_among_what_changed(
     morning: SandboxProcess, run_example: RunExample, tmp_path: Path, updated_at: str
 ) -> None:

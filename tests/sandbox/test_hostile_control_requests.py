@@ -1,4 +1,4 @@
-"""An order that cannot be carried out is refused in words, and the sandbox goes on as before."""
+"""Invalid control requests are rejected with a message, and the sandbox keeps working."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import requests
 
 AGE = '{"shipments": [{"carrier_code": "usps", "tracking_number": "NUMBER0001", "age_hours": %s}]}'
 
-REFUSED = [
+INVALID = [
     ("POST", "/clock", '{"advance": 1e276}'),
     ("POST", "/clock", '{"advance": Infinity}'),
     ("POST", "/clock", '{"time_scale": Infinity}'),
@@ -43,7 +43,7 @@ def send(sandbox, method, path, body):
     return requests.request(method, url, data=body, headers={"Content-Type": "application/json"}, timeout=60)
 
 
-def assert_goes_on(caller, sandbox):
+def assert_still_works(caller, sandbox):
     assert caller.create("NUMBER0009")[0] == 201
     assert caller.get("/trackings/get")[0] == 200
     assert caller.get("/trackings/getuserinfo")[0] == 200
@@ -52,22 +52,22 @@ def assert_goes_on(caller, sandbox):
     assert sandbox.clock()["now"]
 
 
-@pytest.mark.parametrize(("method", "path", "body"), REFUSED, ids=[f"{path} {body}" for _, path, body in REFUSED])
-def test_an_order_out_of_this_world_is_refused_in_words_and_changes_nothing(caller, sandbox, method, path, body):
+@pytest.mark.parametrize(("method", "path", "body"), INVALID, ids=[f"{path} {body}" for _, path, body in INVALID])
+def test_an_invalid_control_request_is_rejected_with_a_message_and_changes_nothing(caller, sandbox, method, path, body):
     answer = send(sandbox, method, path, body)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/json"
     assert isinstance(answer.json()["detail"], str)
-    assert_goes_on(caller, sandbox)
+    assert_still_works(caller, sandbox)
 
 
-def test_what_is_no_json_is_refused_in_words(caller, sandbox):
+def test_a_body_that_is_not_json_is_rejected_with_a_message(caller, sandbox):
     answer = send(sandbox, "POST", "/clock", b"\xff{")
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/json")
-    assert_goes_on(caller, sandbox)
+    assert_still_works(caller, sandbox)
 
 
-def test_a_clock_that_runs_to_the_end_of_time_stands_still_there(caller, sandbox):
+def test_a_clock_that_reaches_its_end_stops_there(caller, sandbox):
     sandbox.set_time_scale(1e300)
     assert sandbox.clock()["now"].startswith("9000-01-01")
-    assert_goes_on(caller, sandbox)
+    assert_still_works(caller, sandbox)

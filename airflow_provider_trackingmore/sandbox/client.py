@@ -1,4 +1,4 @@
-"""Steers a running sandbox through ``/_sandbox/…``. Standard library only; knows nothing of the vendor's API."""
+"""Client of the control API. Uses the standard library only."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _opener = build_opener(ProxyHandler({}))
 
 
 class SandboxError(RuntimeError):
-    """The sandbox did not start, or refused an order; the text says why."""
+    """The sandbox did not start, or rejected a request; the message says why."""
 
 
-class SandboxControl:
-    """Steers a running sandbox through ``/_sandbox/…``.
+class SandboxClient:
+    """Controls a running sandbox through the control API below ``/_sandbox``.
 
     :param base_url: its base URL, ``http://127.0.0.1:8700/v2``.
     """
@@ -26,32 +26,32 @@ class SandboxControl:
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
 
-    def order(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """Send any order to the control interface.
+    def request(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+        """Send a request to the control API.
 
         :param method: HTTP method.
         :param path: path below ``/_sandbox``, such as ``/clock``.
-        :param body: what is sent as JSON.
-        :param query: query parameters; None is left out.
-        :return: the answer, read from JSON.
-        :raises SandboxError: the sandbox refused.
+        :param body: the body, sent as JSON.
+        :param query: query parameters; None is omitted.
+        :return: the decoded JSON response.
+        :raises SandboxError: the sandbox rejected the request.
         """
-        given = urlencode({name: value for name, value in query.items() if value is not None})
-        url = self.base_url.removesuffix("/v2") + "/_sandbox" + path + ("?" + given if given else "")
+        query_string = urlencode({name: value for name, value in query.items() if value is not None})
+        url = self.base_url.removesuffix("/v2") + "/_sandbox" + path + ("?" + query_string if query_string else "")
         content = None if body is None else json.dumps(body).encode()
         request = Request(url, content, {"Content-Type": "application/json"}, method=method)  # noqa: S310 - http only
         try:
-            with _opener.open(request, timeout=120) as answer:
-                return json.load(answer)
-        except HTTPError as problem:
-            raise SandboxError(f"{method} {path}: {_said(problem.read())}") from None
+            with _opener.open(request, timeout=120) as response:
+                return json.load(response)
+        except HTTPError as error:
+            raise SandboxError(f"{method} {path}: {_error_detail(error.read())}") from None
 
     def clock(self) -> dict[str, Any]:
-        """Read the clock.
+        """Return the clock.
 
         :return: ``now`` (ISO 8601), ``unix``, ``time_scale``, ``frozen``.
         """
-        return cast("dict[str, Any]", self.order("GET", "/clock"))
+        return cast("dict[str, Any]", self.request("GET", "/clock"))
 
     def advance(self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0) -> dict[str, Any]:
         """Jump forward.
@@ -63,31 +63,31 @@ class SandboxControl:
         :return: the clock.
         """
         total = seconds + 60 * minutes + 3_600 * hours + 86_400 * days
-        return cast("dict[str, Any]", self.order("POST", "/clock", {"advance": total}))
+        return cast("dict[str, Any]", self.request("POST", "/clock", {"advance": total}))
 
     def set_clock(self, instant: str) -> dict[str, Any]:
-        """Jump to an instant.
+        """Jump to a time.
 
-        :param instant: ISO 8601, not in the clock's past.
+        :param instant: ISO 8601, not before the present clock time.
         :return: the clock.
         """
-        return cast("dict[str, Any]", self.order("POST", "/clock", {"set": instant}))
+        return cast("dict[str, Any]", self.request("POST", "/clock", {"set": instant}))
 
     def set_time_scale(self, time_scale: float) -> dict[str, Any]:
-        """Run faster or slower; the limits go with it.
+        """Change the speed of the clock; the rate limits scale with it.
 
-        :param time_scale: clock seconds in a real second.
+        :param time_scale: clock seconds per real second.
         :return: the clock.
         """
-        return cast("dict[str, Any]", self.order("POST", "/clock", {"time_scale": time_scale}))
+        return cast("dict[str, Any]", self.request("POST", "/clock", {"time_scale": time_scale}))
 
     def freeze(self, frozen: bool = True) -> dict[str, Any]:
-        """Stop the clock, or let it run on. A stopped clock has no rate limit.
+        """Freeze or unfreeze the clock. There are no rate limits while it is frozen.
 
-        :param frozen: True stops it.
+        :param frozen: True freezes it.
         :return: the clock.
         """
-        return cast("dict[str, Any]", self.order("POST", "/clock", {"frozen": frozen}))
+        return cast("dict[str, Any]", self.request("POST", "/clock", {"frozen": frozen}))
 
     def seed(
         self,
@@ -100,16 +100,16 @@ class SandboxControl:
         carriers: Sequence[str] = (),
         journey: str | None = None,
     ) -> list[dict[str, str]]:
-        """Register shipments without calls, quota or limits.
+        """Register shipments without calls and without using quota.
 
-        :param count: how many made-up ones.
-        :param shipments: instead, the fields of each one, and ``age_hours``.
+        :param count: how many shipments to generate.
+        :param shipments: instead of ``count``: the fields of each shipment, and optionally ``age_hours``.
         :param account: index of the account.
-        :param seed: decides the made-up numbers and ages.
-        :param ages_days: between which ages they are spread.
-        :param carriers: their carriers, in turn.
+        :param seed: seed of the generated numbers and ages.
+        :param ages_days: range of their ages in days.
+        :param carriers: their carriers, in rotation.
         :param journey: such as ``DELIVERED-3D``; None means a mix.
-        :return: ``carrier_code`` and ``tracking_number`` of each one that was added.
+        :return: ``carrier_code`` and ``tracking_number`` of each shipment that was new.
         """
         body = {
             "account": account,
@@ -120,14 +120,14 @@ class SandboxControl:
             "journey": journey,
             "shipments": [dict(shipment) for shipment in shipments],
         }
-        return cast("list[dict[str, str]]", self.order("POST", "/seed", body)["shipments"])
+        return cast("list[dict[str, str]]", self.request("POST", "/seed", body)["shipments"])
 
     def switch(self, **positions: str | bool | float | None) -> None:
         """Set switches.
 
         :param positions: name to position.
         """
-        self.order("POST", "/switches", positions)
+        self.request("POST", "/switches", positions)
 
     def fault(
         self,
@@ -142,17 +142,17 @@ class SandboxControl:
         seed: int = 0,
         **settings: float | bool,
     ) -> int:
-        """Plan a fault.
+        """Inject a fault.
 
-        :param kind: which one.
-        :param method: HTTP method it hits.
+        :param kind: kind of the fault.
+        :param method: HTTP method of the requests that fail.
         :param path: shell pattern of the path below ``/v2``.
-        :param account: index of the account it hits; None for every one.
-        :param nth: the first matching request that it hits.
-        :param count: how many it hits; None has no end.
-        :param probability: share of the matching requests that it hits.
-        :param seed: decides which ones.
-        :param settings: what the kind lets one set.
+        :param account: index of the account; None for every account.
+        :param nth: the first matching request to fail, counted from 1.
+        :param count: how many requests fail; None means all of them.
+        :param probability: share of the matching requests that fail.
+        :param seed: seed of that choice.
+        :param settings: options of the kind.
         :return: its id.
         """
         body = {
@@ -166,84 +166,84 @@ class SandboxControl:
             "seed": seed,
             "settings": settings,
         }
-        return cast("int", self.order("POST", "/faults", body)["id"])
+        return cast("int", self.request("POST", "/faults", body)["id"])
 
     def clear_faults(self) -> None:
-        """Forget all faults."""
-        self.order("DELETE", "/faults")
+        """Remove all faults."""
+        self.request("DELETE", "/faults")
 
     def ledger(self, account: int | None = None) -> dict[str, Any]:
-        """Add up the requests since the start or the last reset.
+        """Return a summary of the requests since the start or the last reset.
 
-        :param account: index of the account; None adds up all.
+        :param account: index of the account; None for all accounts.
         :return: ``requests``, ``by_endpoint``, ``by_code``, ``rate_limited``, ``created``, ``created_twice``,
             ``quota_charged``, ``faults``.
         """
-        return cast("dict[str, Any]", self.order("GET", "/ledger/summary", account=account))
+        return cast("dict[str, Any]", self.request("GET", "/ledger/summary", account=account))
 
     def calls(
         self, method: str = "*", path: str = "*", *, account: int | None = None, since: int = 0
     ) -> list[dict[str, Any]]:
-        """Read requests from the ledger, oldest first.
+        """Return requests from the ledger, oldest first.
 
         :param method: HTTP method.
         :param path: shell pattern of the path below ``/v2``.
-        :param account: index of the account; None for all.
+        :param account: index of the account; None for all accounts.
         :param since: only entries with a higher ``serial``.
         :return: the entries.
         """
-        answer = self.order("GET", "/ledger", account=account, since=since, limit=250_000)
+        response = self.request("GET", "/ledger", account=account, since=since, limit=250_000)
         return [
             entry
-            for entry in answer["entries"]
+            for entry in response["entries"]
             if method in ("*", entry["method"]) and fnmatch.fnmatchcase(entry["path"], path)
         ]
 
     def clear_ledger(self) -> None:
-        """Begin a new ledger."""
-        self.order("DELETE", "/ledger")
+        """Clear the ledger."""
+        self.request("DELETE", "/ledger")
 
     def trackings(
         self, account: int = 0, *, status: str | None = None, tracking_number: str | None = None
     ) -> list[dict[str, Any]]:
-        """Read what the sandbox knows about shipments, oldest registration first.
+        """Return the registered shipments, oldest first.
 
         :param account: index of the account.
         :param status: only those with this status.
         :param tracking_number: only those with this number.
-        :return: their state; ``changes`` is what is going to show, and when.
+        :return: their state; ``changes`` lists when each status becomes visible.
         """
-        answer = self.order(
+        response = self.request(
             "GET", "/trackings", account=account, status=status, tracking_number=tracking_number, limit=200_000
         )
-        return cast("list[dict[str, Any]]", answer["trackings"])
+        return cast("list[dict[str, Any]]", response["trackings"])
 
     def accounts(self) -> list[dict[str, Any]]:
-        """Read the accounts.
+        """Return the accounts.
 
         :return: index, quota, number of trackings and state of each.
         """
-        return cast("list[dict[str, Any]]", self.order("GET", "/accounts"))
+        return cast("list[dict[str, Any]]", self.request("GET", "/accounts"))
 
     def change_account(self, index: int = 0, **changes: float | bool) -> dict[str, Any]:
-        """Change an account in mid-run.
+        """Change an account.
 
         :param index: its index.
         :param changes: ``quota``, ``deleted``, ``deleted_code``, ``cool_down``.
         :return: the account.
         """
-        return cast("dict[str, Any]", self.order("PATCH", f"/accounts/{index}", changes))
+        return cast("dict[str, Any]", self.request("PATCH", f"/accounts/{index}", changes))
 
-    def reset(self, **start: Any) -> None:
-        """Begin anew: no shipments, faults or ledger, switches and clock as at the start.
+    def reset(self, **settings: Any) -> None:
+        """Reset the sandbox: no shipments, faults or ledger entries; clock and switches as at the start.
 
-        :param start: ``start``, ``time_scale``, ``seed``, ``limits`` for the new beginning.
+        :param settings: ``start``, ``time_scale``, ``seed``, ``limits``, if they differ from those of the start.
         """
-        self.order("POST", "/reset", start)
+        self.request("POST", "/reset", settings)
 
 
-def _said(body: bytes) -> str:
-    """The words of a refusal, without the JSON around them where there is a single text."""
+def _error_detail(body: bytes) -> str:
+    """Extract the message of an error response."""
     try:
         detail = json.loads(body)["detail"]
     except (ValueError, KeyError, TypeError):

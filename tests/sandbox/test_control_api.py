@@ -1,4 +1,4 @@
-"""The control interface: clock, seeds, ledger, trackings, accounts, reset."""
+"""The control API: clock, seeds, ledger, trackings, accounts, reset."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 import pytest
 import requests
 
-from airflow_provider_trackingmore.sandbox.steering import SandboxError
+from airflow_provider_trackingmore.sandbox.client import SandboxError
 
 
-def test_the_clock_begins_at_its_start_and_is_moved(sandbox):
+def test_the_clock_starts_at_its_start_and_can_be_moved(sandbox):
     assert sandbox.clock()["now"].startswith("2026-03-02T08:00:0")
     assert sandbox.advance(days=1, hours=1, minutes=1, seconds=1)["now"].startswith("2026-03-03T09:01:0")
     assert sandbox.set_clock("2026-04-01T00:00:00+08:00")["now"].startswith("2026-03-31T16:00:0")
@@ -19,11 +19,11 @@ def test_the_clock_begins_at_its_start_and_is_moved(sandbox):
 
 
 @pytest.mark.parametrize(
-    "order", [{"set": "2020-01-01T00:00:00"}, {"advance": -1}, {"time_scale": 0}, {"set": "soon"}, {"hours": 1}]
+    "change", [{"set": "2020-01-01T00:00:00"}, {"advance": -1}, {"time_scale": 0}, {"set": "soon"}, {"hours": 1}]
 )
-def test_the_clock_refuses_what_it_cannot_do(sandbox, order):
+def test_invalid_changes_of_the_clock_are_rejected(sandbox, change):
     with pytest.raises(SandboxError):
-        sandbox.order("POST", "/clock", order)
+        sandbox.request("POST", "/clock", change)
 
 
 def test_statuses_become_visible_at_refreshes_as_the_clock_moves(caller, sandbox):
@@ -39,7 +39,7 @@ def test_statuses_become_visible_at_refreshes_as_the_clock_moves(caller, sandbox
     assert [item["track_update"] for item in seen] == [True] * 4 + [False]
 
 
-def test_what_is_going_to_happen_can_be_read_and_does_happen(caller, sandbox):
+def test_upcoming_changes_can_be_read_and_do_happen(caller, sandbox):
     caller.create("SBX-DELIVERED-2D-a1")
     (tracking,) = sandbox.trackings()
     last = tracking["changes"][-1]
@@ -71,7 +71,7 @@ def test_the_same_seed_gives_the_same_shipments_once(sandbox):
     assert sorted(map(json.dumps, sandbox.seed(20, seed=3))) == sorted(map(json.dumps, first))
 
 
-def test_older_and_newer_seeds_stay_in_order(caller, sandbox):
+def test_older_and_newer_seeded_shipments_stay_in_order(caller, sandbox):
     sandbox.seed(10, seed=1, ages_days=(1, 2))
     sandbox.seed(10, seed=2, ages_days=(5, 6))
     caller.create("NUMBER0001")
@@ -93,13 +93,13 @@ def test_given_shipments_can_be_seeded_into_any_account(second, sandbox):
 @pytest.mark.parametrize(
     "wrong", [{"account": 7, "count": 1}, {"shipments": [{"tracking_number": "X"}]}, {"count": -1}]
 )
-def test_a_wrong_seed_is_refused(sandbox, wrong):
+def test_invalid_seeds_are_rejected(sandbox, wrong):
     with pytest.raises(SandboxError):
         sandbox.seed(**wrong)
     assert sandbox.trackings() == []
 
 
-def test_the_ledger_tells_each_request_without_key_and_personal_data(caller, sandbox):
+def test_the_ledger_lists_each_request_without_key_and_personal_data(caller, sandbox):
     row = {
         "tracking_number": "NUMBER0001",
         "carrier_code": "usps",
@@ -121,12 +121,12 @@ def test_the_ledger_tells_each_request_without_key_and_personal_data(caller, san
     assert first["real"] > 1.7e9
     assert second["query"] == {"orders": "2 orders", "leak": "***"}
     assert third["path"] == "/trackings/usps/***"
-    everything = json.dumps(sandbox.order("GET", "/ledger"))
+    everything = json.dumps(sandbox.request("GET", "/ledger"))
     for secret in ("Ada", "ada@home", "SECRET-ORDER", caller.key):
         assert secret not in everything
 
 
-def test_the_ledger_is_added_up_by_account(caller, second, sandbox):
+def test_the_ledger_is_summed_up_by_account(caller, second, sandbox):
     caller.create("NUMBER0001")
     caller.create("NUMBER0001")
     second.get("/carriers")
@@ -142,7 +142,7 @@ def test_the_ledger_is_added_up_by_account(caller, second, sandbox):
     assert sandbox.ledger()["by_code"]["4001"] == 1
 
 
-def test_a_number_created_twice_stands_out(caller, sandbox):
+def test_a_number_created_twice_is_reported(caller, sandbox):
     for _ in range(2):
         caller.create("NUMBER0001")
         caller.ask("DELETE", "/trackings/usps/NUMBER0001")
@@ -177,7 +177,7 @@ def test_trackings_are_found_by_status_and_number(sandbox):
     assert [found["status"] for found in sandbox.trackings(tracking_number=number)] == ["notfound"]
 
 
-def test_a_reset_begins_anew_with_what_it_is_told(caller, sandbox):
+def test_a_reset_starts_with_the_given_settings(caller, sandbox):
     caller.create("NUMBER0001")
     sandbox.fault("500", count=None)
     sandbox.change_account(quota=1, deleted=True)
@@ -189,7 +189,7 @@ def test_a_reset_begins_anew_with_what_it_is_told(caller, sandbox):
     assert sandbox.ledger()["requests"] == 1
 
 
-def test_an_unknown_control_page_or_account_is_refused(sandbox):
+def test_an_unknown_control_path_or_account_is_rejected(sandbox):
     url = sandbox.base_url.removesuffix("/v2") + "/_sandbox/"
     assert requests.get(url + "nonsense", timeout=60).status_code == 404
     assert requests.patch(url + "accounts/5", json={}, timeout=60).status_code == 404

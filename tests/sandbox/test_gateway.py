@@ -1,4 +1,4 @@
-"""What all endpoints have in common: keys, accounts, paths, unknown pages, the description."""
+"""What all endpoints share: API keys, accounts, paths, unknown pages, the OpenAPI description."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_an_unknown_page_is_404_in_the_vendors_envelope(caller, path):
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/trackings/post"), ("PATCH", "/trackings/usps/12345"), ("DELETE", "/carriers")]
 )
-def test_a_wrong_method_is_405_in_the_vendors_envelope(caller, method, path):
+def test_an_unsupported_method_is_405_in_the_vendors_envelope(caller, method, path):
     assert caller.ask(method, path) == (405, [])
 
 
@@ -23,7 +23,7 @@ def test_errors_come_with_http_200(caller):
 
 
 @pytest.mark.parametrize("key", [None, "", "wrong"])
-def test_an_unknown_key_is_refused_before_anything_else(caller, key):
+def test_an_unknown_key_is_rejected_first(caller, key):
     caller.key = key
     assert caller.ask("POST", "/trackings/post", data="no json") == (4001, [])
 

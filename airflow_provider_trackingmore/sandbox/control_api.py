@@ -1,0 +1,300 @@
+"""The control API below ``/_sandbox``: clock, switches, seeding, faults, ledger, trackings, accounts, reset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, HTTPException, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from .accounts import Account
+from .clock import format_time, parse_time
+from .faults import KINDS, LARGEST_QUOTA, Fault, validate_settings
+from .seeding import MAX_AGE_DAYS, seed_generated, seed_shipments
+from .state import SandboxState
+from .store import Shipment
+from .switches import SWITCHES
+
+_T = TypeVar("_T")
+
+
+_ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["detail"],
+    "properties": {"detail": {"type": "string", "description": "what went wrong"}},
+}
+_ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"description": says, "content": {"application/json": {"schema": _ERROR_SCHEMA}}}
+    for status, says in ((400, "the body is not JSON"), (404, "not found"), (422, "the request is invalid"))
+}
+
+
+class _RequestModel(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class ClockUpdate(_RequestModel):
+    """Changes to the clock, applied in this order."""
+
+    time_scale: Annotated[float | None, Field(gt=0, description="clock seconds per real second")] = None
+    advance: Annotated[float | None, Field(ge=0, description="clock seconds to jump forward")] = None
+    set: Annotated[str | None, Field(description="ISO 8601 time to jump to, not in the past")] = None
+    frozen: bool | None = None
+
+
+class SeedRequest(_RequestModel):
+    """Shipments to register: ``shipments``, or ``count`` generated ones."""
+
+    account: int = 0
+    count: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    seed: int = 0
+    ages_days: tuple[Annotated[float, Field(ge=0, le=MAX_AGE_DAYS)], Annotated[float, Field(ge=0, le=MAX_AGE_DAYS)]] = (
+        0,
+        20,
+    )
+    carriers: list[str] = []
+    journey: str | None = None
+    shipments: list[dict[str, Any]] = []
+
+
+class FaultRequest(_RequestModel):
+    """A fault to inject; ``settings`` holds the options of its kind."""
+
+    kind: str
+    method: str = "*"
+    path: str = "*"
+    account: int | None = None
+    nth: Annotated[int, Field(ge=1)] = 1
+    count: Annotated[int | None, Field(ge=1)] = 1
+    probability: Annotated[float, Field(ge=0, le=1)] = 1
+    seed: int = 0
+    settings: dict[str, float | bool] = {}
+
+
+class AccountUpdate(_RequestModel):
+    """Changes to an account."""
+
+    quota: Annotated[float | None, Field(ge=0, le=LARGEST_QUOTA)] = None
+    deleted: bool | None = None
+    deleted_code: Literal[4001, 4002] | None = None
+    cool_down: Annotated[bool | None, Field(description="true starts the two-minute cool-down, false ends it")] = None
+
+
+class ResetRequest(_RequestModel):
+    """Settings of the new start; omitted ones are those of the first start."""
+
+    start: str | None = None
+    time_scale: Annotated[float | None, Field(gt=0)] = None
+    seed: int | None = None
+    limits: bool | None = None
+
+
+def create_control_router(state: SandboxState) -> APIRouter:
+    """Create the control API.
+
+    :param state: the state of the sandbox.
+    :return: its routes.
+    """
+    router = APIRouter(prefix="/_sandbox", tags=["control"], responses=_ERROR_RESPONSES)
+
+    def account_at(index: int) -> Account:
+        if not 0 <= index < len(state.accounts):
+            raise HTTPException(404, f"there are {len(state.accounts)} accounts; the first is 0")
+        return state.accounts[index]
+
+    def show_clock() -> dict[str, Any]:
+        now = state.clock.now()
+        clock = state.clock
+        return {"now": format_time(now), "unix": now, "time_scale": clock.time_scale, "frozen": clock.frozen}
+
+    @router.get("/clock")
+    async def read_clock() -> Response:
+        return _json_response(show_clock())
+
+    @router.post("/clock")
+    async def move_clock(request: ClockUpdate) -> Response:
+        clock = state.clock
+        target = request.set
+        instant = None if target is None else _or_422(lambda: parse_time(target))
+        if request.time_scale is not None:
+            clock.set_time_scale(request.time_scale)
+        if request.advance is not None:
+            seconds = request.advance
+            _or_422(lambda: clock.advance(seconds))
+        if instant is not None:
+            _or_422(lambda: clock.set(instant))
+        if request.frozen is not None:
+            clock.freeze(request.frozen)
+        return _json_response(show_clock())
+
+    @router.get("/switches")
+    async def read_switches() -> Response:
+        return _json_response(
+            {
+                name: {
+                    "position": state.switches[name],
+                    "values": list(switch.values),
+                    "default": switch.default,
+                    "description": switch.description,
+                    "source": switch.source,
+                }
+                for name, switch in SWITCHES.items()
+            }
+        )
+
+    @router.post("/switches")
+    async def move_switches(positions: dict[str, str | bool | int | float | None]) -> Response:
+        _or_422(lambda: state.switches.set(positions))
+        return _json_response(state.switches.positions)
+
+    @router.post("/seed")
+    async def seed(request: SeedRequest) -> Response:
+        account = account_at(request.account)
+        if request.shipments:
+            added = _or_422(lambda: seed_shipments(state, account, request.shipments))
+        else:
+            added = _or_422(
+                lambda: seed_generated(
+                    state, account, request.count, request.seed, request.ages_days, request.carriers, request.journey
+                )
+            )
+        rows = [{"carrier_code": found.carrier_code, "tracking_number": found.number} for found in added]
+        return _json_response({"created": len(rows), "shipments": rows})
+
+    @router.get("/faults")
+    async def read_faults() -> Response:
+        return _json_response({"planned": [fault.to_dict() for fault in state.faults.planned], "kinds": dict(KINDS)})
+
+    @router.post("/faults")
+    async def plan_fault(request: FaultRequest) -> Response:
+        if request.kind not in KINDS:
+            raise HTTPException(422, f"kind must be one of {', '.join(KINDS)}")
+        _or_422(lambda: validate_settings(request.settings))
+        return _json_response(state.faults.add(Fault(**request.model_dump())).to_dict())
+
+    @router.delete("/faults")
+    async def clear_faults() -> Response:
+        forgotten = len(state.faults.planned)
+        state.faults.clear()
+        return _json_response({"forgotten": forgotten})
+
+    @router.delete("/faults/{fault_id}")
+    async def forget_fault(fault_id: int) -> Response:
+        if not state.faults.remove(fault_id):
+            raise HTTPException(404, "no such fault")
+        return _json_response({"forgotten": 1})
+
+    @router.get("/ledger")
+    async def read_ledger(
+        account: int | None = None, since: int = 0, limit: Annotated[int, Query(ge=1, le=250_000)] = 10_000
+    ) -> Response:
+        entries = state.ledger.entries(account, since, limit)
+        return _json_response(
+            {"requests": state.ledger.request_count, "entries": [entry.to_dict() for entry in entries]}
+        )
+
+    @router.get("/ledger/summary")
+    async def add_up_ledger(account: int | None = None) -> Response:
+        return _json_response(state.ledger.summary(account))
+
+    @router.delete("/ledger")
+    async def reset_ledger() -> Response:
+        forgotten = state.ledger.request_count
+        state.ledger.reset()
+        return _json_response({"forgotten": forgotten})
+
+    @router.get("/trackings")
+    async def read_trackings(
+        account: int = 0,
+        status: str | None = None,
+        tracking_number: str | None = None,
+        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=0, le=200_000)] = 1_000,
+    ) -> Response:
+        store = account_at(account).store
+        now = state.clock.now()
+        store.run_due_refreshes(now)
+        found = [
+            shipment
+            for shipment in store.by_age
+            if (status is None or shipment.status == status)
+            and (tracking_number is None or shipment.number == tracking_number)
+        ]
+        shown = [_shipment_to_dict(shipment) for shipment in found[offset : offset + limit]]
+        return _json_response({"count": len(found), "trackings": shown})
+
+    @router.get("/accounts")
+    async def read_accounts() -> Response:
+        return _json_response([_account_to_dict(account, state) for account in state.accounts])
+
+    @router.patch("/accounts/{index}")
+    async def change_account(index: int, request: AccountUpdate) -> Response:
+        account = account_at(index)
+        if request.quota is not None:
+            account.set_quota(request.quota)
+        if request.deleted is not None:
+            account.deleted = request.deleted
+        if request.deleted_code is not None:
+            account.deleted_code = request.deleted_code
+        if request.cool_down is not None:
+            account.rate.cool_down_until = account.realtime_rate.cool_down_until = float("-inf")
+            if request.cool_down:
+                account.rate.start_cool_down(state.clock.now())
+        return _json_response(_account_to_dict(account, state))
+
+    @router.post("/reset")
+    async def reset(request: ResetRequest | None = None) -> Response:
+        request = request or ResetRequest()
+        settings = state.settings
+        start = settings.start if request.start is None else _or_422(lambda: parse_time(str(request.start)))
+        state.reset(
+            start, request.time_scale or settings.time_scale, settings.seed if request.seed is None else request.seed
+        )
+        if request.limits is not None:
+            state.limits = request.limits
+        return _json_response(show_clock())
+
+    return router
+
+
+def _json_response(content: Any) -> Response:
+    """Encode as ASCII: tracking numbers may hold what UTF-8 cannot. FastAPI's own encoder is slow for a long ledger."""
+    return Response(json.dumps(content), media_type="application/json")
+
+
+def _or_422(action: Callable[[], _T]) -> _T:
+    try:
+        return action()
+    except ValueError as error:
+        raise HTTPException(422, str(error)) from None
+
+
+def _account_to_dict(account: Account, state: SandboxState) -> dict[str, Any]:
+    return {
+        "index": account.index,
+        "quota_left": account.quota_left,
+        "quota_charged": account.quota_charged,
+        "deleted": account.deleted,
+        "trackings": len(account.store.by_key),
+        "cool_down_seconds": max(0.0, account.rate.cool_down_until - state.clock.now()),
+    }
+
+
+def _shipment_to_dict(shipment: Shipment) -> dict[str, Any]:
+    step = shipment.step
+    return {
+        "id": shipment.id,
+        "carrier_code": shipment.carrier_code,
+        "tracking_number": shipment.number,
+        "status": shipment.status,
+        "substatus": None if step is None or shipment.forced else step.substatus,
+        "created_at": shipment.created_at,
+        "updated_at": shipment.changed_at,
+        "archived": shipment.archived,
+        "track_update": shipment.track_update,
+        "order_id": shipment.details.get("order_id"),
+        "details": {name: value for name, value in shipment.details.items() if not name.startswith("customer_")},
+        "changes": [{"at": at, "status": status} for at, status in shipment.journey.status_changes()],
+    }

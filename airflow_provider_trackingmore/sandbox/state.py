@@ -1,0 +1,89 @@
+"""The state of the sandbox: clock, accounts, switches, faults and ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .accounts import Account
+from .clock import Clock
+from .faults import FaultPlan
+from .journeys import Journey, plan_journey
+from .ledger import Ledger
+from .places import country_code
+from .store import Key
+from .switches import SwitchPositions
+
+DEFAULT_QUOTA = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a sandbox; a reset restores them.
+
+    :param api_keys: one API key for each account.
+    :param time_scale: clock seconds per real second.
+    :param start: start of the clock in unix seconds; None means now.
+    :param seed: seed of all journeys.
+    :param quota: quota of each account in trackings.
+    :param limits: whether the rate limits are enabled.
+    :param switches: switch positions other than the defaults.
+    """
+
+    api_keys: Sequence[str] = field(repr=False)
+    time_scale: float = 1.0
+    start: float | None = None
+    seed: int = 0
+    quota: float = DEFAULT_QUOTA
+    limits: bool = True
+    switches: Mapping[str, str] = field(default_factory=dict)
+
+
+class SandboxState:
+    """The clock, the accounts, the switches, the faults and the ledger of one sandbox.
+
+    :param settings: its settings.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = Clock(settings.start, settings.time_scale)
+        self.switches = SwitchPositions(settings.switches)
+        self.faults = FaultPlan()
+        self.ledger = Ledger()
+        self.reset(settings.start, settings.time_scale, settings.seed)
+
+    def reset(self, start: float | None, time_scale: float, seed: int) -> None:
+        """Reset: no shipments, no faults, an empty ledger, the switches as at the start.
+
+        :param start: start of the clock in unix seconds; None means now.
+        :param time_scale: clock seconds per real second.
+        :param seed: seed of all journeys.
+        """
+        self.clock.restart(start, time_scale)
+        self.switches.reset()
+        self.faults.clear()
+        self.ledger.reset()
+        self.seed = seed
+        self.limits = self.settings.limits
+        self.accounts = [Account(at, key, self.settings.quota) for at, key in enumerate(self.settings.api_keys)]
+
+    def find_account(self, key: str | None) -> Account | None:
+        """Find the account of an API key.
+
+        :param key: the API key of the request.
+        :return: the account; None if the key is unknown.
+        """
+        return next((account for account in self.accounts if account.key == key), None)
+
+    def plan_journey(self, account: Account, key: Key, registered_at: float, destination: str | None = None) -> Journey:
+        """Plan the journey of a parcel.
+
+        :param account: the account.
+        :param key: carrier code and number; the carrier must be known.
+        :param registered_at: unix seconds.
+        :param destination: the destination that the caller gave.
+        :return: the journey.
+        """
+        target = country_code(destination) if destination else None
+        return plan_journey(self.seed, account.index, *key, registered_at, target, self.switches["refresh_hours"])
