@@ -157,7 +157,7 @@ class Renderer:
         if shipment.status == "delivered":
             if self.delivered_form == "null":
                 return None
-            if self.delivered_form == "null-at-first-look" and shipment.delivered_at_first_refresh:
+            if self.delivered_form == "null-at-first-refresh" and shipment.delivered_at_first_refresh:
                 return None
         if self.every_refresh:
             refresh = shipment.last_refresh(self.now)

@@ -129,8 +129,8 @@ SWITCHES: Mapping[str, Switch] = {
     "item_reports": Switch(
         ("full", "bare", "done", "none"),
         "full",
-        "entries of delete, notupdate and updatemore: all fields, the number alone, "
-        "only shipments that were changed, or no entries",
+        "entries of delete, notupdate and updatemore: all fields, only the number, "
+        "only changed shipments, or no entries",
         "1.8; 1.13",
     ),
     "item_meta": Switch(

@@ -60,7 +60,7 @@ def test_the_command_prints_its_url_when_ready_and_exits_cleanly(stop):
     ("arguments", "says"),
     [
         (["--switch", "tz=+05:00"], "one of +08:00, +00:00"),
-        (["--switch", "nonsense=1"], "no switch 'nonsense'"),
+        (["--switch", "nonsense=1"], "unknown switch 'nonsense'"),
         (["--start", "tomorrow"], "ISO 8601"),
         (["--time-scale", "0"], "above 0"),
     ],
@@ -75,7 +75,7 @@ def test_a_port_in_use_is_explained_in_one_line(sandbox):
     port = sandbox.base_url.rpartition(":")[2].removesuffix("/v2")
     done = subprocess.run([*MODULE, "--port", port], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
-    assert done.stderr.strip() == f"cannot listen at 127.0.0.1:{port}: Address already in use"
+    assert done.stderr.strip() == f"cannot listen on 127.0.0.1:{port}: Address already in use"
 
 
 @pytest.mark.parametrize("missing", ["fastapi", "uvicorn"])

@@ -438,7 +438,7 @@ def _(caller, sandbox, value):
     assert ("substatus" in oldest_abroad, oldest_abroad["StatusDescription"].endswith(" ")) == (not again, again)
 
 
-@pytest.mark.parametrize(("name", "value"), CHECKS, ids="=".join)
+@pytest.mark.parametrize(("name", "value"), CHECKS, ids=["=".join(pair) for pair in CHECKS])
 def test_the_switch_decides(caller, sandbox, name, value):
     sandbox.switch(**{name: value})
     CHECKS[name, value](caller, sandbox, value)
