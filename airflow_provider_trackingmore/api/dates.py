@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 
-from airflow_provider_trackingmore.api.models import instant
+from airflow_provider_trackingmore.api.json_values import parse_datetime
 
 _YEAR_10000 = 253402300800
 """In unix seconds. Whatever is larger must be milliseconds."""
@@ -56,7 +56,7 @@ def unix_seconds(value: object) -> int | None:
     try:
         if isinstance(value, datetime) and value.tzinfo is not None:
             seconds = value.timestamp()
-        elif isinstance(value, str) and seconds is None and (moment := instant(value.strip())) is not None:
+        elif isinstance(value, str) and seconds is None and (moment := parse_datetime(value.strip())) is not None:
             seconds = moment.timestamp()
         return int(seconds) if seconds is not None and 0 <= seconds < _YEAR_10000 else None
     except (ValueError, OverflowError):

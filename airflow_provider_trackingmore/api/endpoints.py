@@ -11,31 +11,26 @@ from typing import Any, Literal, get_args
 from airflow_provider_trackingmore.api import parsers
 from airflow_provider_trackingmore.api.envelope import Repeat, Request, path
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
-from airflow_provider_trackingmore.api.filters import (
-    CountFilters,
-    ListFilters,
-    check_language,
-    filter_query,
-    required,
-)
+from airflow_provider_trackingmore.api.filters import CountFilters, ListFilters, filter_query
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
 from airflow_provider_trackingmore.api.reports import BatchResponse
 from airflow_provider_trackingmore.api.resources import Account, AirCargo, Carrier, Page, RemoteArea, TransitTimes
-from airflow_provider_trackingmore.api.shipments import REALTIME_NAMES, format_value
+from airflow_provider_trackingmore.api.shipments import REALTIME_NAMES
+from airflow_provider_trackingmore.api.validation import check_language, check_mapping, format_value
 
 CarrierLanguage = Literal["en", "cn", "tw", "es", "ru", "it"]
 
 
 def create_tracking(body: Mapping[str, Any]) -> Request[Tracking]:
     """``POST /trackings/post`` (1.1). An existing number is success: ``created`` is False then."""
-    key = ShipmentKey(str(body["carrier_code"]), str(body["tracking_number"]))
+    key = ShipmentKey.from_body(body)
     return Request(
         method="POST",
         path=path("trackings", "post"),
         body=dict(body),
-        parse=lambda data: parsers.created(key, data),
-        expected_codes={4016: lambda: parsers.existing(key)},
+        parse=lambda data: parsers.parse_created(key, data),
+        expected_codes={4016: lambda: parsers.parse_existing(key)},
         subject=str(key),
     )
 
@@ -46,7 +41,7 @@ def get_tracking(carrier_code: str, tracking_number: str, *, lang: str | None = 
     return Request(
         method="GET",
         path=path("trackings", carrier_code, tracking_number, check_language(lang) if lang else None),
-        parse=lambda data: parsers.one(key, data),
+        parse=lambda data: parsers.parse_tracking(key, data),
         subject=str(key),
     )
 
@@ -58,7 +53,7 @@ def update_tracking(carrier_code: str, tracking_number: str, changes: Mapping[st
         method="PUT",
         path=path("trackings", carrier_code, tracking_number),
         body=dict(changes),
-        parse=lambda data: parsers.updated(key, data),
+        parse=lambda data: parsers.parse_updated(key, data),
         subject=str(key),
     )
 
@@ -77,25 +72,25 @@ def delete_tracking(carrier_code: str, tracking_number: str) -> Request[bool]:
 def create_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
     """``POST /trackings/batch`` (1.5), at most 40."""
     keys = _keys(bodies)
-    return _batch("batch", bodies, lambda data: parsers.batch_created(keys, data))
+    return _batch("batch", bodies, lambda data: parsers.parse_batch_created(keys, data))
 
 
 def update_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
     """``POST /trackings/updatemore`` (1.7), at most 40."""
     keys = _keys(bodies)
-    return _batch("updatemore", bodies, lambda data: parsers.batch_updated(keys, data))
+    return _batch("updatemore", bodies, lambda data: parsers.parse_batch_updated(keys, data))
 
 
 def delete_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
     """``POST /trackings/delete`` (1.8), at most 40."""
     keys = _keys(bodies)
-    return _batch("delete", bodies, lambda data: parsers.batch_deleted(keys, data))
+    return _batch("delete", bodies, lambda data: parsers.parse_batch_deleted(keys, data))
 
 
 def stop_updates(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
     """``POST /trackings/notupdate`` (1.13), at most 40."""
     keys = _keys(bodies)
-    return _batch("notupdate", bodies, lambda data: parsers.batch_stopped(keys, data))
+    return _batch("notupdate", bodies, lambda data: parsers.parse_batch_stopped(keys, data))
 
 
 def list_page(filters: ListFilters | None = None, *, page: int = 1, limit: int = PAGE_SIZE) -> Request[Page]:
@@ -121,12 +116,12 @@ def realtime_tracking(body: Mapping[str, Any]) -> Request[Tracking]:
 
     A repeat would meet the two-hour rule, so a lost answer is not repeated.
     """
-    key = ShipmentKey(str(body["carrier_code"]), str(body["tracking_number"]))
+    key = ShipmentKey.from_body(body)
     return Request(
         method="POST",
         path=path("trackings", "realtime"),
         body={REALTIME_NAMES.get(name, name): value for name, value in body.items()},
-        parse=lambda data: parsers.realtime(key, data),
+        parse=lambda data: parsers.parse_realtime(key, data),
         repeat=Repeat.UNLESS_SENT,
         subject=str(key),
         realtime=True,
@@ -159,8 +154,8 @@ def count_by_status(filters: CountFilters | None = None) -> Request[dict[Shipmen
         method="GET",
         path=path("trackings", "getstatusnumber"),
         query=filter_query(dict(filters or {}), CountFilters.__optional_keys__),
-        parse=parsers.counters,
-        expected_codes={4031: lambda: parsers.counters({})},
+        parse=parsers.parse_status_counts,
+        expected_codes={4031: lambda: parsers.parse_status_counts({})},
     )
 
 
@@ -169,7 +164,7 @@ def check_remote_areas(places: Sequence[object]) -> Request[list[RemoteArea]]:
     return Request(
         method="POST",
         path=path("trackings", "remote"),
-        body=[required(place, ("country", "postcode"), ("company",), "place") for place in places],
+        body=[check_mapping(place, ("country", "postcode"), ("company",), "place") for place in places],
         parse=RemoteArea.list_from_payload,
         expected_codes={4031: list},
         repeat=Repeat.UNLESS_SENT,
@@ -181,7 +176,7 @@ def get_transit_times(lanes: Sequence[object]) -> Request[list[TransitTimes]]:
     return Request(
         method="POST",
         path=path("trackings", "costtime"),
-        body=[required(lane, ("carrier_code", "original", "destination"), (), "lane") for lane in lanes],
+        body=[check_mapping(lane, ("carrier_code", "original", "destination"), (), "lane") for lane in lanes],
         parse=TransitTimes.list_from_payload,
         expected_codes={4031: list},
     )
@@ -229,7 +224,7 @@ def detect_carrier(tracking_number: str) -> Request[list[Carrier]]:
 
 
 def _keys(bodies: Sequence[Mapping[str, Any]]) -> tuple[ShipmentKey, ...]:
-    return tuple(ShipmentKey(str(body["carrier_code"]), str(body["tracking_number"])) for body in bodies)
+    return tuple(map(ShipmentKey.from_body, bodies))
 
 
 def _batch(

@@ -8,9 +8,9 @@ from __future__ import annotations
 import enum
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from airflow_provider_trackingmore.api import json_rows, limits
@@ -26,6 +26,7 @@ from airflow_provider_trackingmore.api.errors import (
     error_class,
     status_class,
 )
+from airflow_provider_trackingmore.api.validation import is_unicode
 
 log = logging.getLogger(__name__)
 
@@ -131,19 +132,6 @@ def path(*segments: str | None) -> str:
     return "/" + "/".join(quote(segment, safe="") for segment in kept)
 
 
-def is_unicode(value: str) -> bool:
-    """Tell whether a text can be sent: half a surrogate pair, as wrongly read files hold it, cannot.
-
-    :param value: any text.
-    :return: False for a text that has no encoding.
-    """
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def parse_response(request: Request[T], status: int, headers: Mapping[str, str], body: bytes) -> T:
     """Turn an answer into the request's result.
 
@@ -239,3 +227,7 @@ def _describe(status: int, headers: Mapping[str, str], body: bytes) -> str:
     kind = next((text for name, text in headers.items() if name.lower() == "content-type"), "no content type")
     what = f"{len(body)} bytes of {kind[:60]}" if body else "an empty body"
     return f"HTTP {status} with {what}"
+
+
+RequestFlow: TypeAlias = Generator[Request[Any], Any, T]
+"""Yields requests, is sent their results, returns the outcome."""

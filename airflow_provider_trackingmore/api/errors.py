@@ -214,6 +214,10 @@ HINTS: dict[type[ApiError], str] = {
 """What a user can do about it; appended to the vendor's own words."""
 
 
+SPLITTABLE_CODES = frozenset({4012, 4013, 4014, 4015, 4016, 4017, 4020, 4031, 4032, 4033})
+"""Codes that a single shipment can cause for a whole request: split the request to find it."""
+
+
 def error_class(code: int) -> type[ApiError]:
     """Choose the class for a code that is not success.
 

@@ -26,7 +26,7 @@ from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 from airflow_provider_trackingmore.api.resources import Page
 
-Walk: TypeAlias = Generator["Request[Page] | Sequence[Tracking]", "Page | None", None]
+ListingFlow: TypeAlias = Generator["Request[Page] | Sequence[Tracking]", "Page | None", None]
 """Yields a request and is sent its page, or yields rows to hand on and is sent None."""
 
 _END_OF_TIME = 4102444800
@@ -43,7 +43,7 @@ _ROUNDS = 10
 """How often the pages of one second are turned at most when its rows never rest."""
 
 
-def listing(filters: Mapping[str, Any], *, page_size: int = PAGE_SIZE) -> Walk:
+def list_trackings(filters: Mapping[str, Any], *, page_size: int = PAGE_SIZE) -> ListingFlow:
     """List all trackings that match, each once.
 
     :param filters: as :class:`ListFilters` names them.
@@ -54,7 +54,7 @@ def listing(filters: Mapping[str, Any], *, page_size: int = PAGE_SIZE) -> Walk:
     query = filter_query(filters)
     low = int(query.get("created_at_min", 0))
     high = int(query.get("created_at_max", _END_OF_TIME))
-    walk = _Walk(filters, page_size, low, high)
+    walk = _Listing(filters, page_size, low, high)
     # The first call carries the user's own filters and nothing else: for most accounts it is the only one.
     page = yield from walk.ask(walk.request(filters))
     if walk.complete(page):
@@ -63,7 +63,7 @@ def listing(filters: Mapping[str, Any], *, page_size: int = PAGE_SIZE) -> Walk:
         yield from walk.newest_first(page, low, high)
 
 
-class _Walk:
+class _Listing:
     def __init__(self, filters: Mapping[str, Any], page_size: int, low: int, high: int) -> None:
         self.filters = filters
         self.page_size = page_size
@@ -114,7 +114,7 @@ class _Walk:
         self.sorted = self.sorted or len(set(known)) >= MIN_SORTED_RUN
         return known[-1] if self.sorted else None
 
-    def newest_first(self, page: Page, low: int, high: int) -> Walk:
+    def newest_first(self, page: Page, low: int, high: int) -> ListingFlow:
         """Go down in time, taking the end of each span from the answer before."""
         while True:
             oldest = self.end_of_descending(page)
@@ -137,7 +137,9 @@ class _Walk:
                 yield self.cut(page, low, high)
                 return
 
-    def halves(self, low: int, high: int, known: Set[ShipmentKey] = frozenset(), page: Page | None = None) -> Walk:
+    def halves(
+        self, low: int, high: int, known: Set[ShipmentKey] = frozenset(), page: Page | None = None
+    ) -> ListingFlow:
         """Halve a span until each part fits one answer, the newer parts first: a row that is deleted and registered
         again moves up, so it is not met a second time.
 
@@ -168,7 +170,7 @@ class _Walk:
                 yield from self.one_second(low, known)
             page = None
 
-    def one_second(self, second: int, known: Set[ShipmentKey]) -> Walk:
+    def one_second(self, second: int, known: Set[ShipmentKey]) -> ListingFlow:
         """More rows in one second than an answer holds: turn its pages until two rounds show the same rows. A row that
         slips through a round, because another one left meanwhile, shows in the next, where the other one does not.
         """

@@ -13,6 +13,15 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from airflow_provider_trackingmore.api.errors import MalformedResponseError
+from airflow_provider_trackingmore.api.json_values import (
+    parse_bool,
+    parse_datetime,
+    parse_int,
+    parse_local_time,
+    parse_object,
+    parse_objects,
+    parse_text,
+)
 
 
 class ShipmentStatus(enum.StrEnum):
@@ -55,6 +64,15 @@ class ShipmentKey(NamedTuple):
 
     carrier_code: str
     tracking_number: str
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> ShipmentKey:
+        """Return the key of a request body.
+
+        :param body: a body with ``carrier_code`` and ``tracking_number``.
+        :return: the key.
+        """
+        return cls(body["carrier_code"], body["tracking_number"])
 
     @property
     def normalized(self) -> ShipmentKey:
@@ -137,17 +155,17 @@ class Tracking:
         get = data.get
         status = get("status")
         return cls(
-            text(get("carrier_code")) or "",
-            text(get("tracking_number")) or "",
+            parse_text(get("carrier_code")) or "",
+            parse_text(get("tracking_number")) or "",
             parse_status(status),
             status if isinstance(status, str) else "",
-            text(get("substatus")),
-            text(get("id")),
-            text(get("order_id")),
-            instant(get("created_at")),
-            instant(get("updated_at")),
-            flag(get("track_update")),
-            flag(get("archived")),
+            parse_text(get("substatus")),
+            parse_text(get("id")),
+            parse_text(get("order_id")),
+            parse_datetime(get("created_at")),
+            parse_datetime(get("updated_at")),
+            parse_bool(get("track_update")),
+            parse_bool(get("archived")),
             None,
             data,
         )
@@ -160,14 +178,14 @@ class Tracking:
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """All events, newest first; those that both legs report appear once, with what either leg knows of them."""
-        legs = (mapping(self.raw.get(leg)) for leg in ("origin_info", "destination_info"))
-        found = _each_once(_checkpoint(row) for leg in legs for row in rows(leg.get("trackinfo")))
+        legs = (parse_object(self.raw.get(leg)) for leg in ("origin_info", "destination_info"))
+        found = _each_once(_checkpoint(row) for leg in legs for row in parse_objects(leg.get("trackinfo")))
         return tuple(sorted(found, key=lambda checkpoint: checkpoint.time or "", reverse=True))
 
     @property
     def last_update(self) -> str | None:
         """ISO 8601 local time of the newest event, without zone."""
-        return local_time(self.raw.get("lastUpdateTime"))
+        return parse_local_time(self.raw.get("lastUpdateTime"))
 
     @property
     def delivered_at(self) -> str | None:
@@ -183,72 +201,72 @@ class Tracking:
     @property
     def last_event(self) -> str | None:
         """The newest event in one line, as sent. Carriers sometimes write a person's name into it."""
-        return text(self.raw.get("lastEvent"))
+        return parse_text(self.raw.get("lastEvent"))
 
     @property
     def title(self) -> str | None:
         """The title given at registration."""
-        return text(self.raw.get("title"))
+        return parse_text(self.raw.get("title"))
 
     @property
     def comment(self) -> str | None:
         """The comment given at registration."""
-        return text(self.raw.get("comment"))
+        return parse_text(self.raw.get("comment"))
 
     @property
     def customer_name(self) -> str | None:
         """Personal data."""
-        return text(self.raw.get("customer_name"))
+        return parse_text(self.raw.get("customer_name"))
 
     @property
     def customer_emails(self) -> tuple[str, ...]:
         """Personal data. The vendor sends a list, a text or null."""
         value = self.raw.get("customer_email")
         found = value if isinstance(value, list) else [value]
-        return tuple(address for address in map(text, found) if address)
+        return tuple(address for address in map(parse_text, found) if address)
 
     @property
     def customer_phone(self) -> str | None:
         """Personal data."""
-        return text(self.raw.get("customer_phone"))
+        return parse_text(self.raw.get("customer_phone"))
 
     @property
     def signed_by(self) -> str | None:
         """Personal data. The vendor spells the field ``singed_by``."""
-        return text(self.raw.get("singed_by")) or text(self.raw.get("signed_by"))
+        return parse_text(self.raw.get("singed_by")) or parse_text(self.raw.get("signed_by"))
 
     @property
     def original_country(self) -> str | None:
         """The country it comes from, in English."""
-        return text(self.raw.get("original_country"))
+        return parse_text(self.raw.get("original_country"))
 
     @property
     def destination_country(self) -> str | None:
         """The country it goes to, in English."""
-        return text(self.raw.get("destination_country"))
+        return parse_text(self.raw.get("destination_country"))
 
     @property
     def transit_days(self) -> int | None:
         """Days under way so far."""
-        return integer(self.raw.get("itemTimeLength"))
+        return parse_int(self.raw.get("itemTimeLength"))
 
     @property
     def stay_days(self) -> int | None:
         """Days since the newest event."""
-        return integer(self.raw.get("stayTimeLength"))
+        return parse_int(self.raw.get("stayTimeLength"))
 
 
 def _checkpoint(row: Mapping[str, Any]) -> Checkpoint:
-    status = (text(row.get("checkpoint_status")) or "").strip()
+    status = (parse_text(row.get("checkpoint_status")) or "").strip()
     return Checkpoint(
-        time=local_time(row.get("Date")),
-        description=(text(row.get("StatusDescription")) or "").strip(),
-        place=(text(row.get("Details")) or "").strip(),
+        time=parse_local_time(row.get("Date")),
+        description=(parse_text(row.get("StatusDescription")) or "").strip(),
+        place=(parse_text(row.get("Details")) or "").strip(),
         status=parse_status(status),
         status_text=status,
-        substatus=(text(row.get("substatus")) or "").strip() or None,
-        substatus_number=integer(row.get("substatus_num")),
-        item_node=text(row.get("ItemNode")),
+        substatus=(parse_text(row.get("substatus")) or "").strip() or None,
+        substatus_number=parse_int(row.get("substatus_num")),
+        item_node=parse_text(row.get("ItemNode")),
     )
 
 
@@ -308,101 +326,3 @@ def _start_of_last_delivery(newest_first: Iterable[Checkpoint]) -> str | None:
 
 
 # The vendor's scalars ------------------------------------------------------------------------------------------------
-
-
-def text(value: object) -> str | None:
-    """Read a text. Unset comes as null, as ``""`` and, in old answers, as the word ``"null"``.
-
-    :param value: what stands in the answer; finite numbers become their digits.
-    :return: the text, None when unset or not a text.
-    """
-    if isinstance(value, str):
-        return value if value and value != "null" else None
-    if isinstance(value, bool) or (isinstance(value, float) and decimal(value) is None):
-        return None
-    return str(value) if isinstance(value, (int, float)) else None
-
-
-def integer(value: object) -> int | None:
-    """Read a whole number, which the vendor sends as number or as text.
-
-    :param value: what stands in the answer.
-    :return: the number, None when there is none.
-    """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    number = decimal(value)
-    return int(number) if number is not None else None
-
-
-def decimal(value: object) -> float | None:
-    """Read a number, which the vendor sends as number or as text.
-
-    :param value: what stands in the answer.
-    :return: the number, None when there is none or it is not finite.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if abs(number) < float("inf") else None
-
-
-def flag(value: object) -> bool | None:
-    """Read a yes or no, which the vendor sends as bool or as text.
-
-    :param value: what stands in the answer.
-    :return: the value, None when it does not say.
-    """
-    if isinstance(value, bool):
-        return value
-    return {"true": True, "false": False}.get(value) if isinstance(value, str) else None
-
-
-def instant(value: object) -> datetime | None:
-    """Read a time of the account's side: ISO 8601 with an offset.
-
-    :param value: what stands in the answer.
-    :return: an aware datetime; None when unset, or without an offset (which is never assumed).
-    """
-    if not isinstance(value, str) or not value:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else None
-
-
-def local_time(value: object) -> str | None:
-    """Read a time of the carrier's side: local to its place, without zone, with or without seconds.
-
-    :param value: what stands in the answer.
-    :return: ISO 8601 with seconds; None when it is not a time.
-    """
-    if not isinstance(value, str) or len(value) < len("2018-04-01"):
-        return None
-    try:
-        return datetime.fromisoformat(value.strip()).replace(tzinfo=None).isoformat(timespec="seconds")
-    except ValueError:
-        return None
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """Read an object, which the vendor sends as ``{}``, ``[]`` or null when it is empty.
-
-    :param value: what stands in the answer.
-    :return: the object, an empty one for anything else.
-    """
-    return value if isinstance(value, dict) else {}
-
-
-def rows(value: object) -> list[dict[str, Any]]:
-    """Read a list of objects, which the vendor sends as ``[]``, ``{}`` or null when it is empty.
-
-    :param value: what stands in the answer.
-    :return: the objects in it.
-    """
-    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []

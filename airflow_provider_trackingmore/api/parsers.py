@@ -7,16 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_trackingmore.api.errors import MalformedResponseError, TrackingNotFoundError
-from airflow_provider_trackingmore.api.models import (
-    ShipmentKey,
-    ShipmentStatus,
-    Tracking,
-    integer,
-    mapping,
-    parse_status,
-    rows,
-    text,
-)
+from airflow_provider_trackingmore.api.json_values import parse_int, parse_object, parse_objects, parse_text
+from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking, parse_status
 from airflow_provider_trackingmore.api.reports import BatchResponse, Rejection, match
 
 ALREADY_EXISTS = 4016
@@ -24,47 +16,47 @@ DOES_NOT_EXIST = frozenset({4017, 4031})
 _CARRIED_OUT = frozenset({200, 201, 202})
 
 
-def existing(key: ShipmentKey) -> Tracking:
+def parse_existing(key: ShipmentKey) -> Tracking:
     """The shipment had been registered before; the answer says no more than that."""
     return Tracking(key.carrier_code, key.tracking_number, created=False)
 
 
-def created(key: ShipmentKey, data: object) -> Tracking:
+def parse_created(key: ShipmentKey, data: object) -> Tracking:
     """Read a single create: success without a record, or with a status past pending, means it had been there (1.1)."""
     if not data:
-        return existing(key)
-    tracking = _identified(key, Tracking.from_payload(data))
+        return parse_existing(key)
+    tracking = _with_identity(key, Tracking.from_payload(data))
     return replace(tracking, created=_is_new(tracking.status))
 
 
-def one(key: ShipmentKey, data: object) -> Tracking:
+def parse_tracking(key: ShipmentKey, data: object) -> Tracking:
     """Read a single tracking; success without a record means that it is not there."""
     if not data:
         raise TrackingNotFoundError(f"{key} is not registered with TrackingMore: run CreateTrackingsOperator first")
-    return _identified(key, Tracking.from_payload(data))
+    return _with_identity(key, Tracking.from_payload(data))
 
 
-def updated(key: ShipmentKey, data: object) -> Tracking:
+def parse_updated(key: ShipmentKey, data: object) -> Tracking:
     """Read an update; an answer without a record still means that it was carried out."""
-    return _identified(key, Tracking.from_payload(data)) if data else Tracking(key.carrier_code, key.tracking_number)
+    return _with_identity(key, Tracking.from_payload(data)) if data else Tracking(key.carrier_code, key.tracking_number)
 
 
-def realtime(key: ShipmentKey, data: object) -> Tracking:
+def parse_realtime(key: ShipmentKey, data: object) -> Tracking:
     """Read a realtime answer: a list of one under ``items`` (1.9)."""
     items = data.get("items") if isinstance(data, dict) and "items" in data else data
     if isinstance(items, list) and items:
         items = items[0]
     if not items:
         raise TrackingNotFoundError(f"{key}: the carrier returned nothing for it")
-    return _identified(key, Tracking.from_payload(items))
+    return _with_identity(key, Tracking.from_payload(items))
 
 
-def batch_created(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
+def parse_batch_created(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
     """Read ``POST /trackings/batch``: accepted ones under ``trackings``, refused ones under ``errors`` with a code."""
-    record = mapping(data)
-    added = _each_once(rows(record.get("trackings")))
+    record = parse_object(data)
+    added = _index_by_key(parse_objects(record.get("trackings")))
     # A shipment that stands in both lists is registered: its record is the proof.
-    refused = {key: row for key, row in _each_once(rows(record.get("errors"))).items() if key not in added}
+    refused = {key: row for key, row in _index_by_key(parse_objects(record.get("errors"))).items() if key not in added}
     found = match(sent, [*added, *refused])
     new = {key for key, row in added.items() if _is_new(parse_status(row.get("status")))}
     done = tuple(found[key] for key in added if key in found and key in new)
@@ -78,7 +70,7 @@ def batch_created(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
     for mentioned, row in refused.items():
         if mentioned not in found:
             continue
-        code = integer(row.get("code"))
+        code = parse_int(row.get("code"))
         if code == ALREADY_EXISTS:
             unchanged.append(found[mentioned])
         else:
@@ -88,17 +80,17 @@ def batch_created(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
     return BatchResponse(done, tuple(unchanged), tuple(rejected), unconfirmed, corrected=corrected)
 
 
-def batch_updated(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
+def parse_batch_updated(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
     """Read ``POST /trackings/updatemore``. How its count is called is not documented (1.7)."""
     return _batch_changed(sent, data, ("updated", "update", "change"))
 
 
-def batch_stopped(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
+def parse_batch_stopped(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
     """Read ``POST /trackings/notupdate`` (1.13)."""
     return _batch_changed(sent, data, ("change",))
 
 
-def batch_deleted(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
+def parse_batch_deleted(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
     """Read ``POST /trackings/delete``: each entry has a ``meta`` of its own, with the code (1.8)."""
     return _batch_changed(sent, data, ("delete",), already_done_error=DOES_NOT_EXIST)
 
@@ -111,11 +103,11 @@ def _batch_changed(
     Shipments are done when the count covers all that were not refused, or when their entries have a code of success
     and the count does not deny it. All others are unconfirmed: a list may name shipments that were not changed.
     """
-    record = mapping(data)
-    errors = [_entry(row) for row in rows(record.get("errors"))]
-    entries = errors + [_entry(row) for row in rows(record.get("trackings"))]
+    record = parse_object(data)
+    errors = [_flatten_meta(row) for row in parse_objects(record.get("errors"))]
+    entries = errors + [_flatten_meta(row) for row in parse_objects(record.get("trackings"))]
     # Of several entries about one shipment the first that has a code counts.
-    by_key = _each_once(sorted(entries, key=lambda entry: integer(entry.get("code")) is None))
+    by_key = _index_by_key(sorted(entries, key=lambda entry: parse_int(entry.get("code")) is None))
     found = {key: by_key[mentioned] for mentioned, key in match(sent, by_key).items()}
     done: list[ShipmentKey] = []
     unchanged: list[ShipmentKey] = []
@@ -123,7 +115,7 @@ def _batch_changed(
     unconfirmed: list[ShipmentKey] = []
     for key in sent:
         entry = found.get(key, {})
-        code = integer(entry.get("code"))
+        code = parse_int(entry.get("code"))
         if code in already_done_error:
             unchanged.append(key)
         elif code in _CARRIED_OUT:
@@ -132,7 +124,7 @@ def _batch_changed(
             unconfirmed.append(key)
         else:
             rejected.append(_rejection(key, code, entry.get("message")))
-    numbers = [number for name in counts if (number := integer(record.get(name))) is not None and number >= 0]
+    numbers = [number for name in counts if (number := parse_int(record.get(name))) is not None and number >= 0]
     count = numbers[0] if numbers else None
     if count is not None:
         if count >= len(done) + len(unconfirmed):
@@ -145,17 +137,17 @@ def _batch_changed(
     return BatchResponse(tuple(done), tuple(unchanged), tuple(rejected), tuple(unconfirmed), listed, count)
 
 
-def _entry(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**row, **mapping(row.get("meta"))}
+def _flatten_meta(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**row, **parse_object(row.get("meta"))}
 
 
-def counters(data: object) -> dict[ShipmentStatus, int]:
+def parse_status_counts(data: object) -> dict[ShipmentStatus, int]:
     """Read the counters (1.12): every known status has one; values of unknown statuses add up under ``UNKNOWN``."""
     if data and not isinstance(data, dict):
         raise MalformedResponseError(f"expected counters, TrackingMore sent {type(data).__name__}")
     counts: dict[ShipmentStatus, int] = {status: 0 for status in ShipmentStatus if status != ShipmentStatus.UNKNOWN}
-    for name, value in mapping(data).items():
-        number = integer(value)
+    for name, value in parse_object(data).items():
+        number = parse_int(value)
         if number is not None:
             status = parse_status(name)
             counts[status] = counts.get(status, 0) + number
@@ -167,7 +159,7 @@ def _is_new(status: ShipmentStatus) -> bool:
     return status in (ShipmentStatus.PENDING, ShipmentStatus.UNKNOWN)
 
 
-def _identified(key: ShipmentKey, tracking: Tracking) -> Tracking:
+def _with_identity(key: ShipmentKey, tracking: Tracking) -> Tracking:
     """Give a record without identity that of the shipment it was asked for."""
     if tracking.carrier_code and tracking.tracking_number:
         return tracking
@@ -178,18 +170,18 @@ def _identified(key: ShipmentKey, tracking: Tracking) -> Tracking:
     )
 
 
-def _key(row: object) -> ShipmentKey:
-    record = mapping(row)
-    return ShipmentKey(text(record.get("carrier_code")) or "", text(record.get("tracking_number")) or "")
+def _key_of(row: object) -> ShipmentKey:
+    record = parse_object(row)
+    return ShipmentKey(parse_text(record.get("carrier_code")) or "", parse_text(record.get("tracking_number")) or "")
 
 
-def _each_once(records: Iterable[Mapping[str, Any]]) -> dict[ShipmentKey, Mapping[str, Any]]:
+def _index_by_key(records: Iterable[Mapping[str, Any]]) -> dict[ShipmentKey, Mapping[str, Any]]:
     """Index records by their shipment; of several about one shipment the first counts."""
     found: dict[ShipmentKey, Mapping[str, Any]] = {}
     for row in records:
-        found.setdefault(_key(row), row)
+        found.setdefault(_key_of(row), row)
     return found
 
 
 def _rejection(key: ShipmentKey, code: int | None, message: object) -> Rejection:
-    return Rejection(*key, code, (text(message) or "refused without a reason")[:300])
+    return Rejection(*key, code, (parse_text(message) or "refused without a reason")[:300])

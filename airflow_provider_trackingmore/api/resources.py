@@ -8,7 +8,14 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from airflow_provider_trackingmore.api.errors import MalformedResponseError
-from airflow_provider_trackingmore.api.models import Tracking, decimal, integer, mapping, rows, text
+from airflow_provider_trackingmore.api.json_values import (
+    parse_float,
+    parse_int,
+    parse_object,
+    parse_objects,
+    parse_text,
+)
+from airflow_provider_trackingmore.api.models import Tracking
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,7 @@ class Page:
             return cls((), 0)
         if not isinstance(data, dict) or not isinstance(data.get("items") or [], list):
             raise MalformedResponseError("expected a page of trackings, TrackingMore sent something else")
-        return cls(tuple(map(Tracking.from_payload, data.get("items") or ())), integer(data.get("total")))
+        return cls(tuple(map(Tracking.from_payload, data.get("items") or ())), parse_int(data.get("total")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +72,17 @@ class Account:
         :raises MalformedResponseError: if it is not an object.
         """
         record = _object(data, "the account")
-        quota = integer(record.get("track_number"))
+        quota = parse_int(record.get("track_number"))
         if quota is None:
-            quota = integer(mapping(record.get("plan")).get("remaining_order"))
-        seconds = integer(record.get("regtime"))
+            quota = parse_int(parse_object(record.get("plan")).get("remaining_order"))
+        seconds = parse_int(record.get("regtime"))
         in_range = seconds is not None and 0 < seconds < 253402300800  # year 9999
         return cls(
             quota_left=quota,
-            balance=decimal(record.get("money")),
+            balance=parse_float(record.get("money")),
             registered_at=datetime.fromtimestamp(seconds, UTC) if seconds is not None and in_range else None,
-            email=text(record.get("email")),
-            phone=text(record.get("phone")),
+            email=parse_text(record.get("email")),
+            phone=parse_text(record.get("phone")),
             raw=record,
         )
 
@@ -116,14 +123,14 @@ class Carrier:
         return [
             cls(
                 code=code,
-                name=text(row.get("name")) or code,
-                type=text(row.get("type")),
-                phone=text(row.get("phone")),
-                homepage=_with_scheme(text(row.get("homepage"))),
+                name=parse_text(row.get("name")) or code,
+                type=parse_text(row.get("type")),
+                phone=parse_text(row.get("phone")),
+                homepage=_with_scheme(parse_text(row.get("homepage"))),
                 raw=row,
             )
             for row in _list(data, "carriers")
-            if (code := text(row.get("code")))
+            if (code := parse_text(row.get("code")))
         ]
 
 
@@ -156,18 +163,18 @@ class RemoteArea:
         :raises MalformedResponseError: if it is neither an object nor empty.
         """
         record = _object(data, "remote areas") if data else {}
-        return [cls._one("remote", row) for row in rows(record.get("remote"))] + [
-            cls._one("other", row) for row in rows(record.get("other"))
+        return [cls._one("remote", row) for row in parse_objects(record.get("remote"))] + [
+            cls._one("other", row) for row in parse_objects(record.get("other"))
         ]
 
     @classmethod
     def _one(cls, listed_as: Literal["remote", "other"], row: Mapping[str, Any]) -> RemoteArea:
         # No source shows an entry of "other": it may be an answer like the rest, or the question.
         return cls(
-            company=text(row.get("far_express_company")) or text(row.get("company")),
-            country_code=text(row.get("two_code")),
-            country=text(row.get("far_country")) or text(row.get("country")),
-            postcode=text(row.get("far_city_postcode")) or text(row.get("postcode")),
+            company=parse_text(row.get("far_express_company")) or parse_text(row.get("company")),
+            country_code=parse_text(row.get("two_code")),
+            country=parse_text(row.get("far_country")) or parse_text(row.get("country")),
+            postcode=parse_text(row.get("far_city_postcode")) or parse_text(row.get("postcode")),
             listed_as=listed_as,
             raw=row,
         )
@@ -217,11 +224,11 @@ class TransitTimes:
     def _one(cls, row: Mapping[str, Any]) -> TransitTimes:
         first, second, third, fourth = _shares([row.get(name) for name in ("range1", "range3", "range4", "range5")])
         return cls(
-            carrier_code=text(row.get("carrier_code")),
-            original=text(row.get("original")),
-            destination=text(row.get("destination")),
-            total=integer(row.get("total")),
-            delivered=integer(row.get("delivered")),
+            carrier_code=parse_text(row.get("carrier_code")),
+            original=parse_text(row.get("original")),
+            destination=parse_text(row.get("destination")),
+            total=parse_int(row.get("total")),
+            delivered=parse_int(row.get("delivered")),
             days_0_7=first,
             days_7_15=second,
             days_16_30=third,
@@ -232,7 +239,7 @@ class TransitTimes:
 
 def _shares(values: Sequence[object]) -> Iterator[float | None]:
     """Read the shares of one lane: ``0.125``, or all in percent when one has the sign (``"12.5%"``) or is above 1."""
-    numbers = [decimal(value.strip().removesuffix("%") if isinstance(value, str) else value) for value in values]
+    numbers = [parse_float(value.strip().removesuffix("%") if isinstance(value, str) else value) for value in values]
     signed = any(isinstance(value, str) and value.strip().endswith("%") for value in values)
     whole = 100 if signed or any(number > 1 for number in numbers if number is not None) else 1
     for number in numbers:
@@ -307,32 +314,32 @@ class AirCargo:
 
     @classmethod
     def _one(cls, waybill: str, row: Mapping[str, Any]) -> AirCargo:
-        cargo, airline = mapping(row.get("return_data")), mapping(row.get("airline_info"))
+        cargo, airline = parse_object(row.get("return_data")), parse_object(row.get("airline_info"))
         events = tuple(
             AirCargoEvent(
-                event=text(item.get("event")),
-                station=text(item.get("station")),
-                plan_date=text(item.get("plan_date")),
-                actual_date=text(item.get("actual_date")),
-                flight_number=text(item.get("flight_number")),
-                pieces=text(item.get("piece")),
-                weight=text(item.get("weight")),
+                event=parse_text(item.get("event")),
+                station=parse_text(item.get("station")),
+                plan_date=parse_text(item.get("plan_date")),
+                actual_date=parse_text(item.get("actual_date")),
+                flight_number=parse_text(item.get("flight_number")),
+                pieces=parse_text(item.get("piece")),
+                weight=parse_text(item.get("weight")),
             )
-            for item in rows(cargo.get("track_info"))
+            for item in parse_objects(cargo.get("track_info"))
         )
         flights = tuple(
-            Flight(number, *(text(mapping(item).get(name)) for name in Flight.__slots__[1:]))
-            for number, item in mapping(cargo.get("flight_info")).items()
+            Flight(number, *(parse_text(parse_object(item).get(name)) for name in Flight.__slots__[1:]))
+            for number, item in parse_object(cargo.get("flight_info")).items()
         )
         return cls(
             waybill=waybill,
-            origin=text(cargo.get("origin")),
-            destination=text(cargo.get("destination")),
-            pieces=text(cargo.get("piece")),
-            weight=text(cargo.get("weight")),
-            status_number=integer(cargo.get("status_number")),
-            airline=text(airline.get("name")),
-            track_url=_with_scheme(text(airline.get("track_url"))),
+            origin=parse_text(cargo.get("origin")),
+            destination=parse_text(cargo.get("destination")),
+            pieces=parse_text(cargo.get("piece")),
+            weight=parse_text(cargo.get("weight")),
+            status_number=parse_int(cargo.get("status_number")),
+            airline=parse_text(airline.get("name")),
+            track_url=_with_scheme(parse_text(airline.get("track_url"))),
             events=events,
             flights=flights,
             raw=row,
@@ -348,7 +355,7 @@ def _object(data: object, what: str) -> dict[str, Any]:
 def _list(data: object, what: str) -> list[dict[str, Any]]:
     if data and not isinstance(data, list):
         raise MalformedResponseError(f"expected {what}, TrackingMore sent {type(data).__name__}")
-    return rows(data)
+    return parse_objects(data)
 
 
 def _with_scheme(url: str | None) -> str | None:

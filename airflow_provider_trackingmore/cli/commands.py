@@ -12,10 +12,11 @@ from airflow_provider_trackingmore.api import endpoints
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.filters import ListFilters
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
-from airflow_provider_trackingmore.api.listing import listing
+from airflow_provider_trackingmore.api.listing import list_trackings
 from airflow_provider_trackingmore.api.models import Tracking
 from airflow_provider_trackingmore.api.resources import Page
-from airflow_provider_trackingmore.api.shipments import check_number, shipment_key
+from airflow_provider_trackingmore.api.shipments import shipment_key
+from airflow_provider_trackingmore.api.validation import check_tracking_number
 from airflow_provider_trackingmore.cli.exits import Exit
 from airflow_provider_trackingmore.cli.output import (
     Tell,
@@ -59,7 +60,7 @@ def carriers(client: TrackingMoreClient, arguments: argparse.Namespace) -> Exit:
 
 def detect(client: TrackingMoreClient, arguments: argparse.Namespace) -> Exit:
     """Propose carriers."""
-    number = check_number(arguments.tracking_number)
+    number = check_tracking_number(arguments.tracking_number)
     found = client.send(endpoints.detect_carrier(number))
     if not found:
         say(f"TrackingMore cannot tell the carrier of {number}; the command carriers lists all")
@@ -121,7 +122,7 @@ def _walked(client: TrackingMoreClient, filters: dict[str, Any], tell: Tell) -> 
         tell(done, total)
         return page
 
-    for tracking in run_listing(listing(filters), send):
+    for tracking in run_listing(list_trackings(filters), send):
         yield tracking
         done += 1
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from airflow_provider_trackingmore.api.batching import RequestFlow
-from airflow_provider_trackingmore.api.envelope import Request
+from airflow_provider_trackingmore.api.envelope import Request, RequestFlow
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
-from airflow_provider_trackingmore.api.listing import Walk
+from airflow_provider_trackingmore.api.listing import ListingFlow
 from airflow_provider_trackingmore.api.models import Tracking
 from airflow_provider_trackingmore.api.resources import Page
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
@@ -82,8 +81,8 @@ async def run_async(conversation: RequestFlow[T], client: TrackingMoreClient) ->
         return outcome
 
 
-def run_listing(walk: Walk, send: Callable[[Request[Page]], Page]) -> Iterator[Tracking]:
-    """Walk through a listing, a page at a time as the rows are consumed.
+def run_listing(walk: ListingFlow, send: Callable[[Request[Page]], Page]) -> Iterator[Tracking]:
+    """ListingFlow through a listing, a page at a time as the rows are consumed.
 
     :param walk: what decides which page is next.
     :param send: sends one request, such as ``client.send``.

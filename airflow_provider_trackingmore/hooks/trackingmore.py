@@ -15,26 +15,33 @@ from typing import Any, Self, TypeVar, Unpack
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_trackingmore.api import batching, endpoints, filters
-from airflow_provider_trackingmore.api.envelope import Request
+from airflow_provider_trackingmore.api import batching, endpoints
+from airflow_provider_trackingmore.api.changes import UPDATE_FIELDS, changes_body, check_changes
+from airflow_provider_trackingmore.api.chunks import request_in_chunks
+from airflow_provider_trackingmore.api.envelope import Request, RequestFlow
 from airflow_provider_trackingmore.api.errors import TrackingMoreError, TrackingNotFoundError
 from airflow_provider_trackingmore.api.filters import CountFilters, ListFilters
 from airflow_provider_trackingmore.api.limits import BATCH_SIZE, PAGE_SIZE, WAYBILLS
-from airflow_provider_trackingmore.api.listing import listing
-from airflow_provider_trackingmore.api.lookups import look_up_all
+from airflow_provider_trackingmore.api.listing import list_trackings
+from airflow_provider_trackingmore.api.lookups import find_trackings, look_up
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
+from airflow_provider_trackingmore.api.realtime import explain_two_hour_rule, request_realtime
 from airflow_provider_trackingmore.api.reports import BatchReport, RealtimeReport, RegistrationReport
 from airflow_provider_trackingmore.api.resources import Account, AirCargo, Carrier, RemoteArea, TransitTimes
 from airflow_provider_trackingmore.api.shipments import (
     CREATE_FIELDS,
     REALTIME_FIELDS,
     Shipment,
-    as_list,
-    check_carrier,
-    check_number,
+    as_shipment_list,
     check_shipments,
     shipment_body,
     shipment_key,
+)
+from airflow_provider_trackingmore.api.validation import (
+    check_carrier_code,
+    check_language,
+    check_tracking_number,
+    check_waybills,
 )
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.client.runner import run, run_listing
@@ -172,7 +179,7 @@ class TrackingMoreHook(BaseHook):
         :raises InvalidArgumentError: before any call, if a filter is wrong.
         """
         endpoints.list_page(filters, limit=page_size)  # refuses wrong filters here, not at the first row
-        return run_listing(listing(filters, page_size=page_size), self._send)
+        return run_listing(list_trackings(filters, page_size=page_size), self._send)
 
     def find_trackings(self, shipments: Iterable[Shipment], lang: str | None = None) -> dict[tuple[str, str], Tracking]:
         """Look up shipments, 40 a call, with ``GET /trackings/get?numbers=…``.
@@ -186,10 +193,10 @@ class TrackingMoreHook(BaseHook):
         :raises InvalidArgumentError: before any call, naming the shipments that cannot be asked for.
         :raises TrackingMoreError: when some could not be looked up; its ``found`` has the others, in the same form.
         """
-        lang = filters.check_language(lang) if lang else None
-        keys = [shipment_key(shipment) for shipment in as_list(shipments)]
+        lang = check_language(lang) if lang else None
+        keys = [shipment_key(shipment) for shipment in as_shipment_list(shipments)]
         try:
-            found = self._run(batching.find(keys, lang))
+            found = self._run(find_trackings(keys, lang))
         except TrackingMoreError as error:
             error.found = {(*key,): tracking for key, tracking in (error.found or {}).items()}
             raise
@@ -202,7 +209,7 @@ class TrackingMoreHook(BaseHook):
         :return: one entry per shipment; None for those that are not registered.
         :raises InvalidArgumentError: before any call, naming the shipments that cannot be asked for.
         """
-        return self._run(batching.look([shipment_key(shipment) for shipment in as_list(shipments)]))
+        return self._run(look_up([shipment_key(shipment) for shipment in as_shipment_list(shipments)]))
 
     def update_tracking(self, carrier_code: str, tracking_number: str, **changes: Any) -> Tracking:
         """Change what the account holds on a shipment, with ``PUT /trackings/{carrier_code}/{tracking_number}``.
@@ -216,7 +223,7 @@ class TrackingMoreHook(BaseHook):
         :raises InvalidArgumentError: before any call, if a change is not possible.
         """
         key = self._key(carrier_code, tracking_number)
-        return self._send(endpoints.update_tracking(*key, filters.changes_body(changes)))
+        return self._send(endpoints.update_tracking(*key, changes_body(changes)))
 
     def update_trackings(self, shipments: Iterable[Mapping[str, Any]]) -> BatchReport:
         """Change many shipments, 40 a call, with ``POST /trackings/updatemore``.
@@ -229,7 +236,7 @@ class TrackingMoreHook(BaseHook):
             them as changed: as a rule they were so already.
         :raises TrackingMoreError: when the account or the connection fails; its ``report`` has what was done so far.
         """
-        return self._batch(batching.UPDATE, shipments, filters.UPDATE_FIELDS, BatchReport(), warn=True, changes=True)
+        return self._batch(batching.UPDATE, shipments, UPDATE_FIELDS, BatchReport(), warn=True, changes=True)
 
     def delete_tracking(self, carrier_code: str, tracking_number: str) -> bool:
         """Remove one shipment from the account, with ``DELETE /trackings/{carrier_code}/{tracking_number}``.
@@ -264,7 +271,7 @@ class TrackingMoreHook(BaseHook):
         try:
             return self._send(endpoints.realtime_tracking(shipment_body(shipment, REALTIME_FIELDS, warn=True)))
         except TrackingMoreError as error:
-            batching.explain_realtime(error)
+            explain_two_hour_rule(error)
             raise
 
     def realtime_trackings(self, shipments: Iterable[Shipment]) -> RealtimeReport:
@@ -275,7 +282,7 @@ class TrackingMoreHook(BaseHook):
         :raises TrackingMoreError: when the account or the connection fails; its ``report`` has what was done so far.
         """
         checked = check_shipments(shipments, REALTIME_FIELDS, warn=True)
-        return self._logged(self._run(batching.ask_carriers(checked, self._progress())))
+        return self._logged(self._run(request_realtime(checked, self._progress())))
 
     def change_carrier(self, tracking_number: str, carrier_code: str, new_carrier_code: str) -> None:
         """Correct the carrier of a registered shipment, with ``POST /trackings/update``. Doing it twice is success.
@@ -286,13 +293,13 @@ class TrackingMoreHook(BaseHook):
         :raises TrackingNotFoundError: if it is registered with neither.
         """
         key = self._key(carrier_code, tracking_number)
-        new = check_carrier(new_carrier_code, "new_carrier_code")
+        new = check_carrier_code(new_carrier_code, "new_carrier_code")
         try:
             self._send(endpoints.change_carrier(key.tracking_number, key.carrier_code, new))
         except TrackingNotFoundError:
             # It may have been changed already: by an attempt whose answer was lost, or by an earlier run.
             changed = ShipmentKey(new, key.tracking_number)
-            if changed not in self._run(batching.find([changed])):
+            if changed not in self._run(find_trackings([changed])):
                 raise
 
     def stop_updates(self, shipments: Iterable[Shipment]) -> BatchReport:
@@ -335,7 +342,9 @@ class TrackingMoreHook(BaseHook):
             TrackingMore lists as ``"other"``. It knows the lists of DHL, UPS, FedEx and TNT only.
         :raises TrackingMoreError: when the account or the connection fails; its ``found`` is what was paid for before.
         """
-        return self._run(look_up_all(endpoints.check_remote_areas, as_list(places), BATCH_SIZE, [], operator.add))
+        return self._run(
+            request_in_chunks(endpoints.check_remote_areas, as_shipment_list(places), BATCH_SIZE, [], operator.add)
+        )
 
     def get_transit_times(self, lanes: Sequence[object]) -> list[TransitTimes]:
         """Read statistics of delivery times, 40 lanes a call, with ``POST /trackings/costtime``.
@@ -343,7 +352,9 @@ class TrackingMoreHook(BaseHook):
         :param lanes: mappings with ``carrier_code``, ``original`` and ``destination`` (ISO alpha-2).
         :return: one entry per lane that TrackingMore knows; its ranges are shares of the delivered, 0 to 1.
         """
-        return self._run(look_up_all(endpoints.get_transit_times, as_list(lanes), BATCH_SIZE, [], operator.add))
+        return self._run(
+            request_in_chunks(endpoints.get_transit_times, as_shipment_list(lanes), BATCH_SIZE, [], operator.add)
+        )
 
     def track_air_cargo(self, waybills: Sequence[str], lang: str | None = None) -> dict[str, AirCargo]:
         """Follow air waybills, 20 a call, with ``POST /trackings/aircargo``. **Each costs 20 units of quota.**
@@ -354,7 +365,7 @@ class TrackingMoreHook(BaseHook):
         :raises TrackingMoreError: when the account or the connection fails; its ``found`` is what was paid for before.
         """
         endpoint = partial(endpoints.track_air_cargo, lang=lang)
-        return self._run(look_up_all(endpoint, filters.check_waybills(waybills), WAYBILLS, {}, operator.or_))
+        return self._run(request_in_chunks(endpoint, check_waybills(waybills), WAYBILLS, {}, operator.or_))
 
     def list_carriers(self, lang: str = "en") -> list[Carrier]:
         """List the carriers that TrackingMore follows, with ``GET /carriers``.
@@ -370,14 +381,14 @@ class TrackingMoreHook(BaseHook):
         :param tracking_number: the number.
         :return: candidates, best first; empty if there are none.
         """
-        return self._send(endpoints.detect_carrier(check_number(tracking_number)))
+        return self._send(endpoints.detect_carrier(check_tracking_number(tracking_number)))
 
     # How it is sent --------------------------------------------------------------------------------------------------
 
     def _send(self, request: Request[T]) -> T:
         return self.get_conn().send(request, max_wait_seconds=self.max_wait_seconds)
 
-    def _run(self, conversation: batching.RequestFlow[T]) -> T:
+    def _run(self, conversation: RequestFlow[T]) -> T:
         return run(conversation, self._send)
 
     def _batch(
@@ -392,7 +403,7 @@ class TrackingMoreHook(BaseHook):
     ) -> ReportT:
         checked = check_shipments(shipments, fields, warn=warn)
         if changes:
-            checked = filters.check_changes(checked)
+            checked = check_changes(checked)
         return self._logged(self._run(batching.send_batches(job, checked, report, self._progress())))
 
     def _logged(self, report: ReportT) -> ReportT:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
-from airflow_provider_trackingmore.api.filters import check_waybills
 from airflow_provider_trackingmore.api.limits import AIR_CARGO_QUOTA
+from airflow_provider_trackingmore.api.validation import check_waybills
 from airflow_provider_trackingmore.operators.base import TrackingMoreBaseOperator
 from airflow_provider_trackingmore.operators.template_values import as_list, parse_bool, parse_text
 from airflow_provider_trackingmore.serialization import record_to_dict

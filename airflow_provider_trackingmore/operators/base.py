@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
-from airflow_provider_trackingmore.api.shipments import as_list, check_shipments
+from airflow_provider_trackingmore.api.shipments import as_shipment_list, check_shipments
 from airflow_provider_trackingmore.links import TrackingMoreLink, push_link
 from airflow_provider_trackingmore.operators.template_values import parse_choice, parse_literal, parse_number
 
@@ -100,7 +100,7 @@ class ShipmentsBaseOperator(TrackingMoreBaseOperator):
         :return: the report as plain data.
         """
         on_rejected = parse_choice("on_rejected", self.on_rejected, ("fail", "report"))
-        shipments = as_list(self.shipments)
+        shipments = as_shipment_list(self.shipments)
         if not shipments:
             self.log.info("No shipments: nothing to do")
         push_link(self, context, check_shipments(shipments).bodies)

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.api.limits import BATCH_SIZE, DETECT_QUOTA, REMOTE_QUOTA
-from airflow_provider_trackingmore.api.shipments import check_number
+from airflow_provider_trackingmore.api.validation import check_tracking_number
 from airflow_provider_trackingmore.operators.base import TrackingMoreBaseOperator
 from airflow_provider_trackingmore.operators.template_values import (
     as_list,
@@ -103,7 +103,7 @@ class DetectCarrierOperator(TrackingMoreBaseOperator):
         pick = None if parse_literal(self.pick) is None else parse_choice("pick", self.pick, ("first", "only"))
         on_undetected = parse_choice("on_undetected", self.on_undetected, ("fail", "report"))
         given = as_list("tracking_numbers", self.tracking_numbers, "texts")
-        numbers = list(dict.fromkeys(check_number(number) for number in given))
+        numbers = list(dict.fromkeys(check_tracking_number(number) for number in given))
         result: dict[str, list[dict[str, Any]]] = {"detected": [], "undetected": []}
         if not numbers:
             self.log.info("No numbers: nothing to do")

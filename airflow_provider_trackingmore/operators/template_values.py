@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
-from airflow_provider_trackingmore.api.filters import check_language
-from airflow_provider_trackingmore.api.shipments import format_value
+from airflow_provider_trackingmore.api.validation import check_language, format_value
 
 _LITERALS: dict[str, bool | None] = {"true": True, "false": False, "none": None, "": None}
 _NATIVE_HINT = "a template renders to text unless the DAG has render_template_as_native_obj=True"

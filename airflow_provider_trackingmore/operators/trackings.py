@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_trackingmore.api.changes import UPDATE_FIELDS, changes_body
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
-from airflow_provider_trackingmore.api.filters import UPDATE_FIELDS, CountFilters, changes_body, filter_query
+from airflow_provider_trackingmore.api.filters import CountFilters, filter_query
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
-from airflow_provider_trackingmore.api.shipments import check_shipments, format_value, shipment_key
+from airflow_provider_trackingmore.api.shipments import check_shipments, shipment_key
+from airflow_provider_trackingmore.api.validation import format_value
 from airflow_provider_trackingmore.links import push_link
 from airflow_provider_trackingmore.operators.base import (
     OnRejected,

@@ -9,8 +9,9 @@ from airflow_provider_trackingmore.api import endpoints
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import MalformedResponseError
 from airflow_provider_trackingmore.api.filters import ListFilters
+from airflow_provider_trackingmore.api.json_values import parse_datetime, parse_int
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
-from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking, instant, integer
+from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 from airflow_provider_trackingmore.waiting.observation import Observation
 
 
@@ -96,7 +97,7 @@ def _parse_page(data: object, watched: Collection[ShipmentKey], now: float) -> O
             raise MalformedResponseError(f"expected a tracking, TrackingMore sent {type(item).__name__}")
         key = ShipmentKey(str(item.get("carrier_code")).casefold(), str(item.get("tracking_number")).casefold())
         keys.append(key)
-        changed_at, created_at = instant(item.get("updated_at")), instant(item.get("created_at"))
+        changed_at, created_at = parse_datetime(item.get("updated_at")), parse_datetime(item.get("created_at"))
         if changed_at is not None:
             updated.append(changed_at.timestamp())
         if created_at is not None:
@@ -104,4 +105,4 @@ def _parse_page(data: object, watched: Collection[ShipmentKey], now: float) -> O
         if key in watched:
             observed = Observation.from_tracking(Tracking.from_payload(item), now)
             rows.append(ObservedRow(key, observed, created_at.timestamp() if created_at is not None else None))
-    return ObservedPage(rows, keys, integer(data.get("total")), updated, created)
+    return ObservedPage(rows, keys, parse_int(data.get("total")), updated, created)

@@ -6,6 +6,7 @@ import enum
 import random
 
 from airflow_provider_trackingmore.api.errors import (
+    SPLITTABLE_CODES,
     ActivationRequiredError,
     ApiError,
     AuthenticationError,
@@ -22,8 +23,6 @@ FIRST_BACK_OFF = 5.0
 MAX_BACK_OFF = 300.0
 SERVICE_FAILURES = 3
 """So many calls that fail alike, one after the other, mean that the service is down."""
-SPLITTABLE_CODES = frozenset({4012, 4013, 4014, 4015, 4016, 4017, 4020, 4031, 4032, 4033})
-"""Codes that one shipment can bring upon a call that names many."""
 UNKNOWN_NUMBER_CODES = frozenset({4014, 4015})
 """Codes by which the vendor says of a single number that it cannot be registered."""
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from heapq import nsmallest
 from operator import itemgetter
 
-from airflow_provider_trackingmore.api.batching import filter_chunks
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
+from airflow_provider_trackingmore.api.lookups import filter_chunks
 from airflow_provider_trackingmore.waiting.answers import number_request, page_request
 from airflow_provider_trackingmore.waiting.failure_handling import FailureHandler
 from airflow_provider_trackingmore.waiting.failures import Scope, scope_of

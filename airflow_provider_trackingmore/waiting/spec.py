@@ -13,7 +13,8 @@ from typing import Any, Literal, Self, TypeAlias
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
-from airflow_provider_trackingmore.api.shipments import as_list, check_carrier, check_number, format_value, shipment_key
+from airflow_provider_trackingmore.api.shipments import as_shipment_list, shipment_key
+from airflow_provider_trackingmore.api.validation import check_carrier_code, check_tracking_number, format_value
 from airflow_provider_trackingmore.waiting.outcome import ShipmentOutcome, WaitResult, first_listed
 
 WaitFor: TypeAlias = "Literal['all', 'any'] | int"
@@ -239,8 +240,8 @@ def _runs(keys: Iterable[ShipmentKey], carriers: dict[str, int]) -> list[list[An
 def _keys_from_runs(runs: Iterable[Sequence[Any]], carriers: Sequence[Any]) -> tuple[ShipmentKey, ...]:
     keys: list[ShipmentKey] = []
     for index, *numbers in runs:
-        carrier = check_carrier(carriers[index])
-        keys += [ShipmentKey(carrier, check_number(number)) for number in numbers]
+        carrier = check_carrier_code(carriers[index])
+        keys += [ShipmentKey(carrier, check_tracking_number(number)) for number in numbers]
     return tuple(keys)
 
 
@@ -277,7 +278,7 @@ def _orders(shipments: object, orders: object) -> dict[str | None, tuple[Shipmen
 def _keys(shipments: object) -> tuple[ShipmentKey, ...]:
     keys: dict[ShipmentKey, ShipmentKey] = {}
     wrong: list[str] = []
-    for position, shipment in enumerate(as_list(shipments), start=1):
+    for position, shipment in enumerate(as_shipment_list(shipments), start=1):
         try:
             key = shipment_key(shipment)
         except InvalidArgumentError as error:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trackingmore.api.batching import DELETE, REGISTER, STOP, UPDATE, Job, find, look, send_batches
+from airflow_provider_trackingmore.api.batching import DELETE, REGISTER, STOP, UPDATE, Job, send_batches
 from airflow_provider_trackingmore.api.envelope import Request, parse_response
 from airflow_provider_trackingmore.api.errors import (
     AuthenticationError,
@@ -22,6 +22,7 @@ from airflow_provider_trackingmore.api.errors import (
     TrackingMoreError,
 )
 from airflow_provider_trackingmore.api.limits import MAX_FILTER_CHARACTERS
+from airflow_provider_trackingmore.api.lookups import find_trackings, look_up
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 from airflow_provider_trackingmore.api.reports import BatchReport, RegistrationReport
 from airflow_provider_trackingmore.api.shipments import check_shipments
@@ -570,7 +571,7 @@ def _folded(key: ShipmentKey) -> tuple[str, ...]:
 
 
 def lookup(server: Server, wanted: Iterable[ShipmentKey]) -> dict[ShipmentKey, Tracking]:
-    return run(find(wanted), server.send)
+    return run(find_trackings(wanted), server.send)
 
 
 def test_forty_numbers_go_into_one_look() -> None:
@@ -582,7 +583,7 @@ def test_forty_numbers_go_into_one_look() -> None:
 def test_nothing_to_look_up_makes_no_call() -> None:
     server = Server()
     assert lookup(server, []) == {}
-    assert run(look([]), server.send) == {}
+    assert run(look_up([]), server.send) == {}
     assert server.calls == []
 
 
@@ -637,12 +638,12 @@ def test_a_failed_account_is_no_missing_shipment() -> None:
     with pytest.raises(AuthenticationError):
         lookup(server, keys(many(3)))
     with pytest.raises(AuthenticationError):
-        run(look(keys(many(3))), server.send)
+        run(look_up(keys(many(3))), server.send)
 
 
 def test_before_any_is_called_missing_it_is_asked_for_alone() -> None:
     server = Server(set(keys(many(5))), hidden=set(keys(many(2))))
-    found = run(look(keys(many(7))), server.send)
+    found = run(look_up(keys(many(7))), server.send)
     assert [key for key, tracking in found.items() if tracking is None] == [("usps", "n0005"), ("usps", "n0006")]
     assert [call.path for call in server.calls] == [
         "/trackings/get",
@@ -652,14 +653,14 @@ def test_before_any_is_called_missing_it_is_asked_for_alone() -> None:
 
 def test_when_nothing_is_missing_nothing_is_asked_twice() -> None:
     server = Server(set(keys(many(60))))
-    assert None not in run(look(keys(many(60))), server.send).values()
+    assert None not in run(look_up(keys(many(60))), server.send).values()
     assert len(server.calls) == 2
 
 
 def test_a_missing_number_with_a_comma_says_nothing_about_the_list() -> None:
     comma, hidden = ShipmentKey("usps", "a,b"), ShipmentKey("usps", "n1")
     server = Server({hidden}, hidden={hidden})
-    found = run(look([comma, hidden]), server.send)
+    found = run(look_up([comma, hidden]), server.send)
     assert found[comma] is None
     assert found[hidden] is not None
     assert sum(call.path.endswith("a%2Cb") for call in server.calls) == 1

@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
-from airflow_provider_trackingmore.api.listing import listing
+from airflow_provider_trackingmore.api.listing import list_trackings
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 from airflow_provider_trackingmore.api.resources import Page
 
@@ -136,7 +136,7 @@ def everything_moves(vendor: Vendor) -> None:
 
 def walk(vendor: Vendor, page_size: int, **filters: Any) -> Iterator[Tracking]:
     """Drive the listing as the hook does."""
-    steps = listing(filters, page_size=page_size)
+    steps = list_trackings(filters, page_size=page_size)
     try:
         step = next(steps)
         while True:

@@ -9,15 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.api.errors import MalformedResponseError
-from airflow_provider_trackingmore.api.models import (
-    Checkpoint,
-    ShipmentKey,
-    ShipmentStatus,
-    Tracking,
-    integer,
-    local_time,
-    text,
-)
+from airflow_provider_trackingmore.api.json_values import parse_int, parse_local_time, parse_text
+from airflow_provider_trackingmore.api.models import Checkpoint, ShipmentKey, ShipmentStatus, Tracking
 from airflow_provider_trackingmore.api.resources import Account, Page
 
 
@@ -126,7 +119,7 @@ def test_a_time_of_the_account_keeps_its_offset_and_never_gets_one(value: object
     ],
 )
 def test_a_time_of_the_carrier_is_local_with_or_without_seconds(value: object, wanted: str | None) -> None:
-    assert local_time(value) == wanted
+    assert parse_local_time(value) == wanted
     assert tracking(lastUpdateTime=value).last_update == wanted
     assert [point.time for point in tracking(origin_info={"trackinfo": [event(value)]}).checkpoints] == [wanted]  # type: ignore[arg-type]
 
@@ -158,14 +151,14 @@ def test_yes_and_no_come_as_bool_or_as_text(value: object, wanted: bool | None) 
     ],
 )  # fmt: skip
 def test_a_whole_number_comes_as_number_or_as_text(value: object, wanted: int | None) -> None:
-    assert integer(value) == wanted
+    assert parse_int(value) == wanted
     assert tracking(itemTimeLength=value, stayTimeLength=value).transit_days == wanted
     assert Page.from_payload({"total": value, "items": []}).total == wanted
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_number_that_is_none_is_no_text(value: float) -> None:
-    assert text(value) is None
+    assert parse_text(value) is None
 
 
 def test_checkpoints_of_both_legs_are_merged_newest_first_each_once() -> None:

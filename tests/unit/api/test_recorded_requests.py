@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.api import endpoints, filters
+from airflow_provider_trackingmore.api import endpoints
+from airflow_provider_trackingmore.api.changes import changes_body
 from airflow_provider_trackingmore.api.envelope import Repeat, Request
 from airflow_provider_trackingmore.api.limits import DEFAULT_BASE_URL
 from airflow_provider_trackingmore.api.shipments import CREATE_FIELDS, REALTIME_FIELDS, shipment_body
@@ -65,7 +66,7 @@ CALLS: dict[str, Callable[[], Request[Any]]] = {
     "post_trackings_post": lambda: endpoints.create_tracking(shipment_body(LAMP, CREATE_FIELDS)),
     "get_trackings_carrier_number": lambda: endpoints.get_tracking("yunexpress", "YT2003410000551872"),
     "put_trackings_carrier_number": lambda: endpoints.update_tracking(
-        "dpd-poland", "00340434161094015902", filters.changes_body(CHANGES)
+        "dpd-poland", "00340434161094015902", changes_body(CHANGES)
     ),
     "delete_trackings_carrier_number": lambda: endpoints.delete_tracking("ups", "1Z5R89390357567127"),
     "post_trackings_batch": lambda: endpoints.create_batch(
@@ -149,7 +150,7 @@ def test_realtime_takes_its_own_fields_and_no_others(record: Callable[[str], Any
 def test_an_update_of_one_field_sends_one_field(record: Callable[[str], Any]) -> None:
     wanted = record("post_trackings_updatemore")["body_minimal"]
     key = {"tracking_number": "RX114402297FI", "carrier_code": "finland-posti"}
-    changes = filters.changes_body({"title": "walnut shelf", "customer_name": "Tomasz"})
+    changes = changes_body({"title": "walnut shelf", "customer_name": "Tomasz"})
     assert endpoints.update_batch([{**key, **changes}]).body == wanted
 
 

@@ -20,7 +20,7 @@ from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 from airflow_provider_trackingmore.api.shipments import (
     CREATE_FIELDS,
     REALTIME_FIELDS,
-    as_list,
+    as_shipment_list,
     check_shipments,
     shipment_body,
     shipment_key,
@@ -256,7 +256,7 @@ def test_one_shipment_warns_of_unknown_fields_like_many(
     ],
 )  # fmt: skip
 def test_shipments_may_be_one_or_any_iterable(shipments: object, entries: int) -> None:
-    assert len(as_list(shipments)) == entries
+    assert len(as_shipment_list(shipments)) == entries
 
 
 @pytest.mark.parametrize("shipments", ["[{'tracking_number': '1'}]", b"x", 7, 1.5, True, object(), len])
@@ -329,7 +329,7 @@ def test_anything_at_all_is_accounted_for(shipments: object) -> None:
         assert not isinstance(shipments, (list, tuple, dict))
         assert checked.message.isprintable()
         return
-    assert len(checked.bodies) + len(checked.rejected) + checked.duplicates == len(as_list(shipments))
+    assert len(checked.bodies) + len(checked.rejected) + checked.duplicates == len(as_shipment_list(shipments))
     for rejection in checked.rejected:
         assert str(rejection).isprintable()
         assert len(str(rejection)) < 900

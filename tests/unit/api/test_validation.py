@@ -13,21 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api import endpoints
+from airflow_provider_trackingmore.api.changes import CHANGE_FIELDS, changes_body, check_changes
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
-from airflow_provider_trackingmore.api.filters import (
-    CHANGE_FIELDS,
-    CountFilters,
-    ListFilters,
-    changes_body,
-    check_changes,
-    check_waybills,
-    filter_query,
-    required,
-)
+from airflow_provider_trackingmore.api.filters import CountFilters, ListFilters, filter_query
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS, PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
 from airflow_provider_trackingmore.api.shipments import check_shipments
+from airflow_provider_trackingmore.api.validation import check_mapping, check_waybills
 
 NEW_YEAR = 1546300800
 
@@ -277,7 +270,7 @@ def test_a_lane_needs_its_three_names() -> None:
 
 
 def test_required_texts_are_taken_without_surrounding_space() -> None:
-    assert required({"a": " x ", "b": None, "c": "y"}, ("a",), ("b", "c"), "thing") == {"a": "x", "c": "y"}
+    assert check_mapping({"a": " x ", "b": None, "c": "y"}, ("a",), ("b", "c"), "thing") == {"a": "x", "c": "y"}
 
 
 @pytest.mark.parametrize(

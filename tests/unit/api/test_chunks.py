@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from airflow_provider_trackingmore.api.chunks import request_in_chunks
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import BatchTooLargeError, InvalidArgumentError, QuotaExceededError
-from airflow_provider_trackingmore.api.lookups import look_up_all
 from airflow_provider_trackingmore.client.runner import run
 
 
@@ -22,7 +22,7 @@ class Vendor:
         self.calls: list[int] = []
 
     def look_up(self, entries: Sequence[int], size: int) -> list[int]:
-        return run(look_up_all(self.request, entries, size, [], operator.add), self.send)
+        return run(request_in_chunks(self.request, entries, size, [], operator.add), self.send)
 
     def request(self, entries: Sequence[int]) -> Request[list[int]]:
         if any(entry < 0 for entry in entries):
