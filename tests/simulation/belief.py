@@ -1,6 +1,6 @@
-"""What a wait must conclude from what it has been shown: the documented rules, carried out the slow and plain way.
+"""What a wait must conclude from what it has been shown: the documented rules, written a second time.
 
-Every sight of every shipment is kept, and each question is answered by going through all of them again.
+Each shipment has one word, which the sights of it move along one by one; every order is decided by the words alone.
 """
 
 from __future__ import annotations
@@ -35,6 +35,20 @@ class Sight:
     full: bool = True
 
 
+@dataclass(slots=True)
+class _Standing:
+    """What all sights of one shipment so far come to.
+
+    :param newest: the newest of them.
+    :param since: when its status was first seen; infinity: not yet by a sight that counts.
+    :param word: what it means.
+    """
+
+    newest: Sight | None = None
+    since: float = 0.0
+    word: str = "waiting"
+
+
 class Belief:
     """Everything that one wait has been shown.
 
@@ -53,14 +67,14 @@ class Belief:
         self.settle = options.get("settle_seconds", 0.0)
         self.stuck_after = options.get("stuck_after")
         self._settles_by_full = settles_by_full
-        self._sights: dict[Name, list[Sight]] = {name: [] for own in self.orders.values() for name in own}
+        self._standings: dict[Name, _Standing] = {name: _Standing() for own in self.orders.values() for name in own}
         self._decided: dict[str | None, str] = {}
         self._last_words: dict[str | None, dict[Name, str]] = {}
 
     @property
     def names(self) -> list[Name]:
         """All shipments, each once."""
-        return list(self._sights)
+        return list(self._standings)
 
     def needed(self, order: str | None) -> int:
         """How many shipments of an order must arrive."""
@@ -69,7 +83,7 @@ class Belief:
     def see(self, sights: dict[Name, Sight]) -> None:
         """Take in one answer."""
         for name, sight in sights.items():
-            self._sights[name].append(sight)
+            self._move(self._standings[name], sight)
         for order in self.orders:
             if order not in self._decided and (result := self._decide(order)) != "waiting":
                 self._decided[order] = result
@@ -100,21 +114,20 @@ class Belief:
         return "failed" if len(words) - lost < self.needed(order) else "waiting"
 
     def word(self, name: Name) -> str:
-        """What all sights of a shipment, in order, come to; the first that is final stays."""
-        newest: Sight | None = None
-        since = 0.0
-        word = "waiting"
-        for sight in self._sights[name]:
-            if newest is None or self._is_newer(sight, newest):
-                if newest is None or newest.status != sight.status:
-                    since = float("inf")
-                newest = sight
-            if since == float("inf") and (sight.full or not self._settles_by_full):
-                since = sight.at
-            word = self._meaning(newest, max(0.0, sight.at - since))
-            if word not in ("waiting", "stuck"):
-                return word
-        return word
+        """What all sights of a shipment come to: a status, ``returned``, ``stuck``, ``not_registered``, ``waiting``."""
+        return self._standings[name].word
+
+    def _move(self, own: _Standing, sight: Sight) -> None:
+        """Take in one sight; a word that is final stays."""
+        if own.word not in ("waiting", "stuck"):
+            return
+        if own.newest is None or self._is_newer(sight, own.newest):
+            if own.newest is None or own.newest.status != sight.status:
+                own.since = float("inf")
+            own.newest = sight
+        if own.since == float("inf") and (sight.full or not self._settles_by_full):
+            own.since = sight.at
+        own.word = self._meaning(own.newest, max(0.0, sight.at - own.since))
 
     def _meaning(self, sight: Sight, seen_for: float) -> str:
         if sight.status is None:

@@ -24,6 +24,8 @@ from tests.simulation.parcels import NOT_REGISTERED, Name, Parcel, State
 from tests.simulation.vendor import SLOT_SECONDS, Vendor
 from tests.simulation.world import CONNECT_SECONDS, Record, Session
 
+Proof = tuple[Name, float, float]
+"""Which shipment decides, since when, and the interval within which that must be seen."""
 EARLIEST_ZONE = DAY / 2
 """A local time without zone is at most so much earlier than the same reading in UTC."""
 
@@ -90,7 +92,7 @@ class _Judge:
             silenced = [call for key in keys for call in limited[key]]
             life = self.lives[place] = _Life(own, sessions[place], Troubles(own, silenced))
             self._note_sights(life, record.vendors[place[1]])
-        self.beliefs: dict[Session, Belief] = {}
+        self.doubtful = {account: _doubtful(vendor) for account, vendor in record.vendors.items()}
 
     def violations(self) -> Iterator[Violation]:
         """Apply every rule."""
@@ -235,6 +237,7 @@ class _WaitJudge:
         self.names = _names(session)
         self.joined = session.keys[0][0] if session.keys else session.begins
         self.excused = life.troubles.of(self.names)
+        self._rounds: dict[tuple[float, float, bool], int] = {}
         self.due = Belief(self.options, settles_by_full=True)
         self.heard = Belief(self.options, settles_by_full=False)
         self.possible = Belief(self.options, settles_by_full=False)
@@ -397,21 +400,22 @@ class _WaitJudge:
                     "forgotten", f"was to end by {_t(latest)} (deadline {_t(deadline)}), ended {self._end()}"
                 )
                 return
-        must = {order: self._must_end(order) for order in self.due.orders}
-        at = max(moment for moment, _ in must.values())
+        must = [self._must_end(order) for order in self.due.orders]
+        at = max(moment for moment, _ in must)
         if session.ends > at + allowances.PUBLISH_SECONDS:
-            why = "; ".join(reason for _, reason in must.values())
+            why = "; ".join(self._explain(*proof, by) for by, proof in must if proof is not None)
             yield self._violation("late", f"was to end by {_t(at)}, ended {self._end()}. {why}")
 
     def _end(self) -> str:
         return f"{self.session.ended} at {_t(self.session.ends)}" if self.session.ended else "never"
 
-    def _must_end(self, order: str | None) -> tuple[float, str]:
+    def _must_end(self, order: str | None) -> tuple[float, Proof | None]:
+        """When an order must be decided at the latest, and by what."""
         names = self.due.orders[order]
         needed = self.due.needed(order)
-        arrive: list[tuple[float, str]] = []
-        lose: list[tuple[float, str]] = []
-        unregistered: list[tuple[float, str]] = []
+        arrive: list[tuple[float, Proof | None]] = []
+        lose: list[tuple[float, Proof | None]] = []
+        unregistered: list[tuple[float, Proof | None]] = []
         for name in names:
             arrivals, losses, missing = (
                 self._first_certain(name, found)
@@ -425,15 +429,17 @@ class _WaitJudge:
                 lose.append(losses)
             if missing is not None and min(first_arrival, first_loss) > missing[0]:
                 unregistered.append(missing)
-        ends: list[tuple[float, str]] = [(math.inf, "")]
+        ends: list[tuple[float, Proof | None]] = [(math.inf, None)]
         if len(arrive) >= needed:
-            ends.append(sorted(arrive)[needed - 1])
+            ends.append(sorted(arrive, key=_moment)[needed - 1])
         if len(lose) > len(names) - needed:
-            ends.append(sorted(lose)[len(names) - needed])
-        ends += sorted(unregistered)[:1]
-        return min(ends)
+            ends.append(sorted(lose, key=_moment)[len(names) - needed])
+        ends += sorted(unregistered, key=_moment)[:1]
+        return min(ends, key=_moment)
 
-    def _first_certain(self, name: Name, found: Iterable[tuple[float, float, float]]) -> tuple[float, str] | None:
+    def _first_certain(
+        self, name: Name, found: Iterable[tuple[float, float, float]]
+    ) -> tuple[float, Proof | None] | None:
         """When the wait must have been shown one of these at the latest.
 
         :param found: from when until when it is so, and the interval within which it must be seen.
@@ -441,7 +447,7 @@ class _WaitJudge:
         for begins, ends, interval in found:
             must = self._shown_by(name, begins, interval)
             if ends > must + allowances.PUBLISH_SECONDS:
-                return must, self._explain(name, begins, interval, must)
+                return must, (name, begins, interval)
         return None
 
     def _shown_by(self, name: Name, begins: float, interval: float) -> float:
@@ -486,8 +492,13 @@ class _WaitJudge:
         :param length: of the time after ``moment`` in which they may come in its way.
         :param name: the shipment in question; one that must be confirmed comes after all others that must.
         """
-        until = moment + length + 30.0
-        slot = SLOT_SECONDS + self._latency[1] + allowances.SPREAD_SECONDS
+        mine = name is not None and self._needs_confirmation(name, moment, moment + length + 30.0)
+        known = self._rounds.get((moment, length, mine))
+        if known is None:
+            known = self._rounds[moment, length, mine] = self._count_round(moment, moment + length + 30.0, mine=mine)
+        return known * (SLOT_SECONDS + self._latency[1] + allowances.SPREAD_SECONDS)
+
+    def _count_round(self, moment: float, until: float, *, mine: bool) -> int:
         calls = 0
         for (_, account), life in self.judge.lives.items():
             if account != self.session.plan.account:
@@ -501,14 +512,16 @@ class _WaitJudge:
             names = {name for one in present for name in _names(one)}
             polls = full_calls(len(names), self.vendor.rows(moment)) + 1
             if life is self.life:
-                unconfirmed = sum(1 for one in names if self._needs_confirmation(one, moment, until))
-                mine = name is not None and self._needs_confirmation(name, moment, until)
+                doubtful = names & self.judge.doubtful[account]
+                unconfirmed = sum(1 for one in doubtful if self._needs_confirmation(one, moment, until))
                 polls += unconfirmed if mine else min(unconfirmed, polls)
             calls += polls
-        return calls * slot
+        return calls
 
     def _needs_confirmation(self, name: Name, begins: float, ends: float) -> bool:
-        return any(state.status is None or not state.in_numbers for _, _, state in self._states(name, begins, ends))
+        return name in self.judge.doubtful[self.session.plan.account] and any(
+            state.status is None or not state.in_numbers for _, _, state in self._states(name, begins, ends)
+        )
 
     def _states(self, name: Name, begins: float, ends: float) -> Iterator[tuple[float, float, State]]:
         parcel = self.vendor.by_name.get(name)
@@ -586,6 +599,22 @@ def _sight(call: Call, parcel: Parcel, state: State) -> Sight:
     if not parcel.shows_quiet_days:
         quiet = max(0, int((call.ended_at - int(state.event_at) - EARLIEST_ZONE) // DAY))
     return Sight(call.ended_at, state.status, state.substatus, state.event_at, quiet, call.kind != "change")
+
+
+def _moment(pair: tuple[float, Proof | None]) -> float:
+    return pair[0]
+
+
+def _doubtful(vendor: Vendor) -> frozenset[Name]:
+    """The shipments waited for that a call by number leaves out at some time of the run.
+
+    A shipment that the vendor never hears of has no parcel; every one that is waited for has one, empty at the worst.
+    """
+    return frozenset(
+        parcel.name
+        for parcel in vendor.parcels
+        if parcel.index(BEGINNING) < 0 or any(one.status is None or not one.in_numbers for one in parcel.states)
+    )
 
 
 def _names(session: Session) -> list[Name]:
