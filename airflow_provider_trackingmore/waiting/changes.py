@@ -9,7 +9,7 @@ from collections.abc import Sequence
 OVERLAP_SECONDS = 30.0
 """Changes are asked for from so long before the cursor: the vendor may record one late."""
 MAX_AHEAD_SECONDS = 60.0
-"""A vendor's time that is further ahead of our own clock is suspicious."""
+"""A vendor's time that is further ahead of our own clock is not believed."""
 KEPT = 512
 
 
@@ -20,9 +20,9 @@ class ChangeCursor:
     answer lies before the moment of that answer. So the newest time in the answers up to a moment lies before that
     moment, and whoever was checked later than that moment has no unknown change before it.
 
-    Two rules keep a single wrong time from moving the cursor into the future, where it would hide changes: the second
-    newest time of an answer counts, not the newest; and times that our own clock calls future are left out unless most
-    of the answer lies there, which means that it is the vendor's clock that is ahead.
+    Two rules keep a wrong time from moving the cursor into the future, where it would hide changes: the second newest
+    time of an answer counts, not the newest; and times that are in the future by our own clock do not count at all. If
+    it is the vendor's clock that is ahead, the cursor stays behind by as much, and the list of changes is longer.
     """
 
     def __init__(self) -> None:
@@ -59,9 +59,5 @@ class ChangeCursor:
 
 
 def _second_newest(moments: Sequence[float], now: float) -> float | None:
-    ordered = sorted(moments)
-    if len(ordered) < 2:
-        return None
-    if ordered[(len(ordered) - 1) // 2] <= now + MAX_AHEAD_SECONDS:
-        ordered = [moment for moment in ordered if moment <= now + MAX_AHEAD_SECONDS]
-    return ordered[-2] if len(ordered) >= 2 else None
+    believed = sorted(moment for moment in moments if moment <= now + MAX_AHEAD_SECONDS)
+    return believed[-2] if len(believed) >= 2 else None
