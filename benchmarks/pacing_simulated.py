@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter, SlotBusy
+from airflow_provider_trackingmore.client.rate_limit.clock import Departure, RateLimiter, SlotBusy
 from airflow_provider_trackingmore.client.rate_limit.stores import MemoryStore
 from airflow_provider_trackingmore.sandbox.limits import COOL_DOWN_SECONDS, RateLimit
 
@@ -21,9 +21,9 @@ Trip = Callable[[], float]
 class LimiterLike(Protocol):
     """What a caller asks."""
 
-    def try_acquire(self, *, warm: bool) -> str | SlotBusy: ...
+    def try_acquire(self, *, warm: bool) -> Departure | SlotBusy: ...
 
-    def release(self, departure: str, *, warm: bool) -> None: ...
+    def release(self, departure: Departure, *, warm: bool) -> None: ...
 
     def cool_down(self, seconds: float) -> None: ...
 
@@ -47,13 +47,13 @@ class Departures:
         self.clock = clock
         self.next = 0.0
 
-    def try_acquire(self, *, warm: bool) -> str | SlotBusy:
+    def try_acquire(self, *, warm: bool) -> Departure | SlotBusy:
         if self.next > self.clock():
             return SlotBusy(self.next - self.clock())
         self.next = self.clock() + 1.0
-        return "departed"
+        return Departure("departed", self.clock(), 0.0)
 
-    def release(self, departure: str, *, warm: bool) -> None:
+    def release(self, departure: Departure, *, warm: bool) -> None:
         pass
 
     def cool_down(self, seconds: float) -> None:
@@ -126,14 +126,14 @@ def simulate(
         else:
             at(clock.now + there(), lambda: arrive(limiter, outcome))
 
-    def arrive(limiter: LimiterLike, departure: str) -> None:
+    def arrive(limiter: LimiterLike, departure: Departure) -> None:
         nonlocal served
         arrivals.append(clock.now)
         passed = limit.admit(clock.now, clock.now)
         served += passed
         at(clock.now + back(), lambda: answer(limiter, departure, passed))
 
-    def answer(limiter: LimiterLike, departure: str, passed: bool) -> None:
+    def answer(limiter: LimiterLike, departure: Departure, passed: bool) -> None:
         limiter.release(departure, warm=True)
         if not passed:
             limiter.penalize(COOL_DOWN_SECONDS)

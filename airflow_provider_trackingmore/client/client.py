@@ -24,11 +24,16 @@ from airflow_provider_trackingmore.api.errors import (
 )
 from airflow_provider_trackingmore.client.executor import MAX_THREADS, account_executor
 from airflow_provider_trackingmore.client.observer import Observer
-from airflow_provider_trackingmore.client.rate_limit.clock import LOCK_TIMEOUT_SECONDS, RateLimiter, SlotBusy
+from airflow_provider_trackingmore.client.rate_limit.clock import (
+    LOCK_TIMEOUT_SECONDS,
+    Departure,
+    RateLimiter,
+    SlotBusy,
+)
 from airflow_provider_trackingmore.client.rate_limit.stores import open_store
 from airflow_provider_trackingmore.client.retry import Budget, RetryPolicy
 from airflow_provider_trackingmore.client.settings import ClientSettings
-from airflow_provider_trackingmore.client.transport import Transport
+from airflow_provider_trackingmore.client.transport import MAX_IDLE_SECONDS, Transport
 
 log = logging.getLogger(__name__)
 
@@ -210,13 +215,15 @@ class TrackingMoreClient:
     def _step(self, request: Request[T], turn: _Turn) -> T | SlotBusy:
         """Take the slot and make the exchange, or say how long to wait for the slot."""
         warm = self._transport.warm
-        try:
-            departure = turn.limiter.try_acquire(warm=warm, timeout=turn.lock_timeout())
-        except RateLimitLockedError as locked:
-            locked.args = (f"{request.name}: not sent: {locked.message}",)
-            raise
-        if isinstance(departure, SlotBusy):
-            return departure
+        acquired = self._acquire(request, turn, warm=warm)
+        if isinstance(acquired, SlotBusy):
+            return acquired
+        departure = acquired
+
+        def ensure_on_time() -> None:
+            nonlocal departure
+            departure = self._replace_if_late(request, turn, departure)
+
         with self._lock:
             self._statistics.requests += 1
         self.observer.count("requests")
@@ -226,10 +233,14 @@ class TrackingMoreClient:
         error: TrackingMoreError
         try:
             answer = self._transport.exchange(
-                request, answered=lambda: turn.limiter.release(departure, warm=warm, timeout=turn.lock_timeout())
+                request,
+                connected=ensure_on_time,
+                answered=lambda: turn.limiter.release(departure, warm=warm, timeout=turn.lock_timeout()),
             )
             headers = {name: self._redact(value) for name, value in answer.headers.items()}
             return parse_response(request, answer.status, headers, self._without_key(answer.body))
+        except _SlotMissedError as missed:
+            return missed.wait
         except TrackingMoreError as caught:
             error = caught
         finally:
@@ -239,6 +250,38 @@ class TrackingMoreClient:
         error.args = (self._redact(error.message),)
         turn.last_error = error
         raise error
+
+    def _acquire(
+        self, request: Request[T], turn: _Turn, *, warm: bool, replaces: Departure | None = None
+    ) -> Departure | SlotBusy:
+        try:
+            return turn.limiter.try_acquire(warm=warm, timeout=turn.lock_timeout(), replaces=replaces)
+        except RateLimitLockedError as locked:
+            locked.args = (f"{request.name}: not sent: {locked.message}",)
+            raise
+
+    def _replace_if_late(self, request: Request[T], turn: _Turn, departure: Departure) -> Departure:
+        """Acquire another slot if too much time has passed since the first: other requests may be on their way.
+
+        The connection stays open meanwhile. Where connecting takes long, a new one would be late again.
+
+        :return: the departure to send with.
+        :raises _SlotMissedError: the next slot is too far away to keep the connection for it.
+        """
+        connected = self._clock()
+        while turn.limiter.is_late(departure):
+            acquired = self._acquire(request, turn, warm=True, replaces=departure)
+            if isinstance(acquired, Departure):
+                log.info("%s: missed its slot, acquired another one", request.name)
+                departure = acquired
+                continue
+            seconds = turn.limiter.pause(acquired, turn.rounds)
+            turn.rounds += 1
+            if not turn.budget.allows(seconds) or self._clock() + seconds > connected + MAX_IDLE_SECONDS:
+                raise _SlotMissedError(acquired)
+            self._waited(seconds)
+            self._sleep(seconds)
+        return departure
 
     def _start_cool_down(self, error: RateLimitError, turn: _Turn) -> None:
         error.retry_after = seconds = self._policy.cool_down(error)
@@ -265,6 +308,17 @@ class TrackingMoreClient:
         with self._lock:
             self._statistics.retries += 1
         self.observer.count("retries")
+
+
+class _SlotMissedError(Exception):
+    """A request was too late for its slot and was not sent.
+
+    :param wait: until it is worth asking for another slot.
+    """
+
+    def __init__(self, wait: SlotBusy) -> None:
+        super().__init__(wait)
+        self.wait = wait
 
 
 class _Turn:

@@ -2,7 +2,7 @@
 
 The read time-out of ``requests`` counts anew for each piece that comes in: a server that sends one byte a second holds
 a caller for ever. Here the same number bounds the answer from its first byte to its last, without a further thread.
-The connection also says whether a failure came before anything was sent.
+The connection also says whether a failure came before anything was sent, and calls back just before that.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import http.client
 import io
 import ssl
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -18,6 +21,21 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError, SSLError
 from urllib3.poolmanager import PoolManager
+
+_before_send: ContextVar[Callable[[], None] | None] = ContextVar("before_send", default=None)
+
+
+@contextmanager
+def before_send(callback: Callable[[], None] | None) -> Iterator[None]:
+    """Call back when the connection of a request is open and nothing of the request has been sent.
+
+    :param callback: an exception that it raises ends the request. Not called behind a SOCKS proxy.
+    """
+    token = _before_send.set(callback)
+    try:
+        yield
+    finally:
+        _before_send.reset(token)
 
 
 class HandshakeError(SSLError):
@@ -59,10 +77,15 @@ class _DeadlineResponse(http.client.HTTPResponse):
 class _DeadlineHTTPConnection(HTTPConnection):
     response_class = _DeadlineResponse
 
+    def request(self, *args: Any, **options: Any) -> None:
+        if self.is_closed:
+            self.connect()
+        if callback := _before_send.get():
+            callback()
+        super().request(*args, **options)
 
-class _DeadlineHTTPSConnection(HTTPSConnection):
-    response_class = _DeadlineResponse
 
+class _DeadlineHTTPSConnection(_DeadlineHTTPConnection, HTTPSConnection):
     def connect(self) -> None:
         # urllib3 reports what fails in a handshake and what fails after the request was sent in the same words.
         try:

@@ -33,7 +33,7 @@ from airflow_provider_trackingmore.api.envelope import CHECK_BASE_URL_AND_PROXY,
 from airflow_provider_trackingmore.api.errors import ResponseTooLargeError, TransportError
 from airflow_provider_trackingmore.client.decompression import ACCEPT_ENCODING, decompress
 from airflow_provider_trackingmore.client.failures import failure_of
-from airflow_provider_trackingmore.client.response_deadline import ResponseDeadlineAdapter
+from airflow_provider_trackingmore.client.response_deadline import ResponseDeadlineAdapter, before_send
 from airflow_provider_trackingmore.client.settings import ClientSettings
 
 log = logging.getLogger(__name__)
@@ -109,10 +109,17 @@ class Transport:
             return False
         return pid == os.getpid() and time.monotonic() - since < MAX_IDLE_SECONDS
 
-    def exchange(self, request: Request[T], *, answered: Callable[[], None] | None = None) -> Answer:
+    def exchange(
+        self,
+        request: Request[T],
+        *,
+        connected: Callable[[], None] | None = None,
+        answered: Callable[[], None] | None = None,
+    ) -> Answer:
         """Send a request once and read its answer.
 
         :param request: the call.
+        :param connected: called when the connection is open, just before the request is sent; may raise.
         :param answered: called as soon as the answer's first line and headers are here.
         :return: the answer, whatever its status, redirects excepted.
         :raises ConnectError: the request never left.
@@ -125,17 +132,20 @@ class Transport:
         settings = self._settings
         session = self._check_out()
         try:
-            with session.request(
-                request.method,
-                settings.base_url + request.target,
-                data=request.encoded_body(),
-                headers=dict(request.headers),
-                timeout=(min(MAX_CONNECT_SECONDS, settings.timeout_seconds), settings.timeout_seconds),
-                allow_redirects=False,
-                stream=True,
-                verify=settings.verify,
-                proxies=dict(settings.proxies),
-            ) as response:
+            with (
+                before_send(connected),
+                session.request(
+                    request.method,
+                    settings.base_url + request.target,
+                    data=request.encoded_body(),
+                    headers=dict(request.headers),
+                    timeout=(min(MAX_CONNECT_SECONDS, settings.timeout_seconds), settings.timeout_seconds),
+                    allow_redirects=False,
+                    stream=True,
+                    verify=settings.verify,
+                    proxies=dict(settings.proxies),
+                ) as response,
+            ):
                 if answered is not None:
                     answered()
                 answer = self._read(request, response)

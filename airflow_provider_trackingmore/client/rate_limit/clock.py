@@ -19,6 +19,10 @@ half off. Nobody follows within ``interval`` of a departure, whatever is known.
 A 429 that came all the same teaches a ``margin``, which is added to every gap, doubles with each further 429, and
 shrinks slowly as answers come in.
 
+Both rules hold only for a request that leaves as soon as it has its slot. A slow connection or a suspended process can
+hold it up in between. So the client asks :meth:`RateLimiter.is_late` just before it sends, and acquires another slot if
+more than half of the grace has passed.
+
 A slot is taken or not, at the moment of departure; nobody queues by reserving. So a waiter that is killed holds
 nothing, and a cool-down that comes while others wait counts for all of them. Fairness needs no shared queue either:
 the more often a waiter came too late, the sooner after the slot's beginning it comes the next time.
@@ -91,6 +95,20 @@ class SlotBusy:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A slot that was acquired.
+
+    :param id: tells it apart from all others.
+    :param at: when it was acquired, by the clock of the caller's :class:`RateLimiter`.
+    :param grace: seconds that the request has to arrive before the next one may leave, in addition to the interval.
+    """
+
+    id: str
+    at: float
+    grace: float
+
+
 Change = Callable[[SlotState, float], tuple[SlotState | None, R]]
 """Gets the state and the time; returns the new state (None: leave it) and a result."""
 
@@ -102,7 +120,8 @@ class SlotStore(Protocol):
         """Read, change and write the state as one step that nobody can come between.
 
         :param change: decides. Fast, and free of effects, for it may be called twice.
-        :param clock: read while nobody can come between; a store that brings a clock of its own uses that.
+        :param clock: read while nobody can come between. A store that has a clock of its own passes that one's time to
+            ``change``, and reads this one just before.
         :param timeout: longest time to wait for the lock, in seconds.
         :return: the result of ``change``.
         :raises RateLimitLockedError: somebody else holds the lock for longer.
@@ -111,17 +130,26 @@ class SlotStore(Protocol):
 
 
 def try_acquire(
-    state: SlotState, now: float, *, interval: float, grace: float, departure: str, ahead: float = 0.0
+    state: SlotState,
+    now: float,
+    *,
+    interval: float,
+    grace: float,
+    departure: str,
+    ahead: float = 0.0,
+    replaces: str = "",
 ) -> SlotState | SlotBusy:
     """Depart now, if the slot is free.
 
     :param ahead: seconds that this request certainly travels before it arrives.
+    :param replaces: an earlier departure of the same request, which was not sent. The slot is free if no other request
+        has departed since.
     :return: the state with this departure in it, or how long to wait. While a request is on its way its answer can
         bring the slot forward, so the wait is then short.
     """
     free_at = state.next_free_at if state.departure else max(state.earliest_at, state.next_free_at - ahead)
     seconds = free_at - now
-    if seconds > 0:
+    if seconds > 0 and not (replaces and state.departure == replaces):
         if state.departure:
             seconds = min(seconds, max(state.earliest_at - now, interval * RECHECK_SHARE))
         return SlotBusy(seconds)
@@ -194,23 +222,43 @@ class RateLimiter:
         self._clock = clock
         self._rtt = RoundTripTimes(interval)
 
-    def try_acquire(self, *, warm: bool, timeout: float = LOCK_TIMEOUT_SECONDS) -> str | SlotBusy:
+    def try_acquire(
+        self, *, warm: bool, timeout: float = LOCK_TIMEOUT_SECONDS, replaces: Departure | None = None
+    ) -> Departure | SlotBusy:
         """Take the slot, if it is free, for a request that leaves at once.
 
         :param warm: whether the request goes over a connection that is already open.
         :param timeout: longest time to wait for a lock, in seconds.
-        :return: the departure, to be handed to :meth:`release`; or how long to wait.
+        :param replaces: the departure for which this request was late. The new one has twice its grace, so that even a
+            process that is always slow sends in the end.
+        :return: the departure, to be handed to :meth:`is_late` and :meth:`release`; or how long to wait.
         :raises RateLimitLockedError: somebody else holds the lock for longer: nothing was taken.
         """
         departure = uuid.uuid4().hex[:12]
-        grace = WARM_GRACE_SECONDS if warm else COLD_GRACE_SECONDS
+        grace = 2 * replaces.grace if replaces else WARM_GRACE_SECONDS if warm else COLD_GRACE_SECONDS
+        late = replaces.id if replaces else ""
         ahead = self._rtt.min_rtt / 2
+        at = 0.0
 
-        def decide(state: SlotState, now: float) -> tuple[SlotState | None, str | SlotBusy]:
-            taken = try_acquire(state, now, interval=self._interval, grace=grace, departure=departure, ahead=ahead)
-            return (None, taken) if isinstance(taken, SlotBusy) else (taken, departure)
+        def clock() -> float:
+            nonlocal at
+            at = self._clock()
+            return at
 
-        return self._update(decide, timeout)
+        def decide(state: SlotState, now: float) -> tuple[SlotState | None, SlotBusy | None]:
+            taken = try_acquire(
+                state, now, interval=self._interval, grace=grace, departure=departure, ahead=ahead, replaces=late
+            )
+            return (None, taken) if isinstance(taken, SlotBusy) else (taken, None)
+
+        return self._update(decide, timeout, clock) or Departure(departure, at, grace)
+
+    def is_late(self, departure: Departure) -> bool:
+        """Tell whether a request may no longer be sent in its slot, because the next one could arrive right behind it.
+
+        :param departure: from :meth:`try_acquire`.
+        """
+        return self._clock() - departure.at > departure.grace / 2
 
     def is_free(self) -> bool:
         """Tell whether a request could leave at once; takes nothing, and does not wait for a lock."""
@@ -219,7 +267,7 @@ class RateLimiter:
         except RateLimitLockedError:
             return False
 
-    def release(self, departure: str, *, warm: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
+    def release(self, departure: Departure, *, warm: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
         """Note that the answer to a departure has begun to come in.
 
         When somebody else keeps the lock, the note is left out: the next request then leaves later than it might.
@@ -231,7 +279,7 @@ class RateLimiter:
         behind = self._rtt.min_rtt / 2 if warm else 0.0
 
         def decide(state: SlotState, now: float) -> tuple[SlotState | None, float | None]:
-            noted = release(state, now, interval=self._interval, departure=departure, behind=behind)
+            noted = release(state, now, interval=self._interval, departure=departure.id, behind=behind)
             return noted, None if noted is None else now - state.written_at
 
         try:
@@ -258,13 +306,13 @@ class RateLimiter:
         except RateLimitLockedError as error:
             log.warning("TrackingMore answered 429, and other processes could not be told: %s", error)
 
-    def _update(self, decide: Change[R], timeout: float) -> R:
+    def _update(self, decide: Change[R], timeout: float, clock: Callable[[], float] | None = None) -> R:
         def change(found: SlotState, now: float) -> tuple[SlotState | None, R]:
             state = repair(found, now)
             decided, result = decide(state, now)
             return decided or (None if state is found else state), result
 
-        return self._store.update(change, self._clock, timeout=timeout)
+        return self._store.update(change, clock or self._clock, timeout=timeout)
 
     def pause(self, wait: SlotBusy, rounds: int) -> float:
         """How long a waiter sleeps before it asks again.

@@ -106,7 +106,7 @@ class RedisStore:
             try:
                 if outage:
                     self._back(clock, remaining())
-                result, left = self._replace(change)
+                result, left = self._replace(change, clock)
             except self._error as error:
                 self._begin_outage(error, clock, remaining(), first=not outage)
             else:
@@ -122,13 +122,14 @@ class RedisStore:
             self._warn("another process of this host cannot reach it")
         return self._file.update(change, clock, timeout=remaining())
 
-    def _replace(self, change: Change[R]) -> tuple[R, float]:
+    def _replace(self, change: Change[R], clock: Callable[[], float]) -> tuple[R, float]:
         """Change the state in Redis.
 
         :return: the result, and for how long the clock is silent.
         :raises RedisError: Redis cannot be reached, does not take the change, or others are faster all the time.
         """
         for _ in range(ATTEMPTS):
+            clock()  # for callers that measure how much time has passed since Redis's time was read
             record, now = self._read()
             found = decode(record)
             state, result = change(found, now)
@@ -168,7 +169,7 @@ class RedisStore:
         """
         left = self._file.update(lambda state, now: (None, state.next_free_at - now), clock, timeout=timeout)
         seconds = max(self._handover_seconds, left)
-        self._replace(lambda state, now: (block_for(state, now, seconds=seconds), None))
+        self._replace(lambda state, now: (block_for(state, now, seconds=seconds), None), clock)
         self._outage.update(lambda _, now: (SlotState(), None), clock, timeout=timeout)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.client.rate_limit import redis as redis_store
-from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter, SlotBusy
+from airflow_provider_trackingmore.client.rate_limit.clock import Departure, RateLimiter, SlotBusy
 from airflow_provider_trackingmore.client.rate_limit.redis import EXPIRY_SECONDS, PREFIX, RedisStore
 from airflow_provider_trackingmore.client.rate_limit.stores import DIRECTORY_VARIABLE, FileStore, open_store
 from airflow_provider_trackingmore.client.settings import ClientSettings, InvalidSettingsError
@@ -58,7 +58,7 @@ def client_of(server: RedisServer) -> Any:
     return redis.Redis.from_url(server.url)
 
 
-def waiting(outcome: str | SlotBusy) -> float:
+def waiting(outcome: Departure | SlotBusy) -> float:
     assert isinstance(outcome, SlotBusy)
     return outcome.seconds
 
@@ -83,7 +83,7 @@ def test_hosts_whose_clocks_are_hours_apart_share_one_pace(redis_server: RedisSe
     early = Host(redis_server, tmp_path / "early", lambda: time.time() - 7200).limiter()
     late = Host(redis_server, tmp_path / "late", lambda: time.time() + 7200).limiter()
     departure = early.try_acquire(warm=True)
-    assert isinstance(departure, str)
+    assert isinstance(departure, Departure)
     assert 0.5 < waiting(late.try_acquire(warm=True)) <= 1.0
     early.release(departure)
     assert 0.5 < waiting(late.try_acquire(warm=True)) <= 1.0
@@ -106,7 +106,7 @@ def test_the_account_appears_as_a_fingerprint_only_and_is_forgotten_after_a_day(
 
 def test_a_damaged_record_is_a_fresh_start(redis_server: RedisServer, tmp_path: Path) -> None:
     client_of(redis_server).set(f"{PREFIX}account", b"\xff{not json")
-    assert isinstance(Host(redis_server, tmp_path).limiter().try_acquire(warm=True), str)
+    assert isinstance(Host(redis_server, tmp_path).limiter().try_acquire(warm=True), Departure)
 
 
 def test_a_lost_redis_leaves_the_pace_to_the_file_with_one_warning_and_is_used_again_when_it_is_back(
@@ -116,14 +116,14 @@ def test_a_lost_redis_leaves_the_pace_to_the_file_with_one_warning_and_is_used_a
     time_passes = FakeTime()
     host = Host(redis_server, tmp_path / "host", time_passes)
     one, other = host.limiter(), host.limiter()
-    assert isinstance(one.try_acquire(warm=True), str)
+    assert isinstance(one.try_acquire(warm=True), Departure)
     redis_server.kill()
 
     # What departed by Redis may still be on its way: nobody follows before it has arrived.
     assert waiting(one.try_acquire(warm=True)) == pytest.approx(HANDOVER)
     assert waiting(other.try_acquire(warm=True)) == pytest.approx(HANDOVER)
     time_passes.now += HANDOVER
-    assert isinstance(one.try_acquire(warm=True), str)
+    assert isinstance(one.try_acquire(warm=True), Departure)
     assert waiting(other.try_acquire(warm=True)) == pytest.approx(1.0)
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 2  # one for each process: each has a log of its own

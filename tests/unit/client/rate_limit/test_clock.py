@@ -18,6 +18,7 @@ from airflow_provider_trackingmore.client.rate_limit.clock import (
     LARGEST_MARGIN,
     RECHECK_SHARE,
     WARM_GRACE_SECONDS,
+    Departure,
     RateLimiter,
     SlotBusy,
     SlotState,
@@ -46,12 +47,12 @@ def limiter(clock: Clock) -> RateLimiter:
     return RateLimiter(MemoryStore(), interval=1.0, clock=clock)
 
 
-def departed(outcome: str | SlotBusy) -> str:
-    assert isinstance(outcome, str)
+def departed(outcome: Departure | SlotBusy) -> Departure:
+    assert isinstance(outcome, Departure)
     return outcome
 
 
-def waiting(outcome: str | SlotBusy) -> float:
+def waiting(outcome: Departure | SlotBusy) -> float:
     assert isinstance(outcome, SlotBusy)
     return outcome.seconds
 
@@ -81,6 +82,45 @@ def test_an_answer_frees_the_slot_one_interval_after_it(limiter: RateLimiter, cl
     assert waiting(limiter.try_acquire(warm=True)) == 1.0
     clock.now += 1.0
     departed(limiter.try_acquire(warm=True))
+
+
+def test_a_request_is_late_when_half_of_its_time_to_arrive_has_passed_before_it_leaves(
+    limiter: RateLimiter, clock: Clock
+) -> None:
+    departure = departed(limiter.try_acquire(warm=False))
+    clock.now += COLD_GRACE_SECONDS / 2
+    assert not limiter.is_late(departure)
+    clock.now += 0.03125
+    assert limiter.is_late(departure)
+
+
+def test_a_late_request_gets_another_slot_at_once_when_nobody_has_departed_since(
+    limiter: RateLimiter, clock: Clock
+) -> None:
+    late = departed(limiter.try_acquire(warm=True))
+    clock.now += 1.25
+    departure = departed(limiter.try_acquire(warm=True, replaces=late))
+    assert not limiter.is_late(departure)
+    clock.now += 1 + 2 * WARM_GRACE_SECONDS - 0.03125
+    assert waiting(limiter.try_acquire(warm=True)) == 0.03125, "with twice the time to arrive"
+
+
+def test_a_late_request_waits_like_any_other_when_somebody_has_departed_since(
+    limiter: RateLimiter, clock: Clock
+) -> None:
+    late = departed(limiter.try_acquire(warm=True))
+    clock.now += 1.5
+    other = departed(limiter.try_acquire(warm=True))
+    clock.now += 0.125
+    limiter.release(other)
+    assert waiting(limiter.try_acquire(warm=True, replaces=late)) == 1.0
+
+
+def test_a_late_request_waits_for_a_cool_down_like_any_other(limiter: RateLimiter, clock: Clock) -> None:
+    late = departed(limiter.try_acquire(warm=True))
+    clock.now += 1.0
+    limiter.penalize(120)
+    assert waiting(limiter.try_acquire(warm=True, replaces=late)) == 120
 
 
 def test_a_late_answer_does_not_put_the_slot_off(limiter: RateLimiter, clock: Clock) -> None:
@@ -181,13 +221,13 @@ def test_whatever_the_state_the_slot_is_free_within_an_hour(state: SlotState, no
     clock.now = now
     store.update(lambda _, now: (state, None), clock)
     limiter = RateLimiter(store, interval=1, clock=clock)
-    limiter.release("a")
+    limiter.release(Departure("a", now, 0.5))
     for _ in range(3700):
         outcome = limiter.try_acquire(warm=True)
         if not isinstance(outcome, SlotBusy):
             break
         clock.now += max(outcome.seconds, 1e-3)
-    assert isinstance(outcome, str)
+    assert isinstance(outcome, Departure)
     assert clock.now <= now + 3602
 
 
@@ -295,7 +335,7 @@ def simulate(callers: list[Caller], seconds: float, trip: Callable[[], float], *
     order = itertools.count()
     events: list[tuple[float, int, Caller, str]] = []
 
-    def at(moment: float, caller: Caller, departure: str = "") -> None:
+    def at(moment: float, caller: Caller, departure: Departure | None = None) -> None:
         heapq.heappush(events, (moment, next(order), caller, departure))
 
     arrivals = []

