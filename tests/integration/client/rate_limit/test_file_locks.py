@@ -113,8 +113,10 @@ def test_a_call_goes_on_when_the_lock_is_given_back_in_time(
 ) -> None:
     client.send(REQUEST)
     holder = hold()
-    threading.Timer(0.5, holder.close).start()
+    closing = threading.Timer(0.5, holder.close)
+    closing.start()
     assert client.send(REQUEST, max_wait_seconds=10) == {"fine": True}
+    closing.join()
 
 
 def test_an_account_whose_clock_is_locked_counts_as_busy_without_waiting(

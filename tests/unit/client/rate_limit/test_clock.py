@@ -333,7 +333,7 @@ def simulate(callers: list[Caller], seconds: float, trip: Callable[[], float], *
         id(caller): RateLimiter(store, interval=1.0, clock=clock) for caller in callers
     }  # a process has its own
     order = itertools.count()
-    events: list[tuple[float, int, Caller, str]] = []
+    events: list[tuple[float, int, Caller, Departure | None]] = []
 
     def at(moment: float, caller: Caller, departure: Departure | None = None) -> None:
         heapq.heappush(events, (moment, next(order), caller, departure))
