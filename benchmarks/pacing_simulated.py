@@ -25,7 +25,7 @@ class LimiterLike(Protocol):
 
     def release(self, departure: Departure, *, warm: bool) -> None: ...
 
-    def cool_down(self, seconds: float) -> None: ...
+    def penalize(self, seconds: float) -> None: ...
 
     def pause(self, wait: SlotBusy, rounds: int) -> float: ...
 
@@ -56,7 +56,7 @@ class Departures:
     def release(self, departure: Departure, *, warm: bool) -> None:
         pass
 
-    def cool_down(self, seconds: float) -> None:
+    def penalize(self, seconds: float) -> None:
         self.next = max(self.next, self.clock() + seconds)
 
     def pause(self, wait: SlotBusy, rounds: int) -> float:
