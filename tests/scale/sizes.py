@@ -30,6 +30,25 @@ START_SECONDS = 300.0
 RUN_SECONDS = 900.0
 TEXT_BYTES = 65_535
 """What a column of the type TEXT holds in MariaDB and MySQL."""
+WARNING_BYTES = 60_000
+LARGEST_ALLOWED = 65_000
+"""What docs/waiting.md advises for ``max_trigger_bytes`` on MySQL and MariaDB."""
+NOTE_EVENTS = {
+    "PostgreSQL": """
+        CREATE TABLE event_sizes (run_id text, size int);
+        CREATE FUNCTION note_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          INSERT INTO event_sizes VALUES (NEW.run_id, length(NEW.next_kwargs::text)); RETURN NULL;
+        END $$;
+        CREATE TRIGGER note_event AFTER UPDATE OF next_kwargs ON task_instance
+          FOR EACH ROW WHEN (NEW.next_kwargs IS NOT NULL) EXECUTE FUNCTION note_event()
+    """,
+    "MariaDB": """
+        CREATE TABLE event_sizes (run_id text, size int);
+        CREATE TRIGGER note_event AFTER UPDATE ON task_instance
+          FOR EACH ROW INSERT INTO event_sizes VALUES (NEW.run_id, coalesce(length(NEW.next_kwargs), 0))
+    """,
+}
+"""Airflow keeps an event in ``next_kwargs`` until a worker goes on with the task."""
 
 
 @contextmanager
@@ -88,7 +107,7 @@ class Sizes:
     def try_out(self, shipments: int) -> dict[str, Any]:
         """Let a sensor wait for so many shipments, all of which are delivered then.
 
-        :return: the bytes stored of its trigger and of its result, and how it ended.
+        :return: the bytes stored of its trigger, its event and its result, its log, and how it ended.
         """
         from tests.scale.dags.sizes import numbers
 
@@ -97,17 +116,28 @@ class Sizes:
         run_id = str(self.airflow.call("POST", f"dags/{DAG_ID}/dagRuns", body)["dag_run_id"])
         found: dict[str, Any] = {"shipments": shipments}
         if self.until("task_instance", run_id, {"deferred", "failed"}) == "deferred":
-            found["trigger"] = self.value(f"SELECT max(length(kwargs)) FROM {self.quoted('trigger')}")
+            found["trigger"] = self.value(
+                f"SELECT length(kwargs) FROM {self.quoted('trigger')} WHERE id ="
+                f" (SELECT trigger_id FROM task_instance WHERE run_id = '{run_id}' AND task_id = 'wait')"
+            )
             self.sandbox.advance(days=3)
             self.until("dag_run", run_id, {"success", "failed"})
             text = "value::text" if self.kind == "PostgreSQL" else "value"
             result = f"FROM xcom WHERE run_id = '{run_id}' AND {self.quoted('key')} = 'return_value' AND task_id"
             found["result"] = self.value(f"SELECT length({text}) {result} = 'wait'")
+            found["event"] = self.value(f"SELECT max(size) FROM event_sizes WHERE run_id = '{run_id}'")
             found["counted"] = self.value(f"SELECT {text} {result} = 'count'")
         found["state"] = self.state("task_instance", run_id)
-        if found["state"] == "failed":
-            found["log"] = self.airflow.task_log_tail(DAG_ID, run_id)
+        folder = self.airflow.home / "logs" / f"dag_id={DAG_ID}" / f"run_id={run_id}" / "task_id=wait"
+        found["log"] = "".join(file.read_text(errors="replace") for file in sorted(folder.glob("*.log")))
         return found
+
+    def allow(self, max_trigger_bytes: int) -> None:
+        """Set ``[trackingmore] max_trigger_bytes`` for all tasks to come."""
+        self.airflow.kill("scheduler")
+        self.airflow.start(
+            "scheduler", environment={"AIRFLOW__TRACKINGMORE__MAX_TRIGGER_BYTES": str(max_trigger_bytes)}
+        )
 
     def largest(self) -> dict[str, Any]:
         """Ask :mod:`tests.scale.largest`."""
@@ -138,6 +168,8 @@ def running(folder: Path, kind: str) -> Iterator[Sizes]:
         log = stack.enter_context((folder / "log").open("w"))
         airflow = stack.enter_context(Airflow(folder / "airflow", log, settings))
         airflow.wait_for_dag(DAG_ID, START_SECONDS)
+        for statement in [NOTE_EVENTS[kind]] if kind == "PostgreSQL" else NOTE_EVENTS[kind].split(";"):
+            database.rows(statement)
         yield Sizes(airflow, database, sandbox, kind)
 
 
@@ -146,16 +178,25 @@ def test_a_wait_is_stored_and_ends_or_its_task_fails_and_says_why(kind: str, tmp
     with running(tmp_path, kind) as sizes:
         tried = [sizes.try_out(shipments) for shipments in SHIPMENTS]
         largest = sizes.largest()
-    print(f"\n{kind}\n\n{table(tried, largest)}", flush=True)
-    for refused in [*largest["refusals"].values(), *(one["log"] for one in tried if "log" in one)]:
-        print(f"\n{refused}", flush=True)
-    for one in tried:
+        sizes.allow(LARGEST_ALLOWED)
+        per_shipment = tried[0]["trigger"] / tried[0]["shipments"]
+        allowed = sizes.try_out(int(0.98 * LARGEST_ALLOWED / per_shipment))
+        refused = sizes.try_out(int(1.02 * LARGEST_ALLOWED / per_shipment))
+    print(f"\n{kind}\n\n{table([*tried, allowed, refused], largest)}", flush=True)
+    for refusal in largest["refusals"].values():
+        print(f"\n{refusal}", flush=True)
+    for one in [*tried, allowed]:
         if kind == "PostgreSQL" or one["shipments"] <= largest["waits"]["shipments, as it is"]["most"]:
             assert one["state"] == "success"
             assert json.loads(one["counted"]) == {"delivered": one["shipments"], "others": 0}
+            assert (f"takes {one['trigger']} bytes" in one["log"]) == (one["trigger"] >= WARNING_BYTES)
         else:
             assert one["state"] == "failed", "not waiting for ever, and no success"
             assert "Value rejected by database" in one["log"]
+    assert WARNING_BYTES < allowed["trigger"] <= LARGEST_ALLOWED
+    assert refused["state"] == "failed"
+    assert f"more than [trackingmore] max_trigger_bytes = {LARGEST_ALLOWED}" in refused["log"]
+    assert "trigger" not in refused
     for name, found in largest["waits"].items():
         if kind == "PostgreSQL":
             assert found["all"], name
@@ -165,9 +206,11 @@ def test_a_wait_is_stored_and_ends_or_its_task_fails_and_says_why(kind: str, tmp
 
 def table(tried: list[dict[str, Any]], largest: dict[str, Any]) -> str:
     """The tables of docs/limits.md, in Markdown, for one database."""
-    lines = ["| Shipments in one wait | Stored trigger, bytes | Result, bytes | Ends |", "|---|---|---|---|"]
+    sizes = ("trigger", "event", "result")
+    lines = ["| Shipments | Trigger, bytes | Event, bytes | Result, bytes | Ends |", "|---|---|---|---|---|"]
     lines += [
-        f"| {one['shipments']:,} | {one.get('trigger') or '-'} | {one.get('result') or '-'} | {one['state']} |"
+        f"| {one['shipments']:,} | {' | '.join(f'{one[size]:,}' if size in one else '-' for size in sizes)} "
+        f"| {one['state']} |"
         for one in tried
     ]
     lines += ["", "| Largest wait | Shipments | Bytes |", "|---|---|---|"]
