@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -16,31 +15,18 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from airflow_provider_trackingmore.api.envelope import Request, parse_response
-from airflow_provider_trackingmore.api.errors import (
-    ConnectError,
-    RateLimitError,
-    RateLimitLockedError,
-    TrackingMoreError,
-)
+from airflow_provider_trackingmore.api.errors import ConnectError, RateLimitError, TrackingMoreError
+from airflow_provider_trackingmore.client.call import Call, SlotMissedError
 from airflow_provider_trackingmore.client.executor import MAX_THREADS, account_executor
 from airflow_provider_trackingmore.client.observer import Observer
-from airflow_provider_trackingmore.client.rate_limit.clock import (
-    LOCK_TIMEOUT_SECONDS,
-    Departure,
-    RateLimiter,
-    SlotBusy,
-)
+from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter, SlotBusy
 from airflow_provider_trackingmore.client.rate_limit.stores import open_store
 from airflow_provider_trackingmore.client.retry import Budget, RetryPolicy
 from airflow_provider_trackingmore.client.settings import ClientSettings
-from airflow_provider_trackingmore.client.transport import MAX_IDLE_SECONDS, Transport
-
-log = logging.getLogger(__name__)
+from airflow_provider_trackingmore.client.transport import Transport
 
 T = TypeVar("T")
 
-LONG_WAIT_SECONDS = 5.0
-"""Longer waits for a slot are logged: somebody may wonder why nothing happens."""
 THREAD_START_SECONDS = 0.5
 """What a free thread may need on a busy machine until it runs, also when the call may wait for nothing."""
 MIN_KEY_LENGTH_TO_REDACT = 12
@@ -153,15 +139,14 @@ class TrackingMoreClient:
         :return: what ``request.parse`` makes of the answer.
         :raises TrackingMoreError: what the server said, or why there is no answer.
         """
-        turn = self._turn(request, max_wait_seconds)
+        call = self._call(request, max_wait_seconds)
 
         def attempt() -> T:
-            while isinstance(step := self._step(request, turn), SlotBusy):
-                self._waited(seconds := turn.pause(step))
-                self._sleep(seconds)
+            while isinstance(step := self._step(request, call), SlotBusy):
+                self._wait(call.pause(step))
             return step
 
-        loop = self._policy.retrying(request, turn.budget, sleep=self._sleep, on_retry=self._retried)
+        loop = self._policy.retrying(request, call.budget, sleep=self._sleep, on_retry=self._retried)
         return loop(attempt)
 
     async def send_async(
@@ -179,32 +164,32 @@ class TrackingMoreClient:
         :return: as for :meth:`send`.
         :raises TrackingMoreError: as for :meth:`send`.
         """
-        turn = self._turn(request, max_wait_seconds)
+        call = self._call(request, max_wait_seconds)
 
         async def attempt() -> T:
-            while isinstance(step := await self._step_in_thread(request, turn), SlotBusy):
-                self._waited(seconds := turn.pause(step))
+            while isinstance(step := await self._step_in_thread(request, call), SlotBusy):
+                self._waited(seconds := call.pause(step))
                 await self._async_sleep(seconds)
             return step
 
         policy = self._policy if max_attempts is None else replace(self._policy, max_attempts=max_attempts)
-        loop = policy.async_retrying(request, turn.budget, sleep=self._async_sleep, on_retry=self._retried)
+        loop = policy.async_retrying(request, call.budget, sleep=self._async_sleep, on_retry=self._retried)
         return await loop(attempt)
 
-    def _turn(self, request: Request[T], max_wait_seconds: float | None) -> _Turn:
+    def _call(self, request: Request[T], max_wait_seconds: float | None) -> Call:
         limiter = self._realtime_limiter if request.realtime else self._limiter
-        return _Turn(request, Budget(max_wait_seconds, self._clock), limiter, self._settings.fingerprint)
+        return Call(request.name, self._settings.fingerprint, limiter, Budget(max_wait_seconds, self._clock))
 
-    async def _step_in_thread(self, request: Request[T], turn: _Turn) -> T | SlotBusy:
+    async def _step_in_thread(self, request: Request[T], call: Call) -> T | SlotBusy:
         run = contextvars.copy_context().run
-        call = self._executor.submit(run, self._step, request, turn)
-        step = asyncio.wrap_future(call)
+        future = self._executor.submit(run, self._step, request, call)
+        step = asyncio.wrap_future(future)
         try:
-            remaining = turn.budget.remaining()
+            remaining = call.budget.remaining()
             patience = None if remaining is None else max(remaining, THREAD_START_SECONDS)
             done, _ = await asyncio.wait({step}, timeout=patience)
-            if not done and call.cancel():  # no thread took it; once one has, the transport's time-out bounds it
-                raise turn.last_error or ConnectError(
+            if not done and future.cancel():  # no thread took it; once one has, the transport's time-out bounds it
+                raise call.last_error or ConnectError(
                     f"{request.name}: not sent, for all {MAX_THREADS} threads of this account are busy with earlier "
                     "calls for longer than the call may wait"
                 )
@@ -212,82 +197,42 @@ class TrackingMoreClient:
         finally:
             step.cancel()
 
-    def _step(self, request: Request[T], turn: _Turn) -> T | SlotBusy:
+    def _step(self, request: Request[T], call: Call) -> T | SlotBusy:
         """Take the slot and make the exchange, or say how long to wait for the slot."""
         warm = self._transport.warm
-        acquired = self._acquire(request, turn, warm=warm)
-        if isinstance(acquired, SlotBusy):
-            return acquired
-        departure = acquired
-
-        def ensure_on_time() -> None:
-            nonlocal departure
-            departure = self._replace_if_late(request, turn, departure)
-
+        if busy := call.acquire(warm=warm):
+            return busy
         with self._lock:
             self._statistics.requests += 1
         self.observer.count("requests")
-        self.observer.timing("slot_wait", turn.waited)
-        turn.rounds, turn.waited = 0, 0.0
+        self.observer.timing("slot_wait", call.reset_waiting())
         began = self._clock()
         error: TrackingMoreError
         try:
             answer = self._transport.exchange(
                 request,
-                connected=ensure_on_time,
-                answered=lambda: turn.limiter.release(departure, warm=warm, timeout=turn.lock_timeout()),
+                connected=lambda: call.acquire_again_if_late(self._wait),
+                answered=lambda: call.release(warm=warm),
             )
             headers = {name: self._redact(value) for name, value in answer.headers.items()}
             return parse_response(request, answer.status, headers, self._without_key(answer.body))
-        except _SlotMissedError as missed:
-            return missed.wait
+        except SlotMissedError as missed:
+            return missed.busy
         except TrackingMoreError as caught:
             error = caught
         finally:
             self.observer.timing("exchange", self._clock() - began)
         if isinstance(error, RateLimitError):
-            self._start_cool_down(error, turn)
+            self._start_cool_down(error, call)
         error.args = (self._redact(error.message),)
-        turn.last_error = error
+        call.last_error = error
         raise error
 
-    def _acquire(
-        self, request: Request[T], turn: _Turn, *, warm: bool, replaces: Departure | None = None
-    ) -> Departure | SlotBusy:
-        try:
-            return turn.limiter.try_acquire(warm=warm, timeout=turn.lock_timeout(), replaces=replaces)
-        except RateLimitLockedError as locked:
-            locked.args = (f"{request.name}: not sent: {locked.message}",)
-            raise
-
-    def _replace_if_late(self, request: Request[T], turn: _Turn, departure: Departure) -> Departure:
-        """Acquire another slot if too much time has passed since the first: other requests may be on their way.
-
-        The connection stays open meanwhile. Where connecting takes long, a new one would be late again.
-
-        :return: the departure to send with.
-        :raises _SlotMissedError: the next slot is too far away to keep the connection for it.
-        """
-        connected = self._clock()
-        while turn.limiter.is_late(departure):
-            acquired = self._acquire(request, turn, warm=True, replaces=departure)
-            if isinstance(acquired, Departure):
-                log.info("%s: missed its slot, acquired another one", request.name)
-                departure = acquired
-                continue
-            seconds = turn.limiter.pause(acquired, turn.rounds)
-            turn.rounds += 1
-            if not turn.budget.allows(seconds) or self._clock() + seconds > connected + MAX_IDLE_SECONDS:
-                raise _SlotMissedError(acquired)
-            self._waited(seconds)
-            self._sleep(seconds)
-        return departure
-
-    def _start_cool_down(self, error: RateLimitError, turn: _Turn) -> None:
+    def _start_cool_down(self, error: RateLimitError, call: Call) -> None:
         error.retry_after = seconds = self._policy.cool_down(error)
-        self._limiter.penalize(seconds, timeout=turn.lock_timeout())
+        self._limiter.penalize(seconds, timeout=call.lock_timeout())
         if self._realtime_limiter is not self._limiter:
-            self._realtime_limiter.penalize(seconds, timeout=turn.lock_timeout())
+            self._realtime_limiter.penalize(seconds, timeout=call.lock_timeout())
         with self._lock:
             self._statistics.rate_limited += 1
         self.observer.count("rate_limited")
@@ -300,6 +245,10 @@ class TrackingMoreClient:
     def _redact(self, text: str) -> str:
         return text.replace(self._settings.api_key, "***")
 
+    def _wait(self, seconds: float) -> None:
+        self._waited(seconds)
+        self._sleep(seconds)
+
     def _waited(self, seconds: float) -> None:
         with self._lock:
             self._statistics.slot_wait_seconds += seconds
@@ -308,50 +257,3 @@ class TrackingMoreClient:
         with self._lock:
             self._statistics.retries += 1
         self.observer.count("retries")
-
-
-class _SlotMissedError(Exception):
-    """A request was too late for its slot and was not sent.
-
-    :param wait: until it is worth asking for another slot.
-    """
-
-    def __init__(self, wait: SlotBusy) -> None:
-        super().__init__(wait)
-        self.wait = wait
-
-
-class _Turn:
-    """One call on its way through slots and repetitions."""
-
-    def __init__(self, request: Request[T], budget: Budget, limiter: RateLimiter, account: str) -> None:
-        self._name = request.name
-        self._account = account
-        self.budget = budget
-        self.limiter = limiter
-        self.rounds = 0
-        self.waited = 0.0
-        self.last_error: TrackingMoreError | None = None
-
-    def lock_timeout(self) -> float:
-        """How long to wait for the lock of a slot clock: no longer than the call may wait at all."""
-        remaining = self.budget.remaining()
-        return LOCK_TIMEOUT_SECONDS if remaining is None else min(remaining, LOCK_TIMEOUT_SECONDS)
-
-    def pause(self, wait: SlotBusy) -> float:
-        """How long to sleep before the next look at the slot.
-
-        :raises TrackingMoreError: the last error, if that would be longer than the call may wait.
-        """
-        seconds = self.limiter.pause(wait, self.rounds)
-        self.rounds += 1
-        if not self.budget.allows(seconds):
-            raise self.last_error or RateLimitError(
-                f"{self._name}: not sent, for the next free slot of this account is {seconds:.1f} s away, longer than "
-                "the call may wait: another program uses the account, or it is silent after a 429",
-                retry_after=seconds,
-            )
-        if seconds > LONG_WAIT_SECONDS:
-            log.info("%s: waiting %.0f s until account %s may send again", self._name, seconds, self._account)
-        self.waited += seconds
-        return seconds

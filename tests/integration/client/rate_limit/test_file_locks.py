@@ -101,7 +101,7 @@ def test_a_call_without_a_bound_ends_too_and_the_next_one_succeeds_once_the_lock
 ) -> None:
     client.send(REQUEST)
     holder = hold()
-    monkeypatch.setattr("airflow_provider_trackingmore.client.client.LOCK_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("airflow_provider_trackingmore.client.call.LOCK_TIMEOUT_SECONDS", 0.2)
     with pytest.raises(RateLimitLockedError):
         client.send(REQUEST)
     holder.close()
