@@ -133,7 +133,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/.uv
 	$(call install,Airflow and the package,--group demo)
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.uv
-	$(call install,Airflow$(comma) the package and the test tools,--group demo --group test)
+	$(call install,Airflow$(comma) the package and the test tools,--group demo --group test --group examples)
 
 $(VENV)/.scale: pyproject.toml constraints.txt | $(VENV)/.uv
 	$(call install,Airflow$(comma) the package and PostgreSQL,--group demo --group test --group scale)

@@ -3,7 +3,10 @@
 import pendulum
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_trackingmore.operators.trackings import ChangeCarrierOperator, GetTrackingsOperator
+from airflow_provider_trackingmore.operators.trackings import (
+    ChangeCarrierOperator,
+    GetTrackingsOperator,
+)
 
 with DAG("change_carrier", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
     correct = ChangeCarrierOperator(

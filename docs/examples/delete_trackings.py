@@ -10,5 +10,7 @@ PARCELS = [
     {"carrier_code": "usps", "tracking_number": "SBX-NEVER-1"},
 ]
 
-with DAG("delete_trackings", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
+with DAG(
+    "delete_trackings", schedule=None, start_date=pendulum.datetime(2026, 1, 1)
+) as dag:
     DeleteTrackingsOperator(task_id="remove", shipments=PARCELS)

@@ -16,6 +16,10 @@ with DAG("detect_carrier", schedule=None, start_date=pendulum.datetime(2026, 1, 
         return result["detected"]
 
     detect = DetectCarrierOperator(
-        task_id="detect", tracking_numbers=NUMBERS, pick="only", on_undetected="report", quota_floor=100
+        task_id="detect",
+        tracking_numbers=NUMBERS,
+        pick="only",
+        on_undetected="report",
+        quota_floor=100,
     )
     CreateTrackingsOperator(task_id="register", shipments=certain(detect.output))

@@ -12,4 +12,6 @@ PARCELS = [
 
 with DAG("get_trackings", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
     GetTrackingsOperator(task_id="read", shipments=PARCELS, on_missing="report")
-    GetTrackingsOperator(task_id="in_english", shipments=PARCELS[0], lang="en", include_raw=True)
+    GetTrackingsOperator(
+        task_id="in_english", shipments=PARCELS[0], lang="en", include_raw=True
+    )

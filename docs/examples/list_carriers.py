@@ -10,7 +10,9 @@ with DAG("list_carriers", schedule=None, start_date=pendulum.datetime(2026, 1, 1
     @task
     def codes(carriers):
         """Keep the codes of one family."""
-        return sorted(carrier["code"] for carrier in carriers if carrier["code"].startswith("dpd"))
+        return sorted(
+            carrier["code"] for carrier in carriers if carrier["code"].startswith("dpd")
+        )
 
     everyone = ListCarriersOperator(task_id="everyone")
     codes(everyone.output)

@@ -12,6 +12,10 @@ with DAG(
     "retry_policy",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
-    default_args={"retries": 3, "retry_delay": timedelta(minutes=5), "retry_policy": TRACKINGMORE_RETRY_POLICY},
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(minutes=5),
+        "retry_policy": TRACKINGMORE_RETRY_POLICY,
+    },
 ) as dag:
     CountByStatusOperator(task_id="count")

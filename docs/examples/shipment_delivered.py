@@ -10,7 +10,9 @@ PARCELS = [
     {"carrier_code": "ups", "tracking_number": "SBX-DELIVERED-2D-SECOND"},
 ]
 
-with DAG("shipment_delivered", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
+with DAG(
+    "shipment_delivered", schedule=None, start_date=pendulum.datetime(2026, 1, 1)
+) as dag:
     ShipmentDeliveredSensor(
         task_id="wait",
         shipments=PARCELS,

@@ -21,9 +21,11 @@ with DAG("shipment_status", schedule=None, start_date=pendulum.datetime(2026, 1,
     def what_happened(outcomes):
         """Go by the outcome; in time or not, there is always one."""
         (one,) = outcomes
-        return {"delivered": "close_order", "undelivered": "call_buyer", "pickup": "call_buyer"}.get(
-            one["outcome"], "open_claim"
-        )
+        return {
+            "delivered": "close_order",
+            "undelivered": "call_buyer",
+            "pickup": "call_buyer",
+        }.get(one["outcome"], "open_claim")
 
     @task
     def close_order():

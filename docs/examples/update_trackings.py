@@ -10,5 +10,11 @@ PARCELS = [
     {"carrier_code": "ups", "tracking_number": "SBX-DELIVERED-2D-SECOND"},
 ]
 
-with DAG("update_trackings", schedule=None, start_date=pendulum.datetime(2026, 1, 1)) as dag:
-    UpdateTrackingsOperator(task_id="archive", shipments=PARCELS, changes={"title": "Spring sale", "archived": True})
+with DAG(
+    "update_trackings", schedule=None, start_date=pendulum.datetime(2026, 1, 1)
+) as dag:
+    UpdateTrackingsOperator(
+        task_id="archive",
+        shipments=PARCELS,
+        changes={"title": "Spring sale", "archived": True},
+    )

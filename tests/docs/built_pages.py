@@ -19,7 +19,14 @@ from .conftest import DOCS
 BUILT = DOCS / "_build" / "html"
 PAGES = sorted(file for file in BUILT.rglob("*.html") if "_modules" not in file.parts)  # those are Sphinx's own affair
 
-SEARCHES = {"timed_out": "sensors", "not registered": "errors"}
+SEARCHES = {
+    "429": "troubleshooting",
+    "timed_out": "sensors",
+    "not registered": "troubleshooting",
+    "slack": "how-to/alerts",
+    "callback": "how-to/alerts",
+    "kubernetes": "how-to/kubernetes",
+}
 """What somebody types into the search field, and a page that must be among the results."""
 
 

@@ -60,8 +60,8 @@ def test_every_example_dag_is_run_by_a_test_of_the_system() -> None:
 
 def test_every_example_of_the_docs_is_shown() -> None:
     shown = "".join(page.read_text(encoding="utf-8") for page in PAGES)
-    for file in EXAMPLES.glob("*.py"):
-        assert f"examples/{file.name}" in shown
+    for file in EXAMPLES.rglob("*.py"):
+        assert f"examples/{file.relative_to(EXAMPLES).as_posix()}" in shown
 
 
 @pages
