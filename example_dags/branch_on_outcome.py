@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 import pendulum
-from airflow.providers.common.compat.sdk import dag, task
+from airflow.providers.common.compat.sdk import AirflowFailException, dag, task
 
 from airflow_provider_trackingmore.operators.trackings import CreateTrackingsOperator
 from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSensor
@@ -44,7 +44,11 @@ def branch_on_outcome() -> None:
     )
 
     @task.branch
-    def how_it_ended(outcomes: list[dict[str, Any]]) -> str:
+    def how_it_ended(outcomes: list[dict[str, Any]] | None) -> str:
+        if outcomes is None:
+            raise AirflowFailException(
+                "The wait has no result, because it was marked as success: clear it to wait again"
+            )
         [parcel] = outcomes
         ways = {"delivered": "arrived", "timed_out": "still_on_its_way"}
         return ways.get(parcel["outcome"], "lost")  # exception, expired, not registered

@@ -78,9 +78,16 @@ def order_closing() -> None:
         return list(orders.values())
 
     @task
-    def close(parcels: list[Parcel], outcomes: list[dict[str, Any]]) -> None:
+    def close(parcels: list[Parcel], outcomes: list[dict[str, Any]] | None) -> None:
         """Close one order, put it on hold, or leave it open for the next run."""
         order_id = parcels[0]["order_id"]
+        if outcomes is None:
+            log.warning(
+                "Order %s stays open: its wait has no result, because it was marked as success. The next run waits for "
+                "its parcels again. If the order is to be closed without them, close it in the shop",
+                order_id,
+            )
+            return
         lost = [
             parcel for parcel in outcomes if parcel["outcome"] in ("exception", "returned", "expired", "not_registered")
         ]

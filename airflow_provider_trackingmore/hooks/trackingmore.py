@@ -5,6 +5,7 @@ Knows what users want done and in what words; what a call is and how it is sent 
 
 from __future__ import annotations
 
+import math
 import operator
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -63,6 +64,7 @@ class TrackingMoreHook(BaseHook):
 
     :param trackingmore_conn_id: the Airflow connection.
     :param max_wait_seconds: longest time that one call waits for its turn and before repetitions; None: no bound.
+    :param wait_until: moment of ``time.monotonic()`` up to which calls wait, however many they are; None: no bound.
     """
 
     conn_name_attr = "trackingmore_conn_id"
@@ -73,9 +75,16 @@ class TrackingMoreHook(BaseHook):
     get_connection_form_widgets = staticmethod(form_widgets)
     get_ui_field_behaviour = staticmethod(form_behaviour)
 
-    def __init__(self, trackingmore_conn_id: str = default_conn_name, *, max_wait_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        trackingmore_conn_id: str = default_conn_name,
+        *,
+        max_wait_seconds: float | None = None,
+        wait_until: float | None = None,
+    ) -> None:
         super().__init__()
         self.max_wait_seconds = max_wait_seconds
+        self.wait_until = wait_until
         self.trackingmore_conn_id = trackingmore_conn_id
         self._client: TrackingMoreClient | None = None
 
@@ -386,7 +395,9 @@ class TrackingMoreHook(BaseHook):
     # How it is sent --------------------------------------------------------------------------------------------------
 
     def _send(self, request: Request[T]) -> T:
-        return self.get_conn().send(request, max_wait_seconds=self.max_wait_seconds)
+        remaining = math.inf if self.wait_until is None else max(self.wait_until - time.monotonic(), 0.0)
+        seconds = min(remaining, math.inf if self.max_wait_seconds is None else self.max_wait_seconds)
+        return self.get_conn().send(request, max_wait_seconds=None if math.isinf(seconds) else seconds)
 
     def _run(self, conversation: RequestFlow[T]) -> T:
         return run(conversation, self._send)

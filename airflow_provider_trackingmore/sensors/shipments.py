@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
@@ -44,9 +45,9 @@ else:
 T = TypeVar("T")
 
 FIRST_CHECK_SECONDS = 2.0
-"""How long the check before a deferral may wait for its turn: it occupies a worker slot."""
+"""How long the calls of the check before a deferral may wait for their slots: the check occupies a worker."""
 LAST_CHECK_SECONDS = 30.0
-"""How long the last check, after the deadline, may wait for its turn."""
+"""How long the calls of the last check, after the deadline, may wait for their slots."""
 
 
 class ShipmentsFailedError(AirflowFailException):
@@ -330,7 +331,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
     def _check(self, seconds: float, *, only_if_free: bool = False) -> bool:
         """Check the open shipments.
 
-        :param seconds: how long to wait for slots of the account at most.
+        :param seconds: how long to wait at most for slots of the account, for all calls together.
         :param only_if_free: do nothing unless a call can be made at once.
         :return: whether the check was complete.
         """
@@ -338,11 +339,11 @@ class ShipmentStatusSensor(BaseSensorOperator):
 
         condition = self._current()
         try:
-            with TrackingMoreHook(self.trackingmore_conn_id, max_wait_seconds=seconds) as hook:
+            with TrackingMoreHook(self.trackingmore_conn_id, wait_until=time.monotonic() + seconds) as hook:
                 if only_if_free and not hook.get_conn().is_free():
                     self.log.info("Account is busy; deferring the first check to the triggerer")
                     return False
-                check_open_shipments(hook, self._current())
+                check_open_shipments(hook, condition)
         except TrackingMoreError as error:
             if is_final(error):
                 raise
@@ -354,8 +355,9 @@ class ShipmentStatusSensor(BaseSensorOperator):
         return True
 
     def _defer(self, began: float, *, checked: bool) -> NoReturn:
+        # Not from the arguments again: an iterator can be read only once.
         first_check_at = time.time() + self.poke_interval if checked else 0.0
-        spec = self._spec(deadline=self._deadline, first_check_at=first_check_at)
+        spec = replace(self._current().spec, first_check_at=first_check_at)
         trigger = ShipmentStatusTrigger(spec)
         check_stored_size(trigger, len(spec.shipments))
         self.defer(

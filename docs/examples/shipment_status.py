@@ -1,7 +1,7 @@
 """Wait until a parcel is at the door or lost, and go by what happened."""
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG, task
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
 
 from airflow_provider_trackingmore.sensors.shipments import ShipmentStatusSensor
 
@@ -19,7 +19,11 @@ with DAG("shipment_status", schedule=None, start_date=pendulum.datetime(2026, 1,
 
     @task.branch
     def what_happened(outcomes):
-        """Go by the outcome; in time or not, there is always one."""
+        """Go by the outcome; there is one whether or not the parcel arrived in time."""
+        if outcomes is None:
+            raise AirflowFailException(
+                "The wait was marked as success and has no result: clear it"
+            )
         (one,) = outcomes
         return {
             "delivered": "close_order",

@@ -7,6 +7,9 @@ import re
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from docs.examples.shipment_status import dag as waiting
 
 from .conftest import DOCS, EXAMPLES, LATER, REGISTER, Tasks
 
@@ -60,3 +63,9 @@ def test_a_page_shows_the_real_result(examples: dict[str, Tasks], name: str, tas
 @pytest.mark.parametrize(("shown", "real"), [([1, "..."], [2]), ({"a": 1}, {"a": 2}), ({"a": 1}, {}), ([1], [1, 2])])
 def test_a_difference_is_noticed(shown: Any, real: Any) -> None:
     assert not agrees(shown, real)
+
+
+def test_a_wait_that_was_marked_as_success_is_not_taken_for_a_delivery() -> None:
+    branch = waiting.get_task("what_happened")
+    with pytest.raises(AirflowFailException, match="marked as success and has no result"):
+        branch.python_callable(None)  # type: ignore[union-attr]

@@ -27,7 +27,7 @@ ORDERS = (
 
 
 def test_every_order_ends_as_its_parcels_did_and_none_ends_twice(
-    fast_sandbox: SandboxProcess, the_shop: Shop, run_order_closing: Callable[[], str]
+    fast_sandbox: SandboxProcess, the_shop: Shop, run_order_closing: Callable[..., str]
 ) -> None:
     the_shop.fill(*ORDERS)
     fast_sandbox.seed(shipments=[{"carrier_code": "gls", "tracking_number": "SBX-DELIVERED-2D-E", "order_id": "other"}])
@@ -62,8 +62,23 @@ def test_every_order_ends_as_its_parcels_did_and_none_ends_twice(
     assert looked_for == {number for order_id, _, number in ORDERS if order_id != "D-refused"}
 
 
+def test_an_order_whose_wait_was_marked_as_success_stays_open_and_the_next_run_closes_it(
+    fast_sandbox: SandboxProcess, the_shop: Shop, run_order_closing: Callable[..., str]
+) -> None:
+    the_shop.fill(("A-1", "dhl", "SBX-DELIVERED-1D-A1"))
+
+    log = run_order_closing("--mark-success-pattern", r"order\.wait")
+
+    assert the_shop.orders()["A-1"].status == "open"
+    assert "Order A-1 stays open: its wait has no result, because it was marked as success" in log
+
+    run_order_closing()
+
+    assert the_shop.orders()["A-1"].status == "closed"
+
+
 def test_a_day_without_orders_makes_no_call(
-    fast_sandbox: SandboxProcess, the_shop: Shop, run_order_closing: Callable[[], str]
+    fast_sandbox: SandboxProcess, the_shop: Shop, run_order_closing: Callable[..., str]
 ) -> None:
     the_shop.fill()
 

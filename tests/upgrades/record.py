@@ -12,6 +12,7 @@ from unittest.mock import patch
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.task_runner import wait_until_account_is_free
 from tests.upgrades.wait_cases import START, WAIT_CASES, WaitCase, run_to_end
 
 
@@ -29,6 +30,7 @@ def _record_case(case: WaitCase, sandbox: SandboxProcess) -> dict[str, Any]:
     os.environ["AIRFLOW_CONN_TRACKINGMORE_DEFAULT"] = json.dumps(sandbox.connection)
     sandbox.seed(shipments=[{**shipment, "age_hours": 48.0} for shipment in case.registered])
     sensor = case.make_sensor()
+    wait_until_account_is_free()  # so that each case records a first check on the worker
     try:
         sensor.execute({})  # type: ignore[arg-type]
     except TaskDeferred as deferral:

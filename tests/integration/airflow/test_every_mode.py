@@ -135,4 +135,6 @@ def test_waiting_costs_what_it_says(run: Run, seeded: SandboxProcess) -> None:
     assert {call["method"] for call in calls} == {"GET"}, "a wait changes nothing"
     decided_at_once = parcel("delivered#2")["tracking_number"] + "," + parcel("delivered")["tracking_number"]
     assert len([call for call in calls if call["query"].get("numbers") == decided_at_once]) == 3, "one look a mode"
-    assert len([call for call in calls if call["code"] in (401, 4001, 4002)]) == 3, "a wrong key is tried once a mode"
+    refused = [call for call in calls if call["code"] in (401, 4001, 4002)]
+    # A worker tries a wrong key once. If the account is busy, the triggerer does: it has the refusal confirmed.
+    assert len(refused) in (3, 4)

@@ -9,17 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from airflow_provider_trackingmore.api.errors import AuthenticationError, TrackingMoreError
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from airflow_provider_trackingmore.sensors import shipments
 from airflow_provider_trackingmore.sensors.shipments import GRACE_SECONDS, ShipmentDeliveredSensor, ShipmentsFailedError
 from tests.integration.airflow.conftest import KEYS, connections
 from tests.integration.airflow.parcels import parcel
+from tests.task_runner import run_to_end, wait_until_account_is_free
 
 Seed = Callable[..., list[dict[str, Any]]]
 LIST = "/trackings/get"
+try:
+    from airflow.sdk.bases.operator import TriggerFailureReason
+except ImportError:  # before Airflow 3
+    from airflow.models.baseoperator import TriggerFailureReason  # type: ignore[no-redef]
+TRIGGER_TIMEOUT = str(TriggerFailureReason.TRIGGER_TIMEOUT.value)
 
 
 def sensor(shipments: Any, **arguments: Any) -> ShipmentDeliveredSensor:
@@ -27,6 +34,12 @@ def sensor(shipments: Any, **arguments: Any) -> ShipmentDeliveredSensor:
 
 
 def deferred(waiting: ShipmentDeliveredSensor) -> TaskDeferred:
+    """The deferral of a task that checks first: the account is free."""
+    wait_until_account_is_free(waiting.trackingmore_conn_id)
+    return deferred_at_once(waiting)
+
+
+def deferred_at_once(waiting: ShipmentDeliveredSensor) -> TaskDeferred:
     with pytest.raises(TaskDeferred) as caught:
         waiting.execute({})  # type: ignore[arg-type]
     return caught.value
@@ -50,7 +63,7 @@ def test_it_looks_once_and_defers_the_rest(sandbox: SandboxProcess, seed: Seed) 
         "poke_interval": 1800.0,
     }
     assert deferral.method_name == "execute_complete"
-    assert set(deferral.kwargs or {}) == {"wait", "began"}
+    assert set(deferral.kwargs or {}) == {"wait", "began", "deadline"}
 
 
 def test_a_first_look_that_would_wait_for_its_turn_is_left_to_the_triggerer(
@@ -66,7 +79,7 @@ def test_a_first_look_that_would_wait_for_its_turn_is_left_to_the_triggerer(
         hook.get_account()
         assert not hook.get_conn().is_free()
     began = time.monotonic()
-    deferral = deferred(sensor(parcels, deferrable=True))
+    deferral = deferred_at_once(sensor(parcels, deferrable=True))
     assert time.monotonic() - began < 50, "the next turn is 100 s away"
     assert [call["path"] for call in sandbox.calls()] == ["/trackings/getuserinfo"]
     assert deferral.trigger.serialize()[1]["wait"]["first_check_at"] == 0.0, "at once, together with the others"
@@ -113,6 +126,7 @@ def test_a_definite_refusal_ends_it_at_once(
     waiting = sensor(
         seed("transit"), deferrable=deferrable, soft_fail=soft_fail, trackingmore_conn_id="trackingmore_wrong_key"
     )
+    wait_until_account_is_free(waiting.trackingmore_conn_id)
     with pytest.raises(AuthenticationError, match="check the API key"):
         waiting.execute({})  # type: ignore[arg-type]
     assert len(sandbox.calls()) == 1
@@ -120,16 +134,14 @@ def test_a_definite_refusal_ends_it_at_once(
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("state", ["missing", "exception"])
-def test_what_cannot_arrive_fails_at_the_first_look_or_is_skipped(
-    sandbox: SandboxProcess, seed: Seed, deferrable: bool, state: str
-) -> None:
+def test_what_cannot_arrive_fails_or_is_skipped(seed: Seed, deferrable: bool, state: str) -> None:
     seed("exception")
     parcels = [parcel(state)]
     with pytest.raises(ShipmentsFailedError):
-        sensor(parcels, deferrable=deferrable).execute({})  # type: ignore[arg-type]
+        run_to_end(lambda: sensor(parcels, deferrable=deferrable))
     with pytest.raises(AirflowSkipException):
-        sensor(parcels, deferrable=deferrable, soft_fail=True).execute({})  # type: ignore[arg-type]
-    returned = sensor(parcels, deferrable=deferrable, on_failed="report").execute({})  # type: ignore[arg-type]
+        run_to_end(lambda: sensor(parcels, deferrable=deferrable, soft_fail=True))
+    returned = run_to_end(lambda: sensor(parcels, deferrable=deferrable, on_failed="report"))
     assert [one["outcome"] for one in returned] == ["not_registered" if state == "missing" else "exception"]
 
 
@@ -160,6 +172,7 @@ def test_one_look_costs_a_call_for_forty_parcels(
     sandbox: SandboxProcess, seed: Seed, deferrable: bool, count: int, calls: int
 ) -> None:
     parcels = seed(*(f"delivered#{number}" for number in range(count)))
+    wait_until_account_is_free()
     returned = sensor(parcels, deferrable=deferrable).execute({})  # type: ignore[arg-type]
     assert [one["tracking_number"] for one in returned] == [one["tracking_number"] for one in parcels]
     assert len(sandbox.calls()) == calls
@@ -168,7 +181,14 @@ def test_one_look_costs_a_call_for_forty_parcels(
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_shipments_may_come_from_anything_that_can_be_gone_through_once(seed: Seed, deferrable: bool) -> None:
     parcels = seed("delivered", "delivered#2")
-    assert len(sensor(iter(parcels), deferrable=deferrable).execute({})) == 2  # type: ignore[arg-type]
+    assert len(run_to_end(lambda: sensor(iter(parcels), deferrable=deferrable))) == 2
+
+
+def test_an_iterator_is_deferred_whole(seed: Seed) -> None:
+    parcels = seed("transit", "delivered")
+    assert deferred(sensor(iter(parcels), deferrable=True)).trigger.serialize()[1]["wait"]["shipments"] == [
+        [0, *(one["tracking_number"] for one in parcels)]
+    ]
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -182,8 +202,9 @@ def test_an_empty_list_costs_no_call_and_needs_no_connection(sandbox: SandboxPro
 def test_orders_come_back_one_by_one(seed: Seed, deferrable: bool) -> None:
     arrived, lost = seed("delivered", "exception")
     orders = {"A-1": arrived, "A-2": [arrived, lost]}
-    waiting = ShipmentDeliveredSensor(task_id="t", orders=orders, deferrable=deferrable, on_failed="report")
-    returned = waiting.execute({})  # type: ignore[arg-type]
+    returned = run_to_end(
+        lambda: ShipmentDeliveredSensor(task_id="t", orders=orders, deferrable=deferrable, on_failed="report")
+    )
     assert [(one["order"], one["outcome"], len(one["shipments"])) for one in returned] == [
         ("A-1", "delivered", 1),
         ("A-2", "exception", 2),
@@ -196,7 +217,23 @@ def test_a_stuck_shipment_is_named(sandbox: SandboxProcess, seed: Seed, deferrab
     quiet = seed("transit")
     sandbox.advance(days=10)
     with pytest.raises(ShipmentsFailedError, match="usps SBX-STUCK-1: transit, stuck: no new event for too long"):
-        sensor(quiet, deferrable=deferrable, stuck_after=5 * 86_400, timeout=60).execute({})  # type: ignore[arg-type]
+        run_to_end(lambda: sensor(quiet, deferrable=deferrable, stuck_after=5 * 86_400, timeout=60))
+
+
+def test_all_calls_of_the_last_check_together_wait_no_longer_than_one_may(
+    sandbox: SandboxProcess, seed: Seed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow has ended the deferral: the check occupies a worker, however many shipments there are."""
+    monkeypatch.setattr(shipments, "LAST_CHECK_SECONDS", 0.5)
+    parcels = seed(*(f"transit#{number}" for number in range(800)))
+    connection = connections(sandbox)["trackingmore_default"]
+    connection["extra"] |= {"requests_per_second": 10}
+    monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_SLOW", json.dumps(connection))
+    sandbox.clear_ledger()
+    waiting = sensor(parcels, deferrable=True, trackingmore_conn_id="trackingmore_slow")
+    with pytest.raises(AirflowSensorTimeout):
+        waiting.resume_execution("__fail__", {"error": TRIGGER_TIMEOUT}, {})  # type: ignore[arg-type]
+    assert 1 <= len(sandbox.calls()) <= 6, "20 calls would check all of them"
 
 
 def test_an_arrival_of_days_ago_has_settled_at_the_first_look(seed: Seed) -> None:
