@@ -13,7 +13,7 @@ from airflow_provider_trackingmore.sensors import shipments
 
 from .conftest import DOCS, ROOT
 
-TRIED_AGAIN = {errors.Retry.NEVER: "no", errors.Retry.IF_REPEATABLE: "if harmless", errors.Retry.ALWAYS: "yes"}
+TRIED_AGAIN = {errors.Retry.NEVER: "no", errors.Retry.IF_REPEATABLE: "if idempotent", errors.Retry.ALWAYS: "yes"}
 
 
 def table(page: str, first_heading: str) -> list[list[str]]:
