@@ -1,1 +1,1 @@
-"""The command line: ``airflow trackingmore`` and ``python -m airflow_provider_trackingmore``. Imports nothing."""
+"""The command line: ``trackingmore-airflow``, and ``airflow trackingmore`` from Airflow 3.2 on."""

@@ -1,4 +1,4 @@
-"""Where the account comes from: an Airflow connection, or the environment. Imports Airflow only for the former."""
+"""The account: an Airflow connection, or environment variables. Airflow is imported only for a connection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping
 
 from airflow_provider_trackingmore.api.limits import DEFAULT_BASE_URL
-from airflow_provider_trackingmore.cli.exits import CommandError, Exit
+from airflow_provider_trackingmore.cli.exit_codes import CommandError, ExitCode
 from airflow_provider_trackingmore.client.settings import ClientSettings, InvalidSettingsError
 from airflow_provider_trackingmore.hooks.connection import settings_from
 
@@ -17,11 +17,11 @@ KEY_VARIABLE = "TRACKINGMORE_API_KEY"
 URL_VARIABLE = "TRACKINGMORE_BASE_URL"
 
 
-def key_place(conn_id: str | None, environment: Mapping[str, str]) -> str:
-    """Name the place of the key for messages.
+def key_source(conn_id: str | None, environment: Mapping[str, str]) -> str:
+    """Name the source of the API key, for messages.
 
-    :param conn_id: the connection that was asked for, if any.
-    :param environment: the process's environment.
+    :param conn_id: the connection that the user named, if any.
+    :param environment: environment variables.
     :return: such as "connection 'trackingmore_default'".
     """
     if conn_id is None and environment.get(KEY_VARIABLE):
@@ -30,13 +30,13 @@ def key_place(conn_id: str | None, environment: Mapping[str, str]) -> str:
 
 
 def settings(conn_id: str | None, environment: Mapping[str, str]) -> ClientSettings:
-    """Find the account: the connection asked for, else the environment's key, else the default connection.
+    """Find the account: the connection that the user named, or the key in the environment, or the default connection.
 
-    :param conn_id: the connection that was asked for, if any.
-    :param environment: the process's environment.
-    :return: how the account is reached.
-    :raises InvalidSettingsError: if it cannot be reached like that.
-    :raises CommandError: if there is no such connection.
+    :param conn_id: the connection that the user named, if any.
+    :param environment: environment variables.
+    :return: the settings of the client.
+    :raises InvalidSettingsError: if a setting is not valid.
+    :raises CommandError: if the connection does not exist.
     """
     if conn_id is None and (key := environment.get(KEY_VARIABLE)):
         try:
@@ -47,21 +47,21 @@ def settings(conn_id: str | None, environment: Mapping[str, str]) -> ClientSetti
 
 
 def _from_airflow(conn_id: str) -> ClientSettings:
-    way_out = f"make it with 'airflow connections add', or set {KEY_VARIABLE}"
+    hint = f"create it with 'airflow connections add', or set {KEY_VARIABLE}"
     with _quiet():
         try:
             from airflow.models import Connection
         except Exception as error:
-            # Its text may hold the password of Airflow's database.
+            # The error's text may hold the password of Airflow's database.
             name = type(error).__name__
-            message = f"Airflow, which has the connections, does not start ({name}): mend that, or set {KEY_VARIABLE}"
-            raise CommandError(message, Exit.ACCOUNT) from error
+            message = f"Airflow cannot be loaded to read its connections ({name}): fix that, or set {KEY_VARIABLE}"
+            raise CommandError(message, ExitCode.ACCOUNT) from error
         try:
-            # airflow.sdk's finds what is in the database only within a task.
+            # The one of airflow.sdk reads the database only within a task.
             connection = Connection.get_connection_from_secrets(conn_id)  # noqa: AIR311
         except Exception as error:
             raise CommandError(
-                f"Airflow has no connection {conn_id!r} ({type(error).__name__}): {way_out}", Exit.ACCOUNT
+                f"Airflow has no connection {conn_id!r} ({type(error).__name__}): {hint}", ExitCode.ACCOUNT
             ) from error
         extra = connection.extra_dejson
     return settings_from(connection, extra)
@@ -69,7 +69,7 @@ def _from_airflow(conn_id: str) -> ClientSettings:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Airflow 2.11 warns of itself when it is imported, and logs a traceback for each place without the connection."""
+    """Silence Airflow: it warns when it is imported, and logs a traceback for each place without the connection."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

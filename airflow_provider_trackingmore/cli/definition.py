@@ -1,248 +1,245 @@
-"""The commands as data: names, arguments, help. One definition for argparse and for Airflow; runs nothing."""
+"""The commands as data: names, arguments, fields and help. argparse and Airflow both read them."""
 
 from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, TypeVar
 
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentStatus
 from airflow_provider_trackingmore.cli.account import DEFAULT_CONNECTION, KEY_VARIABLE, URL_VARIABLE
-from airflow_provider_trackingmore.cli.exits import MEANINGS
-from airflow_provider_trackingmore.cli.moments import moment
-
-T = TypeVar("T")
-
-DEBUG_VARIABLE = "TRACKINGMORE_DEBUG"
+from airflow_provider_trackingmore.cli.arguments import (
+    INCLUDE_RAW,
+    LANG,
+    NUMBER,
+    SHARED,
+    SHIPMENTS,
+    YES,
+    Argument,
+    argument,
+    assignment,
+    checked,
+    choice,
+    comma_separated,
+    positive_count,
+    positive_period,
+    time_range,
+)
+from airflow_provider_trackingmore.cli.exit_codes import MEANINGS
 
 STATUSES = tuple(status.value for status in ShipmentStatus if status is not ShipmentStatus.UNKNOWN)
+LANGUAGES = ("en", "cn", "tw", "es", "ru", "it")
 
-DESCRIPTION = "Look at, and on request register, the shipments of a TrackingMore account."
+DESCRIPTION = "Read and change the shipments of a TrackingMore account."
 EPILOG = "\n".join(
     (
         "The account is that of --conn-id; without it",
-        f"  {KEY_VARIABLE} and, if set, {URL_VARIABLE}; without them",
-        f"  the Airflow connection {DEFAULT_CONNECTION}.",
+        f"  that of {KEY_VARIABLE} and, if set, {URL_VARIABLE}; without them",
+        f"  that of the Airflow connection {DEFAULT_CONNECTION}.",
         "",
         "exit codes:",
         *(f"  {code.value:<4}{meaning}" for code, meaning in MEANINGS.items()),
     )
 )
 
-
-@dataclass(frozen=True)
-class Argument:
-    """One argument of a command.
-
-    :param flags: its name, or its options.
-    :param options: what argparse takes beside them.
-    """
-
-    flags: tuple[str, ...]
-    options: Mapping[str, Any]
+SHIPMENT_FIELDS = (
+    *("carrier_code", "tracking_number", "status", "substatus", "last_update", "delivered_at", "order_id"),
+    *("created_at", "updated_at"),
+)
+SHIPMENT_COLUMNS = ("carrier_code", "tracking_number", "status", "last_update", "order_id")
+ROW_FIELDS = ("line", "carrier_code", "tracking_number", "order_id", "outcome", "code", "message")
+ROW_COLUMNS = ("line", "carrier_code", "tracking_number", "outcome", "message")
+CSV_HELP = (
+    "The shipments are in a CSV file whose first line names the columns: carrier_code, tracking_number and any other "
+    "field of the API, such as order_id. Or name a carrier and its tracking numbers."
+)
 
 
 @dataclass(frozen=True)
 class Command:
-    """One command.
+    """A command.
 
-    :param name: what is typed.
+    :param name: its name on the command line.
     :param help: one line.
-    :param arguments: what it takes.
-    :param more: the rest of its description.
+    :param arguments: its arguments.
+    :param fields: the fields of its rows.
+    :param columns: those that a table has by default.
+    :param details: the rest of its description.
     """
 
     name: str
     help: str
     arguments: tuple[Argument, ...] = ()
-    more: str = field(default="", repr=False)
+    fields: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    details: str = field(default="", repr=False)
 
     @property
     def description(self) -> str:
-        """The text above the arguments."""
-        return textwrap.fill(f"{self.help}. {self.more}".rstrip(), 78)
+        """The text above the arguments in the help."""
+        return textwrap.fill(f"{self.help}. {self.details}".rstrip(), 78)
 
+    @property
+    def usage(self) -> str:
+        """The arguments in one line."""
+        positional = (each for each in self.arguments if not each.flags[0].startswith("-"))
+        names = [
+            "..."
+            if each.options.get("nargs") == argparse.REMAINDER
+            # A CSV file or a list: more than argparse's own usage can say.
+            else f"{each.options['metavar']}..."
+            if each.options.get("nargs") == "+"
+            else each.options["metavar"]
+            for each in positional
+        ]
+        return " ".join([self.name, *(["[OPTIONS]"] if len(names) < len(self.arguments) else []), *names])
 
-def _argument(*flags: str, **options: Any) -> Argument:
-    return Argument(flags, options)
-
-
-def _checked(read: Callable[[str], T]) -> Callable[[str], T]:
-    """Let argparse show what a reader says of a wrong value."""
-
-    def reading(text: str) -> T:
-        try:
-            return read(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return reading
-
-
-def _since(text: str) -> datetime:
-    return moment(text, now=datetime.now(UTC))
-
-
-def _until(text: str) -> datetime:
-    return moment(text, now=datetime.now(UTC), end=True)
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**9):
-        raise ValueError(f"{text!r} is not a whole number from 1")
-    return int(text)
-
-
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise ValueError(f"{text!r} has an empty entry")
-    return names
-
-
-def _span(name: str, filter_name: str, what: str) -> tuple[Argument, Argument]:
-    return (
-        _argument(
-            f"--{name}-since",
-            dest=f"{filter_name}_min",
-            metavar="TIME",
-            type=_checked(_since),
-            help=f"{what} at or after it: 7d, 12h, 30m, 2w ago, or ISO 8601 (UTC where it has no offset)",
-        ),
-        _argument(
-            f"--{name}-until",
-            dest=f"{filter_name}_max",
-            metavar="TIME",
-            type=_checked(_until),
-            help=f"{what} at or before it; a day without a time is meant to its end",
-        ),
-    )
-
-
-_SHARED = (
-    _argument("--conn-id", metavar="ID", help="Airflow connection; see below"),
-    _argument(
-        "--output",
-        choices=("table", "ndjson"),
-        help="a table, or one JSON object a line (default: a table on a terminal, NDJSON elsewhere)",
-    ),
-    _argument("--debug", action="store_true", help=f"show everything, tracebacks too; so does {DEBUG_VARIABLE}=1"),
-)
-_RAW = _argument(
-    "--include-raw",
-    action="store_true",
-    help="add TrackingMore's own record, which may hold personal data; always as NDJSON",
-)
-_NUMBER = _argument("tracking_number", metavar="NUMBER", help="tracking number")
 
 COMMANDS = (
     Command(
         "account",
-        "Show the quota that is left",
-        (*_SHARED, _RAW),
-        "Also a quick way to see whether key and connection work.",
+        "Show how much quota is left",
+        (*SHARED, INCLUDE_RAW),
+        ("account", "quota_left", "balance", "registered_at"),
+        ("account", "quota_left", "balance", "registered_at"),
+        "It also tells whether the key and the connection work.",
     ),
     Command(
         "carriers",
         "List the carriers and their codes",
         (
-            _argument("--search", metavar="TEXT", help="only those with it in their code or name"),
-            _argument(
-                "--lang", default="en", choices=("en", "cn", "tw", "es", "ru", "it"), help="language of the names"
-            ),
-            *_SHARED,
+            argument("--search", metavar="TEXT", help="only carriers with TEXT in their code or name"),
+            choice("--lang", LANGUAGES, f"language of the names: {', '.join(LANGUAGES)}", default="en", metavar="LL"),
+            *SHARED,
         ),
+        ("code", "name", "type", "phone", "homepage"),
+        ("code", "name", "type", "homepage"),
+    ),
+    Command(
+        "count",
+        "Count shipments by status",
+        (
+            *time_range("created", "created_at", "registered"),
+            *time_range("ordered", "order_created_time", "ordered"),
+            *SHARED,
+        ),
+        ("status", "count"),
+        ("status", "count"),
     ),
     Command(
         "create",
-        "Register the shipments of a CSV file",
-        (
-            _argument("file", metavar="FILE.csv", help="the file, - for standard input"),
-            _argument("--yes", action="store_true", help="do it; without it nothing is sent, and the plan is shown"),
-            *_SHARED,
-        ),
-        "The first line names the columns: carrier_code, tracking_number and any field of the API, such as order_id. "
-        "Each shipment that is new to the account costs one unit of quota. Running it again is safe.",
+        "Register shipments",
+        (SHIPMENTS, YES, *SHARED),
+        ROW_FIELDS,
+        ROW_COLUMNS,
+        f"{CSV_HELP} Each shipment that is new to the account costs one unit of quota. It is safe to run again.",
+    ),
+    Command(
+        "delete",
+        "Delete shipments from the account",
+        (SHIPMENTS, YES, *SHARED),
+        ROW_FIELDS,
+        ROW_COLUMNS,
+        f"{CSV_HELP} The quota of deleted shipments is not refunded. It is safe to run again.",
     ),
     Command(
         "detect",
-        "Propose carriers for a number, best first",
-        (_NUMBER, *_SHARED),
+        "Propose carriers for a tracking number, best first",
+        (NUMBER, *SHARED),
+        ("code", "name"),
+        ("code", "name"),
         "5 calls cost one unit of quota.",
     ),
     Command(
         "get",
-        "Show one shipment with its checkpoints",
+        "Show a shipment with its checkpoints",
         (
-            _argument("carrier_code", metavar="CARRIER", help="its code, as carriers lists it"),
-            _NUMBER,
-            _argument("--lang", metavar="LL", help="two letters, for carriers that know more than one language"),
-            *_SHARED,
-            _RAW,
+            argument("carrier_code", metavar="CARRIER", help="code of the carrier; the command carriers lists them"),
+            NUMBER,
+            LANG,
+            *SHARED,
+            INCLUDE_RAW,
         ),
+        (*SHIPMENT_FIELDS, "checkpoints"),
+        (*SHIPMENT_COLUMNS[:3], "substatus", *SHIPMENT_COLUMNS[3:], "delivered_at", "created_at"),
     ),
     Command(
         "list",
         "List shipments",
         (
-            _argument(
-                "--status",
-                choices=STATUSES,
-                metavar="STATUS",
-                help=f"only in this status: {', '.join(STATUSES)}",
+            choice("--status", STATUSES, f"only in this status: {', '.join(STATUSES)}", metavar="STATUS"),
+            *time_range("created", "created_at", "registered"),
+            *time_range("updated", "update_time", "changed"),
+            *time_range("ordered", "order_created_time", "ordered"),
+            argument(
+                "--numbers", type=checked(comma_separated), nargs="+", metavar="NUMBER", help="only these, at most 40"
             ),
-            *_span("created", "created_at", "registered"),
-            *_span("updated", "update_time", "changed"),
-            *_span("ordered", "order_created_time", "ordered"),
-            _argument("--numbers", type=_checked(_names), nargs="+", metavar="NUMBER", help="only these, 40 at most"),
-            _argument("--orders", type=_checked(_names), nargs="+", metavar="ORDER", help="only these, 40 at most"),
-            _argument(
+            argument(
+                "--orders", type=checked(comma_separated), nargs="+", metavar="ORDER", help="only these, at most 40"
+            ),
+            argument(
                 "--archived", dest="archived", action="store_const", const=True, help="only archived (default: both)"
             ),
-            _argument("--not-archived", dest="archived", action="store_const", const=False, help="only not archived"),
-            _argument("--lang", metavar="LL", help="two letters, for carriers that know more than one language"),
-            _argument("--limit", type=_checked(_count), metavar="N", help="no more than N"),
-            *_SHARED,
-            _RAW,
+            argument("--not-archived", dest="archived", action="store_const", const=False, help="only not archived"),
+            LANG,
+            argument("--limit", type=checked(positive_count), metavar="N", help="at most N"),
+            *SHARED,
+            INCLUDE_RAW,
         ),
-        f"Rows appear as they arrive, {PAGE_SIZE} a call.",
+        SHIPMENT_FIELDS,
+        SHIPMENT_COLUMNS,
+        f"Rows are written as they arrive, {PAGE_SIZE} per call.",
     ),
     Command(
         "sandbox",
-        "Run a stand-in for TrackingMore on this machine",
-        (_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the sandbox; --help lists them"),),
+        "Run a local stand-in for TrackingMore",
+        (argument("arguments", nargs=argparse.REMAINDER, help="arguments of the sandbox; --help lists them"),),
+    ),
+    Command(
+        "update",
+        "Update the account's data on shipments",
+        (
+            SHIPMENTS,
+            argument(
+                "--set",
+                dest="changes",
+                action="append",
+                type=checked(assignment),
+                metavar="FIELD=VALUE",
+                help="set a field of all shipments, such as archived=true; may be repeated",
+            ),
+            YES,
+            *SHARED,
+        ),
+        ROW_FIELDS,
+        ROW_COLUMNS,
+        f"{CSV_HELP} It is safe to run again.",
+    ),
+    Command(
+        "wait",
+        "Wait until shipments are delivered",
+        (
+            SHIPMENTS,
+            choice(
+                "--for",
+                STATUSES,
+                "wait for this status instead of delivered; may be repeated",
+                dest="statuses",
+                action="append",
+                metavar="STATUS",
+            ),
+            argument(
+                "--every", type=checked(positive_period), metavar="PERIOD", help="time between checks (default: 5m)"
+            ),
+            argument(
+                "--timeout", type=checked(positive_period), metavar="PERIOD", help="give up after this (default: never)"
+            ),
+            *SHARED,
+        ),
+        (*SHIPMENT_FIELDS[:7], "outcome"),
+        ("carrier_code", "tracking_number", "status", "last_update", "outcome"),
+        f"{CSV_HELP} It ends when all shipments have arrived, or can no longer arrive: exception, expired, returned, "
+        "not registered. 40 shipments take one call per check.",
     ),
 )
-
-
-def add_argument(parser: argparse.ArgumentParser, argument: Argument) -> None:
-    """Have a parser take an argument.
-
-    :param parser: the command's parser.
-    :param argument: the argument.
-    """
-    parser.add_argument(*argument.flags, **argument.options)
-    if argument.options.get("nargs") == argparse.REMAINDER:
-        parser.prefix_chars = "\0"  # all that follows is for another program: --help too is none of ours
-
-
-def parser(prog: str) -> argparse.ArgumentParser:
-    """Describe the command line for argparse.
-
-    :param prog: the program's name.
-    :return: the parser; ``command`` is the name of the command.
-    """
-    form = argparse.RawDescriptionHelpFormatter
-    described = argparse.ArgumentParser(prog=prog, description=DESCRIPTION, epilog=EPILOG, formatter_class=form)
-    commands = described.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        below = commands.add_parser(
-            command.name, help=command.help, description=command.description, epilog=EPILOG, formatter_class=form
-        )
-        for argument in command.arguments:
-            add_argument(below, argument)
-    return described

@@ -1,191 +1,137 @@
-"""Rows on standard output, as table or NDJSON, and progress on standard error. Knows terminals, and no shipments.
-
-rich, which Airflow brings, is used on a terminal where it is there, and imported only then.
-"""
+"""Rows on standard output: as a table, NDJSON, JSON or CSV."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import csv
 import io
 import json
 import os
 import re
-import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, TextIO
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
 
-from airflow_provider_trackingmore.cli.exits import printable
+from airflow_provider_trackingmore.cli.definition import Command
+from airflow_provider_trackingmore.cli.exit_codes import CommandError, ExitCode
+from airflow_provider_trackingmore.cli.messages import printable
+from airflow_provider_trackingmore.cli.suggestions import did_you_mean
+from airflow_provider_trackingmore.cli.table import write_table
 
 Row = Mapping[str, Any]
-Tell = Callable[[int, int | None], None]
 
-CHUNK = 100
-"""The first rows decide how wide the columns are; waiting for more would keep the reader waiting."""
-GAP = 2
-NARROWEST = 8
-
-STYLES = {
-    **dict.fromkeys(("delivered", "created"), "green"),
-    **dict.fromkeys(("exception", "expired", "undelivered", "rejected"), "red"),
-    **dict.fromkeys(("notfound", "duplicate"), "yellow"),
-}
-"""Words that are coloured wherever they are a whole cell."""
-
-_CONTROLS = re.compile("[\x7f-\x9f]")
+NESTED_FIELDS = frozenset({"checkpoints", "raw"})
+_CONTROL_CHARACTERS = re.compile("[\x7f-\x9f]")
 
 
-def chosen_form(asked: str | None) -> str:
-    """Choose the form of the output.
+def check_output(command: Command, arguments: argparse.Namespace) -> None:
+    """Choose the format and the fields of the output; replaces ``arguments.output`` and ``arguments.fields``.
 
-    :param asked: what the user asked for, if anything.
-    :return: ``table`` or ``ndjson``.
+    :param command: the command.
+    :param arguments: its arguments.
+    :raises CommandError: if the format cannot show what the user asked for.
     """
-    return asked or ("table" if sys.stdout.isatty() else "ndjson")
+    include_raw = getattr(arguments, "include_raw", False)
+    if include_raw and arguments.output in ("table", "csv"):
+        raise CommandError(f"--include-raw needs --output ndjson or json, not {arguments.output}", ExitCode.USAGE)
+    arguments.output = arguments.output or ("table" if sys.stdout.isatty() and not include_raw else "ndjson")
+    known = (*command.fields, "raw") if include_raw else command.fields
+    for name in arguments.fields or ():
+        if name not in known:
+            hint = did_you_mean(name, known) or f"; the fields are {', '.join(known)}"
+            raise CommandError(f"{command.name} has no field {name!r}{hint}", ExitCode.USAGE)
+        if name in NESTED_FIELDS and arguments.output in ("table", "csv"):
+            raise CommandError(f"the field {name} needs --output ndjson or json", ExitCode.USAGE)
+    arguments.columns = arguments.fields or command.columns
+    if arguments.output == "csv" and not arguments.fields:
+        arguments.fields = [name for name in command.fields if name not in NESTED_FIELDS]
+
+
+def write_rows(rows: Iterable[Row], arguments: argparse.Namespace, *, sample: Iterable[Row] | None = None) -> None:
+    """Write rows in the format that the user chose, as they arrive.
+
+    :param rows: plain data.
+    :param arguments: the command's arguments, after :func:`check_output`.
+    :param sample: rows that are as wide as those to come, so that a table can show each row at once.
+    """
+    with until_closed():
+        match arguments.output:
+            case "table":
+                write_table(rows, arguments.columns, sample=sample)
+            case "csv":
+                write_csv(rows, arguments.fields)
+            case "json":
+                write_json(select_fields(rows, arguments.fields))
+            case _:
+                write_ndjson(select_fields(rows, arguments.fields))
+
+
+def select_fields(rows: Iterable[Row], fields: Sequence[str] | None) -> Iterable[Row]:
+    """Keep some fields of each row.
+
+    :param rows: plain data.
+    :param fields: the fields; None keeps all.
+    :return: the rows.
+    """
+    return rows if fields is None else ({name: row.get(name) for name in fields} for row in rows)
 
 
 @contextlib.contextmanager
 def until_closed() -> Iterator[None]:
-    """Write for as long as somebody reads: ``| head`` is no error."""
+    """Write for as long as the reader of a pipe is there: ``| head`` is not an error."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is still in the buffer goes nowhere; without this the interpreter complains at its end.
+        # Otherwise the interpreter complains at exit about what is still in the buffer.
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def write_ndjson(rows: Iterable[Row]) -> None:
-    """Write one JSON object a line, UTF-8 whatever the locale.
+    """Write one JSON object per line, in UTF-8 whatever the locale.
 
     :param rows: plain data.
     """
+    _use_utf8()
+    for row in rows:
+        sys.stdout.write(_to_json(row) + "\n")
+
+
+def write_json(rows: Iterable[Row]) -> None:
+    """Write a JSON array, one object per line, in UTF-8 whatever the locale.
+
+    :param rows: plain data.
+    """
+    _use_utf8()
+    separator = "["
+    for row in rows:
+        sys.stdout.write(f"{separator}\n{_to_json(row)}")
+        separator = ","
+    sys.stdout.write("[]\n" if separator == "[" else "\n]\n")
+
+
+def write_csv(rows: Iterable[Row], fields: Sequence[str]) -> None:
+    """Write CSV with a header line, in UTF-8 whatever the locale.
+
+    :param rows: plain data.
+    :param fields: the columns.
+    """
+    _use_utf8()
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    for cells in chain([fields], ([row.get(name) for name in fields] for row in rows)):
+        writer.writerow([printable(cell) if isinstance(cell, str) else cell for cell in cells])
+
+
+def _use_utf8() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # half a character becomes its JSON escape
-    for row in rows:
-        line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-        sys.stdout.write(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line) + "\n")
 
 
-def write_table(rows: Iterable[Row], columns: Sequence[str], whole: int = 2, like: Iterable[Row] | None = None) -> None:
-    """Write a table, row by row as they come.
-
-    :param rows: plain data.
-    :param columns: what of it is shown; headings are made from the names.
-    :param whole: how many of the first columns are never broken, however narrow the terminal.
-    :param like: rows as wide as those that come, so that each is written at once; None takes the first rows.
-    """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    cells = ([_cell(row.get(column)) for column in columns] for row in rows)
-    size = CHUNK if like is None else 1
-    first = list(islice(cells, size))
-    if not first:
-        return
-    heads = [column.replace("_", " ") for column in columns]
-    sample = first if like is None else [[_cell(row.get(column)) for column in columns] for row in like]
-    draw = _on_terminal(sys.stdout, heads, sample, whole) if sys.stdout.isatty() else None
-    draw = draw or _plainly(sys.stdout, heads, sample)
-    draw(first)
-    for chunk in iter(lambda: list(islice(cells, size)), []):
-        draw(chunk)
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else printable(str(value))
-
-
-def _plainly(stream: TextIO, heads: Sequence[str], first: Sequence[Sequence[str]]) -> Callable[[list[list[str]]], None]:
-    widths = [max(map(len, column)) for column in zip(heads, *first, strict=True)]
-
-    def draw(rows: list[list[str]]) -> None:
-        for row in rows:
-            stream.write("  ".join(map(str.ljust, row, widths)).rstrip() + "\n")
-
-    draw([list(heads)])
-    return draw
-
-
-def _on_terminal(
-    stream: TextIO, heads: Sequence[str], first: Sequence[Sequence[str]], whole: int
-) -> Callable[[list[list[str]]], None] | None:
-    try:
-        from rich.cells import cell_len
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-    except ImportError:
-        return None
-    widths = [max(map(cell_len, column)) for column in zip(heads, *first, strict=True)]
-    console = Console(file=stream, highlight=False)
-    spare = console.width - GAP * (len(widths) - 1)
-    while sum(widths) > spare and (widest := max(widths[whole:], default=0)) > NARROWEST:
-        widths[widths.index(widest, whole)] -= 1
-    console = Console(file=stream, highlight=False, width=max(console.width, sum(widths) + GAP * len(widths)))
-    heading = True
-
-    def draw(rows: list[list[str]]) -> None:
-        nonlocal heading
-        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=heading, header_style="bold")
-        heading = False
-        for head, width in zip(heads, widths, strict=True):
-            table.add_column(head, width=width, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))
-        console.print(table)
-
-    return draw
-
-
-def say(text: str) -> None:
-    """Tell the person before the terminal, on standard error.
-
-    :param text: one line.
-    """
-    sys.stderr.write(printable(text) + "\n")
-
-
-def goes_to_file() -> bool:
-    """Whether standard output is a file: in a pipe, what reads it may write to the same terminal."""
-    return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
-
-
-@contextlib.contextmanager
-def progress(title: str, *, beyond: int) -> Iterator[Tell]:
-    """Show how far long work is, if standard error is a terminal.
-
-    :param title: what is being done.
-    :param beyond: how much work is too short for that.
-    :return: a function to be told (how many are done, of how many).
-    """
-    with contextlib.ExitStack() as shown:
-        draw: Tell | None = None
-
-        def tell(done: int, total: int | None) -> None:
-            nonlocal draw
-            if draw is None and total is not None and total > beyond:
-                draw = shown.enter_context(_bar(title))
-            if draw is not None:
-                draw(done, total)
-
-        yield tell
-
-
-@contextlib.contextmanager
-def _bar(title: str) -> Iterator[Tell]:
-    try:
-        if not sys.stderr.isatty():
-            raise ImportError
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    except ImportError:
-        yield lambda done, total: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+def _to_json(row: Row) -> str:
+    line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    return _CONTROL_CHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)

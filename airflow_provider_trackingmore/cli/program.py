@@ -1,4 +1,5 @@
-"""Runs a command: account in, exit code out. The one place that turns failures into a line and a code."""
+# PYTHON_ARGCOMPLETE_OK
+"""Runs a command and turns errors into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -8,78 +9,88 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from airflow_provider_trackingmore.cli.definition import DEBUG_VARIABLE, parser
-from airflow_provider_trackingmore.cli.exits import CommandError, Exit, exit_code, explain, printable, reworded
+from airflow_provider_trackingmore.cli.arguments import DEBUG_VARIABLE
+from airflow_provider_trackingmore.cli.definition import COMMANDS
+from airflow_provider_trackingmore.cli.exit_codes import ExitCode, exit_code
+from airflow_provider_trackingmore.cli.messages import explain, printable, reworded
+from airflow_provider_trackingmore.cli.parser import parse_arguments
+
+if TYPE_CHECKING:
+    from airflow_provider_trackingmore.client.client import TrackingMoreClient
 
 PACKAGE = __name__.partition(".")[0]
-PROG = f"python -m {PACKAGE}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command that the arguments name.
+    """Run the command line.
 
     :param argv: the arguments; None takes those of the process.
     :return: the exit code.
     """
-    arguments = parser(PROG).parse_args(argv)
+    script = Path(sys.argv[0]).name
+    prog = f"python -m {PACKAGE}" if script == "__main__.py" else script
+    arguments = parse_arguments(prog, sys.argv[1:] if argv is None else argv)
     return run(arguments.command, arguments)
 
 
 def run(name: str, arguments: argparse.Namespace) -> int:
-    """Run one command.
+    """Run a command.
 
     :param name: its name.
     :param arguments: its arguments.
     :return: the exit code.
     """
     if name == "sandbox":
-        # Another program with a command line of its own. It takes this process's place, and gets its signals.
+        # A program with its own command line. It replaces this process, so that it receives its signals.
         os.execv(sys.executable, [sys.executable, "-m", f"{PACKAGE}.sandbox", *arguments.arguments])  # noqa: S606 - no shell
     debug = arguments.debug or os.environ.get(DEBUG_VARIABLE, "") not in ("", "0")
     try:
         return _run(name, arguments, debug)
     except KeyboardInterrupt:
-        return Exit.INTERRUPTED
+        return ExitCode.INTERRUPTED
     except Exception as error:
         if debug:
             traceback.print_exc()
-        sys.stderr.write(f"trackingmore: {explain(error, _key_place(arguments))}\n")
+        sys.stderr.write(f"trackingmore: {explain(error, _key_source(arguments))}\n")
         return exit_code(error)
 
 
 def _run(name: str, arguments: argparse.Namespace, debug: bool) -> int:
-    from airflow_provider_trackingmore.cli import account, commands, create, output
+    from airflow_provider_trackingmore.cli import account, bulk, output, queries, wait
     from airflow_provider_trackingmore.client.client import TrackingMoreClient
 
-    functions: dict[str, Callable[[TrackingMoreClient, argparse.Namespace], Exit]] = {
-        "account": commands.account,
-        "carriers": commands.carriers,
-        "create": create.create,
-        "detect": commands.detect,
-        "get": commands.get,
-        "list": commands.list_shipments,
+    functions: dict[str, Callable[[TrackingMoreClient, argparse.Namespace], ExitCode]] = {
+        "account": queries.account,
+        "carriers": queries.carriers,
+        "count": queries.count,
+        "create": bulk.create,
+        "delete": bulk.delete,
+        "detect": queries.detect,
+        "get": queries.get,
+        "list": queries.list_shipments,
+        "update": bulk.update,
+        "wait": wait.wait,
     }
-    if getattr(arguments, "include_raw", False):
-        if arguments.output == "table":
-            raise CommandError("--include-raw has no table: leave out --output table", Exit.USAGE)
-        arguments.output = "ndjson"
-    arguments.form = output.chosen_form(arguments.output)
+    (command,) = (command for command in COMMANDS if command.name == name)
+    output.check_output(command, arguments)
     settings = account.settings(arguments.conn_id, os.environ)
-    # Airflow has set its own logging up by now.
+    # After the import of Airflow, which sets up its own logging.
     _log_to_standard_error(debug)
     with TrackingMoreClient(settings) as client:
         return functions[name](client, arguments)
 
 
-def _key_place(arguments: argparse.Namespace) -> str:
-    from airflow_provider_trackingmore.cli.account import key_place
+def _key_source(arguments: argparse.Namespace) -> str:
+    from airflow_provider_trackingmore.cli.account import key_source
 
-    return key_place(arguments.conn_id, os.environ)
+    return key_source(arguments.conn_id, os.environ)
 
 
-class _ShortLines(logging.Handler):
-    """Log lines for people, wherever standard error is at that moment: a progress bar moves it."""
+class _OneLineHandler(logging.Handler):
+    """Writes log messages to the current standard error; a progress bar replaces it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         sys.stderr.write(f"trackingmore: {reworded(printable(self.format(record)))}\n")
@@ -87,7 +98,7 @@ class _ShortLines(logging.Handler):
 
 def _log_to_standard_error(debug: bool) -> None:
     logger = logging.getLogger(PACKAGE)
-    logger.handlers = [_ShortLines()]
+    logger.handlers = [_OneLineHandler()]
     logger.propagate = False
     logger.disabled = False
     logger.setLevel(logging.DEBUG if debug else logging.INFO if sys.stderr.isatty() else logging.WARNING)

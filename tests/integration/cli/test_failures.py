@@ -42,7 +42,7 @@ def test_a_connection_that_is_not_there_ends_with_3(program: Program) -> None:
     assert (ended.code, ended.out) == (3, "")
     assert ended.err == (
         "trackingmore: Airflow has no connection 'nowhere' (AirflowNotFoundException): "
-        "make it with 'airflow connections add', or set TRACKINGMORE_API_KEY\n"
+        "create it with 'airflow connections add', or set TRACKINGMORE_API_KEY\n"
     )
 
 
@@ -127,4 +127,4 @@ def test_ctrl_c_ends_with_130(program: Program, trackingmore_sandbox: SandboxPro
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert (out, err) == ("", "Interrupted: what was registered so far stays, and running it again is safe.\n")
+    assert (out, err) == ("", "Interrupted. What was done so far is kept, and it is safe to run the command again.\n")

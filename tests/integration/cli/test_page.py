@@ -1,4 +1,4 @@
-"""The page on the command line: every console block is typed into a shell and shows what stands there."""
+"""docs/command-line.md: each console block is typed into a shell, and its output is compared."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_trackingmore.cli.exits import MEANINGS
+from airflow_provider_trackingmore.cli.exit_codes import MEANINGS
 
 from .conftest import ROOT, plain
 
@@ -44,7 +44,7 @@ class Shell:
             "TERM": "xterm",
             "PYTHONPATH": str(ROOT),
             "TRACKINGMORE_PACING_DIR": str(directory),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join((str(directory), str(Path(sys.executable).parent), os.environ["PATH"])),
         }
         self.process = subprocess.Popen(
             ["bash"], stdin=subprocess.PIPE, stdout=slave, stderr=slave, text=True, cwd=directory, env=environment
@@ -73,6 +73,12 @@ class Shell:
 def shell(tmp_path: Path) -> Iterator[Shell]:
     (orders,) = (shown for command, shown in steps() if command == "cat orders.csv")
     (tmp_path / "orders.csv").write_text(orders)
+    script = tmp_path / "trackingmore-airflow"  # what an installation makes of the entry point
+    script.write_text(
+        f"#!{sys.executable}\n"
+        "import sys\nfrom airflow_provider_trackingmore.cli.program import main\nsys.exit(main())\n"
+    )
+    script.chmod(0o755)
     opened = Shell(tmp_path)
     yield opened
     opened.close()

@@ -1,21 +1,24 @@
-"""One definition, read by argparse and by Airflow."""
+"""The definition of the commands, as argparse and Airflow read it."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from airflow_provider_trackingmore.cli import definition
-from airflow_provider_trackingmore.cli.definition import COMMANDS, parser
-from airflow_provider_trackingmore.cli.exits import MEANINGS
+from airflow_provider_trackingmore.cli.definition import COMMANDS
+from airflow_provider_trackingmore.cli.exit_codes import MEANINGS
+from airflow_provider_trackingmore.cli.parser import parse_arguments
 
 
 def parse(*arguments: str) -> argparse.Namespace:
-    return parser("tm").parse_args(arguments)
+    return parse_arguments("tm", arguments)
 
 
 def texts() -> Iterator[str]:
@@ -24,7 +27,7 @@ def texts() -> Iterator[str]:
     yield from (definition.DESCRIPTION, definition.EPILOG)
 
 
-def test_no_help_text_holds_what_airflow_takes_for_markup() -> None:
+def test_no_help_text_contains_markup_of_rich() -> None:
     assert not [text for text in texts() if "[" in text]
 
 
@@ -49,11 +52,11 @@ def test_archived_is_yes_no_or_both(typed: tuple[str, ...], archived: bool | Non
     assert parse("list", *typed).archived is archived
 
 
-def test_numbers_are_listed_with_commas_or_blanks() -> None:
+def test_numbers_are_separated_by_commas_or_blanks() -> None:
     assert parse("list", "--numbers", "A,B", "C").numbers == [["A", "B"], ["C"]]
 
 
-def test_a_day_as_an_end_is_the_end_of_the_day() -> None:
+def test_a_date_as_the_end_of_a_range_includes_the_day() -> None:
     found = parse("list", "--created-since", "2026-03-01", "--created-until", "2026-03-01")
     assert (found.created_at_max - found.created_at_min).total_seconds() == 86_399
 
@@ -73,16 +76,21 @@ def test_a_day_as_an_end_is_the_end_of_the_day() -> None:
         ("list", "--created-since", "soon"),
         ("carriers", "--lang", "de"),
         ("account", "--output", "xml"),
+        ("update", "a.csv", "--set", "title"),
+        ("update", "a.csv", "--set", "=x"),
+        ("wait", "a.csv", "--every", "0s"),
+        ("wait", "a.csv", "--for", "arrived"),
+        ("delete",),
     ],
 )
-def test_wrong_arguments_end_with_2(typed: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_end_with_2(typed: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parse(*typed)
     assert ended.value.code == 2
     assert capsys.readouterr().out == ""
 
 
-def test_what_follows_sandbox_is_handed_on_as_it_stands() -> None:
+def test_everything_after_sandbox_is_passed_on() -> None:
     for typed in (["--port", "0", "--no-limits"], ["--help"], ["-h"], ["--switch", "tz=+00:00"], []):
         assert parse("sandbox", *typed).arguments == typed
 
@@ -115,10 +123,12 @@ print(json.dumps([found.subcommand, found.archived, found.numbers, found.limit, 
 
 
 @pytest.mark.parametrize(
-    "typed", [["--help"], ["list", "--help"], ["list", "--limit", "none"]], ids=["help", "its help", "a mistake"]
+    "typed",
+    [["--help"], ["list", "--help"], ["list", "--limit", "none"], ["--version"]],
+    ids=["help", "help of a command", "invalid", "version"],
 )
-def test_help_is_there_at_once(typed: list[str]) -> None:
-    """Seen by what is imported and not by the clock: neither Airflow nor an HTTP library nor rich."""
+def test_help_and_version_import_nothing_heavy(typed: list[str]) -> None:
+    """Judged by what is imported: neither Airflow nor an HTTP library nor rich."""
     code = (
         "import runpy, sys\n"
         f"sys.argv = ['tm', *{typed!r}]\n"
@@ -130,3 +140,60 @@ def test_help_is_there_at_once(typed: list[str]) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stderr.endswith("heavy: []"), result.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("lst",), "there is no command 'lst'; did you mean 'list'? The commands are account, carriers, "),
+        (("list", "--stauts", "delivered"), "there is no option --stauts; did you mean '--status'?"),
+        (("list", "--status", "delivred"), "expired; did you mean 'delivered'?"),
+        (("account", "--output", "jason"), "'jason' is not one of table, ndjson, json, csv; did you mean 'json'?"),
+        (("carriers", "dhl"), "too many arguments: dhl"),
+        (("get", "ups"), "the following arguments are required: NUMBER"),
+    ],
+)
+def test_a_mistake_is_explained_in_two_lines(
+    typed: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(*typed)
+    message, usage = capsys.readouterr().err.splitlines()
+    assert said in message
+    assert usage.startswith("Usage: tm ")
+
+
+def test_the_usage_of_every_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        if command.name == "sandbox":
+            continue
+        with pytest.raises(SystemExit):
+            parse(command.name, "--help")
+        usage, blank, *_ = capsys.readouterr().out.splitlines()
+        assert usage.startswith(f"usage: tm {command.name} [OPTIONS]")
+        assert blank == ""
+
+
+def test_the_columns_of_every_command_are_fields_of_it() -> None:
+    for command in COMMANDS:
+        assert set(command.columns) <= set(command.fields)
+        assert len(set(command.fields)) == len(command.fields)
+
+
+@pytest.mark.parametrize(
+    ("line", "completions"),
+    [
+        ("tm c", {"carriers", "count", "create"}),
+        ("tm list --status d", {"delivered"}),
+        ("tm list --output ", {"table", "ndjson", "json", "csv"}),
+        ("tm wait a.csv --fo", {"--for"}),
+    ],
+)
+def test_a_shell_completes_commands_options_and_values(line: str, completions: set[str], tmp_path: Path) -> None:
+    """Argcomplete's protocol: the line in the environment, the completions on file descriptor 8."""
+    found = tmp_path / "completions"
+    environment = os.environ | {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    environment |= {"_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_STDOUT_FILENAME": str(found)}
+    code = "import sys; from airflow_provider_trackingmore.cli.program import main; sys.argv = ['tm']; main()"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert {word.strip() for word in found.read_text().splitlines()} == completions

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,7 +50,7 @@ def test_carriers_have_names_in_other_languages(program: Program, trackingmore_s
 def test_no_carrier_is_not_found(program: Program) -> None:
     ended = program("carriers", "--search", "zzz")
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "no carrier with 'zzz' in its code or name\n"
+    assert ended.err == "No carrier has 'zzz' in its code or name.\n"
 
 
 def test_detect_proposes_carriers(program: Program) -> None:
@@ -60,7 +62,7 @@ def test_detect_proposes_carriers(program: Program) -> None:
 def test_a_number_of_no_carrier_is_not_found(program: Program) -> None:
     ended = program("detect", "SBX-UNDETECTABLE-1")
     assert (ended.code, ended.out) == (1, "")
-    assert "cannot tell the carrier of SBX-UNDETECTABLE-1" in ended.err
+    assert "cannot detect the carrier of SBX-UNDETECTABLE-1" in ended.err
 
 
 def test_get_shows_a_shipment_and_where_it_was(program: Program, trackingmore_sandbox: SandboxProcess) -> None:
@@ -158,7 +160,7 @@ def test_a_table_in_a_pipe_is_plain_and_whole(program: Program, trackingmore_san
 
 def test_the_vendors_record_has_no_table(program: Program) -> None:
     ended = program("list", "--include-raw", "--output", "table")
-    assert (ended.code, ended.err) == (2, "trackingmore: --include-raw has no table: leave out --output table\n")
+    assert (ended.code, ended.err) == (2, "trackingmore: --include-raw needs --output ndjson or json, not table\n")
 
 
 def test_the_connection_asked_for_comes_before_the_environment(program: Program, connection: dict[str, Any]) -> None:
@@ -176,3 +178,60 @@ def test_without_a_key_it_is_the_default_connection(program: Program) -> None:
     ended = program("account", TRACKINGMORE_API_KEY=None, TRACKINGMORE_BASE_URL=None)
     assert (ended.code, ended.err) == (0, "")
     assert ended.rows[0]["quota_left"] == 100_000
+
+
+def test_shipments_are_counted_by_status(program: Program, trackingmore_sandbox: SandboxProcess) -> None:
+    trackingmore_sandbox.seed(
+        shipments=[{"carrier_code": "usps", "tracking_number": f"SBX-PENDING-{n}"} for n in (1, 2)]
+    )
+    counts = {row["status"]: row["count"] for row in program("count").rows}
+    assert counts["pending"] == 2
+    assert len(counts) == 8
+    assert {row["count"] for row in program("count", "--created-until", "2026-01-01").rows} == {0}
+
+
+def test_fields_choose_what_is_shown(program: Program, trackingmore_sandbox: SandboxProcess) -> None:
+    trackingmore_sandbox.seed(shipments=[{"carrier_code": "usps", "tracking_number": "SBX-PENDING-1"}])
+    chosen = ("list", "--fields", "tracking_number,status")
+    assert program(*chosen).out == '{"tracking_number":"SBX-PENDING-1","status":"pending"}\n'
+    assert program(*chosen, "--output", "csv").out == "tracking_number,status\nSBX-PENDING-1,pending\n"
+    assert program(*chosen, "--output", "table").out == "tracking number  status\nSBX-PENDING-1    pending\n"
+    assert json.loads(program(*chosen, "--output", "json").out) == [
+        {"tracking_number": "SBX-PENDING-1", "status": "pending"}
+    ]
+    assert program("list", "--output", "csv").out.splitlines()[0] == (
+        "carrier_code,tracking_number,status,substatus,last_update,delivered_at,order_id,created_at,updated_at"
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("list", "--fields", "tracking"), "list has no field 'tracking'; did you mean 'tracking_number'?"),
+        (("list", "--fields", "colour"), "list has no field 'colour'; the fields are carrier_code, "),
+        (("get", "usps", "A", "--fields", "checkpoints", "--output", "csv"), "needs --output ndjson or json"),
+        (("account", "--include-raw", "--output", "csv"), "--include-raw needs --output ndjson or json, not csv"),
+    ],
+)
+def test_output_that_is_not_possible_is_refused_before_any_call(
+    program: Program, trackingmore_sandbox: SandboxProcess, typed: tuple[str, ...], said: str
+) -> None:
+    ended = program(*typed)
+    assert ended.code == 2
+    assert said in ended.err
+    assert trackingmore_sandbox.calls() == []
+
+
+def test_a_base_url_without_its_version_gets_a_hint(program: Program, trackingmore_sandbox: SandboxProcess) -> None:
+    ended = program("list", TRACKINGMORE_BASE_URL=trackingmore_sandbox.base_url.removesuffix("/v2"))
+    assert ended.code == 5
+    assert ended.err.rstrip().endswith("Does TRACKINGMORE_BASE_URL end in /v2?")
+
+
+def test_the_installed_script_is_the_same_program(program: Program) -> None:
+    script = Path(sys.executable).parent / "trackingmore-airflow"
+    if not script.exists():
+        pytest.skip("the package is not installed here")
+    shown = program("--version", program=(str(script),))
+    assert (shown.code, shown.out[:30]) == (0, "airflow-provider-trackingmore ")
+    assert "usage: trackingmore-airflow list [OPTIONS]" in program("list", "--help", program=(str(script),)).out

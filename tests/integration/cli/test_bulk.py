@@ -1,4 +1,4 @@
-"""``create FILE.csv``: a plan first, and nothing but a plan until told otherwise."""
+"""``create``, ``update`` and ``delete``: the plan first, and changes only with ``--yes``."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def test_without_yes_nothing_is_created(program: Program, trackingmore_sandbox: 
     assert outcomes(ended.rows) == {2: "planned", 3: "planned", 4: "planned"}
     assert ended.err.splitlines() == [
         "3 planned",
-        "It would cost 3 of 100000 units of quota at most; shipments that are registered already cost none.",
-        "Nothing was sent. --yes sends it.",
+        "It would cost 3 of 100000 units of quota.",
+        "Nothing was changed. --yes makes the changes.",
     ]
-    assert [call["method"] for call in trackingmore_sandbox.calls()] == ["GET"]
+    assert {call["method"] for call in trackingmore_sandbox.calls()} == {"GET"}
     assert trackingmore_sandbox.ledger()["created"] == {}
 
 
-def test_with_yes_all_are_created_and_a_second_time_costs_nothing(
+def test_with_yes_all_are_created_and_a_second_run_costs_nothing(
     program: Program, trackingmore_sandbox: SandboxProcess, file: Path
 ) -> None:
     file.write_text(GOOD)
@@ -70,7 +70,7 @@ def test_with_yes_all_are_created_and_a_second_time_costs_nothing(
 
 
 @pytest.mark.parametrize("typed", [(), ("--yes",)], ids=["planned", "done"])
-def test_a_bad_row_is_named_and_costs_none_of_the_others(
+def test_an_invalid_row_does_not_affect_the_others(
     program: Program, trackingmore_sandbox: SandboxProcess, file: Path, typed: tuple[str, ...]
 ) -> None:
     file.write_text(MIXED, newline="")
@@ -79,7 +79,7 @@ def test_a_bad_row_is_named_and_costs_none_of_the_others(
     good = "created" if typed else "planned"
     assert found[2] == (good, None, None)
     assert found[3][0] == "rejected"
-    assert "rounded by a spreadsheet" in found[3][2]
+    assert "a spreadsheet rounded" in found[3][2]
     assert found[5][0] == "rejected"
     assert "the command carriers lists them" in found[5][2]
     assert found[6] == (good, None, None)
@@ -88,7 +88,7 @@ def test_a_bad_row_is_named_and_costs_none_of_the_others(
     assert "carrier_code is missing" in found[8][2]
     assert found[9][:2] == (("rejected", 4014) if typed else ("planned", None))
     assert ended.code == 1
-    assert ended.err.startswith("TrackingMore has no fields for these columns, they are not sent: colour\n")
+    assert ended.err.startswith("Columns that are not used: colour\n")
     assert set(trackingmore_sandbox.ledger()["created"]) == (
         {"usps/9400100000000000000000", "ups/SBX-PENDING-5"} if typed else set()
     )
@@ -105,11 +105,11 @@ def test_a_plan_beyond_the_quota_says_so(program: Program, trackingmore_sandbox:
     ended = program("create", str(file))
     assert ended.code == 4
     assert "It would cost 3 of 1 units" in ended.err
-    assert ended.err.endswith("The quota may not suffice: 2 more units may be needed.\n")
+    assert ended.err.endswith("The quota is not sufficient: 2 more units are needed.\n")
 
 
 @pytest.mark.parametrize("form", ["ndjson", "table"])
-def test_killed_midway_the_file_says_what_was_registered(
+def test_the_output_of_a_killed_command_has_what_was_registered(
     program: Program, trackingmore_sandbox: SandboxProcess, file: Path, tmp_path: Path, form: str
 ) -> None:
     rows = [f"usps,SBX-PENDING-{n:04d}" for n in range(400)]
@@ -148,7 +148,7 @@ def test_killed_midway_the_file_says_what_was_registered(
     assert finished <= created
 
 
-def test_what_a_divided_call_has_registered_is_written_before_the_next_part_is_sent(
+def test_rows_of_a_split_call_are_written_before_the_next_part_is_sent(
     program: Program, trackingmore_sandbox: SandboxProcess, file: Path, tmp_path: Path
 ) -> None:
     trackingmore_sandbox.switch(batch_max=10)
@@ -170,7 +170,7 @@ def test_what_a_divided_call_has_registered_is_written_before_the_next_part_is_s
     assert len(record.read_text().splitlines()) == 20
 
 
-def test_a_reader_that_leaves_early_does_not_stop_the_registering(
+def test_closing_the_pipe_does_not_stop_the_registration(
     program: Program, trackingmore_sandbox: SandboxProcess, file: Path
 ) -> None:
     file.write_text("carrier_code,tracking_number\n" + "".join(f"usps,SBX-PENDING-{n:04d}\n" for n in range(120)))
@@ -181,7 +181,7 @@ def test_a_reader_that_leaves_early_does_not_stop_the_registering(
     assert len(trackingmore_sandbox.ledger()["created"]) == 120
 
 
-def test_ctrl_c_leaves_the_rows_that_were_done(
+def test_ctrl_c_keeps_the_rows_that_were_done(
     program: Program, trackingmore_sandbox: SandboxProcess, file: Path
 ) -> None:
     file.write_text("carrier_code,tracking_number\n" + "".join(f"usps,SBX-PENDING-{n:04d}\n" for n in range(120)))
@@ -192,6 +192,8 @@ def test_ctrl_c_leaves_the_rows_that_were_done(
         stderr=subprocess.PIPE,
         env=program.environment,
         cwd=program.directory,
+        # A background job of a shell ignores Ctrl-C, and so do its children; a program on a terminal does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )
     assert process.stdout is not None
     rows = [json.loads(process.stdout.readline()) for _ in range(40)]
@@ -199,10 +201,10 @@ def test_ctrl_c_leaves_the_rows_that_were_done(
     out, err = process.communicate(timeout=30)
     assert {row["outcome"] for row in rows} == {"created"}
     assert (process.returncode, out) == (130, b"")
-    assert b"Interrupted: what was registered so far stays" in err
+    assert b"Interrupted. What was done so far is kept" in err
 
 
-def test_a_quota_that_ends_midway_is_told_row_by_row(
+def test_a_quota_that_runs_out_midway_is_reported_row_by_row(
     program: Program, trackingmore_sandbox: SandboxProcess, file: Path
 ) -> None:
     trackingmore_sandbox.change_account(0, quota=1)
@@ -213,7 +215,7 @@ def test_a_quota_that_ends_midway_is_told_row_by_row(
     assert [row["code"] for row in ended.rows] == [None, 4021, 4021]
 
 
-def test_a_failure_midway_says_what_was_done(
+def test_a_failure_midway_reports_what_was_done(
     program: Program, trackingmore_sandbox: SandboxProcess, connection: dict[str, Any], file: Path
 ) -> None:
     file.write_text("carrier_code,tracking_number\n" + "".join(f"usps,SBX-PENDING-{n}\n" for n in range(100)))
@@ -229,7 +231,9 @@ def test_a_failure_midway_says_what_was_done(
 
 
 @pytest.mark.parametrize("content", ["carrier_code,tracking_number\n", "carrier_code,tracking_number\n\n,\n"])
-def test_no_rows_are_no_work(program: Program, trackingmore_sandbox: SandboxProcess, file: Path, content: str) -> None:
+def test_no_rows_make_no_calls(
+    program: Program, trackingmore_sandbox: SandboxProcess, file: Path, content: str
+) -> None:
     file.write_text(content)
     for typed in ((), ("--yes",)):
         ended = program("create", str(file), *typed)
@@ -241,7 +245,7 @@ def test_no_rows_are_no_work(program: Program, trackingmore_sandbox: SandboxProc
     ("content", "said"),
     [(None, "No such file or directory"), ("", "it is empty"), ("order_id\nO1\n", "its first line has no column")],
 )
-def test_a_file_that_cannot_be_read_is_a_wrong_argument(
+def test_a_file_that_cannot_be_read_is_an_invalid_argument(
     program: Program, trackingmore_sandbox: SandboxProcess, file: Path, content: str | None, said: str
 ) -> None:
     if content is not None:
@@ -253,7 +257,83 @@ def test_a_file_that_cannot_be_read_is_a_wrong_argument(
     assert trackingmore_sandbox.calls() == []
 
 
-def test_a_reader_that_has_enough_changes_no_exit_code(program: Program, file: Path) -> None:
+def test_closing_the_pipe_does_not_change_the_exit_code(program: Program, file: Path) -> None:
     file.write_text(MIXED, newline="")
     line = f"set -o pipefail; {' '.join(PROGRAM)} create {file} --yes | true"
     assert program(line, program=("bash", "-c")).code == 1
+
+
+# The plan ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_plan_knows_carriers_and_registered_shipments(
+    program: Program, trackingmore_sandbox: SandboxProcess, file: Path
+) -> None:
+    trackingmore_sandbox.seed(shipments=[{"carrier_code": "usps", "tracking_number": "SBX-PENDING-1"}])
+    file.write_text("carrier_code,tracking_number\nusps,SBX-PENDING-1\nfedx,SBX-PENDING-2\nups,SBX-PENDING-3\n")
+    ended = program("create", str(file))
+    assert ended.code == 1
+    assert outcomes(ended.rows) == {2: "existing", 3: "rejected", 4: "planned"}
+    assert ended.rows[1]["message"] == "TrackingMore has no carrier 'fedx'; did you mean 'fedex'?"
+    assert "It would cost 1 of 100000 units of quota." in ended.err
+
+
+def test_shipments_need_no_file(program: Program, trackingmore_sandbox: SandboxProcess) -> None:
+    assert program("create", "ups", "SBX-PENDING-1", "SBX-PENDING-2", "--yes").code == 0
+    assert set(trackingmore_sandbox.ledger()["created"]) == {"ups/SBX-PENDING-1", "ups/SBX-PENDING-2"}
+    [again] = program("create", "ups", "SBX-PENDING-1").rows
+    assert (again["line"], again["outcome"]) == (None, "existing")
+
+
+def test_delete_plans_and_deletes(program: Program, trackingmore_sandbox: SandboxProcess) -> None:
+    trackingmore_sandbox.seed(shipments=[{"carrier_code": "usps", "tracking_number": "SBX-PENDING-1"}])
+    typed = ("delete", "usps", "SBX-PENDING-1", "SBX-PENDING-2")
+    planned = program(*typed)
+    assert planned.code == 0
+    assert [row["outcome"] for row in planned.rows] == ["planned", "missing"]
+    assert planned.err.splitlines() == ["1 planned, 1 missing", "Nothing was changed. --yes makes the changes."]
+    assert len(trackingmore_sandbox.trackings()) == 1
+    deleted = program(*typed, "--yes")
+    assert (deleted.code, deleted.err) == (0, "1 deleted, 1 missing\n")
+    assert trackingmore_sandbox.trackings() == []
+
+
+def test_update_plans_and_updates(program: Program, trackingmore_sandbox: SandboxProcess, file: Path) -> None:
+    trackingmore_sandbox.seed(
+        shipments=[{"carrier_code": "usps", "tracking_number": f"SBX-PENDING-{n}"} for n in (1, 2)]
+    )
+    file.write_text(
+        "carrier_code,tracking_number,title\nusps,SBX-PENDING-1,Shoes\nusps,SBX-PENDING-2,\nusps,SBX-NEVER-3,x\n"
+    )
+    typed = ("update", str(file), "--set", "order_id=2026-7", "--set", "archived=true")
+    planned = program(*typed)
+    assert outcomes(planned.rows) == {2: "planned", 3: "planned", 4: "rejected"}
+    assert planned.rows[2]["message"] == "it is not registered; the command create registers it"
+    updated = program(*typed, "--yes")
+    assert updated.code == 1
+    assert outcomes(updated.rows) == {2: "updated", 3: "updated", 4: "rejected"}
+    rows = program("list", "--archived", "--include-raw").rows
+    assert {(row["tracking_number"], row["raw"]["title"], row["order_id"]) for row in rows} == {
+        ("SBX-PENDING-1", "Shoes", "2026-7"),
+        ("SBX-PENDING-2", "", "2026-7"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("--set", "titel=x"), "--set cannot change 'titel'; did you mean 'title'?"),
+        (("--set", "colour=red"), "--set cannot change 'colour'; the fields are title, "),
+    ],
+)
+def test_a_field_that_cannot_be_changed_is_refused(program: Program, typed: tuple[str, ...], said: str) -> None:
+    ended = program("update", "usps", "SBX-PENDING-1", *typed)
+    assert ended.code == 2
+    assert said in ended.err
+
+
+def test_an_update_without_a_change_is_rejected(program: Program, trackingmore_sandbox: SandboxProcess) -> None:
+    ended = program("update", "usps", "SBX-PENDING-1")
+    assert (ended.code, ended.rows[0]["outcome"]) == (1, "rejected")
+    assert "nothing to change" in ended.rows[0]["message"]
+    assert trackingmore_sandbox.calls() == []

@@ -1,0 +1,364 @@
+"""The commands that change shipments: create, delete and update. Without ``--yes`` they only show the plan."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from airflow_provider_trackingmore.api import batching, endpoints
+from airflow_provider_trackingmore.api.changes import UPDATE_FIELDS, changes_body
+from airflow_provider_trackingmore.api.envelope import Request
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
+from airflow_provider_trackingmore.api.limits import BATCH_SIZE
+from airflow_provider_trackingmore.api.lookups import find_trackings
+from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.api.reports import BatchReport, RegistrationReport
+from airflow_provider_trackingmore.api.shipments import CREATE_FIELDS, CheckedShipments, shipment_body, shipment_key
+from airflow_provider_trackingmore.cli.csv_file import Row, Sheet
+from airflow_provider_trackingmore.cli.exit_codes import QUOTA_CODES, CommandError, ExitCode
+from airflow_provider_trackingmore.cli.messages import reworded
+from airflow_provider_trackingmore.cli.output import write_rows
+from airflow_provider_trackingmore.cli.shipment_arguments import read_shipments
+from airflow_provider_trackingmore.cli.suggestions import did_you_mean
+from airflow_provider_trackingmore.cli.terminal import Progress, echo, output_is_file, progress_bar
+from airflow_provider_trackingmore.client.client import TrackingMoreClient
+from airflow_provider_trackingmore.client.runner import run, run_stepwise
+
+PLANNED = "planned"
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a command does with shipments.
+
+    :param title: the title of the progress bar.
+    :param job: the batch that is sent.
+    :param report: an empty report of the class that the batch fills.
+    :param fields: the optional fields of a shipment.
+    :param body: turns a shipment into what is sent.
+    :param done: the outcome of a shipment that was changed.
+    :param unchanged: the outcome of a shipment for which there was nothing to do.
+    :param requires: whether a shipment must be registered (True) or must not be (False) for a change.
+    :param refusal: why a planned shipment is rejected otherwise; empty if it is just unchanged.
+    """
+
+    title: str
+    job: batching.Job
+    report: BatchReport
+    fields: tuple[str, ...]
+    body: Callable[[Mapping[str, Any]], dict[str, Any]]
+    done: str
+    unchanged: str
+    requires: bool = True
+    refusal: str = ""
+
+
+@dataclass
+class RowResult:
+    """What becomes of a row.
+
+    :param row: the row.
+    :param outcome: ``planned``, or what was done with it.
+    :param message: the reason.
+    :param code: TrackingMore's code, if it rejected the row.
+    """
+
+    row: Row
+    outcome: str
+    message: str | None = None
+    code: int | None = None
+
+    def reject(self, message: str, code: int | None = None) -> None:
+        """Reject the row.
+
+        :param message: the reason.
+        :param code: TrackingMore's code, if it has rejected the row.
+        """
+        self.outcome, self.message, self.code = "rejected", message, code
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row as it is shown: the identity of its shipment and the outcome, without other cells of the file."""
+        shipment = self.row.shipment
+        return {
+            "line": self.row.line or None,
+            "carrier_code": shipment.get("carrier_code"),
+            "tracking_number": shipment.get("tracking_number"),
+            "order_id": shipment.get("order_id"),
+            "outcome": self.outcome,
+            "code": self.code,
+            "message": self.message,
+        }
+
+
+@dataclass
+class Plan:
+    """What will be sent.
+
+    :param results: one for each row, in the order of the file.
+    :param bodies: what is sent.
+    :param by_key: the row of each of them.
+    """
+
+    results: list[RowResult] = field(default_factory=list)
+    bodies: dict[ShipmentKey, dict[str, Any]] = field(default_factory=dict)
+    by_key: dict[ShipmentKey, RowResult] = field(default_factory=dict)
+
+    def record(self, action: Action, report: BatchReport) -> list[int]:
+        """Set the outcome of the rows that a report is about.
+
+        :param action: what was done.
+        :param report: on some of the rows.
+        :return: the positions of these rows.
+        """
+        for key in report.done:
+            self.by_key[key].outcome = action.done
+        for key in report.unchanged:
+            self.by_key[key].outcome = action.unchanged
+        for rejection in report.rejected:
+            self.by_key[rejection.key].reject(reworded(rejection.message), rejection.code)
+        keys = (*report.done, *report.unchanged, *(rejection.key for rejection in report.rejected))
+        return [id(self.by_key[key]) for key in keys]
+
+    def planned(self) -> dict[ShipmentKey, RowResult]:
+        """Return the rows that would still be changed."""
+        return {key: result for key, result in self.by_key.items() if result.outcome == PLANNED}
+
+    @property
+    def totals(self) -> str:
+        """The number of rows with each outcome."""
+        counts = Counter(result.outcome for result in self.results)
+        return ", ".join(f"{number} {outcome}" for outcome, number in counts.items()) or "no shipments"
+
+
+def make_plan(sheet: Sheet, action: Action) -> Plan:
+    """Check the rows one by one, so that an invalid row does not affect the others.
+
+    :param sheet: the rows.
+    :param action: what to do with them.
+    :return: the plan.
+    """
+    plan = Plan()
+    for row in sheet.rows:
+        result = RowResult(row, PLANNED)
+        plan.results.append(result)
+        try:
+            if row.problem:
+                raise InvalidArgumentError(row.problem)
+            key, body = shipment_key(row.shipment), action.body(row.shipment)
+        except InvalidArgumentError as error:
+            result.reject(reworded(error.message))
+            continue
+        if key in plan.bodies:
+            first = plan.by_key[key].row.line
+            result.outcome, result.message = "duplicate", f"the same as line {first}" if first else "repeated"
+            continue
+        plan.bodies[key], plan.by_key[key] = body, result
+    return plan
+
+
+def create(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCode:
+    """Register shipments, or show what would be registered."""
+    action = Action(
+        "Registering",
+        batching.REGISTER,
+        RegistrationReport(),
+        CREATE_FIELDS,
+        lambda shipment: shipment_body(shipment, CREATE_FIELDS),
+        done="created",
+        unchanged="existing",
+        requires=False,
+    )
+    plan = _plan_from_arguments(arguments, action)
+    if arguments.yes:
+        return _carry_out(client, plan, action, arguments)
+    if plan.bodies:
+        _check_carriers(client, plan)
+    _check_registered(client, plan, action)
+    cost = len(plan.planned())
+    left = client.send(endpoints.get_account()).quota_left if cost else None
+    available = "an unknown number of" if left is None else left
+    _show_plan(plan, arguments, f"It would cost {cost} of {available} units of quota.")
+    if left is not None and cost > left:
+        echo(f"The quota is not sufficient: {cost - left} more units are needed.")
+        return ExitCode.QUOTA
+    return _exit_code(plan)
+
+
+def delete(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCode:
+    """Delete shipments, or show what would be deleted."""
+    action = Action(
+        "Deleting",
+        batching.DELETE,
+        BatchReport(),
+        (),
+        lambda shipment: shipment_body(shipment, ()),
+        done="deleted",
+        unchanged="missing",
+    )
+    return _change(client, arguments, action)
+
+
+def update(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCode:
+    """Update shipments, or show what would be updated."""
+    changes = dict(arguments.changes or ())
+    for name in changes:
+        if name not in UPDATE_FIELDS:
+            hint = did_you_mean(name, UPDATE_FIELDS) or f"; the fields are {', '.join(UPDATE_FIELDS)}"
+            raise CommandError(f"--set cannot change {name!r}{hint}", ExitCode.USAGE)
+
+    def body(shipment: Mapping[str, Any]) -> dict[str, Any]:
+        key = shipment_key(shipment)
+        fields = {name: shipment[name] for name in UPDATE_FIELDS if name in shipment} | changes
+        return key._asdict() | changes_body(fields)
+
+    action = Action(
+        "Updating",
+        batching.UPDATE,
+        BatchReport(),
+        UPDATE_FIELDS,
+        body,
+        done="updated",
+        unchanged="unchanged",
+        refusal="it is not registered; the command create registers it",
+    )
+    return _change(client, arguments, action)
+
+
+def _change(client: TrackingMoreClient, arguments: argparse.Namespace, action: Action) -> ExitCode:
+    plan = _plan_from_arguments(arguments, action)
+    if arguments.yes:
+        return _carry_out(client, plan, action, arguments)
+    _check_registered(client, plan, action)
+    _show_plan(plan, arguments)
+    return _exit_code(plan)
+
+
+def _plan_from_arguments(arguments: argparse.Namespace, action: Action) -> Plan:
+    sheet = read_shipments(arguments.shipments, action.fields)
+    if sheet.unknown:
+        echo(f"Columns that are not used: {', '.join(sheet.unknown)}")
+    if not arguments.fields and not any(row.line for row in sheet.rows):
+        arguments.columns = [name for name in arguments.columns if name != "line"]
+    return make_plan(sheet, action)
+
+
+def _check_carriers(client: TrackingMoreClient, plan: Plan) -> None:
+    codes = {carrier.code for carrier in client.send(endpoints.list_carriers())}
+    for key, result in plan.by_key.items():
+        if key.carrier_code not in codes:
+            hint = did_you_mean(key.carrier_code, codes) or "; the command carriers lists them"
+            result.reject(f"TrackingMore has no carrier {key.carrier_code!r}{hint}")
+
+
+def _check_registered(client: TrackingMoreClient, plan: Plan, action: Action) -> None:
+    """Look up which shipments are registered. That is free; 40 shipments take one call."""
+    planned = plan.planned()
+    with progress_bar("Checking", threshold=BATCH_SIZE) as progress:
+        done = 0
+
+        def send(request: Request[Any]) -> Any:
+            nonlocal done
+            response = client.send(request)
+            done = min(done + BATCH_SIZE, len(planned))
+            progress(done, len(planned))
+            return response
+
+        registered = run(find_trackings(planned), send)
+    for key, result in planned.items():
+        if (key in registered) is action.requires:
+            continue
+        if action.refusal:
+            result.reject(action.refusal)
+        else:
+            result.outcome = action.unchanged
+
+
+def _show_plan(plan: Plan, arguments: argparse.Namespace, cost: str = "") -> None:
+    _write(plan.results, arguments)
+    echo(plan.totals)
+    if plan.planned():
+        if cost:
+            echo(cost)
+        echo("Nothing was changed. --yes makes the changes.")
+
+
+def _carry_out(client: TrackingMoreClient, plan: Plan, action: Action, arguments: argparse.Namespace) -> ExitCode:
+    # A table on a terminal is written at the end, so that it does not mix with the progress bar.
+    at_end = arguments.output == "table" and sys.stdout.isatty()
+    threshold = BATCH_SIZE if at_end or output_is_file() else sys.maxsize
+    finished: list[RowResult] = []
+    try:
+        with progress_bar(action.title, threshold=threshold) as progress:
+            results = _send(client, plan, action, progress)
+            if not at_end:
+                _write(results, arguments, sample=plan.results, action=action)
+            # The reader of the rows may be gone by now; the rest of the file is sent all the same.
+            finished.extend(results)
+    except TrackingMoreError:
+        if at_end:
+            _write(finished, arguments)
+        echo(plan.totals)
+        raise
+    except KeyboardInterrupt:
+        if at_end:
+            _write(finished, arguments)
+        echo("Interrupted. What was done so far is kept, and it is safe to run the command again.")
+        raise
+    if at_end:
+        _write(finished, arguments)
+    echo(plan.totals)
+    return _exit_code(plan)
+
+
+def _send(client: TrackingMoreClient, plan: Plan, action: Action, progress: Progress) -> Iterator[RowResult]:
+    """Send the plan. Each row is yielded once its outcome and those of the rows above it are known."""
+    remaining = deque(plan.results)
+    settled: set[int] = set()
+
+    def note(part: BatchReport, done: int, total: int) -> None:
+        settled.update(plan.record(action, part))
+        progress(done, total)
+
+    flow = batching.send_batches(action.job, CheckedShipments(plan.bodies, (), 0), replace(action.report), note)
+    try:
+        for _ in run_stepwise(flow, client.send):
+            unsettled = []
+            while settled:
+                result = remaining.popleft()
+                settled.discard(id(result))
+                if result.outcome == PLANNED:
+                    unsettled.append(result)
+                else:
+                    yield result
+            remaining.extendleft(reversed(unsettled))
+    except TrackingMoreError as error:
+        if error.report is not None:
+            plan.record(action, error.report)
+            yield from remaining
+        raise
+    yield from remaining
+
+
+def _exit_code(plan: Plan) -> ExitCode:
+    if any(result.code in QUOTA_CODES for result in plan.results):
+        return ExitCode.QUOTA
+    return ExitCode.REFUSED if any(result.outcome == "rejected" for result in plan.results) else ExitCode.OK
+
+
+def _write(
+    results: Iterable[RowResult],
+    arguments: argparse.Namespace,
+    *,
+    sample: Iterable[RowResult] | None = None,
+    action: Action | None = None,
+) -> None:
+    rows = (result.as_dict() for result in results)
+    widest = None
+    if sample is not None and action is not None:
+        longest = max(("duplicate", action.done, action.unchanged), key=len)
+        widest = ({**result.as_dict(), "outcome": longest} for result in sample)
+    write_rows(rows, arguments, sample=widest)

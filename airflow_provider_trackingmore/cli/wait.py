@@ -1,0 +1,113 @@
+"""The command that waits: ``wait orders.csv``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
+from airflow_provider_trackingmore.api.lookups import look_up
+from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.api.shipments import shipment_key
+from airflow_provider_trackingmore.cli.csv_file import Sheet
+from airflow_provider_trackingmore.cli.exit_codes import CommandError, ExitCode
+from airflow_provider_trackingmore.cli.output import write_rows
+from airflow_provider_trackingmore.cli.shipment_arguments import read_shipments
+from airflow_provider_trackingmore.cli.terminal import echo
+from airflow_provider_trackingmore.client.client import TrackingMoreClient
+from airflow_provider_trackingmore.client.runner import run
+from airflow_provider_trackingmore.waiting.condition import Condition
+from airflow_provider_trackingmore.waiting.failures import is_final
+from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
+from airflow_provider_trackingmore.waiting.outcome import Verdict, WaitResult
+from airflow_provider_trackingmore.waiting.spec import WaitSpec
+
+CHECK_EVERY = timedelta(minutes=5)
+FAIL_ON = ("exception", "expired", "returned")
+
+
+def wait(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCode:
+    """Wait until shipments have arrived; each row is written as soon as its outcome is known."""
+    shipments = _shipments(read_shipments(arguments.shipments, ()))
+    condition = Condition(
+        WaitSpec.create(
+            orders={str(key): [key] for key in shipments},  # each on its own: one that fails does not end the wait
+            statuses=arguments.statuses or ("delivered",),
+            fail_on=FAIL_ON,
+        )
+    )
+    every = (arguments.every or CHECK_EVERY).total_seconds()
+    deadline = time.time() + arguments.timeout.total_seconds() if arguments.timeout else None
+    widest = {"status": "undelivered", "last_update": "0" * 19, "outcome": "not_registered"}
+    sample = [{**key._asdict(), **widest} for key in shipments]
+    write_rows(_decided(client, condition, every, deadline), arguments, sample=sample)
+    verdict = condition.verdict()
+    if not condition.is_over():
+        return ExitCode.TIMED_OUT
+    return ExitCode.OK if verdict.result is WaitResult.RELEASED else ExitCode.REFUSED
+
+
+def _shipments(sheet: Sheet) -> list[ShipmentKey]:
+    keys: dict[ShipmentKey, None] = {}
+    problems = []
+    for row in sheet.rows:
+        try:
+            if row.problem:
+                raise InvalidArgumentError(row.problem)
+            keys.setdefault(shipment_key(row.shipment))
+        except InvalidArgumentError as error:
+            problems.append(f"line {row.line}: {error.message}" if row.line else error.message)
+    if problems:
+        raise CommandError("; ".join(problems), ExitCode.USAGE)
+    return list(keys)
+
+
+def _decided(
+    client: TrackingMoreClient, condition: Condition, every: float, deadline: float | None
+) -> Iterator[Mapping[str, Any]]:
+    """Check until every outcome is known, and yield the outcomes as they become known."""
+    written: set[ShipmentKey] = set()
+    while True:
+        _check(client, condition)
+        now = time.time()
+        is_late = deadline is not None and now >= deadline
+        verdict = condition.verdict().at_deadline() if is_late else condition.verdict()
+        yield from _new_rows(verdict, written)
+        if condition.is_over() or is_late:
+            return
+        next_check = now + every if deadline is None else min(now + every, deadline)
+        if sys.stderr.isatty():
+            at = datetime.fromtimestamp(next_check).astimezone().strftime("%H:%M:%S")
+            echo(f"{len(written)} of {len(condition.spec.shipments)} decided; next check at {at}")
+        time.sleep(max(next_check - time.time(), 0))
+
+
+def _check(client: TrackingMoreClient, condition: Condition) -> None:
+    keys = [key for key in condition.spec.shipments if condition.is_open(key.normalized)]
+    found: Mapping[ShipmentKey, Any]
+    try:
+        found = run(look_up(keys), client.send)
+    except TrackingMoreError as error:
+        if is_final(error):
+            raise
+        echo(f"Check failed, the wait continues: {error.message}")
+        found = {key: tracking for key, tracking in (error.found or {}).items() if tracking is not None}
+    now = time.time()
+    for key, tracking in found.items():
+        observed = NOT_REGISTERED if tracking is None else Observation.from_tracking(tracking, now)
+        condition.update(key.normalized, observed, now)
+    condition.decide()
+
+
+def _new_rows(verdict: Verdict, written: set[ShipmentKey]) -> Iterator[Mapping[str, Any]]:
+    for order in verdict.orders.values():
+        if order.result is WaitResult.WAITING:
+            continue
+        for outcome in order.outcomes:
+            if outcome.key not in written:
+                written.add(outcome.key)
+                yield outcome.to_dict()
