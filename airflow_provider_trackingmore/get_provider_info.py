@@ -1,4 +1,4 @@
-"""What Airflow reads about this package: one plain dict. The hook serves the older connection forms from it too."""
+"""The provider's metadata for Airflow. The hook builds the older connection forms from it too."""
 
 from __future__ import annotations
 
@@ -18,46 +18,47 @@ CONNECTION_TYPE: dict[str, Any] = {
             "password": "from TrackingMore's dashboard, under API",
         },
     },
-    # The form of Airflow 3 enforces the bounds without showing them: the help names them.
+    # Without default, minimum and maximum: the form of Airflow 3 would store the default with every connection, and
+    # silently replace a value out of bounds by the nearest bound. The hook refuses such a value and names the bounds.
     "conn-fields": {
         "requests_per_second": {
             "label": "Requests per second",
-            "description": "How many calls the account may send; TrackingMore's limit is 1. From 0.001 to 10000",
-            "schema": {"type": ["number", "null"], "default": 1, "minimum": 0.001, "maximum": 10000},
+            "description": "Calls per second for the account. Empty: 1, TrackingMore's limit. From 0.001 to 10000",
+            "schema": {"type": ["number", "null"]},
         },
         "cool_down_seconds": {
             "label": "Cool-down in seconds",
-            "description": "Silence of the whole account after a 429; TrackingMore asks for 120. From 0 to 3600",
-            "schema": {"type": ["number", "null"], "default": 120, "minimum": 0, "maximum": 3600},
+            "description": "Time without calls after a 429. Empty: 120, as TrackingMore asks for. From 0 to 3600",
+            "schema": {"type": ["number", "null"]},
         },
         "timeout_seconds": {
-            "label": "Time-out in seconds",
-            "description": "Longest time for one complete answer. From 0.001 to 3600",
-            "schema": {"type": ["number", "null"], "default": 30, "minimum": 0.001, "maximum": 3600},
+            "label": "Timeout in seconds",
+            "description": "Longest time for a complete response. Empty: 30. From 0.001 to 3600",
+            "schema": {"type": ["number", "null"]},
         },
         "max_attempts": {
             "label": "Attempts",
-            "description": "How often one call is tried, the first time included. From 1 to 1000, whole numbers",
-            "schema": {"type": ["integer", "null"], "default": 5, "minimum": 1, "maximum": 1000},
+            "description": "Attempts per call, the first one included. Empty: 5. From 1 to 1000, whole numbers",
+            "schema": {"type": ["integer", "null"]},
         },
         "pacing": {
             "label": "Pacing",
-            "description": "Who shares the pace: file, one host; redis://..., all hosts; memory, one process",
-            "schema": {"type": ["string", "null"], "default": "file", "examples": ["file", "memory"]},
+            "description": "Who shares the rate limit. Empty or file: the host; redis://...: all hosts; memory: no one",
+            "schema": {"type": ["string", "null"], "examples": ["file", "memory"]},
         },
         "realtime_requests_per_second": {
             "label": "Realtime requests per second",
-            "description": "A pace of its own for realtime calls; empty: the account's. From 0.001 to 10000",
-            "schema": {"type": ["number", "null"], "minimum": 0.001, "maximum": 10000},
+            "description": "A rate limit of its own for realtime calls. Empty: the account's. From 0.001 to 10000",
+            "schema": {"type": ["number", "null"]},
         },
         "verify": {
             "label": "Verify TLS",
-            "description": "true, false, or the path of a CA bundle on the workers",
-            "schema": {"type": ["string", "null"], "default": "true"},
+            "description": "true, false, or the path of a CA bundle on the workers. Empty: true",
+            "schema": {"type": ["string", "null"]},
         },
         "proxies": {
             "label": "Proxies",
-            "description": 'JSON such as {"https": "http://proxy.example:3128"}; empty: environment variables',
+            "description": 'JSON such as {"https": "http://proxy.example:3128"}. Empty: environment variables',
             "schema": {"type": ["string", "null"]},
         },
     },
@@ -65,9 +66,9 @@ CONNECTION_TYPE: dict[str, Any] = {
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Describe the package to Airflow.
+    """Return the provider's metadata.
 
-    :return: the dict of the entry point ``apache_airflow_provider``.
+    :return: the dict for the entry point ``apache_airflow_provider``.
     """
     package = __name__.rpartition(".")[0]
 

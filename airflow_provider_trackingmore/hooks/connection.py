@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackingmore.api.limits import DEFAULT_BASE_URL
@@ -86,22 +87,24 @@ def _proxies(value: object) -> Mapping[str, str]:
     return value
 
 
-# The connection form as Airflow 2.11 to 3.1 ask a hook for it; later ones read the metadata, and so do these.
+# The connection form of Airflow 2.11 to 3.1, built from the metadata that later versions read directly.
 
 
 def form_behaviour() -> dict[str, Any]:
-    """Describe the standard fields of the form, and the defaults of the others.
+    """Describe the standard fields of the form, and show the defaults of the other fields as placeholders.
 
     :return: ``hidden_fields``, ``relabeling``, ``placeholders``.
     """
     behaviour = {name.replace("-", "_"): value for name, value in CONNECTION_TYPE["ui-field-behaviour"].items()}
-    schemas = {name: field["schema"] for name, field in FIELDS.items()}
-    defaults = {name: str(schema["default"]) for name, schema in schemas.items() if "default" in schema}
-    return {**behaviour, "placeholders": {**behaviour["placeholders"], **defaults}}
+    defaults = {field.name: field.default for field in fields(ClientSettings) if field.name in FIELDS}
+    placeholders = {
+        name: str(value).lower() for name, value in defaults.items() if isinstance(value, (str, float, int))
+    }
+    return {**behaviour, "placeholders": {**behaviour["placeholders"], **placeholders}}
 
 
 def form_widgets() -> dict[str, Any]:
-    """Describe the fields for the extras; what cannot work is refused where it is typed.
+    """Build the fields for the extras; a value that is not valid is refused with the reason at its field.
 
     :return: a widget for each name.
     """
@@ -122,7 +125,7 @@ def form_widgets() -> dict[str, Any]:
                 Markup('<span class="text-danger">{}</span>').format(error) for error in errors
             )
 
-    def refuse_what_cannot_work(form: object, field: Any) -> None:
+    def refuse_invalid(form: object, field: Any) -> None:
         name = field.name.rpartition("__")[2]
         if name == "verify":
             return  # the CA bundle is on the workers, perhaps not here
@@ -135,7 +138,7 @@ def form_widgets() -> dict[str, Any]:
         name: StringField(
             lazy_gettext(field["label"]),
             description=field["description"],
-            validators=[Optional(), refuse_what_cannot_work],
+            validators=[Optional(), refuse_invalid],
             widget=ExtraWidget(),
         )
         for name, field in FIELDS.items()

@@ -1,8 +1,9 @@
-"""What Airflow makes of the metadata: the form of 3.2 and later, the widgets of 2.11, and what they store."""
+"""The connection form: the fields of Airflow 3.2 and later, the widgets of 2.11, and what both store."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.client.settings import ClientSettings
+from airflow_provider_trackingmore.client.settings import ClientSettings, InvalidSettingsError
 from airflow_provider_trackingmore.get_provider_info import CONNECTION_TYPE
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 
@@ -25,6 +26,14 @@ BAD = {
     "pacing": ["memry", "http://127.0.0.1:6379"],
     "realtime_requests_per_second": ["0", "inf"],
     "proxies": ["proxy.example", "[]", '{"https": 1}'],
+}
+DEFAULTS = {
+    "requests_per_second": "1.0",
+    "cool_down_seconds": "120.0",
+    "timeout_seconds": "30.0",
+    "max_attempts": "5",
+    "pacing": "file",
+    "verify": "true",
 }
 GOOD = {
     "requests_per_second": "2.5",
@@ -52,15 +61,37 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return read
 
 
-@pytest.mark.parametrize("name", [name for name in FIELDS if "minimum" in FIELDS[name]["schema"]])
+NUMBERS = [name for name in FIELDS if {"number", "integer"} & set(FIELDS[name]["schema"]["type"])]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
 def test_the_help_of_a_number_names_its_bounds(name: str) -> None:
-    schema = FIELDS[name]["schema"]
-    assert f"From {schema['minimum']:g} to {schema['maximum']:g}" in FIELDS[name]["description"]
+    with pytest.raises(InvalidSettingsError) as caught:
+        ClientSettings(api_key="key", **{name: -1})
+    bounds = re.search(r"from (\S+) to (\d+)", str(caught.value))
+    assert bounds is not None
+    assert f"From {bounds[1]} to {bounds[2]}" in FIELDS[name]["description"]
 
 
-def test_what_the_form_of_airflow_3_stores_when_only_the_key_is_given_means_the_defaults(read: Any) -> None:
-    stored = {name: field["schema"].get("default") for name, field in FIELDS.items()}
-    assert read(stored) == ClientSettings(api_key="key")
+def test_the_help_of_a_field_names_its_default() -> None:
+    for name in ("requests_per_second", "cool_down_seconds", "timeout_seconds", "max_attempts", "pacing", "verify"):
+        default = getattr(ClientSettings(api_key="key"), name)
+        text = str(default).lower() if isinstance(default, (str, bool)) else f"{default:g}"
+        assert re.search(rf"Empty( or|:) {text}\b", FIELDS[name]["description"]), name
+
+
+def test_the_form_of_airflow_3_stores_no_defaults(read: Any) -> None:
+    """It stores what a schema has as its default with every connection."""
+    assert not [name for name, field in FIELDS.items() if "default" in field["schema"]]
+    assert read(dict.fromkeys(FIELDS)) == ClientSettings(api_key="key")
+
+
+@pytest.mark.parametrize("name", ["requests_per_second", "timeout_seconds", "max_attempts"])
+def test_a_zero_in_the_form_of_airflow_3_is_an_error_and_not_the_smallest_value(read: Any, name: str) -> None:
+    """The form replaces a value out of the schema's bounds by the nearest bound, without a word."""
+    assert not {"minimum", "maximum"} & set(FIELDS[name]["schema"])
+    with pytest.raises(InvalidSettingsError, match=rf"connection 'stored': {name} must be a number from .* not 0"):
+        read({name: 0})
 
 
 HOOK_META = """
@@ -83,7 +114,7 @@ def test_the_web_server_of_airflow_3_hands_every_field_to_the_form(airflow_envir
     assert set(meta["fields"]) == set(FIELDS)
     for name, field in FIELDS.items():
         shown = meta["fields"][name]
-        assert shown["value"] == field["schema"].get("default")
+        assert shown["value"] is None
         assert shown["schema"]["title"] == field["label"]
         assert field["description"] in (shown["description"], shown["schema"].get("description"))
         for bound in ("minimum", "maximum", "enum"):
@@ -118,7 +149,7 @@ def test_the_old_form_has_every_field_with_its_help_and_its_default_in_grey() ->
     placeholders = TrackingMoreHook.get_ui_field_behaviour()["placeholders"]
     for name, field in FIELDS.items():
         assert field_of(form, name).description == field["description"]
-        assert placeholders.get(name) == (str(field["schema"]["default"]) if "default" in field["schema"] else None)
+        assert placeholders.get(name) == DEFAULTS.get(name)
         assert 'value=""' in str(field_of(form, name)())
 
 

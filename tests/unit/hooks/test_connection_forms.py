@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,13 +183,16 @@ def test_the_key_and_a_proxys_password_are_shown_nowhere(
 
 def test_the_form_of_older_airflows_says_what_the_metadata_says() -> None:
     behaviour = TrackingMoreHook.get_ui_field_behaviour()
-    defaults = {name: field["schema"].get("default") for name, field in CONNECTION_TYPE["conn-fields"].items()}
+    defaults = {"requests_per_second": "1.0", "cool_down_seconds": "120.0", "timeout_seconds": "30.0"}
     assert behaviour == {
         "hidden_fields": CONNECTION_TYPE["ui-field-behaviour"]["hidden-fields"],
         "relabeling": {"host": "Base URL", "password": "API key"},
         "placeholders": {
             **CONNECTION_TYPE["ui-field-behaviour"]["placeholders"],
-            **{name: str(default) for name, default in defaults.items() if default is not None},
+            **defaults,
+            "max_attempts": "5",
+            "pacing": "file",
+            "verify": "true",
         },
     }
     # Airflow 2.11 does not look into the bases of a hook.
@@ -201,15 +205,23 @@ def test_the_form_of_older_airflows_has_a_field_for_each_extra() -> None:
     assert set(widgets) == set(CONNECTION_TYPE["conn-fields"])
 
 
-@pytest.mark.parametrize("name", CONNECTION_TYPE["conn-fields"])
-def test_the_bounds_of_the_form_are_those_of_the_client(read: Callable[..., ClientSettings], name: str) -> None:
-    schema = CONNECTION_TYPE["conn-fields"][name]["schema"]
-    if "default" in schema:
-        default = json.loads(schema["default"]) if name == "verify" else schema["default"]
-        assert getattr(ClientSettings(api_key=KEY), name) == default
-    if "minimum" in schema:
-        assert getattr(read(with_extra(**{name: schema["minimum"]})), name) == schema["minimum"]
-        assert getattr(read(with_extra(**{name: schema["maximum"]})), name) == schema["maximum"]
-        for beyond in (schema["minimum"] - 0.01, schema["maximum"] + 1):
-            with pytest.raises(InvalidSettingsError):
-                read(with_extra(**{name: beyond}))
+BOUNDS = {
+    name: (float(found[1]), float(found[2]))
+    for name, field in CONNECTION_TYPE["conn-fields"].items()
+    if (found := re.search(r"From (\S+) to (\d+)", field["description"]))
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_the_bounds_in_the_help_are_those_of_the_client(read: Callable[..., ClientSettings], name: str) -> None:
+    lowest, highest = BOUNDS[name]
+    assert getattr(read(with_extra(**{name: lowest})), name) == lowest
+    assert getattr(read(with_extra(**{name: highest})), name) == highest
+    for beyond in (lowest - 0.01, highest + 1):
+        with pytest.raises(InvalidSettingsError):
+            read(with_extra(**{name: beyond}))
+
+
+def test_the_help_of_every_number_names_its_bounds() -> None:
+    fields = CONNECTION_TYPE["conn-fields"].items()
+    assert set(BOUNDS) == {name for name, field in fields if {"number", "integer"} & set(field["schema"]["type"])}
