@@ -50,7 +50,8 @@ class _Version(argparse.Action):
         except metadata.PackageNotFoundError:
             airflow = "not installed"
         python = ".".join(map(str, sys.version_info[:3]))
-        parser.exit(0, f"airflow-provider-trackingmore {__version__} (Apache Airflow {airflow}, Python {python})\n")
+        sys.stdout.write(f"airflow-provider-trackingmore {__version__} (Apache Airflow {airflow}, Python {python})\n")
+        parser.exit(0)
 
 
 def build_parser(prog: str) -> tuple[CommandLineParser, dict[str, CommandLineParser]]:

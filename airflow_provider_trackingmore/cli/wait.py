@@ -52,18 +52,19 @@ def wait(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCode:
 
 
 def _shipments(sheet: Sheet) -> list[ShipmentKey]:
-    keys: dict[ShipmentKey, None] = {}
+    keys: dict[ShipmentKey, ShipmentKey] = {}
     problems = []
     for row in sheet.rows:
         try:
             if row.problem:
                 raise InvalidArgumentError(row.problem)
-            keys.setdefault(shipment_key(row.shipment))
+            key = shipment_key(row.shipment)
+            keys.setdefault(key.normalized, key)
         except InvalidArgumentError as error:
             problems.append(f"line {row.line}: {error.message}" if row.line else error.message)
     if problems:
         raise CommandError("; ".join(problems), ExitCode.USAGE)
-    return list(keys)
+    return list(keys.values())
 
 
 def _decided(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_trackingmore.cli.definition import COMMANDS
 from tests.warm_airflow import WarmAirflow
 
 from .conftest import Ended, Program
@@ -36,7 +37,7 @@ def test_airflow_lists_the_commands(program: Program) -> None:
     ended = program("trackingmore", "--help", program=AIRFLOW)
     assert ended.code == 0
     commands = {line.split()[0] for line in ended.out.splitlines() if line.startswith("    ")}
-    assert commands == {"account", "carriers", "create", "detect", "get", "list", "sandbox"}
+    assert commands == {command.name for command in COMMANDS}
 
 
 @takes_commands
