@@ -24,13 +24,13 @@ DEADLINE_SECONDS = 30.0
 CONFIRM_SECONDS = 10.0
 """A refusal is confirmed by a second attempt no later than this."""
 FIRST_BACK_OFF = 5.0
+SHORTEST_BACK_OFF = 2.5
+"""Jitter takes half of the first pause away at most."""
 LONGEST_BACK_OFF = 300.0
-JITTER = 1.25
-"""A back-off is longer by this factor at most."""
 HALVINGS = 7
 """A number that makes calls fail takes so many calls of 40, 20, 10, 5, 3, 2 and 1 with it at most, until found."""
 ALIKE = 3
-"""After so many calls in a row have failed the service counts as down, and the whole account backs off."""
+"""After so many calls in a row have failed, or one that names no numbers, the service is down: all calls pause."""
 USUAL_SECONDS = 1.5
 """A call that takes longer is slow: nothing else can be sent meanwhile."""
 SPREAD_SECONDS = 0.1
@@ -40,8 +40,8 @@ LOST_SLOTS = 6
 BUSY_SECONDS = 3.0
 SLOTS_LOST_TO_BUSY = 25
 """So many when it has waits with so short intervals: who comes round each second exactly is nearly always quicker."""
-NUMBERS_IN_ONE_CALL = 40
-ROWS_IN_ONE_CALL = 2000
+POLLS_BEFORE_CONFIRMATION = 5
+"""While polls are due without a break so many of them come before each confirmation."""
 
 Span = tuple[float, float]
 
@@ -80,13 +80,11 @@ def overlaps(begins: float, ends: float, excused: Sequence[Span]) -> bool:
 
 
 def back_off(failing_for: float) -> float:
-    """The longest pause after a failure: as long again as the trouble has lasted, and the first pause."""
-    return min(LONGEST_BACK_OFF, failing_for + FIRST_BACK_OFF) * JITTER
+    """The longest pause after a failure.
 
-
-def full_calls(shipments: int, rows: int) -> int:
-    """The fewest calls that look at so many shipments: by number, or by list."""
-    return min(math.ceil(shipments / NUMBERS_IN_ONE_CALL), max(1, math.ceil(rows / ROWS_IN_ONE_CALL)))
+    Pauses double, and jitter takes up to half away: the next one may be twice as long as all before it.
+    """
+    return min(LONGEST_BACK_OFF, 2 * failing_for + FIRST_BACK_OFF)
 
 
 @dataclass
@@ -120,7 +118,7 @@ class Troubles:
             if call.ended_at - call.departed_at > USUAL_SECONDS:
                 self._everybody.append((call.departed_at, call.ended_at))
             if call.result == "refused":
-                self._everybody.append((call.departed_at, call.ended_at + CONFIRM_SECONDS * JITTER))
+                self._everybody.append((call.departed_at, call.ended_at + CONFIRM_SECONDS))
             if call.result == "failed":
                 row.append(call)
                 self._failed(call, row, streaks)

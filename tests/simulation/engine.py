@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest import mock
 
+from airflow_provider_trackingmore.api import endpoints
+from airflow_provider_trackingmore.waiting import planner
 from airflow_provider_trackingmore.waiting.outcome import Verdict
 from airflow_provider_trackingmore.waiting.pollers import Pollers
 from airflow_provider_trackingmore.waiting.session import run_wait
@@ -15,6 +21,19 @@ from tests.simulation.sender import Sender
 
 class RealEngine:
     """``WaitSpec``, ``Pollers`` and ``run_wait`` as triggers use them."""
+
+    @contextmanager
+    def sizes_of_calls(self, numbers: int, rows: int) -> Iterator[None]:
+        """Let calls take so many numbers and pages have so many rows."""
+        sizes = {"FILTER_NUMBERS": numbers, "PAGE_SIZE": rows}
+        modules = [module for name, module in sys.modules.items() if name.startswith("airflow_provider_trackingmore.")]
+        with ExitStack() as stack:
+            for module, (name, size) in itertools.product(modules, sizes.items()):
+                if hasattr(module, name):
+                    stack.enter_context(mock.patch.object(module, name, size))
+            stack.enter_context(mock.patch.object(planner, "LIGHT_ROWS", rows // 4))
+            stack.enter_context(mock.patch.dict(endpoints.list_page.__kwdefaults__ or {}, {"limit": rows}))
+            yield
 
     def make_pollers(self, *, clock: Callable[[], float], rng: random.Random) -> Pollers:
         """What one triggerer process has."""

@@ -73,6 +73,7 @@ class Call:
     :param ended_at: when the poller had its answer.
     :param result: ``ok``, ``failed``, ``limited``, ``refused``; ``lost`` when nobody waits for the answer any more.
     :param cause: what went wrong.
+    :param error: the error that the client made of it.
     :param code: ``meta.code``, where the vendor answered.
     :param silence: how long the account keeps silent after it.
     :param shown: what the answer shows.
@@ -91,6 +92,7 @@ class Call:
     ended_at: float = float("inf")
     result: str = "lost"
     cause: str = ""
+    error: str = ""
     code: int | None = None
     silence: float = 0.0
     shown: tuple[tuple[Parcel, State], ...] = ()

@@ -11,12 +11,13 @@ import itertools
 import math
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tests.simulation import allowances
-from tests.simulation.allowances import Span, Troubles, after, full_calls, gathering, overlaps
+from tests.simulation.allowances import Span, Troubles, after, gathering, overlaps
 from tests.simulation.belief import DAY, Belief, Sight
 from tests.simulation.loop import BEGINNING
 from tests.simulation.network import Call
@@ -24,6 +25,8 @@ from tests.simulation.parcels import NOT_REGISTERED, Name, Parcel, State
 from tests.simulation.vendor import SLOT_SECONDS, Vendor
 from tests.simulation.world import CONNECT_SECONDS, Record, Session
 
+OPEN = ("waiting", "stuck")
+"""The words of a shipment that must still be checked."""
 Proof = tuple[Name, float, float]
 """Which shipment decides, since when, and the interval within which that must be seen."""
 EARLIEST_ZONE = DAY / 2
@@ -57,9 +60,13 @@ class _Life:
     troubles: Troubles
     sights: dict[Name, list[tuple[Call, Sight]]] = field(default_factory=lambda: defaultdict(list))
 
-    @property
+    @cached_property
     def joins(self) -> list[float]:
         return sorted(session.begins for session in self.sessions)
+
+    @cached_property
+    def change_checks(self) -> list[float]:
+        return [call.ended_at for call in self.calls if call.kind == "change" and call.result == "ok"]
 
 
 def judge(record: Record) -> list[Violation]:
@@ -99,6 +106,8 @@ class _Judge:
         for complaint in self.record.complaints:
             yield Violation("clean", complaint)
         yield from self._slots()
+        for life in self.lives.values():
+            yield from _restraint(life.calls)
         yield from self._calls()
         for (_, account), life in self.lives.items():
             for session in life.sessions:
@@ -189,15 +198,14 @@ class _Judge:
         """The arithmetic minimum: each wait's intervals, 40 numbers or 2,000 rows a call, or one call for what changed.
 
         Waits whose intervals are within a tenth of each other share their calls. First checks and last checks count
-        besides, together where they fall together.
+        besides, together where they fall together. A shipment that only ``GET`` by number knows takes its own calls.
         """
         vendor = self.record.vendors[account]
         moments = sorted({moment for session in life.sessions for moment in (session.begins, session.ends)})
         total = 0.0
         for begins, ends in itertools.pairwise(moments):
             present = [session for session in life.sessions if session.begins <= begins and session.ends >= ends]
-            rows = vendor.rows(begins)
-            total += (ends - begins) * _calls_a_second(present, rows)
+            total += (ends - begins) * self.calls_a_second(account, present, begins)
         firsts: dict[int, set[Name]] = defaultdict(set)
         lasts: dict[int, set[Name]] = defaultdict(set)
         for session in life.sessions:
@@ -206,23 +214,51 @@ class _Judge:
             if deadline is not None and session.ends >= deadline:
                 lasts[int(deadline)].update(_names(session))
         return total + sum(
-            full_calls(len(names), vendor.rows(BEGINNING)) for names in (*firsts.values(), *lasts.values())
+            vendor.habits.full_calls(len(names), vendor.rows(BEGINNING))
+            for names in (*firsts.values(), *lasts.values())
         )
 
+    def calls_a_second(self, account: str, sessions: Iterable[Session], moment: float) -> float:
+        """How many calls a second all checks of some waits take at least."""
+        vendor = self.record.vendors[account]
+        groups: list[tuple[float, float, set[Name]]] = []
+        alone: dict[Name, float] = {}
+        for session in sorted(sessions, key=_poke):
+            if not groups or _poke(session) > 1.1 * groups[-1][0]:
+                groups.append((_poke(session), _reconcile(session), set()))
+            poke, reconcile, names = groups[-1]
+            names.update(_names(session))
+            groups[-1] = (poke, min(reconcile, _reconcile(session)), names)
+            for name in self.doubtful[account].intersection(_names(session)):
+                state = vendor.by_name[name].at(moment)
+                if state.status is not None and not state.in_numbers:
+                    alone[name] = min(alone.get(name, math.inf), _poke(session), _reconcile(session))
+        rate = sum(1 / interval for interval in alone.values())
+        for poke, reconcile, names in groups:
+            full = vendor.habits.full_calls(len(names), vendor.rows(moment))
+            rate += min(full / min(poke, reconcile), 1 / poke + full / reconcile)
+        return rate
 
-def _calls_a_second(sessions: Iterable[Session], rows: int) -> float:
-    groups: list[tuple[float, float, set[Name]]] = []
-    for session in sorted(sessions, key=_poke):
-        if not groups or _poke(session) > 1.1 * groups[-1][0]:
-            groups.append((_poke(session), _reconcile(session), set()))
-        poke, reconcile, names = groups[-1]
-        names.update(_names(session))
-        groups[-1] = (poke, min(reconcile, _reconcile(session)), names)
-    rate = 0.0
-    for poke, reconcile, names in groups:
-        full = full_calls(len(names), rows)
-        rate += min(full / min(poke, reconcile), 1 / poke + full / reconcile)
-    return rate
+
+def _restraint(calls: Sequence[Call]) -> Iterator[Violation]:
+    """A service that is down is left alone: see :data:`.allowances.ALIKE`."""
+    row: list[Call] = []
+    for call in calls:
+        if row and call.asked_at - row[-1].ended_at > allowances.PUBLISH_SECONDS:
+            row = row if _is_down(row) and call.asked_at - row[-1].ended_at < allowances.SHORTEST_BACK_OFF else []
+        if _is_down(row):
+            yield Violation(
+                "restraint",
+                f"{call.triggerer} called {call.account} at {_t(call.departed_at)}, "
+                f"although its last {len(row)} calls had failed ({row[-1].error})",
+            )
+            return
+        alike = call.result == "failed" and (not row or row[-1].error == call.error)
+        row = [*row, call] if alike else [call] if call.result == "failed" else []
+
+
+def _is_down(row: Sequence[Call]) -> bool:
+    return bool(row) and (len(row) >= allowances.ALIKE or not row[-1].numbers)
 
 
 class _WaitJudge:
@@ -237,6 +273,7 @@ class _WaitJudge:
         self.names = _names(session)
         self.joined = session.keys[0][0] if session.keys else session.begins
         self.excused = life.troubles.of(self.names)
+        self.kept: dict[Name, str] = {}
         self._rounds: dict[tuple[float, float, bool], int] = {}
         self.due = Belief(self.options, settles_by_full=True)
         self.heard = Belief(self.options, settles_by_full=False)
@@ -267,6 +304,9 @@ class _WaitJudge:
             self.possible.see(possible)
             if at > self.session.begins:  # or else it had nothing from before it began
                 self.heard.see(possible)
+            else:
+                self.kept = {name: word for name in possible if (word := self.possible.word(name)) not in OPEN}
+            due = {name: sight for name, sight in due.items() if not self._contradicts(name, sight.status)}
             if due:
                 self.due.see(due)
             if self.due.result != "waiting":
@@ -277,6 +317,11 @@ class _WaitJudge:
                     )
                 return
 
+    def _contradicts(self, name: Name, status: str | None) -> bool:
+        """Whether what was kept of a shipment may have decided it otherwise before the wait was shown this."""
+        word = self.kept.get(name)
+        return word is not None and (word in self.due.statuses) != (status in self.due.statuses)
+
     def _answers(self) -> Iterator[tuple[float, dict[Name, Sight], dict[Name, Sight]]]:
         """Each answer: what it certainly told the wait, and what it may have told it.
 
@@ -284,8 +329,7 @@ class _WaitJudge:
         kept for it: the newest of each shipment, unless that is older than an interval.
         """
         oldest = self.session.begins - 1.1 * _poke(self.session) - 1.0
-        changes = [call.ended_at for call in self.life.calls if call.kind == "change" and call.result == "ok"]
-        by_change = any(oldest <= moment <= self.session.begins for moment in changes)
+        by_change = any(oldest <= moment <= self.session.begins for moment in self.life.change_checks)
         kept: dict[Name, Sight] = {}
         answers: dict[tuple[float, int], tuple[Call, dict[Name, Sight]]] = {}
         for name in self.names:
@@ -323,7 +367,7 @@ class _WaitJudge:
             words = [belief.words(order) for belief in self._beliefs]
             for outcome in one.outcomes:
                 name = (outcome.key.carrier_code.casefold(), outcome.key.tracking_number.casefold())
-                allowed = {own[name] for own in words}
+                allowed = {own[name] for own in words} | {belief.word(name) for belief in self._beliefs}
                 if "waiting" in allowed or str(one.result) != str(result):
                     allowed |= {"waiting", "timed_out"}
                 if str(outcome.outcome) not in allowed:
@@ -423,9 +467,11 @@ class _WaitJudge:
             )
             first_arrival = min((begins for begins, _, _ in self._arrivals(name)), default=math.inf)
             first_loss = min((begins for begins, _, _ in self._losses(name)), default=math.inf)
-            if arrivals is not None and first_loss > arrivals[0]:
+            was_kept = self.kept.get(name)
+            has_arrived = was_kept in self.due.statuses
+            if arrivals is not None and first_loss > arrivals[0] and (was_kept is None or has_arrived):
                 arrive.append(arrivals)
-            if losses is not None and first_arrival > losses[0]:
+            if losses is not None and first_arrival > losses[0] and not has_arrived:
                 lose.append(losses)
             if missing is not None and min(first_arrival, first_loss) > missing[0]:
                 unregistered.append(missing)
@@ -454,7 +500,9 @@ class _WaitJudge:
         excused = self.life.troubles.of([name])
         first = self._first_check(name, excused)
         settle = self.due.settle
-        if begins > self.joined:
+        if begins == self.joined and self._was_checked_lately(name):
+            begins = self.vendor.by_name[name].at(begins).since
+        if begins != self.joined:
             slots = self._round(begins, interval, name)
             longest = max(interval, slots) + slots + self._trip
             first = max(first, after(begins, longest, excused))
@@ -473,6 +521,15 @@ class _WaitJudge:
             wanted = gathering(self.joined, longest, self.life.joins)
         slots = self._round(wanted, 5.0, name)
         return after(self.joined, wanted - self.joined + CONNECT_SECONDS + slots + self._trip, excused)
+
+    def _was_checked_lately(self, name: Name) -> bool:
+        """Whether others have had the shipment checked within this wait's interval, so that it needs no first check."""
+        oldest = self.joined - _poke(self.session) - allowances.PUBLISH_SECONDS
+        sights = self.life.sights.get(name, ())
+        known = [sight for call, sight in sights if call.ended_at <= self.joined]
+        if not known or known[-1].status is None:
+            return False
+        return known[-1].at >= oldest or any(oldest <= moment <= self.joined for moment in self.life.change_checks)
 
     @property
     def _trip(self) -> float:
@@ -510,12 +567,17 @@ class _WaitJudge:
                 busy = min(min(_poke(one), _reconcile(one)) for one in present) < allowances.BUSY_SECONDS
                 calls += allowances.SLOTS_LOST_TO_BUSY if busy else allowances.LOST_SLOTS
             names = {name for one in present for name in _names(one)}
-            polls = full_calls(len(names), self.vendor.rows(moment)) + 1
+            polls = self.vendor.habits.full_calls(len(names), self.vendor.rows(moment)) + 1
+            calls += polls
             if life is self.life:
                 doubtful = names & self.judge.doubtful[account]
                 unconfirmed = sum(1 for one in doubtful if self._needs_confirmation(one, moment, until))
-                polls += unconfirmed if mine else min(unconfirmed, polls)
-            calls += polls
+                if mine:
+                    coming = math.ceil(self.judge.calls_a_second(account, present, moment) * (until - moment))
+                    first = min(allowances.POLLS_BEFORE_CONFIRMATION * unconfirmed, coming)
+                    calls += unconfirmed + max(first - polls, 0)
+                else:
+                    calls += min(unconfirmed, polls)
         return calls
 
     def _needs_confirmation(self, name: Name, begins: float, ends: float) -> bool:
@@ -531,7 +593,7 @@ class _WaitJudge:
         for index in range(parcel.index(begins), len(parcel.states)):
             state = parcel.states[index] if index >= 0 else NOT_REGISTERED
             since, until = max(begins, state.since), parcel.until(index)
-            if since >= ends:
+            if since > ends:
                 return
             yield since, until, state
 
@@ -539,7 +601,8 @@ class _WaitJudge:
         """Every state of a shipment that the wait can see, with the interval within which it must."""
         delivered = False
         for begins, ends, state in self._states(name, self.joined, self.session.ends):
-            changed = state.found_by_change and begins == state.since
+            known = begins == self.joined and self._was_checked_lately(name)
+            changed = state.found_by_change and (begins == state.since or known)
             poke, reconcile = _poke(self.session), _reconcile(self.session)
             if delivered and not self.due.settle and state.status != "delivered":
                 return  # a delivered shipment that is on its way again stays delivered

@@ -185,11 +185,14 @@ def main(arguments: list[str]) -> int:
         "--themes", nargs="+", choices=(*THEMES, LONG_LIST), default=(), help="what every scenario must have"
     )
     parser.add_argument("--mutate", choices=sorted(MUTATIONS), default="", help="break the code under test first")
+    parser.add_argument("--mutations", action="store_true", help="put every known mistake back, one at a time")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes")
     chosen = parser.parse_args(arguments)
     themes = frozenset(chosen.themes)
     logging.disable(logging.CRITICAL)
+    if chosen.mutations:
+        return _try_mutations(chosen.jobs)
     if chosen.seed is not None:
         return _replay(chosen.seed, chosen.size, themes, chosen.mutate)
     began = time.monotonic()
@@ -223,6 +226,30 @@ def main(arguments: list[str]) -> int:
         f"{time.monotonic() - began:.0f} s; {len(failed)} runs failed {dict(rules) if rules else ''}"
     )
     return 1 if failed else 0
+
+
+def _run_mutation(name: str) -> tuple[Report, Report]:
+    """Run what shows a mistake, without and with it."""
+    chosen = MUTATIONS[name]
+    sound = run_seed(chosen.seed, size=chosen.size, themes=chosen.themes)
+    return sound, run_seed(chosen.seed, size=chosen.size, themes=chosen.themes, mutation=name)
+
+
+def _try_mutations(jobs: int) -> int:
+    unnoticed = 0
+    row = "{:6} {:39} {:>5}  {:6} {:34} {}"
+    print(row.format("number", "mistake", "seed", "size", "themes", "rules broken"))
+    with multiprocessing.Pool(jobs) as pool:
+        for name, (sound, broken) in zip(MUTATIONS, pool.imap(_run_mutation, MUTATIONS), strict=True):
+            chosen = MUTATIONS[name]
+            rules = sorted({rule for rule, _ in broken.violations})
+            found = ", ".join(rules) or "NONE"
+            if sound.violations:
+                found += "; FAILS WITHOUT THE MISTAKE"
+            unnoticed += bool(sound.violations) or not chosen.rules & set(rules)
+            print(row.format(name, chosen.text, chosen.seed, chosen.size, ", ".join(sorted(chosen.themes)), found))
+    print(f"\n{len(MUTATIONS)} mistakes, {unnoticed} not noticed")
+    return 1 if unnoticed else 0
 
 
 def _replay(seed: int, size: str | None, themes: Themes, mutation: str) -> int:

@@ -6,22 +6,25 @@ other people's trouble.
 
 from __future__ import annotations
 
+import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.simulation.loop import BEGINNING, EPOCH
 from tests.simulation.network import KINDS, Trouble
-from tests.simulation.parcels import Parcel, State
-from tests.simulation.vendor import Habits
+from tests.simulation.parcels import Name, Parcel, State, name_of
+from tests.simulation.vendor import NUMBERS_IN_ONE_CALL, ROWS_IN_ONE_CALL, Habits
 
 DAY = 86_400.0
 THEMES = (
     *("unlisted", "missing", "null updates", "odd updates", "reopening", "vanishing", "restarts", "spelling"),
     *("deadlines", "light trouble", "outage", "poison", "limits", "rotation", "refusal", "skew", "newcomers"),
-    *("settling", "stuck", "sharing", "orders", "elsewhere"),
+    *("settling", "stuck", "sharing", "orders", "elsewhere", "small calls"),
 )
 
+SMALL_CALLS = "small calls"
+MOST_CALLS_A_SECOND = 0.5
 LONG_LIST = "long list"
 """A theme for those who ask for it: the list takes so many calls that each shipment is better asked for by number."""
 
@@ -92,6 +95,8 @@ class AccountPlan:
 class Scenario:
     """One run.
 
+    :param numbers_in_one_call: how many numbers a call takes; few of them make a small account behave like a large one.
+    :param rows_in_one_call: how many rows a page has.
     :param outages: for each triggerer, from when until when it is away, and where its waits go meanwhile (None: they
         stay until it is back).
     """
@@ -103,11 +108,14 @@ class Scenario:
     ends_at: float
     accounts: list[AccountPlan]
     waits: list[WaitPlan]
+    numbers_in_one_call: int
+    rows_in_one_call: int
     outages: list[list[tuple[float, float, int | None]]] = field(default_factory=list)
 
     def __str__(self) -> str:
+        calls = f" ({self.numbers_in_one_call} numbers, {self.rows_in_one_call} rows)" * (SMALL_CALLS in self.themes)
         return (
-            f"seed {self.seed}: {self.size}, {self.pace}, {', '.join(sorted(self.themes)) or 'no themes'}; "
+            f"seed {self.seed}: {self.size}, {self.pace}, {', '.join(sorted(self.themes)) or 'no themes'}{calls}; "
             f"{len(self.accounts)} accounts, {len(self.outages)} triggerers, {len(self.waits)} waits, "
             f"{self.ends_at - BEGINNING:.0f} s"
         )
@@ -121,7 +129,7 @@ def draw(seed: int, *, size: str | None = None, themes: frozenset[str] = frozens
     :param themes: what it must have besides what it draws.
     """
     rng = random.Random(f"scenario {seed}")
-    size = size or rng.choices(("small", "busy", "large"), (80, 17, 3))[0]
+    size = size or rng.choices(("small", "busy", "large"), (88, 11, 1))[0]
     pace = rng.choices(tuple(PACES), (35, 45, 20))[0]
     themes |= frozenset(rng.sample(THEMES, rng.choice((0, 1, 1, 2, 2, 3, 4, 5))))
     ends_at = BEGINNING + rng.uniform(*PACES[pace].horizon)
@@ -139,7 +147,24 @@ def draw(seed: int, *, size: str | None = None, themes: frozenset[str] = frozens
     for number, wait in enumerate(waits):
         wait.name = f"wait {number}"
     outages = [_outages(rng, number, triggerers, themes, ends_at) for number in range(triggerers)]
-    return Scenario(seed, size, pace, themes, ends_at, accounts, waits, outages)
+    numbers, rows = _sizes_of_calls(rng, waits) if SMALL_CALLS in themes else (NUMBERS_IN_ONE_CALL, ROWS_IN_ONE_CALL)
+    for account in accounts:
+        account.habits = replace(account.habits, numbers_in_one_call=numbers, rows_in_one_call=rows)
+    return Scenario(seed, size, pace, themes, ends_at, accounts, waits, numbers, rows, outages)
+
+
+def _sizes_of_calls(rng: random.Random, waits: list[WaitPlan]) -> tuple[int, int]:
+    """Draw how much one call takes, but not so little that polls alone need every slot."""
+    shortest: dict[tuple[str, Name], float] = {}
+    for wait in waits:
+        for own in (wait.options.get("orders") or {None: wait.options["shipments"]}).values():
+            for shipment in own:
+                place = wait.account, name_of(*shipment)
+                shortest[place] = min(shortest.get(place, math.inf), wait.options["poke_interval"])
+    numbers_a_second = sum(1 / interval for interval in shortest.values())
+    fitting = [numbers for numbers in (2, 5, 10, 20) if numbers_a_second / numbers < MOST_CALLS_A_SECOND]
+    numbers = rng.choice(fitting or [NUMBERS_IN_ONE_CALL])
+    return numbers, numbers * rng.choice((3, 6, 12))  # all rows of a call by number fit into one page
 
 
 # Accounts and parcels ------------------------------------------------------------------------------------------------

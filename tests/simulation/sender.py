@@ -91,7 +91,7 @@ class Sender:
             self._open_until = loop.time() + STAYS_OPEN
             result = parse_response(request, reply.status, reply.headers, reply.body)
         except TrackingMoreError as error:
-            call.result = "failed"
+            call.result, call.error = "failed", type(error).__name__
             if isinstance(error, RateLimitError):
                 call.result, call.silence = "limited", max(SILENCE_SECONDS, error.retry_after or 0.0)
                 error.retry_after = call.silence  # as the client says it

@@ -6,6 +6,7 @@ Shares no code with the package or its sandbox. Where the reference is unclear, 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
@@ -18,8 +19,10 @@ SLOT_SECONDS = 1.0
 """Reference 4: one request a second."""
 SILENCE_SECONDS = 120.0
 """Reference 4: after a 429."""
-LARGEST_PAGE = 2000
-LARGEST_FILTER = 40
+ROWS_IN_ONE_CALL = 2000
+"""Reference 4: the largest page."""
+NUMBERS_IN_ONE_CALL = 40
+"""Reference 4: the longest ``numbers`` filter."""
 JSON = {"Content-Type": "application/json"}
 
 
@@ -34,6 +37,8 @@ class Habits:
     :param total_as: how ``total`` is written.
     :param limit_status: HTTP status of a 429.
     :param retry_after: seconds in the ``Retry-After`` of a 429, where it has one.
+    :param numbers_in_one_call: the longest ``numbers`` filter.
+    :param rows_in_one_call: the largest page.
     """
 
     skew: float = 0.0
@@ -43,6 +48,13 @@ class Habits:
     total_as: str = "text"
     limit_status: int = 200
     retry_after: int | None = None
+    numbers_in_one_call: int = NUMBERS_IN_ONE_CALL
+    rows_in_one_call: int = ROWS_IN_ONE_CALL
+
+    def full_calls(self, shipments: int, rows: int) -> int:
+        """The fewest calls that check so many shipments: by number, or by a list of so many rows."""
+        by_list = max(1, math.ceil(rows / self.rows_in_one_call))
+        return min(math.ceil(shipments / self.numbers_in_one_call), by_list)
 
 
 @dataclass(frozen=True)
@@ -140,7 +152,8 @@ class Vendor:
         return Reply(200, JSON, _envelope(200, self._row(parcel, now)), "get", ((parcel, state),))
 
     def _list(self, query: Mapping[str, str], now: float) -> Reply:
-        page, limit = int(query.get("page", "1")), min(int(query.get("limit", "100")), LARGEST_PAGE)
+        page, limit = int(query.get("page", "1")), int(query.get("limit", "100"))
+        assert limit <= self.habits.rows_in_one_call, "a page is larger than the vendor allows"
         kind = "numbers" if "numbers" in query else "change" if "update_time_min" in query else "list"
         found: list[tuple[Parcel, State]] = []
         for parcel in self._named(query["numbers"]) if kind == "numbers" else self.parcels:
@@ -162,7 +175,8 @@ class Vendor:
 
     def _named(self, numbers: str) -> Iterable[Parcel]:
         wanted = list(dict.fromkeys(number.casefold() for number in numbers.split(",")))
-        return [parcel for number in wanted[:LARGEST_FILTER] for parcel in self.by_number.get(number, ())]
+        assert len(wanted) <= self.habits.numbers_in_one_call, "a call names more numbers than the vendor allows"
+        return [parcel for number in wanted for parcel in self.by_number.get(number, ())]
 
     def _matches(self, query: Mapping[str, str], state: State) -> bool:
         created = int(EPOCH + state.created_at + self.habits.skew)

@@ -26,6 +26,9 @@ CONNECT_SECONDS = 0.05
 class Engine(Protocol):
     """The code under test."""
 
+    def sizes_of_calls(self, numbers: int, rows: int) -> contextlib.AbstractContextManager[None]:
+        """Let calls take so many numbers and pages have so many rows."""
+
     def make_pollers(self, *, clock: Callable[[], float], rng: random.Random) -> Any:
         """What one triggerer process has."""
 
@@ -145,9 +148,10 @@ class World:
         while self.loop.time() < plan.cancelled_at:
             triggerer = self.triggerers[plan.triggerer]
             if not triggerer.up.is_set():
-                if triggerer.other is not None and self.triggerers[triggerer.other].up.is_set():
+                other = triggerer.other
+                if other is not None and self.triggerers[other].up.is_set():
                     await asyncio.sleep(rng.uniform(5, 40))
-                    triggerer = self.triggerers[triggerer.other]
+                    triggerer = self.triggerers[other]
                     if not triggerer.up.is_set():
                         continue
                 else:
@@ -226,7 +230,8 @@ def simulate(scenario: Scenario, engine: Engine) -> Record:
     before = random.getstate()
     random.seed(f"{scenario.seed} everybody else")  # the pace spreads waiters with the module's own generator
     try:
-        world, complaints = virtual.run(main())
+        with engine.sizes_of_calls(scenario.numbers_in_one_call, scenario.rows_in_one_call):
+            world, complaints = virtual.run(main())
     finally:
         random.setstate(before)
     calls = sorted((call for net in world.networks.values() for call in net.calls), key=lambda call: call.departed_at)

@@ -1,0 +1,282 @@
+"""Mistakes that waiting once made, as patches of the code under test. :mod:`.mutations` says which run shows each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from typing import Any
+from unittest import mock
+
+from airflow_provider_trackingmore.api.errors import ApiError, AuthenticationError, TrackingMoreError
+from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.waiting import (
+    changes,
+    failure_handling,
+    failures,
+    number_checks,
+    poller,
+    schedule,
+    session,
+)
+from airflow_provider_trackingmore.waiting.changes import ChangeCursor
+from airflow_provider_trackingmore.waiting.condition import Condition
+from airflow_provider_trackingmore.waiting.failure_handling import FailureHandler
+from airflow_provider_trackingmore.waiting.failures import Scope
+from airflow_provider_trackingmore.waiting.health import AccountHealth
+from airflow_provider_trackingmore.waiting.number_checks import NumberChecks
+from airflow_provider_trackingmore.waiting.outcome import Verdict
+from airflow_provider_trackingmore.waiting.poller import Poller
+from airflow_provider_trackingmore.waiting.recorder import Recorder
+from airflow_provider_trackingmore.waiting.registry import Registry, Subscription, WatchedShipment
+from airflow_provider_trackingmore.waiting.retries import FailedGroup
+
+Patches = list[Any]
+
+
+def known_states_are_not_published() -> Patches:
+    """A newcomer counts as if it had received what is already known."""
+    add = Registry.add
+
+    def mutated(self: Registry, subscription: Subscription, key: ShipmentKey) -> WatchedShipment:
+        shipment = add(self, subscription, key)
+        shipment.subscribers[subscription] = shipment.revision
+        return shipment
+
+    return [mock.patch.object(Registry, "add", mutated)]
+
+
+def spellings_differ() -> Patches:
+    """Upper and lower case make two shipments of one."""
+    return [mock.patch.object(ShipmentKey, "normalized", property(lambda self: self))]
+
+
+def left_out_is_missing() -> Patches:
+    """What an answer leaves out counts as not registered."""
+
+    async def mutated(self: NumberChecks, group: FailedGroup) -> None:
+        await check_group(self, group)
+        while (shipment := self._state.retries.next_unconfirmed()) is not None:
+            self._state.retries.discard_unconfirmed(shipment)
+            self._recorder.record_unknown(shipment, set(shipment.subscribers))
+
+    check_group = NumberChecks.check_group
+    return [mock.patch.object(NumberChecks, "check_group", mutated)]
+
+
+def one_missing_makes_all_missing() -> Patches:
+    """When one of those that an answer left out is confirmed to be missing, the others count as missing too."""
+    record_unknown = Recorder.record_unknown
+
+    def mutated(self: Recorder, shipment: WatchedShipment, asked_by: Collection[Subscription]) -> None:
+        record_unknown(self, shipment, asked_by)
+        while (other := self._state.retries.next_unconfirmed()) is not None:
+            self._state.retries.discard_unconfirmed(other)
+            record_unknown(self, other, set(other.subscribers))
+
+    return [mock.patch.object(Recorder, "record_unknown", mutated)]
+
+
+def newcomers_get_an_older_miss() -> Patches:
+    """Who joins while a shipment is being confirmed is told that it is missing, too."""
+    record_unknown = Recorder.record_unknown
+
+    def mutated(self: Recorder, shipment: WatchedShipment, _: Collection[Subscription]) -> None:
+        record_unknown(self, shipment, set(shipment.subscribers))
+
+    return [mock.patch.object(Recorder, "record_unknown", mutated)]
+
+
+def no_last_check() -> Patches:
+    """The deadline ends a wait as it stands."""
+    return [mock.patch.object(Poller, "check_at_deadline", return_value=None)]
+
+
+def no_check_after_the_deadline() -> Patches:
+    """A wait whose deadline has passed before it begins ends without a call."""
+    wait = session._wait
+
+    async def mutated(
+        condition: Condition, subscription: Subscription, of: Poller, clock: Callable[[], float]
+    ) -> Verdict:
+        if condition.spec.deadline is not None and condition.spec.deadline <= clock():
+            return condition.verdict().at_deadline()
+        return await wait(condition, subscription, of, clock)
+
+    return [mock.patch.object(session, "_wait", mutated)]
+
+
+def last_check_trusts_the_changes() -> Patches:
+    """The last check is content with the list of changes."""
+    check_at_deadline = Poller.check_at_deadline
+
+    def mutated(self: Poller, subscription: Subscription) -> None:
+        check_at_deadline(self, subscription)
+        for key in subscription.shipments:
+            self._state.registry.shipments[key].wants_full_check = False
+
+    return [mock.patch.object(Poller, "check_at_deadline", mutated)]
+
+
+def last_check_has_no_end() -> Patches:
+    """A last check that fails is repeated for as long as it takes."""
+    return [mock.patch.object(session, "LAST_CHECK_SECONDS", 1e9)]
+
+
+def ends_the_account(is_odd: Callable[[TrackingMoreError], bool]) -> Callable[[], Patches]:
+    """One odd answer ends every wait of the account.
+
+    :param is_odd: tells by the error whether the answer is one of them.
+    """
+    scope_of = failures.scope_of
+    account_refused = FailureHandler._account_refused
+
+    def mutated_scope(error: TrackingMoreError, *, names_one: bool) -> Scope:
+        return Scope.ACCOUNT if is_odd(error) else scope_of(error, names_one=names_one)
+
+    def mutated_refusal(self: FailureHandler, error: TrackingMoreError) -> None:
+        if is_odd(error):
+            self.fail_all(error)
+        else:
+            account_refused(self, error)
+
+    return lambda: [
+        mock.patch.object(failure_handling, "scope_of", mutated_scope),
+        mock.patch.object(FailureHandler, "_account_refused", mutated_refusal),
+    ]
+
+
+def is_from_a_proxy(error: TrackingMoreError) -> bool:
+    """HTML 401, 403 or 404."""
+    return isinstance(error, ApiError) and not error.from_api and error.http_status in (401, 403, 404)
+
+
+def is_unknown_code(error: TrackingMoreError) -> bool:
+    """A code of the vendor's own that the reference does not name."""
+    return isinstance(error, ApiError) and error.code == 4999
+
+
+def is_refusal(error: TrackingMoreError) -> bool:
+    """A refusal of the account by the vendor itself, which a second attempt has not confirmed."""
+    return failures.scope_of(error, names_one=False) is Scope.ACCOUNT
+
+
+def has_http_status(status: int) -> Callable[[TrackingMoreError], bool]:
+    """An answer with one HTTP status."""
+    return lambda error: error.http_status == status
+
+
+def rotated_keys_end_waits() -> Patches:
+    """The connection is not read again when its key is refused."""
+    return [mock.patch.object(session, "AuthenticationError", type("Never", (AuthenticationError,), {}))]
+
+
+def changes_put_full_checks_off() -> Patches:
+    """A shipment is due when its interval has passed since a check of any kind, and only then seen to be stale."""
+
+    def mutated(shipment: WatchedShipment, changes_checked_at: float) -> float:
+        if shipment.hold is not None:
+            return math.inf
+        if shipment.observed is None:
+            return shipment.wanted_at
+        checked_at = shipment.checked_at if shipment.unlisted else max(shipment.checked_at, changes_checked_at)
+        return min(shipment.wanted_at, checked_at + shipment.poke_interval)
+
+    def mutated_need(shipment: WatchedShipment, now: float) -> bool:
+        wanted = shipment.wants_full_check and shipment.wanted_at <= now
+        return shipment.observed is None or shipment.full_check_due <= now or wanted or shipment.is_settling
+
+    return [
+        mock.patch.object(schedule, "next_check", mutated),
+        mock.patch.object(number_checks, "next_check", mutated),
+        mock.patch.object(schedule, "needs_full_check", mutated_need),
+    ]
+
+
+def first_wait_sets_reconcile_seconds() -> Patches:
+    """A shipment is checked fully as the first of its waits asks, whoever joins later."""
+    add = Registry.add
+
+    def mutated(self: Registry, subscription: Subscription, key: ShipmentKey) -> WatchedShipment:
+        known = self.shipments.get(key.normalized)
+        before = (math.inf, math.inf) if known is None else (known.reconcile_seconds, known.full_check_due)
+        shipment = add(self, subscription, key)
+        if known is not None:
+            shipment.reconcile_seconds, shipment.full_check_due = before
+        return shipment
+
+    return [mock.patch.object(Registry, "add", mutated)]
+
+
+def failures_stop_the_account() -> Patches:
+    """A call that fails makes the whole account back off."""
+    group_failed = FailureHandler.group_failed
+
+    def mutated(self: FailureHandler, group: FailedGroup, error: TrackingMoreError, *, by_path: bool = False) -> None:
+        if failures.scope_of(error, names_one=by_path) is Scope.CALL:
+            self._state.retries.add(group, self._clock() + self._back_off(error))
+        else:
+            group_failed(self, group, error, by_path=by_path)
+
+    return [mock.patch.object(FailureHandler, "group_failed", mutated)]
+
+
+def failed_groups_stay_whole() -> Patches:
+    """A call that fails is repeated with the same numbers."""
+
+    def mutated(self: FailedGroup, retry_at: float) -> list[FailedGroup]:
+        return [FailedGroup(self.shipments, retry_at, self.failures + 1)]
+
+    return [mock.patch.object(FailedGroup, "split", mutated)]
+
+
+def service_is_never_down() -> Patches:
+    """However many calls fail alike, each is retried for itself."""
+    return [mock.patch.object(AccountHealth, "is_service_down", return_value=False)]
+
+
+def failed_lists_do_not_pause() -> Patches:
+    """A list that fails is asked for again at once."""
+
+    def mutated(self: FailureHandler, error: TrackingMoreError) -> bool:
+        if failures.scope_of(error, names_one=False) is Scope.CALL:
+            return False
+        return list_failed(self, error)
+
+    list_failed = FailureHandler.list_failed
+    return [mock.patch.object(FailureHandler, "list_failed", mutated)]
+
+
+def confirmations_come_first() -> Patches:
+    """Nobody is polled while something must be confirmed."""
+    return [mock.patch.object(poller, "CALLS_PER_RETRY", 0)]
+
+
+def newcomers_make_all_due() -> Patches:
+    """Whoever joins has all shipments of the account checked."""
+    add = Poller._add
+
+    def mutated(self: Poller, subscription: Subscription, key: ShipmentKey, first_check_in: float | None) -> None:
+        add(self, subscription, key, first_check_in)
+        for shipment in self._state.registry.shipments.values():
+            if shipment.observed is not None:
+                shipment.wanted_at = min(shipment.wanted_at, self._clock() + 2.0)
+
+    return [mock.patch.object(Poller, "_add", mutated)]
+
+
+def future_times_move_the_cursor() -> Patches:
+    """The newest time of an answer moves the cursor of changes, whenever it may be."""
+    return [mock.patch.object(changes, "_second_newest", lambda moments, now: max(moments, default=None))]
+
+
+def first_answer_sets_the_cursor() -> Patches:
+    """Only the first answer moves the cursor of changes, if it has times that may."""
+    note = ChangeCursor.note
+    noted: dict[ChangeCursor, None] = {}
+
+    def mutated(self: ChangeCursor, updated: Any, created: Any, *, at: float, now: float) -> None:
+        if self not in noted:
+            noted[self] = None
+            note(self, updated, created, at=at, now=now)
+
+    return [mock.patch.object(ChangeCursor, "note", mutated)]
