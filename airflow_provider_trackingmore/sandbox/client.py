@@ -225,11 +225,11 @@ class SandboxClient:
         """
         return cast("list[dict[str, Any]]", self.request("GET", "/accounts"))
 
-    def change_account(self, index: int = 0, **changes: float | bool) -> dict[str, Any]:
+    def change_account(self, index: int = 0, **changes: float | bool | str) -> dict[str, Any]:
         """Change an account.
 
         :param index: its index.
-        :param changes: ``quota``, ``deleted``, ``deleted_code``, ``cool_down``.
+        :param changes: ``quota``, ``deleted``, ``deleted_code``, ``cool_down``, ``api_key``.
         :return: the account.
         """
         return cast("dict[str, Any]", self.request("PATCH", f"/accounts/{index}", changes))

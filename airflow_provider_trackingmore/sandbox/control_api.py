@@ -79,6 +79,9 @@ class AccountUpdate(_RequestModel):
     quota: Annotated[float | None, Field(ge=0, le=LARGEST_QUOTA)] = None
     deleted: bool | None = None
     deleted_code: Literal[4001, 4002] | None = None
+    api_key: Annotated[
+        str | None, Field(min_length=1, max_length=200, description="a new key; the old one gets 4002 from now on")
+    ] = None
     cool_down: Annotated[bool | None, Field(description="true starts the two-minute cool-down, false ends it")] = None
 
 
@@ -232,6 +235,9 @@ def create_control_router(state: SandboxState) -> APIRouter:
     @router.patch("/accounts/{index}")
     async def change_account(index: int, request: AccountUpdate) -> Response:
         account = account_at(index)
+        new_key = request.api_key
+        if new_key is not None:
+            _or_422(lambda: state.rotate_key(account, new_key))
         if request.quota is not None:
             account.set_quota(request.quota)
         if request.deleted is not None:

@@ -97,11 +97,11 @@ class HttpResponse:
 def build_meta(code: int, message: str | None = None) -> dict[str, Any]:
     """Build the ``meta`` part.
 
-    :param code: a code from :data:`CODES`.
+    :param code: a code from :data:`CODES`, or one that is unknown.
     :param message: a message other than that of :data:`CODES`.
     :return: ``code``, ``type`` and ``message``.
     """
-    kind, text = CODES[code]
+    kind, text = CODES.get(code, ("Bad Request", "Unknown code."))
     return {"code": code, "type": kind, "message": message or text}
 
 

@@ -17,6 +17,7 @@ RESPONSE = {
     "429": "answers 429 like the rate limit; with `cool_down` true it also starts the cool-down",
     "500": "answers HTTP 500 with the vendor's envelope",
     "503": "answers HTTP 503 with the vendor's envelope",
+    "meta_code": "answers HTTP 200 with the vendor's envelope and the code `value` (default 4999, which is unknown)",
     "html": "answers with an HTML page and HTTP `status` (default 502)",
     "truncated": "applies the request, sends half of the JSON as a complete body",
     "content_type": "applies the request, sends the JSON as `text/html`",
@@ -37,6 +38,7 @@ _BOUNDS = {
     "code": (4001, 4002),
     "left": (0, LARGEST_QUOTA),
     "status": (200, 599),
+    "value": (100, 9_999),
     "seconds": (0, 3_600),
 }
 APPLIED_KINDS = frozenset(

@@ -102,7 +102,7 @@ class _Exchange:
     ) -> tuple[HttpResponse, Fault | None]:
         account = self.account
         if account is None:
-            return self._error_response(entry, 4001), None
+            return self._error_response(entry, 4002 if self._api_key() in self.state.revoked_keys else 4001), None
         self._apply_account_fault(account, entry)
         if account.deleted:
             return self._error_response(entry, account.deleted_code), None
@@ -178,11 +178,13 @@ class _Exchange:
             return self._rate_limit_response(None, account, now)
         if fault.kind in ("500", "503"):
             return _with_status(self._encode_error(int(fault.kind)), int(fault.kind))
+        if fault.kind == "meta_code":
+            return self._encode_error(int(fault.setting("value", 4999)))
         status = int(fault.setting("status", 502))
         return HttpResponse(status, _HTML_ERROR % (status, status), None, "text/html; charset=utf-8")
 
     def _apply_response_fault(self, fault: Fault, account: Account, response: HttpResponse, now: float) -> HttpResponse:
-        if fault.kind in ("429", "500", "503", "html"):
+        if fault.kind in ("429", "500", "503", "meta_code", "html"):
             return self._fault_response(fault, account, now)
         if fault.kind == "truncated":
             return HttpResponse(response.status, response.body[: len(response.body) // 2], None)

@@ -66,7 +66,21 @@ class SandboxState:
         self.ledger.reset()
         self.seed = seed
         self.limits = self.settings.limits
+        self.revoked_keys: set[str | None] = set()
         self.accounts = [Account(at, key, self.settings.quota) for at, key in enumerate(self.settings.api_keys)]
+
+    def rotate_key(self, account: Account, key: str) -> None:
+        """Give an account a new API key. The old one is answered with 4002 from now on.
+
+        :param account: the account.
+        :param key: its new key.
+        :raises ValueError: an account has this key already.
+        """
+        if self.find_account(key) is not None:
+            raise ValueError("an account has this key already")
+        self.revoked_keys.add(account.key)
+        self.revoked_keys.discard(key)
+        account.key = key
 
     def find_account(self, key: str | None) -> Account | None:
         """Find the account of an API key.

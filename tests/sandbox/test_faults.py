@@ -17,6 +17,7 @@ TESTED_HERE = {
     "429",
     "500",
     "503",
+    "meta_code",
     "html",
     "truncated",
     "content_type",
@@ -48,6 +49,15 @@ def test_an_error_fault_applies_nothing_and_the_next_request_succeeds(caller, sa
     response = post(caller)
     assert response.status_code == http
     assert response.json()["meta"]["code"] == int(kind)
+    assert sandbox.trackings() == []
+    assert post(caller).json()["meta"]["code"] == 201
+
+
+@pytest.mark.parametrize(("settings", "code"), [({}, 4999), ({"value": 4001}, 4001)])
+def test_any_code_can_come_instead(caller, sandbox, settings, code):
+    sandbox.fault("meta_code", **settings)
+    response = post(caller)
+    assert (response.status_code, response.json()["meta"]["code"]) == (200, code)
     assert sandbox.trackings() == []
     assert post(caller).json()["meta"]["code"] == 201
 
@@ -148,6 +158,18 @@ def test_a_key_can_expire_during_a_run(caller, second, sandbox):
 def test_an_expired_key_can_look_invalid(caller, sandbox):
     sandbox.fault("expired_key", code=4001)
     assert caller.code("GET", "/carriers") == 4001
+
+
+def test_a_key_can_be_rotated(caller, second, sandbox):
+    post(caller)
+    sandbox.change_account(api_key="a-new-key")
+    assert caller.code("GET", "/carriers") == 4002
+    assert second.code("GET", "/carriers") == 200
+    headers = {"Trackingmore-Api-Key": "a-new-key"}
+    found = requests.get(f"{sandbox.base_url}/trackings/get", headers=headers, timeout=10).json()
+    assert [one["tracking_number"] for one in found["data"]["items"]] == ["NUMBER0001"]
+    with pytest.raises(SandboxError, match="has this key already"):
+        sandbox.change_account(1, api_key="a-new-key")
 
 
 def test_the_quota_can_run_out_in_the_middle_of_a_batch(caller, sandbox):
