@@ -16,12 +16,6 @@ DIST ?= dist
 TESTS ?=
 SPREAD := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PROSE := '*.md' airflow_provider_trackingmore example_dags docs/examples noxfile.py
-# Rules of Harper that misread code, tables or our terms ("trackings"), or that are a matter of taste.
-GRAMMAR_OFF := ClientOrServerSide,CommaFixes,CompoundNouns,Dashes,DiscourseMarkers,DisjointPrefixes,EllipsisLength,Everyone,$(strip \
-	)ExpandArgument,ExpandConfiguration,ExpandControl,ExpandMemoryShorthands,ExpandMinimum,ExpandParameter,$(strip \
-	)ExpandStandardInputAndOutput,ExpandTimeShorthands,FindOut,ItsContraction,MassNouns,MergeWords,MissingTo,Months,$(strip \
-	)NumericRangeEnDash,OkToOkay,OrthographicConsistency,OxfordComma,PronounInflectionBe,QuantifierNumeralConflict,$(strip \
-	)SentenceCapitalization,SpellCheck,SplitWords,ThereToTheir,UnclosedQuotes,UseEllipsisCharacter,UseTitleCase
 AIRFLOWS := 2.11.2 3.0.6 3.1.8 3.2.2
 
 .DEFAULT_GOAL := help
@@ -64,9 +58,10 @@ lint-code: $(VENV)/.lint
 lint-types: $(VENV)/.lint
 	$(BIN)/mypy --strict
 
+# Harper's rules in grammar-rules-off.txt misread code, tables or our terms, or are a matter of taste.
 lint-prose: $(VENV)/.lint
 	$(BIN)/codespell --dictionary - --dictionary .ci/banned-words.txt --ignore-words-list asend,chek $$(git ls-files -- $(PROSE))
-	$(BIN)/harper lint --quiet --format compact --ignore $(GRAMMAR_OFF) $$(git ls-files -- $(PROSE))
+	$(BIN)/harper lint --quiet --format compact --ignore $$(paste -sd, .ci/grammar-rules-off.txt) $$(git ls-files -- $(PROSE))
 
 hooks: $(VENV)/.lint ## run `make lint` before each commit from now on (pre-commit)
 	@$(BIN)/pre-commit install
