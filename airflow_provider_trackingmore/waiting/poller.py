@@ -121,8 +121,7 @@ class Poller:
         if shipment.observed is not None and shipment.observed.status is not None:
             checked_at = max(shipment.checked_at, self._state.lists.changes_checked_at)
             if now - checked_at <= subscription.poke_interval:
-                for subscriber in self._state.registry.publish(shipment, full=False):
-                    subscriber.notify()
+                self._state.registry.publish_to(subscription, shipment)
                 return
         elif shipment.hold is not None:
             return

@@ -82,7 +82,7 @@ class Recorder:
         if observed != shipment.observed:
             shipment.observed = observed
             shipment.revision += 1
-        return self._state.registry.publish(shipment, full=True)
+        return self._state.registry.publish(shipment)
 
     def _next_share(self) -> float:
         """Spread the full checks of a large account evenly."""

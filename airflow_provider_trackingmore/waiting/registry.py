@@ -165,16 +165,13 @@ class Subscription:
         """Whether a full check that was asked for is still missing for some shipment."""
         return bool(self._awaiting)
 
-    def wants(self, shipment: WatchedShipment, *, full: bool) -> bool:
-        """Tell whether a check of a shipment is news here.
+    def wants(self, shipment: WatchedShipment) -> bool:
+        """Tell whether a full check of a shipment is news here.
 
         :param shipment: what was checked.
-        :param full: whether it was a full check.
         """
         key = shipment.normalized
-        if shipment.subscribers.get(self) != shipment.revision:
-            return True
-        return full and (key in self.settling or key in self._awaiting)
+        return shipment.subscribers.get(self) != shipment.revision or key in self.settling or key in self._awaiting
 
     def add_update(self, shipment: WatchedShipment, *, full: bool) -> None:
         """Put an update aside until :meth:`notify`.
@@ -246,15 +243,23 @@ class Registry:
             ):
                 shipment.update_intervals()
 
-    def publish(self, shipment: WatchedShipment, *, full: bool) -> list[Subscription]:
+    def publish_to(self, subscription: Subscription, shipment: WatchedShipment) -> None:
+        """Put the newest state aside for one subscriber; for others, with shorter intervals, it may be too old.
+
+        :param subscription: who gets it.
+        :param shipment: a shipment that has been checked.
+        """
+        subscription.add_update(shipment, full=False)
+        shipment.subscribers[subscription] = shipment.revision
+
+    def publish(self, shipment: WatchedShipment) -> list[Subscription]:
         """Put the newest state aside for every subscriber that has not had it.
 
-        :param shipment: what was checked.
-        :param full: whether it was a full check.
+        :param shipment: what has just been checked fully.
         :return: the subscribers to notify.
         """
-        interested = [subscriber for subscriber in shipment.subscribers if subscriber.wants(shipment, full=full)]
+        interested = [subscriber for subscriber in shipment.subscribers if subscriber.wants(shipment)]
         for subscription in interested:
-            subscription.add_update(shipment, full=full)
+            subscription.add_update(shipment, full=True)
             shipment.subscribers[subscription] = shipment.revision
         return interested

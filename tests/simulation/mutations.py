@@ -91,12 +91,24 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "A6": _mutation("a rotated key ends the waits", mistakes.rotated_keys_end_waits, "rotation", 65, "small", SMALL),
     "A7a": _mutation("changes put full checks off", mistakes.changes_put_full_checks_off, LATE, 12, "small", SMALL),
+    "A7b": _mutation(
+        "the first wait sets reconcile_seconds",
+        mistakes.first_wait_sets_reconcile_seconds,
+        LATE,
+        76,
+        "busy",
+        "null updates",
+        SMALL,
+    ),
     "B8a": _mutation(
         "one failing number stops the account", mistakes.failures_stop_the_account, LATE, 14, "small", "poison"
     ),
     "B8b": _mutation("what fails is not halved", mistakes.failed_groups_stay_whole, LATE, 11, "small", "poison"),
     "B8c": _mutation(
         "the service never counts as down", mistakes.service_is_never_down, "restraint", 29, "small", SMALL
+    ),
+    "B8d": _mutation(
+        "a list that fails pauses nothing", mistakes.failed_lists_do_not_pause, "restraint", 0, "busy", "outage", SMALL
     ),
     "B8e": _mutation(
         "confirmations come first", mistakes.confirmations_come_first, LATE, 33, "busy", "missing", "unlisted", SMALL

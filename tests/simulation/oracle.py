@@ -106,8 +106,9 @@ class _Judge:
         for complaint in self.record.complaints:
             yield Violation("clean", complaint)
         yield from self._slots()
-        for life in self.lives.values():
-            yield from _restraint(life.calls)
+        for life in self.lives.values():  # each key has a poller of its own
+            for key in sorted({call.key for call in life.calls}):
+                yield from _restraint([call for call in life.calls if call.key == key])
         yield from self._calls()
         for (_, account), life in self.lives.items():
             for session in life.sessions:

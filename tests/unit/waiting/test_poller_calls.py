@@ -232,6 +232,26 @@ def test_what_another_dag_has_just_been_told_costs_no_call(account: Account, run
     assert set(news) == set(wanted)
 
 
+def test_a_wait_does_not_get_an_older_state_than_its_interval_allows_because_others_accept_it(
+    account: Account, run: Run
+) -> None:
+    wanted = waiting_for(account, 1)
+
+    async def first_status(interval: float) -> str | None:
+        await asyncio.sleep(200)
+        async with Subscriber(account, wanted, interval) as member:
+            updates = await member.updates()
+        assert updates is not None
+        return updates[wanted[0]].status
+
+    async def scenario() -> list[str | None]:
+        async with Subscriber(account, wanted, 600, first_check_in=0.0):
+            return await together(first_status(60), first_status(600))
+
+    _, statuses = run(together(after(150, account, wanted[0], "delivered"), scenario()))
+    assert statuses == ["delivered", "transit"]
+
+
 def test_a_shipment_that_is_deleted_meanwhile_is_told_at_the_latest_when_reconciled(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 200)
 
