@@ -91,7 +91,9 @@ def get_provider_info() -> dict[str, Any]:
         "operators": modules("operators.account", "operators.air_cargo", "operators.carriers", "operators.trackings"),
         "sensors": modules("sensors.shipments"),
         "triggers": modules("triggers.shipments"),
-        "extra-links": [f"{package}.links.TrackingMoreLink"],
+        "extra-links": [
+            f"{package}.links.{name}" for name in ("FirstShipmentLink", "SecondShipmentLink", "ThirdShipmentLink")
+        ],
         "config": {
             "trackingmore": {
                 "description": "Options of airflow-provider-trackingmore.",

@@ -1,6 +1,6 @@
-"""Follow consignments that fly. Knows air waybills; flights and events are the airline's.
+"""Track air cargo by its waybills.
 
-Each waybill costs 20 units of quota, each time: hence a floor under the quota, and no schedule.
+Each waybill costs 20 units of quota on every run, so the DAG sets a quota floor and has no schedule.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
     start_date=pendulum.datetime(2026, 1, 1),
     params={"waybills": ["172-40318825", "020-77120946"]},
     render_template_as_native_obj=True,  # the list stays a list
-    tags=["example"],
+    tags=["example", "trackingmore", "air cargo"],
 )
 def air_cargo() -> None:
     """Ask where the waybills are and log what has happened to them."""

@@ -1,7 +1,7 @@
-"""Go one way when a parcel arrives, another when it is lost, a third when time is up. Knows what to do with each.
+"""Branch on the outcome of a wait: delivered, lost, or timed out.
 
-With ``on_failed="report"`` the sensor ends each wait as a success and says how it ended: the DAG decides what is a
-failure, and nothing has to be read out of a failed task.
+With ``on_failed="report"`` the sensor succeeds however the wait ends and returns the outcome, so that the DAG decides
+what counts as a failure.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
     start_date=pendulum.datetime(2026, 1, 1),
     params={"carrier_code": "dhl", "tracking_number": "SBX-DELIVERED-2D-BRANCH"},
     default_args={"retries": 2},
-    tags=["example"],
+    tags=["example", "trackingmore", "waiting", "branching"],
 )
 def branch_on_outcome() -> None:
     """Register one parcel, wait for it, and branch."""

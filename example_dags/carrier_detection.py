@@ -1,7 +1,7 @@
-"""Register parcels whose carrier nobody wrote down. Knows numbers only; whose they are TrackingMore says.
+"""Register parcels whose carrier is unknown.
 
-A number that two carriers may claim is not guessed at: it is left to people, and so is one that nobody claims. Five
-questions cost one unit of quota, each registration one more; neither starts when too little would be left.
+A number with several possible carriers, or with none, is left for a person to decide. Five detections cost one unit of
+quota and each registration costs one; neither starts if too little quota would remain.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
     start_date=pendulum.datetime(2026, 1, 1),
     params={"tracking_numbers": ["LX472918365CN", "1Z84A2160339175268"]},
     render_template_as_native_obj=True,  # the list stays a list
-    tags=["example"],
+    tags=["example", "trackingmore", "carriers"],
 )
 def carrier_detection() -> None:
     """Ask whose numbers these are, register those with one answer, name the others."""

@@ -1,8 +1,8 @@
-"""Clean up shipments that nobody asks for any more. Knows ages; what a shipment is worth keeping for, its owner knows.
+"""Clean up old shipments.
 
-Delivered for long: archived. Never found by any carrier: asked for no more, and archived. Archived and old: deleted,
-which gives no quota back. Each step looks only for what it has not done yet, so that a run that is repeated changes
-nothing.
+Shipments that were delivered long ago are archived. Shipments that no carrier ever found are no longer updated, and are
+archived. Archived shipments that are very old are deleted, which does not refund quota. Each step lists only shipments
+that it has not handled yet, so a repeated run changes nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def older_than(days: int, **filters: Any) -> dict[str, Any]:
     catchup=False,
     max_active_runs=1,
     default_args={"retries": 2},
-    tags=["example"],
+    tags=["example", "trackingmore", "cleanup"],
 )
 def cleaning_up() -> None:
     """Archive, stop and delete old shipments."""

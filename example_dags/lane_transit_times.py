@@ -1,7 +1,6 @@
-"""Compare carriers on the lanes that a shop ships on. Knows lanes and places; the figures are TrackingMore's.
+"""Compare the transit times of carriers on a shop's lanes, and find remote areas.
 
-How fast a carrier is costs nothing to ask. Which places cost a surcharge does: five calls, of up to 40 places each, are
-one unit of quota.
+Transit times cost no quota. Remote areas do: five calls of up to 40 places each cost one unit.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ log = logging.getLogger(__name__)
     catchup=False,
     params={"lanes": LANES, "places": PLACES},
     render_template_as_native_obj=True,  # the lists stay lists
-    tags=["example"],
+    tags=["example", "trackingmore", "carriers", "reporting"],
 )
 def lane_transit_times() -> None:
     """Log how many parcels of each lane arrive within a week, and which places are remote."""

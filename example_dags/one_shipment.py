@@ -1,7 +1,7 @@
-"""Look into one shipment that was registered with the wrong carrier. Knows what support does when a customer asks.
+"""Correct the carrier of one shipment, as customer support would when a buyer asks.
 
-The right carrier must be one that TrackingMore follows; then the shipment is moved to it, the carrier is asked now, and
-the answer is what TrackingMore knows once the carrier has the parcel.
+The new carrier must be one that TrackingMore supports. The shipment is moved to it, the carrier is queried now, and the
+status is read once the parcel moves.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1),
     params={"tracking_number": "SBX-DELIVERED-2D-ONE", "carrier_code": "dhl", "new_carrier_code": "ups"},
-    tags=["example"],
+    tags=["example", "trackingmore", "support"],
 )
 def one_shipment() -> None:
     """Correct the carrier, have it asked, and read the answer."""

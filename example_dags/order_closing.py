@@ -1,11 +1,11 @@
-"""Close the orders whose parcels have arrived. Knows the shop's two tables; tracking itself it leaves to the provider.
+"""Close the orders whose parcels have arrived.
 
-Each day: register the parcels of all open orders, wait for each order on its own, and close it as soon as its last
-parcel is there. An order with a parcel that is lost, expired or refused is put on hold with the reason. An order still
-on its way at the end of the day stays open, and the next day's run takes it up again: no task remembers anything, and
-every task may be repeated.
+Every day the DAG registers the parcels of all open orders, waits for each order separately, and closes it as soon as
+its last parcel has arrived. An order with a lost, expired or rejected parcel is put on hold with the reason. An order
+that is still on its way at the end of the day stays open for the next run. No task keeps state, so every task is safe
+to repeat.
 
-Change the connection ``orders_db`` and it runs on PostgreSQL, or what else Airflow has an SQL hook for. The tables::
+With another connection ``orders_db`` it runs on PostgreSQL, or any database with an SQL hook in Airflow. The tables::
 
     CREATE TABLE orders (order_id VARCHAR(40) PRIMARY KEY, status VARCHAR(10), reason TEXT, delivered_at VARCHAR(30));
     CREATE TABLE parcels (order_id VARCHAR(40), carrier_code VARCHAR(60), tracking_number VARCHAR(60));
@@ -50,7 +50,7 @@ def settle(order_id: str, status: str, reason: str | None = None, delivered_at: 
     catchup=False,
     max_active_runs=1,
     default_args={"retries": 2},
-    tags=["example"],
+    tags=["example", "trackingmore", "orders", "waiting"],
 )
 def order_closing() -> None:
     """Register the parcels of open orders, wait for them, close the orders."""
@@ -77,7 +77,7 @@ def order_closing() -> None:
                     orders.pop(order_id, None)
         return list(orders.values())
 
-    @task
+    @task(map_index_template="order {{ task.op_kwargs['parcels'][0]['order_id'] }}")
     def close(parcels: list[Parcel], outcomes: list[dict[str, Any]] | None) -> None:
         """Close one order, put it on hold, or leave it open for the next run."""
         order_id = parcels[0]["order_id"]
@@ -100,7 +100,7 @@ def order_closing() -> None:
 
     @task_group
     def order(parcels: list[Parcel]) -> None:
-        """One order: a sensor of its own, so that no order waits for another, or fails because of one."""
+        """Wait for one order and close it, so that no order waits for another or fails because of it."""
         arrival = ShipmentDeliveredSensor(
             task_id="wait",
             shipments=parcels,
@@ -109,8 +109,9 @@ def order_closing() -> None:
             timeout=GIVE_UP_AFTER,
             deferrable=True,
             end_from_trigger=True,  # from Airflow 3.3 on; otherwise a worker ends it
+            map_index_template="order {{ task.shipments[0]['order_id'] }}",  # the name of each row in the UI
         )
-        close(parcels, arrival.output)
+        close(parcels=parcels, outcomes=arrival.output)
 
     parcels = parcels_of_open_orders()
     registration = CreateTrackingsOperator(task_id="register", shipments=parcels, on_rejected="report")

@@ -1,8 +1,7 @@
-"""Report each night how the account's shipments stand, and what is different from the night before.
+"""Report every night on the account's shipments, and on what changed since the night before.
 
-All shipments of the last 90 days are one file of that night, an entry a line: a run that is repeated writes it anew,
-and a warehouse loads it from there. What changed is told by comparing two files. A filter by ``update_time_min``
-would miss
+Each night writes all shipments of the last 90 days to a file, one per line, for a warehouse to load; a repeated run
+replaces the file. Changes are found by comparing two files, because a filter by ``update_time_min`` would miss
 deliveries: TrackingMore does not date every change. Reading costs no quota.
 """
 
@@ -33,7 +32,7 @@ log = logging.getLogger(__name__)
     catchup=False,
     # The policy is None before Airflow 3.3, whose operators do not know the argument: from here they do not get it.
     default_args={"retries": 3, "retry_policy": TRACKINGMORE_RETRY_POLICY},
-    tags=["example"],
+    tags=["example", "trackingmore", "reporting"],
 )
 def status_report() -> None:
     """Count the shipments, write them down, say how many changed, warn when quota runs low."""

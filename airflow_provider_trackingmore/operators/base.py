@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperat
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.api.shipments import as_shipment_list, check_shipments
-from airflow_provider_trackingmore.links import TrackingMoreLink, push_link
+from airflow_provider_trackingmore.links import SHIPMENT_LINKS, push_links
 from airflow_provider_trackingmore.operators.template_values import parse_choice, parse_literal, parse_number
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ class TrackingMoreBaseOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("trackingmore_conn_id",)
-    operator_extra_links = (TrackingMoreLink(),)
     ui_color = "#e8f1fb"
 
     def __init__(self, *, trackingmore_conn_id: str = "trackingmore_default", **kwargs: Any) -> None:
@@ -85,6 +84,7 @@ class ShipmentsBaseOperator(TrackingMoreBaseOperator):
     """
 
     template_fields: Sequence[str] = ("shipments", "on_rejected", "trackingmore_conn_id")
+    operator_extra_links = SHIPMENT_LINKS
 
     def __init__(
         self, *, shipments: list[Shipment] | Shipment, on_rejected: OnRejected = "fail", **kwargs: Any
@@ -103,9 +103,9 @@ class ShipmentsBaseOperator(TrackingMoreBaseOperator):
         shipments = as_shipment_list(self.shipments)
         if not shipments:
             self.log.info("No shipments: nothing to do")
-        push_link(self, context, check_shipments(shipments).bodies)
         try:
             with self.hook as hook:
+                push_links(self, context, check_shipments(shipments).bodies, hook)
                 report = self._send_shipments(hook, shipments)
         except TrackingMoreError as error:
             if error.report is not None:

@@ -14,7 +14,7 @@ from airflow_provider_trackingmore.api.filters import CountFilters, filter_query
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 from airflow_provider_trackingmore.api.shipments import check_shipments, shipment_key
 from airflow_provider_trackingmore.api.validation import format_value
-from airflow_provider_trackingmore.links import push_link
+from airflow_provider_trackingmore.links import SHIPMENT_LINKS, push_links
 from airflow_provider_trackingmore.operators.base import (
     OnRejected,
     ShipmentsBaseOperator,
@@ -214,6 +214,7 @@ class ChangeCarrierOperator(TrackingMoreBaseOperator):
     """
 
     template_fields = ("tracking_number", "carrier_code", "new_carrier_code", "trackingmore_conn_id")
+    operator_extra_links = SHIPMENT_LINKS
 
     def __init__(self, *, tracking_number: str, carrier_code: str, new_carrier_code: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -229,8 +230,8 @@ class ChangeCarrierOperator(TrackingMoreBaseOperator):
         """
         with self.hook as hook:
             hook.change_carrier(self.tracking_number, self.carrier_code, self.new_carrier_code)
-        key = shipment_key({"tracking_number": self.tracking_number, "carrier_code": self.new_carrier_code})
-        push_link(self, context, [key])
+            key = shipment_key({"tracking_number": self.tracking_number, "carrier_code": self.new_carrier_code})
+            push_links(self, context, [key], hook)
         self.log.info("The carrier of %s is now %s", key.tracking_number, key.carrier_code)
         return key._asdict()
 
@@ -259,6 +260,7 @@ class GetTrackingsOperator(TrackingMoreBaseOperator):
     """
 
     template_fields = ("shipments", "on_missing", "include_raw", "lang", "trackingmore_conn_id")
+    operator_extra_links = SHIPMENT_LINKS
 
     def __init__(
         self,
@@ -290,8 +292,8 @@ class GetTrackingsOperator(TrackingMoreBaseOperator):
         if not keys:
             self.log.info("No shipments: nothing to do")
             return {"found": [], "missing": []}
-        push_link(self, context, keys)
         with self.hook as hook:
+            push_links(self, context, keys, hook)
             found = hook.find_trackings(keys, lang)
         missing = [key for key in keys if key not in found]
         self.log.info("Found %d, missing %d", len(found), len(missing))

@@ -20,7 +20,7 @@ from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
-from airflow_provider_trackingmore.links import TrackingMoreLink, push_link
+from airflow_provider_trackingmore.links import SHIPMENT_LINKS, push_links
 from airflow_provider_trackingmore.sensors.checks import check_open_shipments
 from airflow_provider_trackingmore.sensors.start_args import ComputedWhenRead, is_plain
 from airflow_provider_trackingmore.triggers.events import WaitEvent
@@ -100,7 +100,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
         *("shipments", "orders", "statuses", "wait_for", "fail_on", "settle_seconds", "stuck_after"),
         "trackingmore_conn_id",
     )
-    operator_extra_links = (TrackingMoreLink(),)
+    operator_extra_links = SHIPMENT_LINKS
     ui_color = "#e8f1fb"
 
     start_from_trigger = ComputedWhenRead[bool](False, lambda task: task._start_trigger_args() is not None)
@@ -279,10 +279,14 @@ class ShipmentStatusSensor(BaseSensorOperator):
         self._deadline = began + self.timeout
         spec = self._spec(deadline=self._deadline, first_check_at=None)
         self._condition = Condition(spec)
-        push_link(self, context, spec.shipments)
         if not spec.shipments:
             self.log.info("No shipments to wait for: done")
-        return not spec.shipments
+            return True
+        from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+
+        with TrackingMoreHook(self.trackingmore_conn_id) as hook:
+            push_links(self, context, spec.shipments, hook)
+        return False
 
     def _spec(self, *, deadline: float | None, first_check_at: float | None) -> WaitSpec:
         return WaitSpec.create(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +79,24 @@ def test_an_order_whose_wait_was_marked_as_success_stays_open_and_the_next_run_c
     run_order_closing()
 
     assert the_shop.orders()["A-1"].status == "closed"
+
+
+def test_the_rows_of_mapped_tasks_are_named_after_their_orders(
+    fast_sandbox: SandboxProcess, the_shop: Shop, run_order_closing: Callable[..., str]
+) -> None:
+    the_shop.fill(("A-1", "dhl", "SBX-DELIVERED-1D-A1"), ("A-2", "ups", "SBX-DELIVERED-2D-A2"))
+
+    run_order_closing()
+
+    with closing(sqlite3.connect(Path(os.environ["AIRFLOW_HOME"]) / "airflow.db")) as database:
+        newest = "run_id = (SELECT run_id FROM dag_run WHERE dag_id = 'order_closing' ORDER BY id DESC LIMIT 1)"
+        rows = database.execute(
+            "SELECT task_id, rendered_map_index FROM task_instance"
+            f" WHERE dag_id = 'order_closing' AND task_id LIKE 'order.%' AND {newest}"
+        )
+        assert sorted(rows.fetchall()) == [
+            (task, f"order {order}") for task in ("order.close", "order.wait") for order in ("A-1", "A-2")
+        ]
 
 
 def test_a_day_without_orders_makes_no_call(

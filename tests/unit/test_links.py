@@ -1,7 +1,8 @@
-"""Which page a task links to, and that reading the link needs no connection."""
+"""The links of a task: where they lead, and that reading them needs no connection."""
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -10,8 +11,9 @@ import pytest
 from airflow.providers.common.compat.sdk import BaseHook, XCom
 
 from airflow_provider_trackingmore.api.models import ShipmentKey
-from airflow_provider_trackingmore.links import DASHBOARD, LINK_XCOM, TrackingMoreLink, push_link, tracking_url
-from airflow_provider_trackingmore.operators.carriers import ListCarriersOperator
+from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+from airflow_provider_trackingmore.links import LINK_XCOM, SHIPMENT_LINKS, push_links, tracking_url
+from airflow_provider_trackingmore.operators.trackings import GetTrackingsOperator
 from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSensor
 
 ONE = ShipmentKey("usps", "9400111899223344556677")
@@ -26,12 +28,12 @@ class TaskInstance:
 
 
 def test_a_single_shipment_links_to_its_public_page() -> None:
-    assert tracking_url([ONE]) == "https://www.trackingmore.com/track/en/9400111899223344556677?express=usps"
+    assert tracking_url(ONE) == "https://www.trackingmore.com/track/en/9400111899223344556677?express=usps"
 
 
 @pytest.mark.parametrize("number", ["A/B", "A B?c=d#e", "20% & more", "../../admin", "Größe-7", '"><script>'])
 def test_special_characters_in_a_number_are_quoted(number: str) -> None:
-    parts = urlsplit(tracking_url([ShipmentKey("china-post", number)]))
+    parts = urlsplit(tracking_url(ShipmentKey("china-post", number)))
     assert (parts.scheme, parts.netloc) == ("https", "www.trackingmore.com")
     assert [unquote(segment) for segment in parts.path.split("/")] == ["", "track", "en", number]
     assert parse_qs(parts.query) == {"express": ["china-post"]}
@@ -39,49 +41,72 @@ def test_special_characters_in_a_number_are_quoted(number: str) -> None:
     assert parts.geturl().isascii()
 
 
-@pytest.mark.parametrize("number", [0, 2, 40])
-def test_any_other_number_of_shipments_has_the_dashboard(number: int) -> None:
-    assert tracking_url(ShipmentKey("usps", str(index)) for index in range(number)) == DASHBOARD
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> TrackingMoreHook:
+    monkeypatch.setenv("AIRFLOW_CONN_REAL", json.dumps({"conn_type": "trackingmore", "password": "key"}))
+    return TrackingMoreHook("real")
 
 
-def test_a_task_leaves_its_page() -> None:
+def task(**arguments: Any) -> GetTrackingsOperator:
+    return GetTrackingsOperator(task_id="t", shipments=[], **arguments)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 40])
+def test_a_task_pushes_the_pages_of_its_first_shipments(hook: TrackingMoreHook, number: int) -> None:
     ti = TaskInstance()
-    push_link(ListCarriersOperator(task_id="t"), {"ti": ti}, [ONE])  # type: ignore[typeddict-item]
-    assert ti.pushed == {LINK_XCOM: tracking_url([ONE])}
+    shipments = [ShipmentKey("usps", str(index)) for index in range(number)]
+    push_links(task(), {"ti": ti}, shipments, hook)  # type: ignore[typeddict-item]
+    assert ti.pushed == {LINK_XCOM: [tracking_url(shipment) for shipment in shipments[:3]]}
 
 
-def test_where_xcom_is_off_or_airflow_is_absent_nothing_is_left() -> None:
+@pytest.mark.parametrize(
+    "host", ["http://127.0.0.1:8700/v2", "https://nottrackingmore.com/v2", "https://trackingmore.com.example/v2"]
+)
+def test_shipments_at_another_base_url_have_no_links(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    stored = {"conn_type": "trackingmore", "password": "key", "host": host}
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(stored))
     ti = TaskInstance()
-    push_link(ListCarriersOperator(task_id="t", do_xcom_push=False), {"ti": ti}, [ONE])  # type: ignore[typeddict-item]
+    push_links(task(), {"ti": ti}, [ONE], TrackingMoreHook("other"))  # type: ignore[typeddict-item]
     assert ti.pushed == {}
-    push_link(ListCarriersOperator(task_id="t"), {}, [ONE])
 
 
-def test_a_sensor_leaves_its_page_even_with_nothing_to_wait_for() -> None:
+def test_without_xcom_a_task_instance_or_a_connection_nothing_is_pushed(hook: TrackingMoreHook) -> None:
+    ti = TaskInstance()
+    push_links(task(do_xcom_push=False), {"ti": ti}, [ONE], hook)  # type: ignore[typeddict-item]
+    push_links(task(), {"ti": ti}, [], hook)  # type: ignore[typeddict-item]
+    push_links(task(), {"ti": ti}, [ONE], TrackingMoreHook("none_such"))  # type: ignore[typeddict-item]
+    assert ti.pushed == {}
+    push_links(task(), {}, [ONE], hook)
+
+
+def test_a_sensor_with_nothing_to_wait_for_has_no_links() -> None:
     ti = TaskInstance()
     waiting = ShipmentDeliveredSensor(task_id="w", shipments=[], trackingmore_conn_id="none_such")
     waiting.execute({"ti": ti})  # type: ignore[typeddict-item]
-    assert ti.pushed == {LINK_XCOM: DASHBOARD}
+    assert ti.pushed == {}
 
 
 @pytest.mark.parametrize(
     ("stored", "shown"),
     [
-        (tracking_url([ONE]), tracking_url([ONE])),
-        (None, DASHBOARD),
-        ("", DASHBOARD),
-        ("javascript:alert(1)", DASHBOARD),
-        (["https://www.trackingmore.com/"], DASHBOARD),
+        ([tracking_url(ONE)], [tracking_url(ONE), "", ""]),
+        (
+            ["https://a.example", "https://b.example", "https://c.example"],
+            ["https://a.example", "https://b.example", "https://c.example"],
+        ),
+        (None, ["", "", ""]),
+        ("https://www.trackingmore.com/", ["", "", ""]),
+        (["javascript:alert(1)", None], ["", "", ""]),
     ],
     ids=str,
 )
-def test_the_link_shows_what_its_own_task_instance_left(
-    monkeypatch: pytest.MonkeyPatch, stored: Any, shown: str
+def test_the_links_show_what_their_own_task_instance_pushed(
+    monkeypatch: pytest.MonkeyPatch, stored: Any, shown: list[str]
 ) -> None:
     asked: list[dict[str, Any]] = []
 
     def refuse(*_: Any) -> None:
-        raise AssertionError("a link has asked for a connection")
+        raise AssertionError("a link has read a connection")
 
     def get_value(**arguments: Any) -> Any:
         asked.append(arguments)
@@ -90,6 +115,7 @@ def test_the_link_shows_what_its_own_task_instance_left(
     monkeypatch.setattr(XCom, "get_value", get_value)
     monkeypatch.setattr(BaseHook, "get_connection", refuse)
     key: Any = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=3)
-    task = ListCarriersOperator(task_id="t", trackingmore_conn_id="none_such")
-    assert TrackingMoreLink().get_link(task, ti_key=key) == shown
-    assert asked == [{"ti_key": key, "key": LINK_XCOM}]
+    assert [link.get_link(task(), ti_key=key) for link in SHIPMENT_LINKS] == shown
+    assert asked == [{"ti_key": key, "key": LINK_XCOM}] * 3
+    assert [link.name for link in SHIPMENT_LINKS] == ["Shipment 1", "Shipment 2", "Shipment 3"]
+    assert len({type(link) for link in SHIPMENT_LINKS}) == 3, "Airflow stores a link by its class"

@@ -44,6 +44,12 @@ def connections(sandbox: SandboxProcess) -> dict[str, dict[str, Any]]:
         "trackingmore_default": default,
         "trackingmore_once": once,
         "trackingmore_wrong_key": default | {"password": "wrong-key-4d5e6f"},
+        # TrackingMore's own address, behind a proxy that does not exist: nothing is sent there.
+        "trackingmore_behind_proxy": {
+            "conn_type": "trackingmore",
+            "password": "key-for-nobody-1a2b3c",
+            "extra": {"proxies": {"https": "http://127.0.0.1:9"}, "max_attempts": 1},
+        },
     }
 
 

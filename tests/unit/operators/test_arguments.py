@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
 from airflow_provider_trackingmore import operators, sensors
 from airflow_provider_trackingmore.get_provider_info import get_provider_info
-from airflow_provider_trackingmore.links import TrackingMoreLink
+from airflow_provider_trackingmore.links import SHIPMENT_LINKS
 from airflow_provider_trackingmore.operators.template_values import parse_bool
 from airflow_provider_trackingmore.operators.trackings import GetTrackingsOperator, ListTrackingsOperator
 
@@ -67,11 +67,11 @@ def test_the_operators_are_those_of_the_design() -> None:
     }
 
 
-def test_the_metadata_lists_the_modules_of_all_operators_and_the_link() -> None:
+def test_the_metadata_lists_the_modules_of_all_operators_and_the_links() -> None:
     info = get_provider_info()
     listed = {module for entry in info["operators"] for module in entry["python-modules"]}
     assert listed == {cls.__module__ for cls in OPERATORS}
-    assert info["extra-links"] == [f"{TrackingMoreLink.__module__}.{TrackingMoreLink.__qualname__}"]
+    assert info["extra-links"] == [f"{type(link).__module__}.{type(link).__qualname__}" for link in SHIPMENT_LINKS]
 
 
 @every_operator
@@ -110,8 +110,9 @@ def test_the_docstring_names_the_endpoint_and_every_argument(operator: type) -> 
 
 
 @every_class
-def test_every_task_has_the_link(cls: Any) -> None:
-    assert [type(link) for link in cls.operator_extra_links] == [TrackingMoreLink]
+def test_tasks_about_shipments_link_to_their_pages(cls: Any) -> None:
+    about_shipments = {"shipments", "tracking_number"} & set(cls.template_fields)
+    assert cls.operator_extra_links == (SHIPMENT_LINKS if about_shipments else ())
 
 
 @pytest.mark.parametrize("native", [False, True])

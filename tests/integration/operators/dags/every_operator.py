@@ -110,4 +110,7 @@ with DAG(
             shipments=[THIRD, [], [FIRST, FIRST | {"carrier_code": "dhl"}]]
         ),
     )
+    GetTrackingsOperator(
+        task_id="real_site", shipments=[FIRST, SECOND], trackingmore_conn_id="trackingmore_behind_proxy"
+    )
     GetAccountOperator(task_id="wrong_key", trackingmore_conn_id="trackingmore_wrong_key", retries=2)
