@@ -221,7 +221,7 @@ class SandboxClient:
     def accounts(self) -> list[dict[str, Any]]:
         """Return the accounts.
 
-        :return: index, quota, number of trackings and state of each.
+        :return: index, quota, number of trackings in total and by status, and state of each.
         """
         return cast("list[dict[str, Any]]", self.request("GET", "/accounts"))
 

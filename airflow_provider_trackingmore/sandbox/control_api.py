@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -278,12 +279,14 @@ def _or_422(action: Callable[[], _T]) -> _T:
 
 
 def _account_to_dict(account: Account, state: SandboxState) -> dict[str, Any]:
+    account.store.run_due_refreshes(state.clock.now())
     return {
         "index": account.index,
         "quota_left": account.quota_left,
         "quota_charged": account.quota_charged,
         "deleted": account.deleted,
         "trackings": len(account.store.by_key),
+        "statuses": dict(Counter(shipment.status for shipment in account.store.by_age)),
         "cool_down_seconds": max(0.0, account.rate.cool_down_until - state.clock.now()),
     }
 

@@ -118,6 +118,7 @@ class SandboxProcess(SandboxClient):
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            start_new_session=True,  # so that Ctrl-C reaches this process only, which stops the sandbox
             env=os.environ | {_KEYS_VARIABLE: json.dumps(self.api_keys)},
         )
         lines: queue.Queue[str] = queue.Queue()

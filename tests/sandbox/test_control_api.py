@@ -177,6 +177,14 @@ def test_trackings_are_found_by_status_and_number(sandbox):
     assert [found["status"] for found in sandbox.trackings(tracking_number=number)] == ["notfound"]
 
 
+def test_an_account_counts_its_trackings_by_status(sandbox):
+    sandbox.seed(3, journey="INSTANT")
+    sandbox.seed(2, journey="STUCK-30D")
+    sandbox.advance(days=21)
+    (first, _) = sandbox.accounts()
+    assert first["statuses"] == {"delivered": 3, "transit": 2}
+
+
 def test_a_reset_starts_with_the_given_settings(caller, sandbox):
     caller.create("NUMBER0001")
     sandbox.fault("500", count=None)
