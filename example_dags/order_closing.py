@@ -26,7 +26,20 @@ from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSen
 LOOK_EVERY = float(os.environ.get("ORDER_CLOSING_LOOK_EVERY", 30 * 60))  # seconds
 GIVE_UP_AFTER = float(os.environ.get("ORDER_CLOSING_GIVE_UP_AFTER", 23 * 60 * 60))  # seconds: before the next day's run
 
-LOST = ("exception", "returned", "expired", "not_registered")
+LOST = {
+    "exception": "delivery exception",
+    "returned": "returned to the sender",
+    "expired": "no news for too long",
+    "not_registered": "not registered with TrackingMore",
+}
+"""Outcomes that put an order on hold, and the reason that the shop sees."""
+REJECTIONS = {
+    None: "invalid carrier or tracking number",
+    4014: "invalid tracking number",
+    4015: "unknown carrier",
+    4021: "quota exhausted",
+}
+"""Reasons for the most common codes of a rejection. The log of the task ``register`` has the details."""
 Parcel = dict[str, str]
 log = logging.getLogger(__name__)
 
@@ -65,16 +78,20 @@ def order_closing() -> None:
 
     @task
     def orders_to_wait_for(parcels: list[Parcel], report: dict[str, list[dict[str, Any]]]) -> list[list[Parcel]]:
-        """Put the orders with a refused parcel on hold; hand on the parcels of each of the others."""
-        refused = {(parcel["carrier_code"], parcel["tracking_number"]): parcel for parcel in report["rejected"]}
+        """Put orders with a rejected parcel on hold; return the parcels of each of the other orders."""
+        codes = {(parcel["carrier_code"], parcel["tracking_number"]): parcel["code"] for parcel in report["rejected"]}
         orders: dict[str, list[Parcel]] = {}
         for parcel in parcels:
             orders.setdefault(parcel["order_id"], []).append(parcel)
         for order_id, order in list(orders.items()):
-            for parcel in order:
-                if no := refused.get((parcel["carrier_code"], parcel["tracking_number"])):
-                    settle(order_id, "on hold", f"{describe(parcel)} refused: {no['message']} ({no['code']})")
-                    orders.pop(order_id, None)
+            rejected = [parcel for parcel in order if (parcel["carrier_code"], parcel["tracking_number"]) in codes]
+            if rejected:
+                reasons = [
+                    REJECTIONS.get(codes[parcel["carrier_code"], parcel["tracking_number"]], "rejected")
+                    for parcel in rejected
+                ]
+                settle(order_id, "on hold", describe(rejected, reasons))
+                del orders[order_id]
         return list(orders.values())
 
     @task(map_index_template="order {{ task.op_kwargs['parcels'][0]['order_id'] }}")
@@ -88,11 +105,9 @@ def order_closing() -> None:
                 order_id,
             )
             return
-        lost = [
-            parcel for parcel in outcomes if parcel["outcome"] in ("exception", "returned", "expired", "not_registered")
-        ]
+        lost = [parcel for parcel in outcomes if parcel["outcome"] in LOST]
         if lost:
-            settle(order_id, "on hold", "; ".join(f"{describe(parcel)} {parcel['outcome']}" for parcel in lost))
+            settle(order_id, "on hold", describe(lost, [LOST[parcel["outcome"]] for parcel in lost]))
         elif all(parcel["outcome"] == "delivered" for parcel in outcomes):
             settle(order_id, "closed", delivered_at=max(parcel["delivered_at"] or "" for parcel in outcomes) or None)
         else:
@@ -118,9 +133,10 @@ def order_closing() -> None:
     order.expand(parcels=orders_to_wait_for(parcels, registration.output))
 
 
-def describe(parcel: dict[str, Any]) -> str:
-    """Name a parcel in a reason."""
-    return f"{parcel['carrier_code']} {parcel['tracking_number']}"
+def describe(parcels: list[dict[str, Any]], reasons: list[str]) -> str:
+    """Write down why an order is on hold."""
+    pairs = zip(parcels, reasons, strict=True)
+    return "; ".join(f"{parcel['carrier_code']} {parcel['tracking_number']}: {reason}" for parcel, reason in pairs)
 
 
 order_closing()

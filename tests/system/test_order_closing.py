@@ -48,9 +48,9 @@ def test_every_order_ends_as_its_parcels_did_and_none_ends_twice(
         "E-known": "closed",
         "F-stuck": "open",
     }
-    assert orders["B-lost"].reason == "ups SBX-EXCEPTION-2D-B exception"
-    assert orders["C-expired"].reason == "dpd SBX-EXPIRED-2D-C expired"
-    assert (orders["D-refused"].reason or "").startswith("dhll SBX-DELIVERED-2D-D refused: ")
+    assert orders["B-lost"].reason == "ups SBX-EXCEPTION-2D-B: delivery exception"
+    assert orders["C-expired"].reason == "dpd SBX-EXPIRED-2D-C: no news for too long"
+    assert orders["D-refused"].reason == "dhll SBX-DELIVERED-2D-D: unknown carrier"
     arrivals = {order_id: order.delivered_at for order_id, order in orders.items() if order.delivered_at}
     assert [*arrivals] == ["A-1", "A-2", "E-known"]
 
