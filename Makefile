@@ -24,10 +24,10 @@ AIRFLOWS := 2.11.2 3.0.6 3.1.8 3.2.2
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: $(VENV)/.demo ## watch three dozen orders being closed by a real Airflow, against the sandbox (about 90 s)
+demo: $(VENV)/.demo ## a real Airflow closes 36 orders against the sandbox, in about 90 s (ORDERS=my-orders.csv)
 	@ORDERS='$(ORDERS)' $(BIN)/python -m demo
 
-standalone: $(VENV)/.demo ## Airflow's UI on a free port, with the sandbox and its connection already there
+standalone: $(VENV)/.demo ## Airflow's UI on a free port, with the sandbox and a connection to it
 	@ORDERS='$(ORDERS)' $(BIN)/python -m demo standalone
 
 test: $(VENV)/.test ## run every test, spread over up to four processors
@@ -95,17 +95,17 @@ lock: $(VENV)/.uv ## choose new versions for constraints.txt and for the older A
 		$$compile --extra redis --group test --output-file ".ci/constraints-airflow-$${version%.*}.txt" -; \
 	done
 
-clean: ## remove everything that make has made
-	rm -rf $(VENV) .demo .nox dist build docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove everything that make has created
+	rm -rf $(VENV) .nox dist build docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # --- the environment: one, filled as far as the target at hand needs it -----------------------------------------------
 
 $(VENV)/.uv:
 	@[ -n '$(PYTHON)' ] && '$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed. Name one: make PYTHON=/path/to/python3.12 ..."; exit 1; }
-	@echo "Making $(VENV) ..."
+	@echo "Creating $(VENV) ..."
 	@'$(PYTHON)' -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install -qq --disable-pip-version-check --no-warn-script-location uv
 	@touch $@
 
 # uv does not read pip's configuration: hand over what matters, so that a mirror set up for pip serves both.
@@ -116,10 +116,9 @@ index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get
 endef
 
 define install
-	@echo "Installing $(1) ..."
+	@echo "Installing $(1), once (about a minute) ..."
 	@$(index); \
-	[ -t 2 ] && quiet= || quiet=--quiet; \
-	$(BIN)/uv pip install $$quiet --python $(BIN)/python --compile-bytecode --constraints constraints.txt \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraints constraints.txt \
 		--editable '.[sandbox]' $(2)
 	@touch $@
 endef

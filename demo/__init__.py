@@ -1,1 +1,1 @@
-"""The demo: a real Airflow, the sandbox and the example DAG, put together for a minute. No part of the package."""
+"""The demo: a real Airflow runs the example DAG against the sandbox. Not part of the package."""

@@ -1,4 +1,4 @@
-"""Airflow itself: makes a home for it, starts its components on free ports, and ends them. Knows no DAG and no shop."""
+"""Airflow for the demo: starts its components on free ports, in a home of its own, and stops them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -23,10 +23,23 @@ import requests
 
 DAGS = Path(__file__).resolve().parents[1] / "example_dags"
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+API_TIMEOUT = 120.0
+"""Seconds that a call of Airflow's REST API may take; on a busy machine some take very long."""
+STOP_GRACE = 3.0
+"""Seconds that components have to exit before they are killed."""
+OWN_SETTINGS = (
+    "AIRFLOW_HOME",
+    "AIRFLOW__DATABASE__",
+    "AIRFLOW__CELERY__",
+    "AIRFLOW__CORE__EXECUTOR",
+    "AIRFLOW__CORE__AUTH_MANAGER",
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS",
+)
+"""Prefixes of variables that belong to another Airflow: its database, workers and users are not touched."""
 
 
-def _readable(line: str) -> str:
-    """What a task said, without the ten fields around it."""
+def _task_message(line: str) -> str:
+    """Extract the message from a line of a task log."""
     try:
         entry = json.loads(line)
         causes = [f"{cause['exc_type']}: {cause['exc_value']}" for cause in entry.get("error_detail") or ()]
@@ -36,13 +49,13 @@ def _readable(line: str) -> str:
 
 
 class AirflowError(Exception):
-    """Airflow did not start, ended, or refused the DAG; the message says which, with the end of the log."""
+    """Airflow did not start, exited, or could not load the DAG; the message includes the end of the log."""
 
 
 def free_port() -> int:
-    """Find a free port. It is below those that the system gives to whoever needs any, so that it stays free.
+    """Find a free port below the ephemeral ports, so that no other process gets it by chance.
 
-    :return: a port that was free a moment ago.
+    :return: a port that was free just now.
     """
     while True:
         port = 20_000 + secrets.randbelow(12_000)
@@ -59,12 +72,26 @@ class Airflow:
     :param home: becomes AIRFLOW_HOME; must not exist.
     :param log: opened for writing; gets the output of all components.
     :param environment: further environment variables: connections, settings of the DAG.
+    :param user_settings: whether the ``AIRFLOW_…`` variables of this process apply, and take precedence over those
+        here. Exceptions are :data:`OWN_SETTINGS`.
+    :param ignored: further variables of this process that do not apply.
     """
 
-    def __init__(self, home: Path, log: IO[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        log: IO[str],
+        environment: Mapping[str, str],
+        *,
+        user_settings: bool = False,
+        ignored: Container[str] = (),
+    ) -> None:
         self.home = home
-        self.url = f"http://127.0.0.1:{free_port()}"
-        self.environment = self._environment() | dict(environment)
+        names = sorted(name for name in os.environ if user_settings and name.startswith("AIRFLOW_"))
+        self.ignored_settings = [name for name in names if name.startswith(OWN_SETTINGS) or name in ignored]
+        user = {name: os.environ[name] for name in names if name not in self.ignored_settings}
+        self.url = f"http://127.0.0.1:{user.get('AIRFLOW__API__PORT') or free_port()}"
+        self.environment = self._environment() | dict(environment) | user
         self._log = log
         self._log_lock = threading.Lock()  # without it, Python 3.11 mixes up what threads write to one text file
         self._copying: list[threading.Thread] = []
@@ -75,13 +102,16 @@ class Airflow:
         self._session.trust_env = False
 
     def _environment(self) -> dict[str, str]:
-        ours = ("AIRFLOW", "TRACKINGMORE_")
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("AIRFLOW") and name not in ("TRACKINGMORE_API_KEY", "TRACKINGMORE_BASE_URL")
+        }
         settings = {
             "core__dags_folder": str(DAGS),
             "core__load_examples": "False",
             "core__executor": "LocalExecutor",
-            # Many tasks that begin at once keep SQLite busy for longer than the 5 s it waits by itself.
+            # Many tasks that start at once keep SQLite busy for longer than its default time-out of 5 s.
             "database__sql_alchemy_conn": f"sqlite:///{self.home / 'airflow.db'}?timeout=60",
             "core__parallelism": "4",
             "core__max_active_tasks_per_dag": "64",
@@ -95,11 +125,11 @@ class Airflow:
             "api__workers": "1",
             "api_auth__jwt_secret": secrets.token_hex(32),
             "dag_processor__parsing_processes": "1",
-            # Runs come from us alone, not from the DAG's daily schedule.
+            # The DAG runs when it is triggered, not by its daily schedule.
             "scheduler__use_job_schedule": "False",
             "scheduler__scheduler_idle_sleep_time": "0.2",
-            # A worker may miss that its task has ended and then sleeps this long; at 5 s, the default, a deferral can
-            # be over before the scheduler has seen it begin, which it takes for a killed task.
+            # A worker may notice only after this interval that its task has ended. With the default of 5 s, a deferral
+            # can be over before the scheduler has seen it start; the scheduler then takes the task for killed.
             "workers__min_heartbeat_interval": "1",
             "logging__worker_log_server_port": str(free_port()),
             "logging__trigger_log_server_port": str(free_port()),
@@ -125,14 +155,14 @@ class Airflow:
             for component in COMPONENTS:
                 self.start(component)
         except BaseException:
-            self.stop()
+            self.stop(grace=0)
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self.stop(grace=0 if kind is KeyboardInterrupt else STOP_GRACE)
 
     def start(self, component: str, *, name: str = "", environment: Mapping[str, str] | None = None) -> None:
         """Start a component, or start it again after :meth:`kill`.
@@ -151,7 +181,7 @@ class Airflow:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
-            start_new_session=True,  # Ctrl-C reaches us alone; we end the components in an orderly way
+            start_new_session=True,  # so that Ctrl-C reaches this process only, which stops the components
         )
         self._processes[name] = process
         self._tails[name] = deque(maxlen=30)
@@ -163,14 +193,14 @@ class Airflow:
         assert process.stdout is not None  # noqa: S101
         for line in process.stdout:
             self._tails[component].append(line)
-            with self._log_lock, contextlib.suppress(ValueError):  # the log is closed
+            with self._log_lock, contextlib.suppress(ValueError):  # the log is already closed
                 self._log.write(f"{component:13} | {line}")
 
     def processes(self, component: str) -> list[psutil.Process]:
-        """List a component and everything it started.
+        """List the processes of a component.
 
-        :param component: one that was started.
-        :return: itself first; empty when it has ended.
+        :param component: a component that was started.
+        :return: the component itself first, then its descendants; empty if it has exited.
         """
         try:
             first = psutil.Process(self._processes[component].pid)
@@ -179,20 +209,20 @@ class Airflow:
             return []
 
     def kill(self, component: str, *, alone: bool = False) -> None:
-        """End a component as ``kill -9`` does, without a chance to tidy up.
+        """Kill a component with SIGKILL.
 
-        :param component: one that runs.
-        :param alone: what it started lives on, until :meth:`stop`.
+        :param component: a running component.
+        :param alone: whether its descendants keep running, until :meth:`stop`.
         """
         first, *others = self.processes(component)
-        for member in [first] if alone else [first, *others]:  # tasks have process groups of their own
+        for member in [first] if alone else [first, *others]:  # tasks have their own process groups
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
         self._processes.pop(component).wait()
         self._orphans += others
 
     def tail(self, component: str) -> str:
-        """Tell what a component said last.
+        """Return the end of the output of a component.
 
         :param component: one of :data:`COMPONENTS`, or ``db migrate``.
         :return: up to 30 lines.
@@ -200,47 +230,67 @@ class Airflow:
         return "".join(self._tails[component])
 
     def check(self) -> None:
-        """Make sure that all components still run.
+        """Check that all components are running.
 
-        :raises AirflowError: one does not.
+        :raises AirflowError: a component has exited.
         """
         for component, process in self._processes.items():
             if process.poll() is not None:
-                raise AirflowError(f"airflow {component} has ended:\n{self.tail(component)}")
+                raise AirflowError(f"airflow {component} has exited:\n{self.tail(component)}")
 
-    def wait_for_dag(self, dag_id: str, within: float) -> None:
-        """Wait until the API answers and the DAG is known.
+    @property
+    def dags_folder(self) -> str:
+        """The folder with the DAGs."""
+        return self.environment["AIRFLOW__CORE__DAGS_FOLDER"]
 
-        :param dag_id: which.
-        :param within: seconds.
-        :raises AirflowError: it is not there in time, or cannot be imported.
+    def wait_until_ready(self, timeout: float) -> None:
+        """Wait until the REST API accepts requests.
+
+        :param timeout: seconds.
+        :raises AirflowError: the API is not ready in time.
         """
-        until = time.monotonic() + within
-        while time.monotonic() < until:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
             self.check()
-            with contextlib.suppress(requests.ConnectionError):
-                if "Authorization" not in self._session.headers:
-                    token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
-                    self._session.headers["Authorization"] = f"Bearer {token}"
-                if self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=30).ok:
+            with contextlib.suppress(requests.ConnectionError, requests.Timeout):
+                token = self._session.get(f"{self.url}/auth/token", timeout=API_TIMEOUT).json()["access_token"]
+                self._session.headers["Authorization"] = f"Bearer {token}"
+                return
+            time.sleep(0.2)
+        raise AirflowError(f"Airflow's API is not ready after {timeout:.0f} s:\n{self.tail('api-server')}")
+
+    def wait_for_dag(self, dag_id: str, timeout: float) -> None:
+        """Wait until the REST API accepts requests and the DAG is loaded.
+
+        :param dag_id: the DAG.
+        :param timeout: seconds.
+        :raises AirflowError: the DAG is not loaded in time, or cannot be imported.
+        """
+        deadline = time.monotonic() + timeout
+        if "Authorization" not in self._session.headers:
+            self.wait_until_ready(timeout)
+        while time.monotonic() < deadline:
+            self.check()
+            with contextlib.suppress(requests.ConnectionError, requests.Timeout):
+                if self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=API_TIMEOUT).ok:
                     return
                 for error in self.call("GET", "importErrors")["import_errors"]:
                     if dag_id in error["filename"]:
                         raise AirflowError(f"{error['filename']} cannot be imported:\n{error['stack_trace']}")
             time.sleep(0.2)
-        raise AirflowError(f"DAG {dag_id} is not there after {within:.0f} s:\n{self.tail('dag-processor')}")
+        raise AirflowError(f"DAG {dag_id} is not loaded after {timeout:.0f} s:\n{self.tail('dag-processor')}")
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Call Airflow's own API.
+        """Call Airflow's REST API.
 
         :param method: the HTTP method.
         :param path: below ``/api/v2/``.
         :param body: sent as JSON.
-        :return: the answer; empty where it has no body.
-        :raises AirflowError: it is not a success.
+        :return: the decoded response; empty if it has no body.
+        :raises AirflowError: the call failed.
         """
         try:
-            answer = self._session.request(method, f"{self.url}/api/v2/{path}", json=body, timeout=30)
+            answer = self._session.request(method, f"{self.url}/api/v2/{path}", json=body, timeout=API_TIMEOUT)
         except requests.RequestException as error:
             raise AirflowError(f"{method} {path}: {type(error).__name__}\n{self.tail('api-server')}") from error
         if not answer.ok:
@@ -249,7 +299,7 @@ class Airflow:
         return decoded
 
     def task_log_tail(self, dag_id: str, run_id: str) -> str:
-        """Find out why a run failed.
+        """Describe why a run failed.
 
         :param dag_id: the DAG.
         :param run_id: its run.
@@ -263,23 +313,26 @@ class Airflow:
         if failed[0][1] >= 0:
             folder /= f"map_index={failed[0][1]}"
         lines = [line for log in sorted(folder.glob("*.log")) for line in log.read_text(errors="replace").splitlines()]
-        return "\n".join([f"failed (task, map index): {failed}", *map(_readable, lines[-15:])])
+        return "\n".join([f"failed (task, map index): {failed}", *map(_task_message, lines[-15:])])
 
-    def stop(self) -> None:
-        """End all components and everything they started."""
+    def stop(self, grace: float = STOP_GRACE) -> None:
+        """Stop all components and their descendants.
+
+        :param grace: seconds that they have to exit before they are killed.
+        """
         ours = [member for component in self._processes for member in self.processes(component)] + self._orphans
         for member in ours:
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.terminate()
-        psutil.wait_procs(ours, timeout=3)
+        psutil.wait_procs(ours, timeout=grace)
         for process in self._processes.values():
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # each began a session; this ends what was started meanwhile
+                os.killpg(process.pid, signal.SIGKILL)  # each has a session; this kills what was started meanwhile
             process.wait()
         for member in ours:
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
-        for copying in self._copying:  # the last lines of a component often say why it ended
+        for copying in self._copying:  # the last lines often say why a component exited
             copying.join(timeout=5)
         self._processes.clear()
         self._copying.clear()

@@ -1,78 +1,31 @@
-"""What the demo says: progress while it runs, the table at the end. Knows how to print; starts and asks nothing."""
+"""The report at the end of the demo: the orders, the API calls, a summary, and what to do next."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from .shop import Order
 
-LINE_EVERY = 3.0
-"""Seconds between two progress lines where a line cannot be written over."""
-
-
-class Progress:
-    """Lines for what happened, and one line for what is going on.
-
-    On a terminal the last line is written over; elsewhere it is printed when it has changed, every :data:`LINE_EVERY`.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self._began = time.monotonic()
-        self._status = console.status("") if console.is_terminal else None
-        self._shown = ""
-        self._shown_at = 0.0
-
-    def __enter__(self) -> Self:
-        if self._status:
-            self._status.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._status:
-            self._status.stop()
-
-    def say(self, text: str) -> None:
-        """Print what has happened.
-
-        :param text: one line.
-        """
-        self.console.print(f"[{time.monotonic() - self._began:4.0f} s] {text}", markup=False, highlight=False)
-
-    def now(self, text: str) -> None:
-        """Show what is going on.
-
-        :param text: one line.
-        """
-        if self._status:
-            self._status.update(text)
-        elif text != self._shown and time.monotonic() - self._shown_at >= LINE_EVERY:
-            self._shown, self._shown_at = text, time.monotonic()
-            self.say(text)
+INVENTED = "The sandbox invents every journey, status and date, also for real tracking numbers."
 
 
 def outcome_of(order: Order) -> str:
-    """Say what became of an order.
+    """Describe the outcome of an order.
 
     :param order: the order.
     :return: a few words.
     """
     if order.status == "on hold":
         return order.reason or "on hold"
-    return "delivered" if order.status == "closed" else "still on its way: stays open"
+    return "delivered" if order.status == "closed" else "not delivered yet, stays open"
 
 
-def order_table(orders: list[Order]) -> Table:
-    """Set the orders in a table.
+def order_table(orders: Sequence[Order]) -> Table:
+    """Build a table of the orders.
 
     :param orders: the orders.
     :return: order, parcels, outcome, delivered at.
@@ -90,18 +43,47 @@ def order_table(orders: list[Order]) -> Table:
 
 
 def call_table(dag: Mapping[str, int], naive: Mapping[str, int]) -> Table:
-    """Set two counts of API calls side by side.
+    """Build a table that compares the API calls.
 
-    :param dag: calls of the DAG by endpoint, counted at the server.
+    :param dag: calls of the DAG by endpoint, counted by the sandbox.
     :param naive: calls of the naive poller, likewise.
     :return: a row for each endpoint, and the sum.
     """
-    table = Table(title="API calls, counted at the server", title_justify="left", pad_edge=False)
+    table = Table(title="API calls, counted by the sandbox", title_justify="left", pad_edge=False)
     table.add_column("endpoint", no_wrap=True)
     table.add_column("this DAG", justify="right")
-    table.add_column("one parcel at a time", justify="right")
+    table.add_column("one by one", justify="right")
     for endpoint in sorted({*dag, *naive}):
-        table.add_row(endpoint, *(str(side.get(endpoint, 0)) for side in (dag, naive)))
+        table.add_row(endpoint, *(str(calls.get(endpoint, 0)) for calls in (dag, naive)))
     table.add_section()
-    table.add_row("all", str(sum(dag.values())), str(sum(naive.values())), style="bold")
+    table.add_row("total", str(sum(dag.values())), str(sum(naive.values())), style="bold")
     return table
+
+
+def summary(orders: Sequence[Order], calls: tuple[int, int] | None) -> str:
+    """Sum up the run in one line.
+
+    :param orders: the orders.
+    :param calls: API calls of the DAG and of polling one by one; None at the real service.
+    :return: such as ``31 delivered, 5 on hold, 43 calls instead of 595``.
+    """
+    count = Counter(order.status for order in orders)
+    parts = [f"{count['closed']} delivered", f"{count['on hold']} on hold"]
+    parts += [f"{count['open']} still open"] if count["open"] else []
+    parts += ["{} calls instead of {}".format(*calls)] if calls else []
+    return ", ".join(parts)
+
+
+def next_steps(own_orders: bool, sandbox: bool) -> list[tuple[str, str]]:
+    """Suggest what to do next.
+
+    :param own_orders: whether the orders were the user's own.
+    :param sandbox: whether the run used the sandbox.
+    :return: a command or file, and what it is for.
+    """
+    steps = [("make standalone", "the same in Airflow's UI")]
+    if not own_orders:
+        steps.append(("make demo ORDERS=my-orders.csv", "your own orders, one parcel per row"))
+    elif sandbox:
+        steps.append(("TRACKINGMORE_API_KEY=... make demo ORDERS=...", "the real service; asks first"))
+    return [*steps, ("example_dags/order_closing.py", "the DAG, to copy and adapt")]

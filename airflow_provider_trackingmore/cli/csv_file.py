@@ -48,22 +48,25 @@ class Sheet:
     unknown: tuple[str, ...]
 
 
-def read_sheet(content: bytes, fields: Sequence[str] = CREATE_FIELDS) -> Sheet:
+def read_sheet(
+    content: bytes, fields: Sequence[str] = CREATE_FIELDS, *, required: Sequence[str] = REQUIRED
+) -> Sheet:
     """Read a file: UTF-8 or UTF-16 with a byte order mark; separated by comma, semicolon or tab.
 
     :param content: its bytes.
     :param fields: the columns that are read besides ``carrier_code`` and ``tracking_number``.
+    :param required: the columns that it must have.
     :return: its rows.
     :raises FileError: if it is not such a file, or lacks a required column.
     """
     text = _decode(content)
     if not text.strip():
-        raise FileError(f"it is empty: the first line must name the columns, such as {','.join(REQUIRED)}")
+        raise FileError(f"it is empty: the first line must name the columns, such as {','.join(required)}")
     lines = _lines(text, _delimiter(text))
     _, names = next(lines, (1, []))
     known = {name.casefold(): name for name in (*REQUIRED, *fields)}
     columns = [known.get(_normalize(name), "") for name in names]
-    if missing := [name for name in REQUIRED if name not in columns]:
+    if missing := [name for name in required if name not in columns]:
         found = [name.strip() for name in names]
         raise FileError(
             f"its first line has no column {' and no column '.join(missing)}; it has {', '.join(found) or 'none'}"
