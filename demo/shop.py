@@ -60,7 +60,9 @@ def read_parcels(file: Path) -> tuple[list[Parcel], list[str]]:
     if problems := list(_problems(rows)):
         more = len(problems) - MAX_PROBLEMS
         lines = problems[:MAX_PROBLEMS] + ([f"and {more} more"] if more > 0 else [])
-        raise OrdersFileError("\n  ".join([f"{file}: {len(problems)} bad rows", *lines]))
+        raise OrdersFileError(
+            "\n  ".join([f"{file}: {len(problems)} bad row{'s' if len(problems) > 1 else ''}", *lines])
+        )
     parcels: list[Parcel] = []
     skipped: list[str] = []
     lines_of: dict[tuple[str, ...], int] = {}
