@@ -48,9 +48,7 @@ class Sheet:
     unknown: tuple[str, ...]
 
 
-def read_sheet(
-    content: bytes, fields: Sequence[str] = CREATE_FIELDS, *, required: Sequence[str] = REQUIRED
-) -> Sheet:
+def read_sheet(content: bytes, fields: Sequence[str] = CREATE_FIELDS, *, required: Sequence[str] = REQUIRED) -> Sheet:
     """Read a file: UTF-8 or UTF-16 with a byte order mark; separated by comma, semicolon or tab.
 
     :param content: its bytes.
