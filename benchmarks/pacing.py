@@ -126,6 +126,7 @@ def work() -> None:
 def sends_with_us(task: dict[str, Any]) -> Any:
     """Send through this package's client."""
     from airflow_provider_trackingmore.api import endpoints
+    from airflow_provider_trackingmore.api.envelope import Request
     from airflow_provider_trackingmore.api.errors import TrackingMoreError
     from airflow_provider_trackingmore.client.client import TrackingMoreClient
     from airflow_provider_trackingmore.client.settings import ClientSettings
@@ -142,7 +143,8 @@ def sends_with_us(task: dict[str, Any]) -> Any:
     )
 
     def send(shipments: list[dict[str, str]]) -> None:
-        for request in (endpoints.create_batch(shipments), endpoints.list_page(limit=40)):
+        requests: list[Request[Any]] = [endpoints.create_batch(shipments), endpoints.list_page(limit=40)]
+        for request in requests:
             try:
                 client.send(request, max_wait_seconds=max(0.0, task["end"] - time.time()))
             except TrackingMoreError:

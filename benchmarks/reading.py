@@ -45,7 +45,7 @@ def main() -> None:
 def page() -> bytes:
     """Have the sandbox fill a page with shipments of all ages, as it would go over the wire."""
     with SandboxProcess(no_limits=True) as sandbox:
-        sandbox.seed(ROWS, ages_days=[1, 30])
+        sandbox.seed(ROWS, ages_days=(1, 30))
         headers = {"Trackingmore-Api-Key": sandbox.api_key}
         return requests.get(f"{sandbox.base_url}/trackings/get?limit={ROWS}", headers=headers, timeout=60).content
 

@@ -16,11 +16,13 @@ from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from benchmarks import waiting_report as report
 from benchmarks.waiting_airflow import slot_seconds
 from benchmarks.waiting_baselines import Api, Watched, one_batched, one_by_one
+from benchmarks.waiting_large import run_one_trigger
 from benchmarks.waiting_ours import run_triggers
 from benchmarks.waiting_plan import (
     EXCEPTION,
     LEAD_SECONDS,
     POKE_SECONDS,
+    RECONCILE_SECONDS,
     TOLERANCE_SECONDS,
     UNREGISTERED,
     Parcel,
@@ -28,10 +30,12 @@ from benchmarks.waiting_plan import (
     orders,
     settle,
 )
-from benchmarks.waiting_report import Row
+from benchmarks.waiting_report import LargeRow, Row
 
 SPREAD = 1800.0
 """Clock seconds in which all parcels are delivered, one after the other."""
+LARGE_SPREAD = 600.0
+"""The same for the benchmark of single large waits."""
 OURS_ALONE = 20_000
 """From so many orders on the baselines do not run, and ours ends after :data:`OURS_ALONE_SECONDS` of the clock."""
 OURS_ALONE_SECONDS = 600.0
@@ -43,13 +47,17 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("--sizes", default="100,1000,10000,50000", help="how many orders wait, one run each")
+    parser.add_argument("--large", default="1000,10000", help="how many shipments one wait has, one run each")
+    parser.add_argument("--large-orders", default="10000", help="how many orders one wait has, one run each")
     parser.add_argument("--time-scale", type=float, help="clock seconds in a real second, for ours")
     parser.add_argument("--airflow", action="store_true", help="also measure worker slots, in a real Airflow")
-    parser.add_argument("--only", choices=("ours", "baselines", "bad", "airflow"), action="append")
+    parser.add_argument("--only", choices=("ours", "baselines", "large", "bad", "airflow"), action="append")
     parser.add_argument("--picture", type=Path, help="where to draw it; needs the dependency group bench")
     options = parser.parse_args()
-    sizes = [int(size) for size in options.sizes.split(",")]
-    parts = options.only or ["ours", "baselines", "bad", *(["airflow"] if options.airflow else [])]
+    sizes, shipments, many_orders = (
+        [int(size) for size in text.split(",") if size] for text in (options.sizes, options.large, options.large_orders)
+    )
+    parts = options.only or ["ours", "baselines", "large", "bad", *(["airflow"] if options.airflow else [])]
     rows: list[Row] = []
     if "ours" in parts:
         rows += [ours(size, options.time_scale or scale_for(size)) for size in sizes]
@@ -60,6 +68,15 @@ def main() -> None:
         report.calls_and_delays(rows)
     if "ours" in parts:
         report.triggerer(rows)
+    if "large" in parts:
+        cases = [(size, False) for size in shipments] + [(size, True) for size in many_orders]
+        report.large_waits(
+            [
+                large(size, in_orders, reconcile_seconds, options.time_scale or scale_for(size))
+                for size, in_orders in cases
+                for reconcile_seconds in (RECONCILE_SECONDS, POKE_SECONDS)
+            ]
+        )
     if "bad" in parts:
         report.bad_parcels(bad_parcels())
     if "airflow" in parts:
@@ -136,6 +153,40 @@ def ours(size: int, scale: float, bad: Sequence[Parcel] = (), spread: float = SP
         cycle=ledger["requests"] / cycles,
         fewest=fewest / ticks,
         excess=ledger["requests"] / fewest,
+        seen=seen,
+    )
+
+
+def large(size: int, in_orders: bool, reconcile_seconds: float, scale: float, spread: float = LARGE_SPREAD) -> LargeRow:
+    """Run one trigger for many shipments, or many orders.
+
+    :param size: how many shipments or orders.
+    :param in_orders: whether they are orders.
+    :param reconcile_seconds: clock seconds between two checks of a shipment that do not rely on the list of changes;
+        ``POKE_SECONDS`` makes every check read the whole list.
+    :param scale: clock seconds in a real second.
+    :param spread: clock seconds in which all are delivered.
+    """
+    waits = orders(size)
+    everything = [parcel for wait in waits for parcel in wait]
+    if not in_orders:
+        del everything[size:]
+    named: dict[str | None, Sequence[Parcel]] = {None: everything}
+    if in_orders:
+        named = {f"order-{at:05d}": wait for at, wait in enumerate(waits)}
+    with sandbox_with(1, scale) as sandbox:
+        (truth,) = settle(sandbox, everything, spread, lead=LEAD_SECONDS + 5 * scale)
+        clock = on_clock(sandbox)
+        give_up = spread + LEAD_SECONDS + reconcile_seconds + 600
+        seen = run_one_trigger(named, sandbox.connection, scale, reconcile_seconds, give_up)
+        ledger = sandbox.ledger()
+    return LargeRow(
+        f"{size:,} orders ({len(everything):,} shipments)" if in_orders else f"{size:,} shipments",
+        "by list" if reconcile_seconds == POKE_SECONDS else "by change",
+        scale,
+        calls=ledger["requests"],
+        refused=ledger["rate_limited"],
+        delay=clock(seen.ended) - truth.decided(everything),
         seen=seen,
     )
 

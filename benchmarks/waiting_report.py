@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.event_loop import Stalls
 from benchmarks.waiting_airflow import Slots
+from benchmarks.waiting_large import SeenAlone
 from benchmarks.waiting_ours import Seen
 from benchmarks.waiting_plan import POKE_SECONDS, percentile
 
@@ -44,6 +46,28 @@ class Row:
     seen: Seen | None = None
 
 
+@dataclass(frozen=True)
+class LargeRow:
+    """One run of a single large wait.
+
+    :param wait: what it waits for.
+    :param checked: how its shipments were checked.
+    :param scale: clock seconds in a real second.
+    :param calls: requests in the ledger.
+    :param refused: those of them that were answered 429.
+    :param delay: clock seconds from the last delivery to the event.
+    :param seen: what its process saw.
+    """
+
+    wait: str
+    checked: str
+    scale: float
+    calls: int
+    refused: int
+    delay: float
+    seen: SeenAlone
+
+
 def line(*cells: object) -> None:
     """Print one line of a Markdown table."""
     print("| " + " | ".join(map(str, cells)) + " |", flush=True)
@@ -73,13 +97,57 @@ def calls_and_delays(rows: Sequence[Row]) -> None:
 
 
 def triggerer(rows: Sequence[Row]) -> None:
-    """What the triggers weigh, and how long they hold the event loop; in brackets what of that is their own work."""
-    head("triggers", "memory for each", "longest stall, idle", "while they start", "while they wait")
+    """What the triggers weigh, and the longest stalls of the event loop, by cause."""
+    head("triggers", "memory for each", "phase", *STALLS)
     for row in rows:
         if row.seen:
-            seen = (row.seen.idle, row.seen.starting, row.seen.waiting)
-            stalls = (f"{1000 * stall:.0f} ms ({1000 * ours:.0f})" for stall, ours in seen)
-            line(f"{row.orders:,}", f"{row.seen.bytes_each / 1024:.1f} KB", *stalls)
+            weight = f"{row.seen.bytes_each / 1024:.1f} KB"
+            line(f"{row.orders:,}", weight, "idle", *stalls(row.seen.idle))
+            line("", "", "while they start", *stalls(row.seen.starting))
+            line("", "", "while they wait", *stalls(row.seen.waiting))
+
+
+STALLS = ("own work", "garbage collection", "other threads", "waiting for a processor", "longest in all")
+
+
+def stalls(longest: Stalls) -> list[str]:
+    """Write the longest stall by each cause."""
+    causes = (longest.own_work, longest.collection, longest.other_threads, longest.processor, longest.total)
+    return [f"{1000 * stall:,.0f} ms" for stall in causes]
+
+
+def large_waits(rows: Sequence[LargeRow]) -> None:
+    """How long a single large wait holds the event loop, and what it costs beside decoding its pages."""
+    head(
+        "one wait for",
+        "checked",
+        "clock",
+        "calls",
+        "429s",
+        "result",
+        "delay",
+        *STALLS[:2],
+        "processor time",
+        "decoding",
+    )
+    for row in rows:
+        seen = row.seen
+        cost = (
+            f"{seen.used:.2f} s, {seen.used / seen.decoding:.1f} x",
+            f"{seen.decoding:.2f} s, {seen.megabytes:.1f} MB",
+        )
+        delay = f"{row.delay:,.0f} s"
+        line(
+            row.wait,
+            row.checked,
+            f"{row.scale:g} x",
+            row.calls,
+            row.refused,
+            seen.result,
+            delay,
+            *stalls(seen.stalls)[:2],
+            *cost,
+        )
 
 
 def bad_parcels(found: Mapping[str, tuple[int, list[float]]]) -> None:

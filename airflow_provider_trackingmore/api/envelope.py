@@ -65,6 +65,8 @@ class Request(Generic[T]):
     :param subject: which shipment it is about, for messages; empty when there is no single one.
     :param realtime: whether it is a call to the vendor's realtime endpoint, which may have a pace of its own.
     :param max_rows: rows that its answer may have under ``items``; None for an answer that is no page.
+    :param parse_row: cuts each row down to what ``parse`` needs, while the page is decoded; it raises nothing. None:
+        ``parse`` gets the rows as they are.
     """
 
     method: Method
@@ -78,6 +80,7 @@ class Request(Generic[T]):
     subject: str = ""
     realtime: bool = False
     max_rows: int | None = None
+    parse_row: Callable[[object], object] | None = field(default=None, repr=False)
 
     @property
     def max_bytes(self) -> int:
@@ -89,14 +92,22 @@ class Request(Generic[T]):
         """JSON values that its answer may have: what decides on the memory that it takes."""
         return limits.MAX_OTHER_VALUES + limits.MAX_ROW_VALUES * (self.max_rows or 0)
 
-    def with_parser(self, parse: Callable[[object], U], *, empty: Callable[[], U] | None = None) -> Request[U]:
+    def with_parser(
+        self,
+        parse: Callable[[object], U],
+        *,
+        empty: Callable[[], U] | None = None,
+        parse_row: Callable[[object], object] | None = None,
+    ) -> Request[U]:
         """Return the same call with another result.
 
         :param parse: turns ``data`` of a successful answer into that result.
         :param empty: makes the result for the codes in ``expected_codes``; None: they are errors.
+        :param parse_row: cuts each row down to what ``parse`` needs; it raises nothing.
         """
         expected_codes = {} if empty is None else dict.fromkeys(self.expected_codes, empty)
-        return cast("Request[U]", replace(cast("Request[Any]", self), parse=parse, expected_codes=expected_codes))
+        changed = replace(cast("Request[Any]", self), parse=parse, expected_codes=expected_codes, parse_row=parse_row)
+        return cast("Request[U]", changed)
 
     @property
     def target(self) -> str:
@@ -143,7 +154,9 @@ def parse_response(request: Request[T], status: int, headers: Mapping[str, str],
     :raises TrackingMoreError: everything else, each as its class.
     """
     try:
-        answer: object = json_rows.loads(body, max_rows=request.max_rows, max_values=request.max_values)
+        answer: object = json_rows.loads(
+            body, max_rows=request.max_rows, max_values=request.max_values, parse_row=request.parse_row
+        )
     except json_rows.TooLargeError as error:
         raise ResponseTooLargeError(
             f"{request.name}: {error}: {CHECK_BASE_URL_AND_PROXY}", http_status=status

@@ -178,8 +178,7 @@ class Tracking:
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """All events, newest first; those that both legs report appear once, with what either leg knows of them."""
-        legs = (parse_object(self.raw.get(leg)) for leg in ("origin_info", "destination_info"))
-        found = _each_once(_checkpoint(row) for leg in legs for row in parse_objects(leg.get("trackinfo")))
+        found = _each_once(map(_checkpoint, _events(self.raw)))
         return tuple(sorted(found, key=lambda checkpoint: checkpoint.time or "", reverse=True))
 
     @property
@@ -194,9 +193,7 @@ class Tracking:
         The first of the last unbroken run of delivered events: later scans, such as a proof of delivery, are not the
         delivery, and a delivery before a failed attempt or a return is not the last one.
         """
-        if self.status is not ShipmentStatus.DELIVERED:
-            return None
-        return _start_of_last_delivery(self.checkpoints) or self.last_update
+        return delivery_time(self.raw)
 
     @property
     def last_event(self) -> str | None:
@@ -256,8 +253,33 @@ class Tracking:
         return parse_int(self.raw.get("stayTimeLength"))
 
 
+def delivery_time(record: Mapping[str, Any]) -> str | None:
+    """Read :attr:`Tracking.delivered_at` from the vendor's record, without reading the rest of it.
+
+    :param record: the record, as sent.
+    :return: ISO 8601 local time, without zone; None while it is not delivered.
+    """
+    if record.get("status") != ShipmentStatus.DELIVERED.value:
+        return None
+    delivered = [event for event in _events(record) if _status_of(event) == ShipmentStatus.DELIVERED.value]
+    if len(delivered) == 1:  # nearly always; reading all events of 2,000 shipments takes longer than decoding them
+        start = parse_local_time(delivered[0].get("Date"))
+    else:
+        start = _start_of_last_delivery(Tracking.from_payload(record).checkpoints)
+    return start or parse_local_time(record.get("lastUpdateTime"))
+
+
+def _events(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the events of both legs, as sent."""
+    return [
+        event
+        for leg in ("origin_info", "destination_info")
+        for event in parse_objects(parse_object(record.get(leg)).get("trackinfo"))
+    ]
+
+
 def _checkpoint(row: Mapping[str, Any]) -> Checkpoint:
-    status = (parse_text(row.get("checkpoint_status")) or "").strip()
+    status = _status_of(row)
     return Checkpoint(
         time=parse_local_time(row.get("Date")),
         description=(parse_text(row.get("StatusDescription")) or "").strip(),
@@ -268,6 +290,10 @@ def _checkpoint(row: Mapping[str, Any]) -> Checkpoint:
         substatus_number=parse_int(row.get("substatus_num")),
         item_node=parse_text(row.get("ItemNode")),
     )
+
+
+def _status_of(event: Mapping[str, Any]) -> str:
+    return (parse_text(event.get("checkpoint_status")) or "").strip()
 
 
 def _each_once(checkpoints: Iterable[Checkpoint]) -> Iterator[Checkpoint]:

@@ -88,7 +88,7 @@ def _decided(
 
 
 def _check(client: TrackingMoreClient, condition: Condition) -> None:
-    keys = [key for key in condition.spec.shipments if condition.is_open(key.normalized)]
+    keys = condition.open
     found: Mapping[ShipmentKey, Any]
     try:
         found = run(look_up(keys), client.send)
@@ -99,7 +99,7 @@ def _check(client: TrackingMoreClient, condition: Condition) -> None:
         found = {key: tracking for key, tracking in (error.found or {}).items() if tracking is not None}
     now = time.time()
     for key, tracking in found.items():
-        observed = NOT_REGISTERED if tracking is None else Observation.from_tracking(tracking, now)
+        observed = NOT_REGISTERED if tracking is None else Observation.from_record(tracking.raw, now)
         condition.update(key.normalized, observed, now)
     condition.decide()
 

@@ -30,11 +30,13 @@ class AccountExecutor(Executor):
     """Runs the calls of one account in daemon threads, which are started when needed and end when idle.
 
     :param account: the account's fingerprint, for the names of the threads.
+    :param max_threads: how many threads it may have.
     """
 
-    def __init__(self, account: str) -> None:
+    def __init__(self, account: str, *, max_threads: int = MAX_THREADS) -> None:
         self._account = account
-        self._workers = _Workers()
+        self._max_threads = max_threads
+        self._workers = _Workers(max_threads)
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Run a function as soon as a thread is free.
@@ -43,7 +45,8 @@ class AccountExecutor(Executor):
         :return: its result to be. Cancelling it before a thread took it keeps the function from being run.
         """
         if self._workers.pid != os.getpid():
-            self._workers = _Workers()  # a fork copies no threads, and its copy of the lock may be held for ever
+            # A fork copies no threads, and its copy of the lock may be held for ever.
+            self._workers = _Workers(self._max_threads)
         future: Future[R] = Future()
         self._workers.add(future, lambda: fn(*args, **kwargs), f"trackingmore-{self._account}")
         return future
@@ -61,8 +64,9 @@ class AccountExecutor(Executor):
 class _Workers:
     """The threads of one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_threads: int) -> None:
         self.pid = os.getpid()
+        self._max_threads = max_threads
         self._changed = threading.Condition()
         self._queue: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._threads = 0
@@ -77,7 +81,7 @@ class _Workers:
             self._queue.append((future, function))
             if self._threads - self._busy >= len(self._queue):
                 self._changed.notify()
-            elif self._threads < MAX_THREADS:
+            elif self._threads < self._max_threads:
                 try:
                     threading.Thread(target=self._work, name=thread_name, daemon=True).start()
                 except RuntimeError:  # the system allows no further thread

@@ -25,7 +25,7 @@ def check_open_shipments(hook: TrackingMoreHook, condition: Condition) -> None:
     :param condition: the wait; takes in what was found.
     :raises TrackingMoreError: if a call fails. What was found before counts all the same.
     """
-    keys = [key for key in condition.spec.shipments if condition.is_open(key.normalized)]
+    keys = condition.open
     failure: TrackingMoreError | None = None
     try:
         found = hook.find_trackings(keys)
@@ -34,7 +34,7 @@ def check_open_shipments(hook: TrackingMoreHook, condition: Condition) -> None:
     now = time.time()
     for key in keys:
         if key in found:
-            condition.update(key.normalized, Observation.from_tracking(found[key], now), now)
+            condition.update(key.normalized, Observation.from_record(found[key].raw, now), now)
     condition.decide()
     if failure is not None:
         raise failure
@@ -46,7 +46,7 @@ def check_open_shipments(hook: TrackingMoreHook, condition: Condition) -> None:
 
 def _observe_by_path(hook: TrackingMoreHook, key: ShipmentKey) -> Observation:
     try:
-        return Observation.from_tracking(hook.get_tracking(*key), time.time())
+        return Observation.from_record(hook.get_tracking(*key).raw, time.time())
     except TrackingMoreError as error:
         if scope_of(error, names_one=True) is not Scope.UNKNOWN:
             raise

@@ -57,9 +57,12 @@ class ShipmentStatusTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the one event."""
-        spec: WaitSpec | None = None
+        from airflow_provider_trackingmore.waiting.cooperative import run_aside
+
         try:
-            spec = self._with_deadline(WaitSpec.from_dict(self._stored))
+            stored = self._stored
+            spec = await run_aside(WaitSpec.stored_size(stored), lambda: WaitSpec.from_dict(stored))
+            spec = self._with_deadline(spec)
             verdict = await self._wait(spec)
         except TrackingMoreError as error:
             event = WaitEvent(WaitResult.ERROR, error.message)
@@ -69,7 +72,7 @@ class ShipmentStatusTrigger(BaseTrigger):
             self.log.exception("The wait failed")
             event = WaitEvent(WaitResult.ERROR, f"the wait failed in the triggerer: {type(error).__name__}")
         else:
-            event = WaitEvent.from_verdict(spec, verdict)
+            event = await run_aside(spec.size, lambda: WaitEvent.from_verdict(spec, verdict))
             if verdict.result in spec.end_in_triggerer and await self._push_result(spec, verdict):
                 self.log.info("Wait over (%s): the task ends here", verdict.result)
                 yield TaskSuccessEvent()
@@ -103,7 +106,9 @@ class ShipmentStatusTrigger(BaseTrigger):
         if spec.push_result:
             from airflow.providers.common.compat.sdk import XCOM_RETURN_KEY, XCom
 
-            result = verdict.to_list()
+            from airflow_provider_trackingmore.waiting.cooperative import run_aside
+
+            result = await run_aside(spec.size, verdict.to_list)
             task_key = {name: getattr(task, name) for name in ("dag_id", "task_id", "run_id", "map_index")}
             try:
                 await XCom.aset(XCOM_RETURN_KEY, result, **task_key, _mapped_length=len(result))

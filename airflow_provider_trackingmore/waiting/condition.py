@@ -37,15 +37,15 @@ class Condition:
         self._orders: dict[str | None, _OrderState] = {}
         self._waiting = 0
         self._orders_of: dict[ShipmentKey, tuple[_OrderState, ...]] = {}
+        self._open: dict[ShipmentKey, ShipmentKey] = {}
         self._settling: set[ShipmentKey] = set()
         for name, keys in spec.orders.items():
             order = self._orders[name] = _OrderState(spec, keys, spec.needed(name))
             if order.result is WaitResult.WAITING:
                 self._waiting += 1
-                for key in keys:
-                    normalized = key.normalized
+                for key, normalized in zip(keys, order.normalized, strict=True):
                     self._orders_of[normalized] = (*self._orders_of.get(normalized, ()), order)
-        self._open = dict.fromkeys(self._orders_of)
+                    self._open.setdefault(normalized, key)
         self._closed: list[ShipmentKey] = []
         self._changed: dict[_OrderState, None] = {}
 
@@ -55,8 +55,8 @@ class Condition:
 
     @property
     def open(self) -> tuple[ShipmentKey, ...]:
-        """The shipments that must still be checked, normalized."""
-        return tuple(self._open)
+        """The shipments that must still be checked, as the user spelled them."""
+        return tuple(self._open.values())
 
     def is_open(self, key: ShipmentKey) -> bool:
         """Tell whether a shipment must still be checked.
@@ -112,9 +112,11 @@ class Condition:
                 continue
             order.verdict = self._order_verdict(order)
             self._waiting -= 1
-            for own in order.keys:
-                if all(one.result is not WaitResult.WAITING for one in self._orders_of[own.normalized]):
-                    self._close(own.normalized)
+            for normalized in order.normalized:
+                if normalized in self._open and all(
+                    other.result is not WaitResult.WAITING for other in self._orders_of[normalized]
+                ):
+                    self._close(normalized)
 
     def verdict(self) -> Verdict:
         """Return where the wait stands, with an outcome for every shipment."""
@@ -138,8 +140,7 @@ class Condition:
     def _order_verdict(self, order: _OrderState) -> OrderVerdict:
         outcomes = tuple(
             Outcome(key, self._history.get(normalized), self._outcomes.get(normalized, ShipmentOutcome.WAITING))
-            for key in order.keys
-            for normalized in (key.normalized,)
+            for key, normalized in zip(order.keys, order.normalized, strict=True)
         )
         return decide(outcomes, order.needed, self.spec.statuses)
 
@@ -153,10 +154,11 @@ class Condition:
 class _OrderState:
     """The counts of one order. Once it is decided it stays decided."""
 
-    __slots__ = ("_arrived", "_lost", "_unregistered", "keys", "needed", "result", "verdict")
+    __slots__ = ("_arrived", "_lost", "_unregistered", "keys", "needed", "normalized", "result", "verdict")
 
     def __init__(self, spec: WaitSpec, keys: tuple[ShipmentKey, ...], needed: int) -> None:
         self.keys = keys
+        self.normalized = tuple(key.normalized for key in keys)
         self.needed = needed
         self.verdict: OrderVerdict | None = None
         self._arrived = self._lost = self._unregistered = 0
@@ -165,7 +167,7 @@ class _OrderState:
     def count(self, before: ShipmentOutcome, after: ShipmentOutcome, arrived: frozenset[str]) -> None:
         """Move one shipment from one count to another."""
         for outcome, step in ((before, -1), (after, 1)):
-            if outcome.value in arrived:
+            if outcome in arrived:
                 self._arrived += step
             elif outcome is not ShipmentOutcome.WAITING:
                 self._lost += step
@@ -189,14 +191,14 @@ def decide(outcomes: Sequence[Outcome], needed: int, statuses: frozenset[str]) -
         registered; ``waiting`` otherwise.
     """
     outcomes = tuple(outcomes)
-    arrived = tuple(one for one in outcomes if one.outcome.value in statuses)
+    arrived = tuple(one for one in outcomes if one.outcome in statuses)
     if len(arrived) >= needed:
         return OrderVerdict(WaitResult.RELEASED, outcomes, arrived)
     unregistered = tuple(one for one in outcomes if one.outcome is ShipmentOutcome.NOT_REGISTERED)
     if unregistered:
         return OrderVerdict(WaitResult.FAILED, outcomes, unregistered)
     not_lost = (ShipmentOutcome.WAITING, ShipmentOutcome.TIMED_OUT)
-    lost = tuple(one for one in outcomes if one.outcome not in not_lost and one.outcome.value not in statuses)
+    lost = tuple(one for one in outcomes if one.outcome not in not_lost and one.outcome not in statuses)
     if len(outcomes) - len(lost) < needed:
         return OrderVerdict(WaitResult.FAILED, outcomes, lost)
     return OrderVerdict(WaitResult.WAITING, outcomes)

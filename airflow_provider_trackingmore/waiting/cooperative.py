@@ -1,14 +1,18 @@
-"""Long loops that leave the event loop time for other tasks."""
+"""Long work that leaves the event loop time for other tasks."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TypeVar
+
+from airflow_provider_trackingmore.client.executor import AccountExecutor
 
 T = TypeVar("T")
 
 ITEMS_PER_SLICE = 100
+ITEMS_ON_THE_LOOP = 500
+"""Work on more items than this takes longer than a few milliseconds."""
 
 
 async def cooperatively(items: Iterable[T], slice_size: int = ITEMS_PER_SLICE) -> AsyncIterator[T]:
@@ -21,3 +25,30 @@ async def cooperatively(items: Iterable[T], slice_size: int = ITEMS_PER_SLICE) -
         yield item
         if position % slice_size == 0:
             await asyncio.sleep(0)
+
+
+async def in_slices(items: Sequence[T], slice_size: int) -> AsyncIterator[Sequence[T]]:
+    """Cut many items into slices, and let the event loop run other tasks after each slice.
+
+    :param items: the items.
+    :param slice_size: how many items a slice has at most.
+    """
+    for begin in range(0, len(items), slice_size):
+        if begin:
+            await asyncio.sleep(0)
+        yield items[begin : begin + slice_size]
+
+
+async def run_aside(items: int, work: Callable[[], T]) -> T:
+    """Do work that has no place to pause: in a thread if it is long, for there the interpreter switches every 5 ms.
+
+    :param items: how many items the work is about.
+    :param work: a pure function; nobody else may use what it changes.
+    :return: what it returns.
+    """
+    if items <= ITEMS_ON_THE_LOOP:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(_aside, work)
+
+
+_aside = AccountExecutor("large-waits", max_threads=1)

@@ -62,7 +62,7 @@ class ListChecks:
         :param now: seconds of the event loop.
         """
         if await self._read_everything(due.created_since, max_calls):
-            for _, shipment in due.shipments:
+            for shipment in due.shipments:
                 if shipment.fully_checked_at < now:
                     shipment.list_again_at = now + LIST_MEMORY_SECONDS
 
@@ -111,7 +111,7 @@ class ListChecks:
                 return
             self._failures.call_succeeded()
             began = min(began, self._clock())
-            rows = len(page.keys) if page.total is None else page.total
+            rows = len(page.rows) if page.total is None else page.total
             seen.update(page.keys)
             await self._recorder.record_page(page)
             if number == 1 and 1 < pages(rows) >= number_calls(due.listable):
@@ -138,9 +138,9 @@ class ListChecks:
         now = self._clock()
         due = await self._state.find_due(now)
         due.shipments = [
-            (at, shipment)
-            for at, shipment in due.shipments
-            if now - at > min(shipment.poke_interval, shipment.reconcile_seconds)
+            shipment
+            for shipment in due.shipments
+            if now - shipment.due_at > min(shipment.poke_interval, shipment.reconcile_seconds)
         ]
         if due.shipments and now >= self._state.health.paused_until:
             await self._numbers.check_most_urgent(due, now)

@@ -41,7 +41,7 @@ class KnownLists:
         """
         self.cursor.advance(due.oldest_check)
         can_ask_for_changes = self.cursor.since is not None and now >= self._changes_allowed_at
-        stale = [shipment for _, shipment in due.stale if not shipment.unlisted]
+        stale = [shipment for shipment in due.stale if not shipment.unlisted]
         # A list of everything that leaves all of them out does not help them.
         is_left_out = bool(stale) and all(shipment.list_again_at > now for shipment in stale)
         return plan(

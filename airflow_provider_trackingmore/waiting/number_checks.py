@@ -102,7 +102,7 @@ class NumberChecks:
             return
         self._failures.call_succeeded()
         await self._recorder.record_page(page, spread=True)
-        seen = set(page.keys)
+        seen = page.keys
         for shipment in shipments:
             if shipment.normalized not in seen and shipment.subscribers:
                 self._state.retries.add_unconfirmed(shipment)

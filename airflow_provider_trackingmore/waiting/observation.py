@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from airflow_provider_trackingmore.api.models import Tracking
+from airflow_provider_trackingmore.api.json_values import parse_datetime, parse_int, parse_local_time, parse_text
+from airflow_provider_trackingmore.api.models import ShipmentStatus, delivery_time
 
 _EARLIEST_OFFSET = timedelta(hours=12)
 """A local time without zone is at most this much earlier than the same reading in UTC."""
@@ -31,21 +34,24 @@ class Observation:
     quiet_days: int = 0
 
     @classmethod
-    def from_tracking(cls, tracking: Tracking, now: float) -> Observation:
-        """Take what a wait needs from a tracking.
+    def from_record(cls, record: Mapping[str, Any], now: float) -> Observation:
+        """Take what a wait needs from the vendor's record of a shipment.
 
-        :param tracking: what the vendor answered.
+        A large wait reads thousands of records with each poll, so this reads no more than it needs.
+
+        :param record: the record, as sent.
         :param now: unix seconds.
         :return: the observation.
         """
-        last_update = tracking.last_update
+        status = record.get("status")
+        last_update = parse_local_time(record.get("lastUpdateTime"))
         return cls(
-            tracking.status_text or tracking.status.value,
-            tracking.substatus,
-            tracking.delivered_at,
+            status if isinstance(status, str) and status else ShipmentStatus.UNKNOWN.value,
+            parse_text(record.get("substatus")),
+            delivery_time(record),
             last_update,
-            tracking.order_id,
-            _quiet_days(tracking, last_update, now),
+            parse_text(record.get("order_id")),
+            _quiet_days(record, last_update, now),
         )
 
 
@@ -53,14 +59,19 @@ NOT_REGISTERED = Observation()
 """TrackingMore has said, for this very number, that it does not know it."""
 
 
-def _quiet_days(tracking: Tracking, last_update: str | None, now: float) -> int:
+def _quiet_days(record: Mapping[str, Any], last_update: str | None, now: float) -> int:
     """Prefer the vendor's own count: it knows its clock and the time zone of the place."""
-    if tracking.stay_days is not None:
-        return tracking.stay_days
-    if last_update is not None:
-        latest = datetime.fromisoformat(last_update).replace(tzinfo=UTC) + _EARLIEST_OFFSET
-    elif tracking.created_at is not None:
-        latest = tracking.created_at
-    else:
+    stay_days = parse_int(record.get("stayTimeLength"))
+    if stay_days is not None:
+        return stay_days
+    try:
+        if last_update is not None:
+            latest = datetime.fromisoformat(last_update).replace(tzinfo=UTC) + _EARLIEST_OFFSET
+        else:
+            created_at = parse_datetime(record.get("created_at"))
+            if created_at is None:
+                return 0
+            latest = created_at
+        return max(0, int((now - latest.timestamp()) // 86_400))
+    except OverflowError:  # the last day of the year 9999
         return 0
-    return max(0, int((now - latest.timestamp()) // 86_400))

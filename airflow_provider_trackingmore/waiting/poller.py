@@ -175,7 +175,7 @@ class Poller:
 
     async def _check(self, due: Due, now: float) -> None:
         """Check what is due, or the most urgent of it."""
-        self._observer.timing("waits.late", max(now - min(at for at, _ in due.shipments), 0.0))
+        self._observer.timing("waits.late", max(now - min(shipment.due_at for shipment in due.shipments), 0.0))
         chosen = self._state.lists.plan(due, now)
         if chosen.by_change and due.listable:
             await self._lists.check_changes(due)

@@ -37,12 +37,14 @@ class Recorder:
             account do not all come due at once.
         """
         at = self._clock()
-        self._state.lists.cursor.note(page.updated, page.created, at=at, now=self._wall_clock())
+        updated_at = [row.updated for row in page.rows if row.updated is not None]
+        created_at = [row.created for row in page.rows if row.created is not None]
+        self._state.lists.cursor.note(updated_at, created_at, at=at, now=self._wall_clock())
         share = self._next_share() if spread else 1.0
         updated: dict[Subscription, None] = {}
         async for row in cooperatively(page.rows):
             shipment = self._state.registry.shipments.get(row.key)
-            if shipment is not None:
+            if shipment is not None and row.observed is not None:
                 shipment.unlisted = False
                 updated |= dict.fromkeys(self._record(shipment, row.observed, row.created, at=at, share=share))
         async for subscription in cooperatively(list(updated)):

@@ -29,6 +29,7 @@ class WatchedShipment:
     :param fully_checked_at: the last check by number or list.
     :param full_check_due: when the next one must have happened.
     :param wanted_at: when somebody wants a check outside of the schedule; infinity: nobody does.
+    :param due_at: when it was due, as of the last time that this was found out.
     :param wants_full_check: whether that check must not rely on the list of changes.
     :param created: unix seconds of its registration by the vendor's clock, if known.
     :param poke_interval: the shortest of its subscribers.
@@ -47,6 +48,7 @@ class WatchedShipment:
     fully_checked_at: float = NEVER
     full_check_due: float = NEVER
     wanted_at: float = math.inf
+    due_at: float = math.inf
     wants_full_check: bool = False
     created: float | None = None
     poke_interval: float = math.inf
@@ -63,7 +65,10 @@ class WatchedShipment:
     @property
     def is_settling(self) -> bool:
         """Whether each check must be a full one, because a wait counts for how long it has been seen arrived."""
-        return any(self.normalized in wait.settling for wait in self.subscribers)
+        for wait in self.subscribers:  # noqa: SIM110 - a generator for each of 10,000 shipments takes longer
+            if wait.settling and self.normalized in wait.settling:
+                return True
+        return False
 
 
 class Subscription:

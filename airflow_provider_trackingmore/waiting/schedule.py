@@ -28,8 +28,13 @@ def next_check(shipment: WatchedShipment, changes_checked_at: float) -> float:
         return math.inf
     if shipment.observed is None:
         return shipment.wanted_at
-    checked_at = shipment.checked_at if shipment.unlisted else max(shipment.checked_at, changes_checked_at)
-    return min(shipment.wanted_at, checked_at + shipment.poke_interval, shipment.full_check_due)
+    checked_at = shipment.checked_at
+    if changes_checked_at > checked_at and not shipment.unlisted:
+        checked_at = changes_checked_at
+    at = checked_at + shipment.poke_interval
+    if shipment.full_check_due < at:
+        at = shipment.full_check_due
+    return shipment.wanted_at if shipment.wanted_at < at else at
 
 
 def needs_full_check(shipment: WatchedShipment, now: float) -> bool:
@@ -38,19 +43,19 @@ def needs_full_check(shipment: WatchedShipment, now: float) -> bool:
     :param shipment: the shipment.
     :param now: seconds of the event loop.
     """
-    return (
-        shipment.observed is None
-        or shipment.full_check_due <= now + min(shipment.poke_interval, JOIN_EARLY * shipment.reconcile_seconds)
-        or (shipment.wants_full_check and shipment.wanted_at <= now)
-        or shipment.is_settling
-    )
+    if shipment.observed is None or (shipment.wants_full_check and shipment.wanted_at <= now):
+        return True
+    early = JOIN_EARLY * shipment.reconcile_seconds
+    if shipment.poke_interval < early:
+        early = shipment.poke_interval
+    return shipment.full_check_due <= now + early or shipment.is_settling
 
 
 @dataclass(slots=True)
 class Due:
     """What is due at one moment.
 
-    :param shipments: (when it was due, the shipment) of each.
+    :param shipments: each with its ``due_at``.
     :param stale: those of them that need a full check.
     :param next_at: when the next one of the others is due.
     :param oldest_created: unix seconds of the earliest registration that is known, among all shipments.
@@ -59,8 +64,8 @@ class Due:
     :param shortest_interval: seconds.
     """
 
-    shipments: list[tuple[float, WatchedShipment]] = field(default_factory=list)
-    stale: list[tuple[float, WatchedShipment]] = field(default_factory=list)
+    shipments: list[WatchedShipment] = field(default_factory=list)
+    stale: list[WatchedShipment] = field(default_factory=list)
     next_at: float = math.inf
     oldest_created: float = math.inf
     oldest_check: float = math.inf
@@ -70,52 +75,64 @@ class Due:
     @property
     def listable(self) -> int:
         """How many of the shipments that are due appear in lists."""
-        return sum(1 for _, shipment in self.shipments if not shipment.unlisted)
+        return sum(1 for shipment in self.shipments if not shipment.unlisted)
 
     @property
     def created_since(self) -> float:
         """Unix seconds from which on all shipments were registered, with a margin; 0: that is not known."""
         return max(self.oldest_created - 60.0, 0.0) if math.isfinite(self.oldest_created) else 0.0
 
-    def add(self, shipment: WatchedShipment, now: float, changes_checked_at: float) -> None:
-        """Sort one shipment in.
+    def add(self, shipments: Iterable[WatchedShipment], now: float, changes_checked_at: float) -> None:
+        """Sort shipments in. Every step of a poller does this with all of them, so it must be quick.
 
-        :param shipment: the shipment.
+        :param shipments: the shipments; those without subscribers are left out.
         :param now: seconds of the event loop.
         :param changes_checked_at: when the list of changes was last read to its end.
         """
-        interval = min(shipment.poke_interval, shipment.reconcile_seconds)
-        self.number_rate += 1 / interval
-        self.shortest_interval = min(self.shortest_interval, interval)
-        if shipment.created is not None:
-            self.oldest_created = min(self.oldest_created, shipment.created)
-        if shipment.observed is not None and not shipment.unlisted:
-            self.oldest_check = min(self.oldest_check, max(shipment.fully_checked_at, changes_checked_at))
-        at = next_check(shipment, changes_checked_at)
-        if at > now + JOIN_EARLY * interval:
-            self.next_at = min(self.next_at, at)
-            return
-        self.shipments.append((at, shipment))
-        if needs_full_check(shipment, now):
-            self.stale.append((at, shipment))
+        for shipment in shipments:
+            if not shipment.subscribers:
+                continue
+            interval = shipment.poke_interval
+            if shipment.reconcile_seconds < interval:
+                interval = shipment.reconcile_seconds
+            self.number_rate += 1 / interval
+            if interval < self.shortest_interval:
+                self.shortest_interval = interval
+            if shipment.created is not None and shipment.created < self.oldest_created:
+                self.oldest_created = shipment.created
+            if shipment.observed is not None and not shipment.unlisted:
+                checked_at = shipment.fully_checked_at
+                if changes_checked_at > checked_at:
+                    checked_at = changes_checked_at
+                if checked_at < self.oldest_check:
+                    self.oldest_check = checked_at
+            at = next_check(shipment, changes_checked_at)
+            if at > now + JOIN_EARLY * interval:
+                if at < self.next_at:
+                    self.next_at = at
+                continue
+            shipment.due_at = at
+            self.shipments.append(shipment)
+            if needs_full_check(shipment, now):
+                self.stale.append(shipment)
 
 
-def most_urgent(due: Iterable[tuple[float, WatchedShipment]], number: int, now: float) -> list[WatchedShipment]:
+def most_urgent(due: Iterable[WatchedShipment], number: int, now: float) -> list[WatchedShipment]:
     """Choose what is checked first: last checks at a deadline, then what is late by the most of its intervals.
 
     Lateness counts in intervals, so that a wait of one second does not stand behind a thousand of half an hour.
 
-    :param due: (when it was due, the shipment) of each.
+    :param due: the shipments, each with its ``due_at``.
     :param number: how many to choose, at most.
     :param now: seconds of the event loop.
     :return: the shipments, the most urgent first.
     """
 
-    def urgency(entry: tuple[float, WatchedShipment]) -> tuple[bool, float]:
-        at, shipment = entry
-        return not shipment.wants_full_check, (at - now) / min(shipment.poke_interval, shipment.reconcile_seconds)
+    def urgency(shipment: WatchedShipment) -> tuple[bool, float]:
+        interval = min(shipment.poke_interval, shipment.reconcile_seconds)
+        return not shipment.wants_full_check, (shipment.due_at - now) / interval
 
-    return [shipment for _, shipment in nsmallest(number, due, key=urgency)]
+    return nsmallest(number, due, key=urgency)
 
 
 class Gathering:

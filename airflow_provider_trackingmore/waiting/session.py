@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from airflow_provider_trackingmore.api.errors import AuthenticationError
 from airflow_provider_trackingmore.waiting.condition import Condition
-from airflow_provider_trackingmore.waiting.cooperative import cooperatively
+from airflow_provider_trackingmore.waiting.cooperative import cooperatively, run_aside
 from airflow_provider_trackingmore.waiting.outcome import Verdict
 from airflow_provider_trackingmore.waiting.poller import Poller
 from airflow_provider_trackingmore.waiting.pollers import Pollers, pollers_of_running_loop
@@ -39,7 +39,7 @@ async def run_wait(
     :return: the verdict.
     :raises TrackingMoreError: when the account refuses for good.
     """
-    condition = Condition(spec)
+    condition = await run_aside(spec.size, lambda: Condition(spec))
     first_check_in = None if spec.first_check_at is None else spec.first_check_at - clock()
     refusal: AuthenticationError | None = None
     refused_account = ""
@@ -49,7 +49,7 @@ async def run_wait(
             raise refusal
         poller = (pollers or pollers_of_running_loop()).get(sender)
         subscription = await poller.subscribe(
-            [key for key in spec.shipments if condition.is_open(key.normalized)],
+            condition.open,
             poke_interval=spec.poke_interval,
             reconcile_seconds=spec.reconcile_seconds,
             first_check_in=first_check_in,
@@ -59,7 +59,7 @@ async def run_wait(
                 return await _wait(condition, subscription, poller, clock)
             except AuthenticationError as error:
                 refusal, refused_account, first_check_in = error, sender.account, 0.0
-    return condition.verdict()
+    return await run_aside(spec.size, condition.verdict)
 
 
 async def _wait(
@@ -71,14 +71,14 @@ async def _wait(
         if not await _take_updates(condition, subscription, clock, seconds):
             break
     if condition.is_over():
-        return condition.verdict()
+        return await run_aside(condition.spec.size, condition.verdict)
     poller.check_at_deadline(subscription)
     last_moment = asyncio.get_running_loop().time() + LAST_CHECK_SECONDS
     while not condition.is_over() and subscription.awaits_full_check:
         seconds = last_moment - asyncio.get_running_loop().time()
         if seconds <= 0 or not await _take_updates(condition, subscription, clock, seconds):
             break
-    return condition.verdict().at_deadline()
+    return await run_aside(condition.spec.size, lambda: condition.verdict().at_deadline())
 
 
 async def _take_updates(
@@ -98,6 +98,6 @@ async def _take_updates(
             subscription.settling.add(key)
         else:
             subscription.settling.discard(key)
-    condition.decide()
+    await run_aside(condition.spec.size, condition.decide)
     subscription.drop(condition.take_closed())
     return True

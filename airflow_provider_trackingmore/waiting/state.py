@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from airflow_provider_trackingmore.waiting.cooperative import cooperatively
+from airflow_provider_trackingmore.waiting.cooperative import in_slices
 from airflow_provider_trackingmore.waiting.health import AccountHealth
 from airflow_provider_trackingmore.waiting.lists import KnownLists
 from airflow_provider_trackingmore.waiting.registry import Registry
@@ -43,7 +43,6 @@ class PollerState:
         :param now: seconds of the event loop.
         """
         due = Due()
-        async for shipment in cooperatively(list(self.registry.shipments.values()), SCANNED_PER_SLICE):
-            if shipment.subscribers:
-                due.add(shipment, now, self.lists.changes_checked_at)
+        async for shipments in in_slices(list(self.registry.shipments.values()), SCANNED_PER_SLICE):
+            due.add(shipments, now, self.lists.changes_checked_at)
         return due

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import json
 import logging
+import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +17,9 @@ import pytest
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
-from airflow_provider_trackingmore.waiting import failures, pollers
+from airflow_provider_trackingmore.waiting import cooperative, failures, pollers, spec
+from airflow_provider_trackingmore.waiting.condition import Condition
+from airflow_provider_trackingmore.waiting.outcome import Outcome
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
 from tests.integration.airflow.conftest import KEYS
 from tests.integration.airflow.parcels import parcel
@@ -25,7 +28,7 @@ Seed = Callable[..., list[dict[str, Any]]]
 LIST = "/trackings/get"
 
 
-def trigger(shipments: list[dict[str, Any]], **arguments: Any) -> ShipmentStatusTrigger:
+def trigger(shipments: list[dict[str, Any]] | None = None, **arguments: Any) -> ShipmentStatusTrigger:
     defaults = {"shipments": shipments, "poke_interval": 0.05, "deadline": time.time() + 30, "first_check_at": 0}
     return ShipmentStatusTrigger(WaitSpec.create(**(defaults | arguments)))
 
@@ -81,6 +84,32 @@ async def test_released_when_the_last_parcel_arrives(sandbox: SandboxProcess, se
     asked_for = [call["query"]["numbers"] for call in sandbox.calls(path=LIST)]
     assert asked_for[0].count(",") == 1, "both"
     assert asked_for[1:] == [parcels[0]["tracking_number"]] * (len(asked_for) - 1), "only the one still awaited"
+
+
+@pytest.mark.parametrize(("size", "is_large"), [(cooperative.ITEMS_ON_THE_LOOP + 1, True), (3, False)])
+async def test_the_long_work_of_a_large_wait_is_done_in_a_thread(
+    seed: Seed, monkeypatch: pytest.MonkeyPatch, size: int, is_large: bool
+) -> None:
+    parcels = seed(*(f"delivered#{serial}" for serial in range(size)))
+    threads: dict[str, set[int]] = {}
+    work = ((spec, "check_tracking_number"), (Condition, "__init__"), (Condition, "decide"), (Condition, "verdict"))
+    for owner, name in (*work, (Outcome, "to_row")):
+        monkeypatch.setattr(owner, name, noting_the_thread(getattr(owner, name), threads.setdefault(name, set())))
+    waiting = trigger(orders={f"order {serial}": [one] for serial, one in enumerate(parcels)})
+    threads["check_tracking_number"].clear()
+    event = await event_of(waiting)
+    assert (event["result"], len(event["outcomes"])) == ("released", size)
+    on_the_loop = threading.get_ident()
+    assert {name: on_the_loop not in seen for name, seen in threads.items()} == dict.fromkeys(threads, is_large)
+    assert all(threads.values())
+
+
+def noting_the_thread(function: Callable[..., Any], threads: set[int]) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        threads.add(threading.get_ident())
+        return function(*args, **kwargs)
+
+    return wrapper
 
 
 async def test_failed_when_too_few_can_arrive(seed: Seed) -> None:

@@ -91,3 +91,26 @@ def test_each_row_of_a_large_page_is_decoded_by_itself(monkeypatch: pytest.Monke
     page = {"meta": {"code": 200}, "data": {"items": [row] * 2000}}
     assert json_rows.loads(json.dumps(page).encode()) == page
     assert decoded == [len(json.dumps(row))] * 2000
+
+
+@pytest.mark.parametrize("large", [0, 10**9], ids=["row by row", "at once"])
+def test_rows_may_be_replaced(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_rows, "LARGE", large)
+    body = b'{"data": {"items": [1, {"a": 2}, []], "total": 3}}'
+    assert json_rows.loads(body, parse_row=str) == {"data": {"items": ["1", "{'a': 2}", "[]"], "total": 3}}
+    for other in (b'{"items": [1]}', b'{"data": [1]}', b'{"data": {"items": {"a": 1}}}', b"[1]"):
+        assert json_rows.loads(other, parse_row=str) == json.loads(other)
+
+
+def test_a_row_of_a_large_page_is_replaced_before_the_next_one_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The objects of all rows at once would make Python collect garbage, which stops every thread."""
+    steps: list[str] = []
+
+    def decode(text: str, at: int) -> tuple[Any, int]:
+        steps.append("decode")
+        return json.JSONDecoder().raw_decode(text, at)
+
+    monkeypatch.setattr(json_rows, "LARGE", 0)
+    monkeypatch.setattr(json_rows, "_DECODE", decode)
+    json_rows.loads(b'{"data": {"items": [1, 2, 3]}}', parse_row=lambda row: steps.append("replace"))
+    assert steps == ["decode", "replace"] * 3

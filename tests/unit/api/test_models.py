@@ -7,10 +7,18 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api.errors import MalformedResponseError
 from airflow_provider_trackingmore.api.json_values import parse_int, parse_local_time, parse_text
-from airflow_provider_trackingmore.api.models import Checkpoint, ShipmentKey, ShipmentStatus, Tracking
+from airflow_provider_trackingmore.api.models import (
+    Checkpoint,
+    ShipmentKey,
+    ShipmentStatus,
+    Tracking,
+    _start_of_last_delivery,
+)
 from airflow_provider_trackingmore.api.resources import Account, Page
 
 
@@ -294,6 +302,27 @@ def test_delivered_at_is_the_first_of_the_last_unbroken_run(rows: list[tuple[str
         half = len(trackinfo) // 2
         legs = {"origin_info": {"trackinfo": trackinfo[half:]}, "destination_info": {"trackinfo": trackinfo[:half]}}
         assert tracking(status="delivered", **legs).delivered_at == DELIVERY
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["2019-07-12 08:30", "2019-07-12 08:31", "2019-07-13 09:00", "soon"]),
+            st.sampled_from(["Handed over", "Under way"]),
+            st.sampled_from(["delivered", "transit", "null", None]),
+            st.booleans(),
+        ),
+        max_size=6,
+    )
+)
+def test_delivered_at_is_what_the_checkpoints_say(rows: list[tuple[str, str, str | None, bool]]) -> None:
+    legs: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    for date, description, status, at_origin in rows:
+        legs[at_origin].append(event(date, description, status))
+    read = tracking(
+        status="delivered", origin_info={"trackinfo": legs[True]}, destination_info={"trackinfo": legs[False]}
+    )
+    assert read.delivered_at == _start_of_last_delivery(read.checkpoints)
 
 
 def test_delivered_at_needs_the_status_and_the_time() -> None:

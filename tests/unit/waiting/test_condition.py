@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
-from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
+from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
 from airflow_provider_trackingmore.waiting.condition import Condition, confirm
 from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
 from airflow_provider_trackingmore.waiting.outcome import OrderVerdict, Outcome, ShipmentOutcome, Verdict, summary
@@ -27,12 +27,8 @@ def key(number: int) -> ShipmentKey:
     return ShipmentKey("usps", f"P{number}")
 
 
-def observed(number: int, state: str) -> Observation:
-    return (
-        NOT_REGISTERED
-        if state == MISSING
-        else Observation.from_tracking(Tracking(*key(number), status_text=state), NOW)
-    )
+def observed(state: str) -> Observation:
+    return NOT_REGISTERED if state == MISSING else Observation.from_record({"status": state}, NOW)
 
 
 def after(spec: WaitSpec, *states: str | None) -> Condition:
@@ -40,7 +36,7 @@ def after(spec: WaitSpec, *states: str | None) -> Condition:
     condition = Condition(spec)
     for number, state in enumerate(states):
         if state is not None:
-            condition.update(key(number).normalized, observed(number, state), NOW)
+            condition.update(key(number).normalized, observed(state), NOW)
     condition.decide()
     return condition
 
@@ -180,9 +176,9 @@ def test_a_claimed_outcome_is_not_believed_against_the_status() -> None:
 def test_only_what_is_still_open_is_asked_for_again() -> None:
     wanted = goal(PARCELS, fail_on=DEFAULT_FAIL_ON, wait_for=3)
     condition = after(wanted, "delivered", "expired", "transit")
-    assert condition.open == (key(2).normalized, key(3).normalized)
+    assert condition.open == (key(2), key(3))
     assert condition.take_closed() == [key(0).normalized, key(1).normalized]
-    assert after(wanted).open == tuple(key(number).normalized for number in range(4))
+    assert after(wanted).open == tuple(key(number) for number in range(4))
 
 
 def test_a_time_out_marks_what_was_still_waited_for_and_nothing_else() -> None:
@@ -216,8 +212,8 @@ def test_an_outcome_holds_no_personal_data() -> None:
         "customer_phone": "+44 20 7946 0000",
         "lastEvent": "signed by A. LOVELACE",
     }
-    tracking = Tracking.from_payload({"carrier_code": "usps", "tracking_number": "P0", "status": "transit", **personal})
-    one = Outcome(key(0), Observation.from_tracking(tracking, NOW))
+    record = {"carrier_code": "usps", "tracking_number": "P0", "status": "transit", **personal}
+    one = Outcome(key(0), Observation.from_record(record, NOW))
     plain = [*one.to_dict().values(), *one.to_row()]
     assert list(one.to_dict()) == [
         *(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
-from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
+from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.waiting.condition import Condition, confirm
 from airflow_provider_trackingmore.waiting.history import History, supersedes
 from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
@@ -29,7 +29,7 @@ def seen(status: str | None, last_update: str | None = None, **raw: Any) -> Obse
     if status is None:
         return NOT_REGISTERED
     row = {"carrier_code": "usps", "tracking_number": "P0", "status": status, **raw}
-    return Observation.from_tracking(Tracking.from_payload(row | {"lastUpdateTime": last_update}), NOW)
+    return Observation.from_record(row | {"lastUpdateTime": last_update}, NOW)
 
 
 def wait(shipments: object = None, **options: Any) -> Condition:
@@ -136,11 +136,11 @@ def test_a_shipment_on_its_way_again_must_arrive_and_settle_anew() -> None:
 def test_what_settles_is_still_asked_for_and_must_really_be_looked_at() -> None:
     condition = wait([PARCEL, {"carrier_code": "dhl", "tracking_number": "P1"}], settle_seconds=HOUR)
     take(condition, KEY, seen("delivered", EARLY, stayTimeLength=0))
-    assert condition.open == (KEY.normalized, ShipmentKey("dhl", "p1"))
+    assert condition.open == (KEY, ShipmentKey("dhl", "P1"))
     assert condition.is_settling(KEY.normalized)
     take(condition, KEY, seen("delivered", EARLY, stayTimeLength=0), NOW + HOUR)
     assert not condition.is_settling(KEY.normalized)
-    assert condition.open == (ShipmentKey("dhl", "p1"),)
+    assert condition.open == (ShipmentKey("dhl", "P1"),)
 
 
 # Stuck, returned -----------------------------------------------------------------------------------------------------
@@ -181,10 +181,11 @@ def test_one_that_moves_again_is_not_stuck_any_more() -> None:
         ({"created_at": "2027-01-12T08:00:00+00:00"}, 3),
         ({"lastUpdateTime": "2027-01-01 00:00", "stayTimeLength": 2}, 2),
         ({}, 0),
+        ({"lastUpdateTime": "9999-12-31 23:00"}, 0),
     ],
 )
 def test_quiet_days_are_the_vendors_or_else_those_that_are_certain(row: dict[str, Any], days: int) -> None:
-    assert Observation.from_tracking(Tracking.from_payload({"status": "transit", **row}), NOW).quiet_days == days
+    assert Observation.from_record({"status": "transit", **row}, NOW).quiet_days == days
 
 
 @pytest.mark.parametrize("substatus", ["exception010", "exception011", "exception0010", "exception0011"])
@@ -241,7 +242,7 @@ def test_the_count_holds_in_each_order() -> None:
 def test_an_order_that_is_settled_is_not_asked_for_again() -> None:
     condition = wait(orders=ORDERS, wait_for="any")
     take(condition, KEY, seen("delivered", EARLY))
-    assert condition.open == (ShipmentKey("ups", "p2"),)
+    assert condition.open == (ShipmentKey("ups", "P2"),)
 
 
 def test_an_event_of_orders_is_read_back_order_by_order() -> None:
