@@ -18,6 +18,7 @@ class AccountHealth:
     def __init__(self, rng: random.Random) -> None:
         self.paused_until = -math.inf
         self.failures = 0
+        self._shortest_pause_until = -math.inf
         self._rng = rng
         self._kinds_in_a_row: list[type[TrackingMoreError]] = []
         self._refusal: TrackingMoreError | None = None
@@ -48,7 +49,7 @@ class AccountHealth:
         :param error: the answer 429.
         :param now: seconds of the event loop.
         """
-        self.paused_until = now + (error.retry_after or FIRST_BACK_OFF)
+        self.paused_until = self._shortest_pause_until = now + (error.retry_after or FIRST_BACK_OFF)
 
     def back_off(self, error: TrackingMoreError, now: float) -> float:
         """Pause all calls, each time in a row for longer.
@@ -61,7 +62,12 @@ class AccountHealth:
         self._kinds_in_a_row.clear()
         pause = back_off(self.failures, self._rng, at_least=error.retry_after)
         self.paused_until = now + pause
+        self._shortest_pause_until = now + min(max(FIRST_BACK_OFF, error.retry_after or 0.0), pause)
         return pause
+
+    def shorten_back_off(self) -> None:
+        """Let a last check be made: a back-off ends early, but a cool-down and what the server asked for are kept."""
+        self.paused_until = min(self.paused_until, self._shortest_pause_until)
 
     def is_final_refusal(self, error: TrackingMoreError, now: float) -> bool:
         """The vendor refuses the account: pause, and tell whether this confirms an earlier refusal.
@@ -69,7 +75,7 @@ class AccountHealth:
         :param error: the refusal.
         :param now: seconds of the event loop.
         """
-        self.paused_until = now + back_off(2, self._rng)
+        self.paused_until = self._shortest_pause_until = now + back_off(2, self._rng)
         if self._refusal is not None and type(self._refusal) is type(error):
             self._refusal = None
             return True

@@ -7,6 +7,7 @@ before each, so that nobody waits for a long series of calls to end.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import random
@@ -21,6 +22,7 @@ from airflow_provider_trackingmore.waiting.list_checks import ListChecks
 from airflow_provider_trackingmore.waiting.number_checks import NumberChecks
 from airflow_provider_trackingmore.waiting.recorder import Recorder
 from airflow_provider_trackingmore.waiting.registry import Subscription
+from airflow_provider_trackingmore.waiting.retries import FailedGroup
 from airflow_provider_trackingmore.waiting.schedule import Due
 from airflow_provider_trackingmore.waiting.sender import Sender
 from airflow_provider_trackingmore.waiting.state import PollerState
@@ -103,7 +105,7 @@ class Poller:
         return subscription
 
     def check_at_deadline(self, subscription: Subscription) -> None:
-        """Check all shipments of a subscription once more, fully, before anything else.
+        """Check all shipments of a subscription once more, fully, before anything else and despite earlier failures.
 
         :param subscription: its ``awaits_full_check`` tells when that is done.
         """
@@ -113,6 +115,9 @@ class Poller:
             shipment = self._state.registry.shipments[key]
             shipment.wanted_at = min(shipment.wanted_at, at)
             shipment.wants_full_check = True
+            if isinstance(shipment.hold, FailedGroup):
+                shipment.hold.retry_by(at)
+        self._state.health.shorten_back_off()
         self._wake.set()
 
     def _add(self, subscription: Subscription, key: ShipmentKey, first_check_in: float | None) -> None:
@@ -150,10 +155,12 @@ class Poller:
                 await self._step()
         except Exception as error:  # a bug must end the waits with a reason, not leave them waiting for ever
             log.exception("The poller of account %s failed", self.sender.account)
+            self._task = None  # a wait that subscribes before the others have left starts a new loop
             self._failures.fail_all(TrackingMoreError(f"the poller failed: {type(error).__name__}"))
 
     async def _step(self) -> None:
         """Make the next call, or sleep until there is one to make."""
+        self._wake.clear()
         state = self._state
         now = self._clock()
         if now < state.health.paused_until:
@@ -185,13 +192,7 @@ class Poller:
             await self._numbers.check_most_urgent(due, now)
 
     async def _sleep_until(self, moment: float) -> None:
-        """Sleep until a moment, or until somebody subscribes or wants a last check; a pause is not cut short."""
-        self._wake.clear()
-        try:
+        """Sleep until a moment, or until somebody has subscribed or wants a last check."""
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(None if math.isinf(moment) else moment):
-                while not self._wake.is_set() or self._clock() < self._state.health.paused_until:
-                    await self._wake.wait()
-                    if self._clock() < self._state.health.paused_until:
-                        self._wake.clear()
-        except TimeoutError:
-            pass
+                await self._wake.wait()

@@ -42,6 +42,13 @@ class FailedGroup:
         for shipment in self.shipments:
             shipment.hold = self
 
+    def retry_by(self, moment: float) -> None:
+        """Retry the group no later than at a moment.
+
+        :param moment: seconds of the event loop.
+        """
+        self.retry_at = min(self.retry_at, moment)
+
     def split(self, retry_at: float) -> list[FailedGroup]:
         """Halve the group, so that one bad number is found; a single shipment stays and counts one more failure.
 

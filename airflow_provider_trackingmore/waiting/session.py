@@ -39,7 +39,8 @@ async def run_wait(
     :return: the verdict.
     :raises TrackingMoreError: when the account refuses for good.
     """
-    condition = await run_aside(spec.size, lambda: Condition(spec))
+    session = _Session(await run_aside(spec.size, lambda: Condition(spec)), clock)
+    condition = session.condition
     first_check_in = None if spec.first_check_at is None else spec.first_check_at - clock()
     refusal: AuthenticationError | None = None
     refused_account = ""
@@ -56,48 +57,59 @@ async def run_wait(
         )
         with subscription:
             try:
-                return await _wait(condition, subscription, poller, clock)
+                return await session.wait(subscription, poller)
             except AuthenticationError as error:
                 refusal, refused_account, first_check_in = error, sender.account, 0.0
     return await run_aside(spec.size, condition.verdict)
 
 
-async def _wait(
-    condition: Condition, subscription: Subscription, poller: Poller, clock: Callable[[], float]
-) -> Verdict:
-    deadline = condition.spec.deadline
-    while not condition.is_over():
-        seconds = None if deadline is None else max(deadline - clock(), 0.0)
-        if not await _take_updates(condition, subscription, clock, seconds):
-            break
-    if condition.is_over():
-        return await run_aside(condition.spec.size, condition.verdict)
-    poller.check_at_deadline(subscription)
-    last_moment = asyncio.get_running_loop().time() + LAST_CHECK_SECONDS
-    while not condition.is_over() and subscription.awaits_full_check:
-        seconds = last_moment - asyncio.get_running_loop().time()
-        if seconds <= 0 or not await _take_updates(condition, subscription, clock, seconds):
-            break
-    return await run_aside(condition.spec.size, lambda: condition.verdict().at_deadline())
+class _Session:
+    """One wait across its subscriptions: a new one follows when the key was rotated."""
 
+    def __init__(self, condition: Condition, clock: Callable[[], float]) -> None:
+        self.condition = condition
+        self._clock = clock
+        self._last_check_ends_at: float | None = None
 
-async def _take_updates(
-    condition: Condition, subscription: Subscription, clock: Callable[[], float], seconds: float | None
-) -> bool:
-    """Take in the next updates.
+    async def wait(self, subscription: Subscription, poller: Poller) -> Verdict:
+        """Wait until the verdict.
 
-    :return: False when the time was up first.
-    """
-    updates = await subscription.updates(seconds)
-    if updates is None:
-        return False
-    now = clock()
-    async for key, observed in cooperatively(updates.items()):
-        condition.update(key, observed, now)
-        if condition.is_settling(key):
-            subscription.settling.add(key)
-        else:
-            subscription.settling.discard(key)
-    await run_aside(condition.spec.size, condition.decide)
-    subscription.drop(condition.take_closed())
-    return True
+        :param subscription: what the wait still needs.
+        :param poller: the poller of the subscription.
+        :raises TrackingMoreError: when the account refuses.
+        """
+        condition, deadline = self.condition, self.condition.spec.deadline
+        while not condition.is_over():
+            seconds = None if deadline is None else max(deadline - self._clock(), 0.0)
+            if not await self._take_updates(subscription, seconds):
+                break
+        if condition.is_over():
+            return await run_aside(condition.spec.size, condition.verdict)
+        loop_time = asyncio.get_running_loop().time
+        if self._last_check_ends_at is None:
+            self._last_check_ends_at = loop_time() + LAST_CHECK_SECONDS
+        poller.check_at_deadline(subscription)
+        while not condition.is_over() and subscription.awaits_full_check:
+            seconds = self._last_check_ends_at - loop_time()
+            if seconds <= 0 or not await self._take_updates(subscription, seconds):
+                break
+        return await run_aside(condition.spec.size, lambda: condition.verdict().at_deadline())
+
+    async def _take_updates(self, subscription: Subscription, seconds: float | None) -> bool:
+        """Take in the next updates.
+
+        :return: False when the time was up first.
+        """
+        updates = await subscription.updates(seconds)
+        if updates is None:
+            return False
+        now = self._clock()
+        async for key, observed in cooperatively(updates.items()):
+            self.condition.update(key, observed, now)
+            if self.condition.is_settling(key):
+                subscription.settling.add(key)
+            else:
+                subscription.settling.discard(key)
+        await run_aside(self.condition.spec.size, self.condition.decide)
+        subscription.drop(self.condition.take_closed())
+        return True

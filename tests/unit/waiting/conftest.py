@@ -66,6 +66,7 @@ class Account:
         self.elsewhere = 10**9
         self.asked_something = asyncio.Event()
         self.takes = 0.01
+        self.fault: Callable[[list[str]], Exception | None] = lambda numbers: None
         self.closed = 0
 
     async def send_async(
@@ -80,6 +81,8 @@ class Account:
         await asyncio.sleep(self.takes)
         if self.failures:
             raise self.failures.pop(0)
+        if fault := self.fault(numbers):
+            raise fault
         rows = [self.row(key) for key in self.parcels]
         folded = {number.casefold() for number in numbers}
         items = [row for row in rows if row["tracking_number"].casefold() in folded and not self.is_unlisted(row)]
