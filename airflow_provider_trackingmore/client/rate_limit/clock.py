@@ -121,7 +121,7 @@ class SlotStore(Protocol):
 
         :param change: decides. Fast, and free of effects, for it may be called twice.
         :param clock: read while nobody can come between. A store that has a clock of its own passes that one's time to
-            ``change``, and reads this one just before.
+            ``change``, and reads this one before that.
         :param timeout: longest time to wait for the lock, in seconds.
         :return: the result of ``change``.
         :raises RateLimitLockedError: somebody else holds the lock for longer.

@@ -101,12 +101,13 @@ class RedisStore:
         def remaining() -> float:
             return max(0.0, deadline - time.monotonic())
 
+        # This reads the caller's clock before Redis's own, as the protocol demands.
         outage, ask = self._outage.update(_ask_redis, clock, timeout=remaining())
         if ask:
             try:
                 if outage:
                     self._back(clock, remaining())
-                result, left = self._replace(change, clock)
+                result, left = self._replace(change)
             except self._error as error:
                 self._begin_outage(error, clock, remaining(), first=not outage)
             else:
@@ -122,14 +123,13 @@ class RedisStore:
             self._warn("another process of this host cannot reach it")
         return self._file.update(change, clock, timeout=remaining())
 
-    def _replace(self, change: Change[R], clock: Callable[[], float]) -> tuple[R, float]:
+    def _replace(self, change: Change[R]) -> tuple[R, float]:
         """Change the state in Redis.
 
         :return: the result, and for how long the clock is silent.
         :raises RedisError: Redis cannot be reached, does not take the change, or others are faster all the time.
         """
         for _ in range(ATTEMPTS):
-            clock()  # for callers that measure how much time has passed since Redis's time was read
             record, now = self._read()
             found = decode(record)
             state, result = change(found, now)
@@ -169,7 +169,7 @@ class RedisStore:
         """
         left = self._file.update(lambda state, now: (None, state.next_free_at - now), clock, timeout=timeout)
         seconds = max(self._handover_seconds, left)
-        self._replace(lambda state, now: (block_for(state, now, seconds=seconds), None), clock)
+        self._replace(lambda state, now: (block_for(state, now, seconds=seconds), None))
         self._outage.update(lambda _, now: (SlotState(), None), clock, timeout=timeout)
 
 
