@@ -11,7 +11,7 @@ from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSen
 
 
 def numbers(shipments: int) -> list[dict[str, str]]:
-    """Make that many shipments of their own, each with a number of 23 characters, about as long as those of many carriers."""
+    """Make that many shipments of their own, each with a number of 23 characters."""
     return [
         {"carrier_code": "usps", "tracking_number": f"SBX-DELIVERED-2D-{shipments % 97:02}{number:03x}"}
         for number in range(4_096, 4_096 + shipments)
