@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.waiting.condition import Condition
 from airflow_provider_trackingmore.waiting.failures import Scope, scope_of
 from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
+from airflow_provider_trackingmore.waiting.outcome import first_listed
 
 if TYPE_CHECKING:
     from airflow_provider_trackingmore.api.models import ShipmentKey
@@ -42,6 +44,30 @@ def check_open_shipments(hook: TrackingMoreHook, condition: Condition) -> None:
         if key not in found and condition.is_open(key.normalized):
             condition.update(key.normalized, _observe_by_path(hook, key), time.time())
             condition.decide()
+
+
+def describe_open_shipments(condition: Condition) -> str:
+    """Name the shipments that a wait is still waiting for, with their statuses.
+
+    :param condition: the wait.
+    :return: one line, with at most twenty shipments; empty if the wait is over.
+    """
+    return first_listed(
+        [
+            f"{outcome.key} {outcome.status or 'not checked yet'}"
+            for outcome in condition.verdict().outcomes
+            if condition.is_open(outcome.key.normalized)
+        ]
+    )
+
+
+def format_time(seconds: float) -> str:
+    """Format a time for the log.
+
+    :param seconds: unix seconds.
+    :return: such as ``2026-03-01 12:00:00 UTC``.
+    """
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _observe_by_path(hook: TrackingMoreHook, key: ShipmentKey) -> Observation:

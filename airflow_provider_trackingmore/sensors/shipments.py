@@ -21,7 +21,7 @@ from airflow.triggers.base import StartTriggerArgs
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
 from airflow_provider_trackingmore.links import SHIPMENT_LINKS, push_links
-from airflow_provider_trackingmore.sensors.checks import check_open_shipments
+from airflow_provider_trackingmore.sensors.checks import check_open_shipments, describe_open_shipments, format_time
 from airflow_provider_trackingmore.sensors.start_args import ComputedWhenRead, is_plain
 from airflow_provider_trackingmore.triggers.events import WaitEvent
 from airflow_provider_trackingmore.triggers.shipments import GRACE_SECONDS, ShipmentStatusTrigger, can_end_in_triggerer
@@ -351,12 +351,27 @@ class ShipmentStatusSensor(BaseSensorOperator):
         except TrackingMoreError as error:
             if is_final(error):
                 raise
-            self.log.warning("Check failed, the wait goes on: %s", error)
+            self.log.warning("Check failed, the wait continues: %s", error)
             return False
         finally:
             outcomes = condition.verdict().outcomes
             self.log.info("Waiting for %s of %d: %s", self.wait_for, len(outcomes), summary(outcomes))
+        self._log_schedule()
         return True
+
+    def _log_schedule(self) -> None:
+        """Log which shipments the wait is still waiting for, and when the next check and the deadline are."""
+        condition = self._current()
+        if condition.is_over():
+            return
+        times = []
+        next_check = time.time() + self.poke_interval
+        if self._deadline is not None:
+            next_check = min(next_check, self._deadline)
+            times.append(f"deadline {format_time(self._deadline)}")
+        if not self.exponential_backoff:  # which makes the interval longer after each check
+            times.insert(0, f"next check {format_time(next_check)}")
+        self.log.info("Still open: %s (%s)", describe_open_shipments(condition), ", ".join(times))
 
     def _defer(self, began: float, *, checked: bool) -> NoReturn:
         # Not from the arguments again: an iterator can be read only once.
@@ -419,7 +434,24 @@ class ShipmentDeliveredSensor(ShipmentStatusSensor):
         fail_on: list[str] | tuple[str, ...] = ("exception", "expired"),
         **kwargs: Any,
     ) -> None:
+        _refuse_statuses(kwargs)
         super().__init__(shipments=shipments, orders=orders, wait_for=wait_for, fail_on=fail_on, **kwargs)
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Begin a mapped task; see Airflow's ``partial()``.
+
+        :raises InvalidArgumentError: with ``statuses``, and as :meth:`ShipmentStatusSensor.partial`.
+        """
+        _refuse_statuses(kwargs)
+        return super().partial(**kwargs)
+
+
+def _refuse_statuses(arguments: Mapping[str, object]) -> None:
+    if "statuses" in arguments:
+        raise InvalidArgumentError(
+            "ShipmentDeliveredSensor always waits for the status delivered: use ShipmentStatusSensor to set statuses"
+        )
 
 
 def _has_cause(error: BaseException | None, kind: type[BaseException]) -> bool:

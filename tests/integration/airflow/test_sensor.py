@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
-from airflow_provider_trackingmore.api.errors import AuthenticationError, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import AuthenticationError, InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from airflow_provider_trackingmore.sensors import shipments
@@ -64,6 +67,26 @@ def test_it_looks_once_and_defers_the_rest(sandbox: SandboxProcess, seed: Seed) 
     }
     assert deferral.method_name == "execute_complete"
     assert set(deferral.kwargs or {}) == {"wait", "began", "deadline"}
+
+
+def test_the_log_names_the_open_shipments_the_next_check_and_the_deadline(
+    sandbox: SandboxProcess, seed: Seed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(ShipmentDeliveredSensor, "log", logging.getLogger("sensor"))
+    deferred(sensor(seed("transit", "delivered"), deferrable=True, timeout=7200, poke_interval=1800))
+    [line] = [message for message in caplog.messages if message.startswith("Still open")]
+    found = re.fullmatch(r"Still open: usps SBX-STUCK-1 transit \(next check (.*) UTC, deadline (.*) UTC\)", line)
+    assert found is not None, line
+    next_check, deadline = (datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() for text in found.groups())
+    assert deadline - next_check == pytest.approx(7200 - 1800, abs=120)
+    assert next_check - time.time() == pytest.approx(1800, abs=120)
+
+
+@pytest.mark.parametrize("build", [ShipmentDeliveredSensor, ShipmentDeliveredSensor.partial])
+def test_the_sensor_for_deliveries_refuses_other_statuses(build: Callable[..., Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match="use ShipmentStatusSensor to set statuses"):
+        build(task_id="wait", statuses=["transit"])
 
 
 def test_a_first_look_that_would_wait_for_its_turn_is_left_to_the_triggerer(
