@@ -231,8 +231,8 @@ def _connections(service: Service, database: Path) -> dict[str, dict[str, Any]]:
 
 def _dag_settings(service: Service, folder: Path) -> dict[str, str]:
     settings = {
-        "ORDER_CLOSING_LOOK_EVERY": str(service.poll_interval),
-        "ORDER_CLOSING_GIVE_UP_AFTER": str(service.timeout),
+        "ORDER_CLOSING_POKE_INTERVAL": str(service.poll_interval),
+        "ORDER_CLOSING_TIMEOUT": str(service.timeout),
     }
     if isinstance(service, Sandbox):  # at the real service the DAG shares the rate limit with everything else here
         (folder / "pacing").mkdir(mode=0o700)

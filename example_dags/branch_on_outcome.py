@@ -16,8 +16,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, dag, task
 from airflow_provider_trackingmore.operators.trackings import CreateTrackingsOperator
 from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSensor
 
-LOOK_EVERY = float(os.environ.get("BRANCH_LOOK_EVERY", 30 * 60))  # seconds
-GIVE_UP_AFTER = float(os.environ.get("BRANCH_GIVE_UP_AFTER", 14 * 24 * 60 * 60))  # seconds
+POKE_INTERVAL = float(os.environ.get("BRANCH_POKE_INTERVAL", 30 * 60))  # seconds
+TIMEOUT = float(os.environ.get("BRANCH_TIMEOUT", 14 * 24 * 60 * 60))  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ def branch_on_outcome() -> None:
         task_id="wait",
         shipments=parcel,
         on_failed="report",
-        poke_interval=LOOK_EVERY,
-        timeout=GIVE_UP_AFTER,
+        poke_interval=POKE_INTERVAL,
+        timeout=TIMEOUT,
         deferrable=True,
     )
 

@@ -21,7 +21,7 @@ from airflow_provider_trackingmore.operators.trackings import (
 )
 from airflow_provider_trackingmore.sensors.shipments import ShipmentStatusSensor
 
-LOOK_EVERY = float(os.environ.get("ONE_SHIPMENT_LOOK_EVERY", 30 * 60))  # seconds
+POKE_INTERVAL = float(os.environ.get("ONE_SHIPMENT_POKE_INTERVAL", 30 * 60))  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def one_shipment() -> None:
         task_id="wait_until_it_moves",
         shipments=correct.output,
         statuses=["transit", "pickup", "undelivered", "delivered"],
-        poke_interval=LOOK_EVERY,
+        poke_interval=POKE_INTERVAL,
         mode="reschedule",
     )
     now = GetTrackingsOperator(task_id="read", shipments=correct.output)

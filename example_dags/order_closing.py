@@ -23,8 +23,8 @@ from airflow.providers.common.compat.sdk import BaseHook, dag, task, task_group
 from airflow_provider_trackingmore.operators.trackings import CreateTrackingsOperator
 from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSensor
 
-LOOK_EVERY = float(os.environ.get("ORDER_CLOSING_LOOK_EVERY", 30 * 60))  # seconds
-GIVE_UP_AFTER = float(os.environ.get("ORDER_CLOSING_GIVE_UP_AFTER", 23 * 60 * 60))  # seconds: before the next day's run
+POKE_INTERVAL = float(os.environ.get("ORDER_CLOSING_POKE_INTERVAL", 30 * 60))  # seconds
+TIMEOUT = float(os.environ.get("ORDER_CLOSING_TIMEOUT", 23 * 60 * 60))  # seconds: before the next day's run
 
 LOST = {
     "exception": "delivery exception",
@@ -120,8 +120,8 @@ def order_closing() -> None:
             task_id="wait",
             shipments=parcels,
             on_failed="report",
-            poke_interval=LOOK_EVERY,
-            timeout=GIVE_UP_AFTER,
+            poke_interval=POKE_INTERVAL,
+            timeout=TIMEOUT,
             deferrable=True,
             end_from_trigger=True,  # from Airflow 3.3 on; otherwise a worker ends it
             map_index_template="order {{ task.shipments[0]['order_id'] }}",  # the name of each row in the UI

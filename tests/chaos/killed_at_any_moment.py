@@ -223,8 +223,8 @@ def test_every_order_is_settled_once_and_every_parcel_registered_once(seed: int,
             "AIRFLOW_CONN_TRACKINGMORE_DEFAULT": json.dumps(sandbox.connection_for(0)),
             "AIRFLOW_CONN_ORDERS_DB": json.dumps({"conn_type": "sqlite", "host": str(shop.file)}),
             "TRACKINGMORE_PACING_DIR": str(tmp_path / "pace"),
-            "ORDER_CLOSING_LOOK_EVERY": "1",
-            "ORDER_CLOSING_GIVE_UP_AFTER": str(2 * BOUND),
+            "ORDER_CLOSING_POKE_INTERVAL": "1",
+            "ORDER_CLOSING_TIMEOUT": str(2 * BOUND),
             **{f"AIRFLOW__{name}": value for name, value in RECOVERY.items()},
         }
         with Airflow(tmp_path / "airflow", log, settings) as airflow:

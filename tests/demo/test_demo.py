@@ -15,7 +15,7 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,6 +36,16 @@ B;gls;SBX-EXCEPTION-1D-B1
 C;dhll;SBX-DELIVERED-1D-C1
 A;dhl;SBX-DELIVERED-1D-A1
 """
+
+
+@pytest.fixture(autouse=True)
+def _no_demo_is_left() -> Iterator[None]:
+    """Interrupt a demo that a failed test has left running; it stops what it has started."""
+    yield
+    for child in psutil.Process().children():
+        if child.cmdline()[1:3] == COMMAND[1:]:
+            child.send_signal(signal.SIGINT)
+            child.wait(60)
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -19,6 +21,15 @@ pytestmark = pytest.mark.system
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@contextlib.contextmanager
+def interrupting(running: subprocess.Popen[str]) -> Iterator[None]:
+    """Interrupt the process at the end, also after a failed assertion: Popen waits for it."""
+    try:
+        yield
+    finally:
+        running.send_signal(signal.SIGINT)
+
+
 def test_standalone_has_the_settings_of_the_user_and_a_connection_that_can_be_tested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -29,7 +40,10 @@ def test_standalone_has_the_settings_of_the_user_and_a_connection_that_can_be_te
     monkeypatch.setenv("AIRFLOW__API__PORT", str(port := free_port()))
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", "trackingmore://:a-real-key@")
     command = [sys.executable, "-m", "demo", "standalone"]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as running:
+    with (
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as running,
+        interrupting(running),
+    ):
         assert running.stdout is not None
         lines = []
         for line in running.stdout:

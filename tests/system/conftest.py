@@ -91,8 +91,8 @@ def run_dag(airflow_database: None, warm_airflow: WarmAirflow) -> Callable[..., 
 
 @pytest.fixture
 def run_order_closing(run_dag: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    monkeypatch.setenv("ORDER_CLOSING_LOOK_EVERY", "0.3")
-    monkeypatch.setenv("ORDER_CLOSING_GIVE_UP_AFTER", "6")
+    monkeypatch.setenv("ORDER_CLOSING_POKE_INTERVAL", "0.3")
+    monkeypatch.setenv("ORDER_CLOSING_TIMEOUT", "6")
     return lambda *more: run_dag("order_closing", ROOT / "example_dags", *more)
 
 

@@ -30,8 +30,8 @@ def test_the_dag_goes_the_way_the_parcel_went(
     way: str,
     said: str,
 ) -> None:
-    monkeypatch.setenv("BRANCH_LOOK_EVERY", "0.3")
-    monkeypatch.setenv("BRANCH_GIVE_UP_AFTER", "5")
+    monkeypatch.setenv("BRANCH_POKE_INTERVAL", "0.3")
+    monkeypatch.setenv("BRANCH_TIMEOUT", "5")
 
     run = run_example("branch_on_outcome", carrier_code="gls", tracking_number=number)
 

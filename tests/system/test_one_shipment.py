@@ -15,7 +15,7 @@ NUMBER = "SBX-DELIVERED-2D-ONE"
 
 @pytest.fixture
 def wrong_carrier(fast_sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
-    monkeypatch.setenv("ONE_SHIPMENT_LOOK_EVERY", "0.3")
+    monkeypatch.setenv("ONE_SHIPMENT_POKE_INTERVAL", "0.3")
     fast_sandbox.seed(shipments=[{"carrier_code": "dhl", "tracking_number": NUMBER}])
     return fast_sandbox
 
