@@ -19,7 +19,6 @@ from airflow_provider_trackingmore.waiting import (
     session,
 )
 from airflow_provider_trackingmore.waiting.changes import ChangeCursor
-from airflow_provider_trackingmore.waiting.condition import Condition
 from airflow_provider_trackingmore.waiting.failure_handling import FailureHandler
 from airflow_provider_trackingmore.waiting.failures import Scope
 from airflow_provider_trackingmore.waiting.health import AccountHealth
@@ -93,16 +92,15 @@ def no_last_check() -> Patches:
 
 def no_check_after_the_deadline() -> Patches:
     """A wait whose deadline has passed before it begins ends without a call."""
-    wait = session._wait
+    wait = session._Session.wait
 
-    async def mutated(
-        condition: Condition, subscription: Subscription, of: Poller, clock: Callable[[], float]
-    ) -> Verdict:
-        if condition.spec.deadline is not None and condition.spec.deadline <= clock():
-            return condition.verdict().at_deadline()
-        return await wait(condition, subscription, of, clock)
+    async def mutated(self: session._Session, subscription: Subscription, poller: Poller) -> Verdict:
+        deadline = self.condition.spec.deadline
+        if deadline is not None and deadline <= self._clock():
+            return self.condition.verdict().at_deadline()
+        return await wait(self, subscription, poller)
 
-    return [mock.patch.object(session, "_wait", mutated)]
+    return [mock.patch.object(session._Session, "wait", mutated)]
 
 
 def last_check_trusts_the_changes() -> Patches:
