@@ -117,7 +117,8 @@ def test_a_uri_means_what_the_page_says(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("TRACKINGMORE_PACING_DIR", str(tmp_path))
     monkeypatch.setenv("AIRFLOW_CONN_BY_URI", uri.strip("`"))
     meant: dict[str, Callable[[ClientSettings], bool]] = {
-        "the vendor's address": lambda read: read == ClientSettings(api_key="KEY"),
+        "TrackingMore's address": lambda read: read == ClientSettings(api_key="KEY"),
+        "`https://api": lambda read: read == ClientSettings(api_key="KEY"),
         "extras, as text": lambda read: (read.requests_per_second, read.verify) == (3.0, False),
         "`https://gateway": lambda read: read.base_url == "https://gateway.example:8443/v2",
         "`http://127": lambda read: read.base_url == "http://127.0.0.1:8700/v2",
