@@ -1,1 +1,1 @@
-"""TrackingMore API v2 as pure data: requests, answers, errors, limits. No Airflow, no sockets, no clock, no sleep."""
+"""The API as pure functions and data: requests, responses and errors, without any I/O."""

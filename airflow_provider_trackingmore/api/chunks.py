@@ -1,4 +1,4 @@
-"""Many places, lanes or air waybills in few calls. Decides which call is next; sends nothing itself."""
+"""Look up any number of places, lanes or air waybills with several requests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from airflow_provider_trackingmore.api.envelope import Request, RequestFlow
 from airflow_provider_trackingmore.api.errors import BatchTooLargeError, TrackingMoreError
+from airflow_provider_trackingmore.api.interruptions import LookupInterruptedError
 
 T = TypeVar("T")
 EntryT = TypeVar("EntryT")
@@ -17,31 +18,30 @@ def request_in_chunks(
     entries: Sequence[EntryT],
     size: int,
     found: T,
-    add: Callable[[T, T], T],
+    merge: Callable[[T, T], T],
 ) -> RequestFlow[T]:
-    """Look up any number of entries. A call that is too large for the vendor (4020) is halved, and so are later ones.
+    """Request entries in chunks. If the API finds a chunk too large (4020), this one and later ones are halved.
 
-    :param endpoint: builds the call for some of them.
-    :param entries: all of them; an entry that cannot be sent is refused before the first call.
-    :param size: entries in one call.
-    :param found: what to begin with.
-    :param add: puts what was found and one more answer together.
-    :return: everything.
-    :raises InvalidArgumentError: before any call, if an entry cannot be sent.
-    :raises TrackingMoreError: when a call fails; its ``found`` is what the others before it brought.
+    :param endpoint: builds the request for one chunk.
+    :param entries: all entries.
+    :param size: entries per chunk.
+    :param found: the result without any response, such as an empty list.
+    :param merge: merges the result so far with that of one more response.
+    :return: the merged result.
+    :raises InvalidArgumentError: before any request, if an entry is invalid.
+    :raises LookupInterruptedError: if a request fails; its ``found`` is the result of those before.
     """
-    endpoint(entries)
-    begin = 0
-    while begin < len(entries):
-        chunk = entries[begin : begin + size]
+    endpoint(entries)  # validates all entries
+    start = 0
+    while start < len(entries):
+        chunk = entries[start : start + size]
         try:
-            answer = yield endpoint(chunk)
+            result = yield endpoint(chunk)
         except TrackingMoreError as error:
             if not isinstance(error, BatchTooLargeError) or len(chunk) == 1:
-                error.found = found
-                raise
+                raise LookupInterruptedError(error, found) from error
             size = len(chunk) // 2
         else:
-            found = add(found, answer)
-            begin += len(chunk)
+            found = merge(found, result)
+            start += len(chunk)
     return found

@@ -1,29 +1,50 @@
-"""One function per endpoint of API v2: arguments -> ``Request[T]``. Knows addresses, bodies and what may be repeated.
+"""One function per endpoint of API v2: it turns arguments into a ``Request``.
 
-Sends nothing, waits for nothing. Sections named here are those of the project's API reference.
+The numbers in the docstrings are sections of the project's API reference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NotRequired, TypedDict, get_args
 
 from airflow_provider_trackingmore.api import parsers
 from airflow_provider_trackingmore.api.envelope import Repeat, Request, path
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.filters import CountFilters, ListFilters, filter_query
+from airflow_provider_trackingmore.api.formatting import format_value
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
 from airflow_provider_trackingmore.api.reports import BatchResponse
 from airflow_provider_trackingmore.api.resources import Account, AirCargo, Carrier, Page, RemoteArea, TransitTimes
 from airflow_provider_trackingmore.api.shipments import REALTIME_NAMES
-from airflow_provider_trackingmore.api.validation import check_language, check_mapping, format_value
+from airflow_provider_trackingmore.api.validation import check_language, check_mapping
+
+TWO_HOUR_CODES = frozenset({403, 409, 429, 4012, 4020, 4031})
+"""No source says how the API responds within the two hours, so the rule is explained for all likely codes."""
+
+
+class Place(TypedDict):
+    """A place that may be remote. ``company`` limits the answer to one of DHL, UPS, FedEx and TNT."""
+
+    country: str
+    postcode: str | int
+    company: NotRequired[str | None]
+
+
+class Lane(TypedDict):
+    """A carrier's route between two countries, as ISO 3166 alpha-2 codes."""
+
+    carrier_code: str
+    original: str
+    destination: str
+
 
 CarrierLanguage = Literal["en", "cn", "tw", "es", "ru", "it"]
 
 
 def create_tracking(body: Mapping[str, Any]) -> Request[Tracking]:
-    """``POST /trackings/post`` (1.1). An existing number is success: ``created`` is False then."""
+    """``POST /trackings/post`` (1.1). An existing number is success, with ``created`` False."""
     key = ShipmentKey.from_body(body)
     return Request(
         method="POST",
@@ -47,7 +68,7 @@ def get_tracking(carrier_code: str, tracking_number: str, *, lang: str | None = 
 
 
 def update_tracking(carrier_code: str, tracking_number: str, changes: Mapping[str, Any]) -> Request[Tracking]:
-    """``PUT /trackings/{carrier_code}/{tracking_number}`` , with what ``filters.changes_body`` makes (1.3)."""
+    """``PUT /trackings/{carrier_code}/{tracking_number}`` with the result of ``changes_body`` (1.3)."""
     key = ShipmentKey(carrier_code, tracking_number)
     return Request(
         method="PUT",
@@ -59,7 +80,7 @@ def update_tracking(carrier_code: str, tracking_number: str, changes: Mapping[st
 
 
 def delete_tracking(carrier_code: str, tracking_number: str) -> Request[bool]:
-    """``DELETE /trackings/{carrier_code}/{tracking_number}`` (1.4). False: it was not there (4017)."""
+    """``DELETE /trackings/{carrier_code}/{tracking_number}`` (1.4). False if it was not registered (4017)."""
     return Request(
         method="DELETE",
         path=path("trackings", carrier_code, tracking_number),
@@ -70,35 +91,33 @@ def delete_tracking(carrier_code: str, tracking_number: str) -> Request[bool]:
 
 
 def create_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
-    """``POST /trackings/batch`` (1.5), at most 40."""
+    """``POST /trackings/batch`` (1.5), up to 40 shipments."""
     keys = _keys(bodies)
     return _batch("batch", bodies, lambda data: parsers.parse_batch_created(keys, data))
 
 
 def update_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
-    """``POST /trackings/updatemore`` (1.7), at most 40."""
+    """``POST /trackings/updatemore`` (1.7), up to 40 shipments."""
     keys = _keys(bodies)
     return _batch("updatemore", bodies, lambda data: parsers.parse_batch_updated(keys, data))
 
 
 def delete_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
-    """``POST /trackings/delete`` (1.8), at most 40."""
+    """``POST /trackings/delete`` (1.8), up to 40 shipments."""
     keys = _keys(bodies)
     return _batch("delete", bodies, lambda data: parsers.parse_batch_deleted(keys, data))
 
 
 def stop_updates(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
-    """``POST /trackings/notupdate`` (1.13), at most 40."""
+    """``POST /trackings/notupdate`` (1.13), up to 40 shipments."""
     keys = _keys(bodies)
     return _batch("notupdate", bodies, lambda data: parsers.parse_batch_stopped(keys, data))
 
 
 def list_page(filters: ListFilters | None = None, *, page: int = 1, limit: int = PAGE_SIZE) -> Request[Page]:
-    """``GET /trackings/get`` (1.6). "Empty" (4031) is a page without items."""
+    """``GET /trackings/get`` (1.6). If the result is empty (4031), it is a page without items."""
     if type(limit) is not int or not 1 <= limit <= PAGE_SIZE:
-        raise InvalidArgumentError(
-            f"limit must be a whole number between 1 and {PAGE_SIZE}, not {format_value(limit) or type(limit).__name__}"
-        )
+        raise InvalidArgumentError(f"limit must be a whole number from 1 to {PAGE_SIZE}, not {format_value(limit)}")
     if page < 1:
         raise InvalidArgumentError(f"page must be 1 or more, not {page}")
     return Request(
@@ -112,9 +131,9 @@ def list_page(filters: ListFilters | None = None, *, page: int = 1, limit: int =
 
 
 def realtime_tracking(body: Mapping[str, Any]) -> Request[Tracking]:
-    """``POST /trackings/realtime`` (1.9), which has names of its own for two of the create fields.
+    """``POST /trackings/realtime`` (1.9), which has other names for two of the create fields.
 
-    A repeat would meet the two-hour rule, so a lost answer is not repeated.
+    It is not repeated after its response was lost, because of the two-hour rule.
     """
     key = ShipmentKey.from_body(body)
     return Request(
@@ -122,13 +141,14 @@ def realtime_tracking(body: Mapping[str, Any]) -> Request[Tracking]:
         path=path("trackings", "realtime"),
         body={REALTIME_NAMES.get(name, name): value for name, value in body.items()},
         parse=lambda data: parsers.parse_realtime(key, data),
+        notes=dict.fromkeys(TWO_HOUR_CODES, parsers.TWO_HOUR_RULE),
         repeat=Repeat.UNLESS_SENT,
         subject=str(key),
         realtime=True,
     )
 
 
-def change_carrier(tracking_number: str, carrier_code: str, new_carrier_code: str) -> Request[None]:
+def change_carrier(*, carrier_code: str, tracking_number: str, new_carrier_code: str) -> Request[None]:
     """``POST /trackings/update`` (1.10)."""
     return Request(
         method="POST",
@@ -160,7 +180,7 @@ def count_by_status(filters: CountFilters | None = None) -> Request[dict[Shipmen
 
 
 def check_remote_areas(places: Sequence[object]) -> Request[list[RemoteArea]]:
-    """``POST /trackings/remote`` (1.14). 5 calls cost one unit of quota."""
+    """``POST /trackings/remote`` (1.14). 5 requests cost one unit of quota."""
     return Request(
         method="POST",
         path=path("trackings", "remote"),
@@ -195,7 +215,7 @@ def track_air_cargo(waybills: Sequence[str], *, lang: str | None = None) -> Requ
 
 
 def list_carriers(lang: str = "en") -> Request[list[Carrier]]:
-    """``GET /carriers`` (1.17); ``lang`` is one of en, cn, tw, es, ru, it."""
+    """``GET /carriers`` (1.17). ``lang`` is one of en, cn, tw, es, ru, it."""
     if lang not in get_args(CarrierLanguage):
         raise InvalidArgumentError(f"lang must be one of en, cn, tw, es, ru, it, not {lang!r}")
     return Request(
@@ -208,9 +228,9 @@ def list_carriers(lang: str = "en") -> Request[list[Carrier]]:
 
 
 def detect_carrier(tracking_number: str) -> Request[list[Carrier]]:
-    """``POST /carriers/detect`` (1.18), best first; an empty list when it cannot be told (4032).
+    """``POST /carriers/detect`` (1.18), best match first. If there is none (4032), the list is empty.
 
-    5 calls cost one unit of quota.
+    5 requests cost one unit of quota.
     """
     return Request(
         method="POST",

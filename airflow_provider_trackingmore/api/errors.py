@@ -1,43 +1,61 @@
-"""The exception tree. Knows what each of the vendor's codes means and whether trying again can help; sends nothing.
+"""The exceptions of the API and the client, what each API code means, and which errors are worth a retry.
 
-No class here derives from ``AirflowException``: with ``soft_fail=True`` Airflow would turn such an error into a silent
-skip (DESIGN, decision 5).
+None of them derives from ``AirflowException``: with ``soft_fail=True`` Airflow would turn such an error into a skipped
+task without a word (DESIGN, decision 5).
 """
 
 from __future__ import annotations
 
+import copy
+import copyreg
 import enum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from airflow_provider_trackingmore.api.reports import BatchReport
+from typing import Self
 
 
 class Retry(enum.Enum):
-    """Whether the same request may help when it is sent again."""
+    """Whether sending the same request again can help."""
 
     NEVER = "never"
-    """The answer is definite: the same request will be refused again."""
+    """The response is final: the same request would be refused again."""
     IF_REPEATABLE = "if repeatable"
-    """The request may have been carried out: repeat it only when carrying it out twice does no harm."""
+    """The request may have been processed: retry it only if it is idempotent."""
     ALWAYS = "always"
-    """The request was certainly not carried out: repeating it is safe."""
+    """The request was not processed: a retry is safe."""
+
+
+class Hint(enum.StrEnum):
+    """What the user can do about an error, in words that suit any program.
+
+    Programs that know more, such as the Airflow hook and the command line, replace the words.
+    """
+
+    CHECK_API_KEY = "check the API key"
+    CHECK_BASE_URL = "check the base URL and any proxy or firewall in between"
+    CHECK_NETWORK = "check the base URL and the network"
+    CHECK_PROXIES = "check the proxies"
+    CHECK_CERTIFICATE = "check the base URL, or set 'verify' to the CA bundle to trust"
+    REGISTER_FIRST = "register it first"
+    ACTIVATE = "ask TrackingMore's support to activate this function for your account"
+    TOP_UP = "top up the account at TrackingMore, or wait for the next period of the plan"
+    SPECIFY_CARRIER = "specify the carrier_code"
+    SHARE_RATE_LIMIT = (
+        "make all programs that use this key share one rate limit (see 'requests_per_second' and 'pacing')"
+    )
+    LIST_CARRIERS = "list_carriers() returns all codes, detect_carrier() suggests one"
 
 
 class TrackingMoreError(Exception):
-    """Whatever can go wrong between this package and TrackingMore.
+    """Base class of all errors of this package.
 
-    :param message: what happened, to which shipment, and what to do next. Never holds the key or personal data.
-    :param code: the vendor's ``meta.code``; the HTTP status where an answer was refused without one.
-    :param http_status: the HTTP status, where there was an answer.
-    :param retry_after: seconds to wait before the call can succeed, where that is known: what the server asked for
-        (``Retry-After``), or how long the account keeps silent after a 429.
-    :param from_api: whether TrackingMore itself refused the call, in its own envelope (``meta.code``). False for a
-        refusal by a proxy or a firewall, and for everything that is no refusal.
-    :param report: for calls about many shipments, the account of every shipment at the moment of the error.
-
-    ``found`` is, for jobs of several calls that look something up, what the calls before the failing one have brought,
-    in the form of the job's result; None otherwise.
+    :param message: what happened, and to which shipment. Never contains the API key or personal data.
+    :param hint: what to do about it; part of ``str(error)``, but not of ``error.message``.
+    :param hint_text: the hint in the words of the program at hand; None for the words of ``hint``.
+    :param code: the API's ``meta.code``, or the HTTP status of a response without one.
+    :param http_status: the HTTP status, if there was a response.
+    :param retry_after: seconds after which a retry can succeed, where known: what the server asked for
+        (``Retry-After``), or how long the account cools down after a 429.
+    :param from_api: whether TrackingMore itself refused the request, in its own envelope (``meta.code``). False if a
+        proxy or firewall did, and for all errors that are not refusals.
     """
 
     retry: Retry = Retry.NEVER
@@ -46,124 +64,143 @@ class TrackingMoreError(Exception):
         self,
         message: str,
         *,
+        hint: Hint | None = None,
+        hint_text: str | None = None,
         code: int | None = None,
         http_status: int | None = None,
         retry_after: float | None = None,
         from_api: bool = False,
-        report: BatchReport | None = None,
     ) -> None:
         super().__init__(message)
+        self.hint = hint
+        self.hint_text = hint_text or (hint.value if hint is not None else "")
         self.code = code
         self.http_status = http_status
         self.retry_after = retry_after
         self.from_api = from_api
-        self.report = report
-        self.found: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.hint_text}" if self.hint_text else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     @property
     def message(self) -> str:
-        """The text of the error."""
+        """What happened, without the hint."""
         return str(self.args[0]) if self.args else ""
+
+    def replace(self, *, message: str | None = None, retry_after: float | None = None) -> Self:
+        """Return a copy with another message or another delay.
+
+        :param message: replaces the message; None keeps it.
+        :param retry_after: replaces the delay, in seconds; None keeps it.
+        :return: the copy.
+        """
+        replaced = copy.copy(self)
+        replaced.args = (self.message if message is None else message,)
+        replaced.retry_after = self.retry_after if retry_after is None else retry_after
+        return replaced
 
 
 class InvalidArgumentError(TrackingMoreError, ValueError):
-    """An argument cannot be sent at all; found before any call."""
+    """An argument cannot be used. Raised before any request is sent."""
 
 
-# Between the two ends ------------------------------------------------------------------------------------------------
+# No complete response ------------------------------------------------------------------------------------------------
 
 
 class TransportError(TrackingMoreError):
-    """There is no complete answer."""
+    """The request failed without a complete response."""
 
 
 class ConnectError(TransportError):
-    """No connection (refused, unknown host, connect time-out, a proxy's 407): the request never left."""
+    """No connection (refused, unknown host, connect timeout, a proxy's 407): the request was not sent."""
 
     retry = Retry.ALWAYS
 
 
 class TLSError(TransportError):
-    """The server's certificate was not accepted: the request never left, and will not until the cause is mended."""
+    """The server's certificate was rejected: the request was not sent, and a retry would fail in the same way."""
 
 
 class RateLimitLockedError(TransportError):
-    """Another process keeps the account's slot clock locked, so the call could not be paced: the request never left."""
+    """Another process holds the lock of the account's rate limit: the request was not sent."""
 
     retry = Retry.ALWAYS
 
 
 class ResponseLostError(TransportError):
-    """The request left, its answer did not arrive (read time-out, reset): it may have been carried out."""
+    """The request was sent, but its response was lost (read timeout, reset): it may have been processed."""
 
     retry = Retry.IF_REPEATABLE
 
 
 class MalformedResponseError(TrackingMoreError):
-    """An answer arrived that is not the vendor's (HTML, cut-off JSON, nothing at all): it may have been carried out."""
+    """The response is not one of the API's (HTML, truncated JSON, no body): the request may have been processed."""
 
     retry = Retry.IF_REPEATABLE
 
 
 class ResponseTooLargeError(MalformedResponseError):
-    """The answer has more rows or bytes than the call can have asked for; it was refused while it was read."""
+    """The response has more rows or bytes than the request can have asked for; reading it was aborted."""
 
     retry = Retry.NEVER
 
 
-# What the vendor said ------------------------------------------------------------------------------------------------
+# Refusals ------------------------------------------------------------------------------------------------------------
 
 
 class ApiError(TrackingMoreError):
-    """The call was refused: by the vendor (``from_api``), or by a proxy or a firewall on the way to it."""
+    """The request was refused: by the API (``from_api``), or by a proxy or firewall in between."""
 
 
 class AuthenticationError(ApiError):
-    """The key is missing, wrong, deleted or not allowed to do this (401, 403, 4001, 4002)."""
+    """The API key is missing, wrong, deleted or not allowed to do this (401, 403, 4001, 4002)."""
 
 
 class InvalidRequestError(ApiError):
-    """The vendor does not accept the request (4012-4015, 4033, 404, 405, 409)."""
+    """The API rejects the request as invalid (4012-4015, 4033, 404, 405, 409)."""
 
 
 class TrackingExistsError(ApiError):
-    """The shipment is registered already (4016)."""
+    """The shipment is already registered (4016)."""
 
 
 class TrackingNotFoundError(ApiError):
-    """The shipment is not registered, or the answer would be empty (4017, 4031)."""
+    """The shipment is not registered, or the result is empty (4017, 4031)."""
 
 
 class ActivationRequiredError(ApiError):
-    """The function must first be activated by the vendor's support (4018)."""
+    """TrackingMore's support must activate this function for the account first (4018)."""
 
 
 class QuotaExceededError(ApiError):
-    """The balance or the quota of the account is used up (402, 4019, 4021)."""
+    """The balance or quota of the account is used up (402, 4019, 4021)."""
 
 
 class BatchTooLargeError(ApiError):
-    """More items in one call than the vendor takes (4020): send fewer."""
+    """One request has more items than the API accepts (4020): send fewer."""
 
 
 class CarrierNotDetectedError(ApiError):
-    """The vendor cannot tell which carrier the number belongs to (4032)."""
+    """The API cannot detect the carrier of the number (4032)."""
 
 
 class RateLimitError(ApiError):
-    """Too many requests (429): the whole account is silent until the cool-down is over."""
+    """Too many requests (429): the whole account must cool down before the next one."""
 
     retry = Retry.ALWAYS
 
 
 class ServiceUnavailableError(ApiError):
-    """The service refused to work on the request (503)."""
+    """The service did not process the request (503)."""
 
     retry = Retry.ALWAYS
 
 
 class ServerError(ApiError):
-    """The server failed while it worked on the request (500, 502, 504 and their kin): it may have been carried out."""
+    """The server failed while it processed the request (500, 502, 504 and so on): it may have been processed."""
 
     retry = Retry.IF_REPEATABLE
 
@@ -194,35 +231,34 @@ BY_CODE: dict[int, type[ApiError]] = {
     4032: CarrierNotDetectedError,
     4033: InvalidRequestError,
 }
-"""The vendor's table (reference 2.1), for ``meta.code`` and HTTP status alike."""
+"""The API's table of codes (reference 2.1), for ``meta.code`` and HTTP statuses alike."""
 
 BY_STATUS: dict[int, type[TrackingMoreError]] = {
     407: ConnectError,
     408: ServerError,
     425: ServiceUnavailableError,
 }
-"""HTTP statuses of proxies and gateways, which the vendor's table does not have (RFC 9110, RFC 8470)."""
+"""HTTP statuses of proxies and gateways, which are not in the API's table (RFC 9110, RFC 8470)."""
 
-HINTS: dict[type[ApiError], str] = {
-    AuthenticationError: "check the API key in the password field of the Airflow connection",
-    TrackingNotFoundError: "run CreateTrackingsOperator first",
-    ActivationRequiredError: "ask TrackingMore's support to activate this function for your account",
-    QuotaExceededError: "top up the account at TrackingMore, or wait for the next period of the plan",
-    CarrierNotDetectedError: "give the carrier_code yourself",
-    RateLimitError: "let every program that uses this key share one pace (see 'requests_per_second' and 'pacing')",
+HINTS: dict[type[ApiError], Hint] = {
+    AuthenticationError: Hint.CHECK_API_KEY,
+    TrackingNotFoundError: Hint.REGISTER_FIRST,
+    ActivationRequiredError: Hint.ACTIVATE,
+    QuotaExceededError: Hint.TOP_UP,
+    CarrierNotDetectedError: Hint.SPECIFY_CARRIER,
+    RateLimitError: Hint.SHARE_RATE_LIMIT,
 }
-"""What a user can do about it; appended to the vendor's own words."""
-
+"""The hint for a refusal by the API."""
 
 SPLITTABLE_CODES = frozenset({4012, 4013, 4014, 4015, 4016, 4017, 4020, 4031, 4032, 4033})
 """Codes that a single shipment can cause for a whole request: split the request to find it."""
 
 
 def error_class(code: int) -> type[ApiError]:
-    """Choose the class for a code that is not success.
+    """Return the exception class for a code that does not mean success.
 
-    :param code: the vendor's ``meta.code`` or an HTTP status.
-    :return: the class from the vendor's table; any other 5xx is :class:`ServerError`, anything else :class:`ApiError`.
+    :param code: the API's ``meta.code`` or an HTTP status.
+    :return: the class from the API's table; :class:`ServerError` for any other 5xx, else :class:`ApiError`.
     """
     if code in BY_CODE:
         return BY_CODE[code]
@@ -230,7 +266,7 @@ def error_class(code: int) -> type[ApiError]:
 
 
 def status_class(status: int) -> type[TrackingMoreError]:
-    """Choose the class for an HTTP error without the vendor's envelope.
+    """Return the exception class for an HTTP error without the API's envelope.
 
     :param status: the HTTP status, 400 or more.
     :return: the class.

@@ -8,10 +8,10 @@ from typing import Any
 
 
 def parse_text(value: object) -> str | None:
-    """Read a text. Unset comes as null, as ``""`` and, in old answers, as the word ``"null"``.
+    """Parse a text. If unset it is null, ``""`` or, in old responses, the word ``"null"``.
 
-    :param value: what stands in the answer; finite numbers become their digits.
-    :return: the text, None when unset or not a text.
+    :param value: the value in the response; finite numbers become their digits.
+    :return: the text; None if unset or not a text.
     """
     if isinstance(value, str):
         return value if value and value != "null" else None
@@ -21,10 +21,10 @@ def parse_text(value: object) -> str | None:
 
 
 def parse_int(value: object) -> int | None:
-    """Read a whole number, which the vendor sends as number or as text.
+    """Parse an integer, which the API sends as a number or as text.
 
-    :param value: what stands in the answer.
-    :return: the number, None when there is none.
+    :param value: the value in the response.
+    :return: the number; None if there is none.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -33,10 +33,10 @@ def parse_int(value: object) -> int | None:
 
 
 def parse_float(value: object) -> float | None:
-    """Read a number, which the vendor sends as number or as text.
+    """Parse a number, which the API sends as a number or as text.
 
-    :param value: what stands in the answer.
-    :return: the number, None when there is none or it is not finite.
+    :param value: the value in the response.
+    :return: the number; None if there is none, or it is not finite.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
@@ -48,10 +48,10 @@ def parse_float(value: object) -> float | None:
 
 
 def parse_bool(value: object) -> bool | None:
-    """Read a yes or no, which the vendor sends as bool or as text.
+    """Parse a flag, which the API sends as a bool or as text.
 
-    :param value: what stands in the answer.
-    :return: the value, None when it does not say.
+    :param value: the value in the response.
+    :return: the flag; None if there is none.
     """
     if isinstance(value, bool):
         return value
@@ -59,25 +59,25 @@ def parse_bool(value: object) -> bool | None:
 
 
 def parse_datetime(value: object) -> datetime | None:
-    """Read a time of the account's side: ISO 8601 with an offset.
+    """Parse a time of the account: ISO 8601 with an offset.
 
-    :param value: what stands in the answer.
-    :return: an aware datetime; None when unset, or without an offset (which is never assumed).
+    :param value: the value in the response.
+    :return: an aware datetime; None if unset or without an offset, which is never guessed.
     """
     if not isinstance(value, str) or not value:
         return None
     try:
-        moment = datetime.fromisoformat(value)
+        time = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return moment if moment.tzinfo is not None else None
+    return time if time.tzinfo is not None else None
 
 
 def parse_local_time(value: object) -> str | None:
-    """Read a time of the carrier's side: local to its place, without zone, with or without seconds.
+    """Parse a time of a carrier: local to its place, without time zone, with or without seconds.
 
-    :param value: what stands in the answer.
-    :return: ISO 8601 with seconds; None when it is not a time.
+    :param value: the value in the response.
+    :return: ISO 8601 with seconds; None if it is not a time.
     """
     if not isinstance(value, str) or len(value) < len("2018-04-01"):
         return None
@@ -88,18 +88,18 @@ def parse_local_time(value: object) -> str | None:
 
 
 def parse_object(value: object) -> Mapping[str, Any]:
-    """Read an object, which the vendor sends as ``{}``, ``[]`` or null when it is empty.
+    """Parse an object, which the API sends as ``{}``, ``[]`` or null if it is empty.
 
-    :param value: what stands in the answer.
-    :return: the object, an empty one for anything else.
+    :param value: the value in the response.
+    :return: the object; an empty one for anything else.
     """
     return value if isinstance(value, dict) else {}
 
 
 def parse_objects(value: object) -> list[dict[str, Any]]:
-    """Read a list of objects, which the vendor sends as ``[]``, ``{}`` or null when it is empty.
+    """Parse a list of objects, which the API sends as ``[]``, ``{}`` or null if it is empty.
 
-    :param value: what stands in the answer.
+    :param value: the value in the response.
     :return: the objects in it.
     """
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []

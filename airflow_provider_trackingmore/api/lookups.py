@@ -1,4 +1,4 @@
-"""Look up any number of shipments with few requests."""
+"""Look up any number of shipments with few requests, and find those that make a request fail."""
 
 from __future__ import annotations
 
@@ -17,146 +17,152 @@ from airflow_provider_trackingmore.api.errors import (
     TrackingMoreError,
     TrackingNotFoundError,
 )
+from airflow_provider_trackingmore.api.filters import ListFilters
+from airflow_provider_trackingmore.api.formatting import format_list
+from airflow_provider_trackingmore.api.interruptions import LookupInterruptedError
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS, MAX_FILTER_CHARACTERS
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 
-FAILURES_OF_SERVICE = 3
-"""So many calls of a look-up that fail alike, one after the other, are the service and not the numbers in them."""
-
-
-FEW_NUMBERS = 10
-
-
-FAILURES_OF_FEW = 10
-"""Calls with fewer numbers may fail in a row because their numbers stand side by side: so many are needed of those."""
-
-
-NAMED = 5
-"""So many shipments are named in a message."""
+MAX_SERVICE_FAILURES = 3
+"""After this many failures of the same kind in a row, the service is down: the lookup ends."""
+SMALL_REQUEST = 10
+"""Numbers in a request. Failures of smaller requests may be adjacent because their numbers are."""
+MAX_SMALL_REQUEST_FAILURES = 10
+"""The limit for small requests, once another request has succeeded."""
+MAX_NAMED = 5
+"""Shipments that an error message names."""
 
 
 def find_trackings(keys: Iterable[ShipmentKey], lang: str | None = None) -> RequestFlow[dict[ShipmentKey, Tracking]]:
-    """Look up shipments, at most 40 numbers a call.
+    """Look up shipments, up to 40 per request.
 
-    Two carriers may share a number, so a tracking counts only for the shipment with its carrier. A number that the
-    ``numbers`` filter cannot take (a comma in it) is asked for alone, and so is a single shipment in a language.
+    Two carriers may use the same number, so a tracking is returned only for the shipment with its carrier. Numbers that
+    the ``numbers`` filter cannot express (with a comma) are requested one by one, and so is a single shipment with
+    ``lang``.
 
-    A call that fails on the server's side, or whose answer is malformed, may do so because of one of its numbers: all
-    others are asked for first, and then its halves. When the first three calls fail alike, or three large ones in a row
-    later on, it is the service, and nothing more is asked for.
+    If a request fails with a server error or a malformed response, one of its numbers may be the cause: the other
+    requests are sent first, and then its halves. If the first three requests fail in the same way, or three large ones
+    in a row later on, the service is down and the lookup ends.
 
     :param keys: the shipments.
-    :param lang: language of the carriers' texts, two letters; None for the carrier's own.
-    :return: those that are registered.
-    :raises TrackingMoreError: when the account or the connection fails, or some shipments could not be looked up; its
-        ``found`` is what was found all the same.
+    :param lang: two-letter language of the carriers' texts; None for the carrier's own.
+    :return: the shipments that are registered.
+    :raises LookupInterruptedError: if the account or the connection fails, or some shipments could not be looked up;
+        its ``found`` has all the others.
     """
     wanted = list(dict.fromkeys(keys))
     lookup = _Lookup(lang)
     is_alone = lang is not None and len(wanted) == 1
     single = [key for key in wanted if is_alone or "," in key.tracking_number]
-    listable = [key for key in wanted if not (is_alone or "," in key.tracking_number)]
-    numbers = list(dict.fromkeys(key.tracking_number for key in listable))
+    listed = [key for key in wanted if not (is_alone or "," in key.tracking_number)]
+    numbers = list(dict.fromkeys(key.tracking_number for key in listed))
     try:
-        yield from lookup.by_numbers(filter_chunks(numbers))
-        yield from lookup.one_by_one(single)
-        failed = [key for key in wanted if key.tracking_number in lookup.failed_numbers]
-        if lookup.failure is not None and failed:
-            error = lookup.failure
-            more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
-            error.args = (f"{error.message}; not looked up: {', '.join(map(str, failed[:NAMED]))}{more}",)
-            raise error
+        yield from lookup.request_lists(filter_chunks(numbers))
+        yield from lookup.request_single(single)
     except TrackingMoreError as error:
-        error.found = lookup.found(wanted)
-        raise
+        raise LookupInterruptedError(error, lookup.found(wanted)) from error
+    failed = [key for key in wanted if key.tracking_number in lookup.failed_numbers]
+    if lookup.failure is not None and failed:
+        message = f"{lookup.failure.message}; not looked up: {format_list(failed, limit=MAX_NAMED)}"
+        raise LookupInterruptedError(lookup.failure, lookup.found(wanted), message) from lookup.failure
     return lookup.found(wanted)
 
 
 class _Lookup:
-    """What a look-up has found so far, and which of its calls failed."""
+    """The trackings found so far, and the requests that failed."""
 
     def __init__(self, lang: str | None) -> None:
         self._lang = lang
         self.failure: TrackingMoreError | None = None
         self.failed_numbers: set[str] = set()
-        self._trackings: dict[tuple[str, str], Tracking] = {}
+        self._trackings: dict[ShipmentKey, Tracking] = {}
         self._succeeded = False
-        self._alike: list[TrackingMoreError] = []
+        self._failures_in_a_row: list[TrackingMoreError] = []
 
-    def by_numbers(self, divided: Iterable[Sequence[str]]) -> RequestFlow[None]:
-        queue = deque(divided)
+    def request_lists(self, chunks: Iterable[Sequence[str]]) -> RequestFlow[None]:
+        queue = deque(chunks)
         while queue:
             numbers = queue.popleft()
+            filters: ListFilters = {"numbers": numbers}
+            if self._lang is not None:
+                filters["lang"] = self._lang
             try:
-                page = yield endpoints.list_page({"numbers": numbers, **({"lang": self._lang} if self._lang else {})})
+                page = yield endpoints.list_page(filters)
             except TrackingMoreError as error:
                 if not (isinstance(error, ApiError) and error.code in SPLITTABLE_CODES):
-                    self._count(error, len(numbers))
+                    self._count_failure(error, len(numbers))
                     if len(numbers) == 1:
                         self.failed_numbers.update(numbers)
                 if len(numbers) > 1:
                     middle = len(numbers) // 2
                     queue.extend((numbers[:middle], numbers[middle:]))
             else:
-                self._add(page.items)
+                self._add({tracking.key: tracking for tracking in page.items})
 
-    def one_by_one(self, keys: Iterable[ShipmentKey]) -> RequestFlow[None]:
+    def request_single(self, keys: Iterable[ShipmentKey]) -> RequestFlow[None]:
         for key in keys:
             try:
-                self._add([(yield endpoints.get_tracking(*key, lang=self._lang))], key)
+                tracking = yield endpoints.get_tracking(*key, lang=self._lang)
             except (TrackingNotFoundError, InvalidRequestError) as error:
                 if not error.from_api:
                     raise
             except TrackingMoreError as error:
-                self._count(error, 1)
+                self._count_failure(error, 1)
                 self.failed_numbers.add(key.tracking_number)
+            else:
+                self._add({key: tracking})
 
     def found(self, wanted: Iterable[ShipmentKey]) -> dict[ShipmentKey, Tracking]:
         return {key: self._trackings[key.normalized] for key in wanted if key.normalized in self._trackings}
 
-    def _add(self, trackings: Iterable[Tracking], key: ShipmentKey | None = None) -> None:
+    def _add(self, trackings: dict[ShipmentKey, Tracking]) -> None:
         self._succeeded = True
-        self._alike.clear()
-        self._trackings.update(((key or tracking.key).normalized, tracking) for tracking in trackings)
+        self._failures_in_a_row.clear()
+        self._trackings.update((key.normalized, tracking) for key, tracking in trackings.items())
 
-    def _count(self, error: TrackingMoreError, numbers: int) -> None:
-        """Count a failed call.
+    def _count_failure(self, error: TrackingMoreError, numbers: int) -> None:
+        """Count a failed request.
 
         :param error: how it failed.
-        :param numbers: how many it named.
-        :raises TrackingMoreError: the error, if it is no matter of the numbers in the call.
+        :param numbers: how many numbers it had.
+        :raises TrackingMoreError: the error, unless one of the numbers may be its cause.
         """
         if not isinstance(error, (ServerError, MalformedResponseError)):
             raise error
         self.failure = error
-        if self._alike and (type(self._alike[-1]), self._alike[-1].code) != (type(error), error.code):
-            self._alike.clear()
-        self._alike.append(error)
-        few = self._succeeded and numbers < FEW_NUMBERS
-        if len(self._alike) >= (FAILURES_OF_FEW if few else FAILURES_OF_SERVICE):
+        if self._failures_in_a_row:
+            last = self._failures_in_a_row[-1]
+            if (type(last), last.code) != (type(error), error.code):
+                self._failures_in_a_row.clear()
+        self._failures_in_a_row.append(error)
+        is_small = self._succeeded and numbers < SMALL_REQUEST
+        if len(self._failures_in_a_row) >= (MAX_SMALL_REQUEST_FAILURES if is_small else MAX_SERVICE_FAILURES):
             raise error
 
 
 def look_up(keys: Iterable[ShipmentKey]) -> RequestFlow[dict[ShipmentKey, Tracking | None]]:
-    """Look up shipments like :func:`find_trackings`, and make sure before one is called missing.
+    """Look up shipments like :func:`find_trackings`, and confirm each missing one.
 
-    Lists sometimes leave out a shipment that ``GET`` by its number knows, so each one that is missing is asked for
-    alone. (:func:`find_trackings` asks for numbers with a comma alone already.)
+    Lists sometimes omit a shipment that ``GET`` by its number returns, so missing shipments are requested one by one.
+    (:func:`find_trackings` has done so already for numbers with a comma.)
 
     :param keys: the shipments.
-    :return: one entry per shipment; None for those that are not registered.
-    :raises TrackingMoreError: when the account or the connection fails.
+    :return: an entry for each shipment; None for those that are not registered.
+    :raises LookupInterruptedError: if a request fails; its ``found`` has the trackings that were found.
     """
     wanted = list(dict.fromkeys(keys))
-    found: dict[ShipmentKey, Tracking | None] = dict((yield from find_trackings(wanted)))
+    found = yield from find_trackings(wanted)
+    confirmed: dict[ShipmentKey, Tracking | None] = {**found}
     for key in wanted:
-        if key not in found and "," not in key.tracking_number:
-            found[key] = yield from _get_one(key)
-    return {key: found.get(key) for key in wanted}
+        if key not in confirmed and "," not in key.tracking_number:
+            try:
+                confirmed[key] = yield from _get_if_registered(key)
+            except TrackingMoreError as error:
+                raise LookupInterruptedError(error, confirmed) from error
+    return {key: confirmed.get(key) for key in wanted}
 
 
-def _get_one(key: ShipmentKey) -> RequestFlow[Tracking | None]:
-    """Ask for one shipment by its number; None when TrackingMore does not know it."""
+def _get_if_registered(key: ShipmentKey) -> RequestFlow[Tracking | None]:
     try:
         tracking: Tracking = yield endpoints.get_tracking(*key)
     except (TrackingNotFoundError, InvalidRequestError) as error:
@@ -167,18 +173,18 @@ def _get_one(key: ShipmentKey) -> RequestFlow[Tracking | None]:
 
 
 def filter_chunks(numbers: Sequence[str]) -> list[Sequence[str]]:
-    """Divide numbers among calls: at most 40 each, and encoded no longer than a URL may be.
+    """Divide numbers among requests: up to 40 each, and short enough for a URL.
 
     :param numbers: numbers without commas.
-    :return: one entry per call, in order.
+    :return: one entry per request, in order.
     """
-    divided: list[list[str]] = []
+    chunks: list[list[str]] = []
     length = 0
     for number in numbers:
         encoded = len(quote_plus(number)) + 1
         length += encoded
-        if not divided or len(divided[-1]) == FILTER_NUMBERS or length > MAX_FILTER_CHARACTERS:
-            divided.append([])
+        if not chunks or len(chunks[-1]) == FILTER_NUMBERS or length > MAX_FILTER_CHARACTERS:
+            chunks.append([])
             length = encoded
-        divided[-1].append(number)
-    return list(divided)
+        chunks[-1].append(number)
+    return list(chunks)

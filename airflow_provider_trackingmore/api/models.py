@@ -1,6 +1,6 @@
-"""A tracking and its checkpoints as frozen values. Knows the vendor's fields and their odd forms; ``raw`` keeps all.
+"""A tracking, its checkpoints and its status, parsed from the API's records.
 
-Unknown fields and values never fail here: a status that is not in the table is ``UNKNOWN`` with its text kept.
+Unknown fields and values are not errors: they are kept in ``raw``, and an unknown status is ``UNKNOWN`` with its text.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class ShipmentStatus(enum.StrEnum):
     """Where a shipment is (reference 3)."""
 
     PENDING = "pending"
-    """Registered, not looked up yet."""
+    """Registered; the carrier has not been queried yet."""
     NOT_FOUND = "notfound"
-    """The carrier knows nothing of it yet."""
+    """The carrier has no information yet."""
     TRANSIT = "transit"
-    """Under way."""
+    """In transit."""
     PICKUP = "pickup"
-    """Out for delivery, or ready to be collected."""
+    """Out for delivery, or ready for pickup."""
     DELIVERED = "delivered"
     """Delivered."""
     UNDELIVERED = "undelivered"
@@ -42,25 +42,25 @@ class ShipmentStatus(enum.StrEnum):
     EXCEPTION = "exception"
     """Returned, refused, held by customs, lost ..."""
     EXPIRED = "expired"
-    """No delivery within 30 days (express) or 60 days (post): no longer followed."""
+    """No delivery within 30 days (express) or 60 days (post): no longer tracked."""
     UNKNOWN = "unknown"
-    """A value that this version does not know; ``Tracking.status_text`` has it."""
+    """A status that this version does not know; ``Tracking.status_text`` has it."""
 
 
 _STATUSES: dict[str, ShipmentStatus] = {status.value: status for status in ShipmentStatus}
 
 
 def parse_status(value: object) -> ShipmentStatus:
-    """Read a status as the vendor writes it.
+    """Parse a status.
 
-    :param value: what stands in the answer.
-    :return: the status, :attr:`ShipmentStatus.UNKNOWN` for anything that is not in the table.
+    :param value: the value in the response.
+    :return: the status; :attr:`ShipmentStatus.UNKNOWN` for any other value.
     """
     return _STATUSES.get(value, ShipmentStatus.UNKNOWN) if isinstance(value, str) else ShipmentStatus.UNKNOWN
 
 
 class ShipmentKey(NamedTuple):
-    """What identifies a shipment in v2: the same number may exist at two carriers."""
+    """The identity of a shipment. Two carriers may use the same number."""
 
     carrier_code: str
     tracking_number: str
@@ -76,7 +76,7 @@ class ShipmentKey(NamedTuple):
 
     @property
     def normalized(self) -> ShipmentKey:
-        """The key that all spellings of a shipment share: the vendor ignores case."""
+        """The same key for all spellings of a shipment: the API ignores case."""
         return ShipmentKey(self.carrier_code.casefold(), self.tracking_number.casefold())
 
     def __str__(self) -> str:
@@ -85,16 +85,16 @@ class ShipmentKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """One event on the way.
+    """An event on the way.
 
-    :param time: ISO 8601 local time of the place, **without zone** (the vendor gives none); None when unreadable.
+    :param time: ISO 8601 local time of the place, **without zone** (the API sends none); None if it cannot be parsed.
     :param description: the carrier's text, without surrounding white space.
-    :param place: where, without surrounding white space; may be empty.
-    :param status: the status this event stands for.
-    :param status_text: that status as sent; empty when the vendor gives none.
-    :param substatus: finer code such as ``transit003``, where the vendor gives one.
+    :param place: the place, without surrounding white space; may be empty.
+    :param status: the status at this event.
+    :param status_text: that status as sent; empty if there is none.
+    :param substatus: a more detailed code such as ``transit003``, if there is one.
     :param substatus_number: the vendor's number of the substatus (``substatus_num``; its values are not published).
-    :param item_node: the milestone that this event is (``ItemNode``), such as ``ItemReceived``.
+    :param item_node: the milestone (``ItemNode``), such as ``ItemReceived``.
     """
 
     time: str | None
@@ -109,22 +109,22 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
-    """A registered shipment as TrackingMore knows it.
+    """A registered shipment.
 
-    Names, e-mail addresses and phone numbers are properties that read ``raw``: they never appear in the repr.
+    Names, e-mail addresses and phone numbers are properties that read ``raw``: they are not part of the repr.
 
     :param carrier_code: the carrier's code, as in ``GET /carriers``.
     :param tracking_number: the carrier's number.
-    :param status: where the shipment is.
+    :param status: its status.
     :param status_text: the status as sent.
-    :param substatus: finer code, where the vendor gives one.
+    :param substatus: a more detailed code, if there is one.
     :param id: the vendor's id, 32 hex digits.
-    :param order_id: the user's own order, as registered.
+    :param order_id: the order that it was registered with.
     :param created_at: when it was registered, with the vendor's offset.
     :param updated_at: when the vendor last changed it. **May be None on delivered shipments.**
-    :param updating: whether the vendor still refreshes it; None when the answer does not say.
-    :param archived: whether it is archived; None when the answer does not say.
-    :param created: set by ``create_tracking``: True for a new one, False when it had been registered before.
+    :param updating: whether TrackingMore still updates it; None if the response does not say.
+    :param archived: whether it is archived; None if the response does not say.
+    :param created: set by ``create_tracking``: True for a new one, False if it was registered before.
     :param raw: the vendor's record, untouched.
     """
 
@@ -144,7 +144,7 @@ class Tracking:
 
     @classmethod
     def from_payload(cls, data: object) -> Tracking:
-        """Read the vendor's item (reference 1.19).
+        """Parse an item of the API (reference 1.19).
 
         :param data: one item.
         :return: the tracking.
@@ -177,8 +177,8 @@ class Tracking:
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
-        """All events, newest first; those that both legs report appear once, with what either leg knows of them."""
-        found = _each_once(map(_checkpoint, _events(self.raw)))
+        """All events, newest first. Events that both legs report are merged into one."""
+        found = _merge_legs(map(_checkpoint, _events(self.raw)))
         return tuple(sorted(found, key=lambda checkpoint: checkpoint.time or "", reverse=True))
 
     @property
@@ -188,16 +188,16 @@ class Tracking:
 
     @property
     def delivered_at(self) -> str | None:
-        """ISO 8601 local time of the delivery, **without zone**; None while it is not delivered.
+        """ISO 8601 local time of the delivery, **without zone**; None if it is not delivered.
 
-        The first of the last unbroken run of delivered events: later scans, such as a proof of delivery, are not the
-        delivery, and a delivery before a failed attempt or a return is not the last one.
+        It is the first of the last unbroken run of delivered events: later scans, such as a proof of delivery, are not
+        the delivery, and neither is a delivery before a failed attempt or a return.
         """
         return delivery_time(self.raw)
 
     @property
     def last_event(self) -> str | None:
-        """The newest event in one line, as sent. Carriers sometimes write a person's name into it."""
+        """The newest event in one line, as sent. It sometimes contains a person's name."""
         return parse_text(self.raw.get("lastEvent"))
 
     @property
@@ -217,7 +217,7 @@ class Tracking:
 
     @property
     def customer_emails(self) -> tuple[str, ...]:
-        """Personal data. The vendor sends a list, a text or null."""
+        """Personal data. The API sends a list, a text or null."""
         value = self.raw.get("customer_email")
         found = value if isinstance(value, list) else [value]
         return tuple(address for address in map(parse_text, found) if address)
@@ -229,22 +229,22 @@ class Tracking:
 
     @property
     def signed_by(self) -> str | None:
-        """Personal data. The vendor spells the field ``singed_by``."""
+        """Personal data. The API spells the field ``singed_by``."""
         return parse_text(self.raw.get("singed_by")) or parse_text(self.raw.get("signed_by"))
 
     @property
     def original_country(self) -> str | None:
-        """The country it comes from, in English."""
+        """The country of origin, in English."""
         return parse_text(self.raw.get("original_country"))
 
     @property
     def destination_country(self) -> str | None:
-        """The country it goes to, in English."""
+        """The country of destination, in English."""
         return parse_text(self.raw.get("destination_country"))
 
     @property
     def transit_days(self) -> int | None:
-        """Days under way so far."""
+        """Days in transit so far."""
         return parse_int(self.raw.get("itemTimeLength"))
 
     @property
@@ -254,15 +254,15 @@ class Tracking:
 
 
 def delivery_time(record: Mapping[str, Any]) -> str | None:
-    """Read :attr:`Tracking.delivered_at` from the vendor's record, without reading the rest of it.
+    """Parse :attr:`Tracking.delivered_at` without parsing the rest of the record.
 
-    :param record: the record, as sent.
-    :return: ISO 8601 local time, without zone; None while it is not delivered.
+    :param record: the API's record.
+    :return: ISO 8601 local time, without time zone; None if it is not delivered.
     """
     if record.get("status") != ShipmentStatus.DELIVERED.value:
         return None
-    delivered = [event for event in _events(record) if _status_of(event) == ShipmentStatus.DELIVERED.value]
-    if len(delivered) == 1:  # nearly always; reading all events of 2,000 shipments takes longer than decoding them
+    delivered = [event for event in _events(record) if _status_text(event) == ShipmentStatus.DELIVERED.value]
+    if len(delivered) == 1:  # nearly always; parsing all events of 2,000 shipments takes longer than decoding them
         start = parse_local_time(delivered[0].get("Date"))
     else:
         start = _start_of_last_delivery(Tracking.from_payload(record).checkpoints)
@@ -278,8 +278,12 @@ def _events(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _status_text(event: Mapping[str, Any]) -> str:
+    return (parse_text(event.get("checkpoint_status")) or "").strip()
+
+
 def _checkpoint(row: Mapping[str, Any]) -> Checkpoint:
-    status = _status_of(row)
+    status = _status_text(row)
     return Checkpoint(
         time=parse_local_time(row.get("Date")),
         description=(parse_text(row.get("StatusDescription")) or "").strip(),
@@ -292,33 +296,29 @@ def _checkpoint(row: Mapping[str, Any]) -> Checkpoint:
     )
 
 
-def _status_of(event: Mapping[str, Any]) -> str:
-    return (parse_text(event.get("checkpoint_status")) or "").strip()
-
-
-def _each_once(checkpoints: Iterable[Checkpoint]) -> Iterator[Checkpoint]:
-    """Merge mentions of one event. Often only one leg fills in the status or the substatus, so a gap is no difference.
+def _merge_legs(checkpoints: Iterable[Checkpoint]) -> Iterator[Checkpoint]:
+    """Merge the events of both legs. Often only one leg has the status or substatus, so a gap is not a difference.
 
     :param checkpoints: the events of both legs.
-    :return: each event once, where it was first mentioned.
+    :return: each event once, at its first position.
     """
     events: dict[tuple[str | None, str, str], list[Checkpoint]] = {}
     for new in checkpoints:
         mentioned = events.setdefault((new.time, new.description, new.place), [])
         for position, old in enumerate(mentioned):
             if _agree(old.status_text, new.status_text) and _agree(old.substatus, new.substatus):
-                mentioned[position] = _merged(old, new)
+                mentioned[position] = _merge(old, new)
                 break
         else:
             mentioned.append(new)
     return itertools.chain.from_iterable(events.values())
 
 
-def _agree(one: str | None, other: str | None) -> bool:
-    return one == other or not one or not other
+def _agree(first: str | None, second: str | None) -> bool:
+    return first == second or not first or not second
 
 
-def _merged(old: Checkpoint, new: Checkpoint) -> Checkpoint:
+def _merge(old: Checkpoint, new: Checkpoint) -> Checkpoint:
     number, node = old.substatus_number, old.item_node
     return replace(
         old,
@@ -331,23 +331,23 @@ def _merged(old: Checkpoint, new: Checkpoint) -> Checkpoint:
 
 
 def _start_of_last_delivery(newest_first: Iterable[Checkpoint]) -> str | None:
-    """Find the first of the last unbroken run of delivered events.
+    """Return the time of the first of the last unbroken run of delivered events.
 
-    An event without a status says nothing and does not end the run, and one without a time has no place in the order.
-    Times may come without seconds, so a delivery in the same minute as the event that ends the run still belongs to it.
+    An event without a status does not end the run, and one without a time is ignored. Times may lack seconds, so a
+    delivery in the same minute as the event that ends the run still belongs to it.
 
     :param newest_first: all events.
-    :return: its time; None when no event has the status and a time.
+    :return: the time; None if no event has both the status and a time.
     """
     start: str | None = None
-    ended: str | None = None
+    end: str | None = None
     for checkpoint in newest_first:
-        if checkpoint.time is None or (ended is not None and checkpoint.time < ended):
+        if checkpoint.time is None or (end is not None and checkpoint.time < end):
             break
         if checkpoint.status is ShipmentStatus.DELIVERED:
             start = checkpoint.time
         elif start is not None and checkpoint.status_text:
-            ended = checkpoint.time
+            end = checkpoint.time
     return start
 
 

@@ -1,4 +1,4 @@
-"""What an answer's ``data`` means for the shipments that were sent. Knows the odd forms of reference 1.1-1.13; pure."""
+"""Parse the ``data`` of responses about shipments, including the variants in sections 1.1 to 1.13 of the reference."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_trackingmore.api.errors import MalformedResponseError, TrackingNotFoundError
+from airflow_provider_trackingmore.api.errors import Hint, MalformedResponseError, TrackingNotFoundError
 from airflow_provider_trackingmore.api.json_values import parse_int, parse_object, parse_objects, parse_text
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking, parse_status
-from airflow_provider_trackingmore.api.reports import BatchResponse, Rejection, match
+from airflow_provider_trackingmore.api.reports import BatchResponse, Rejection, match_keys
 
 ALREADY_EXISTS = 4016
 DOES_NOT_EXIST = frozenset({4017, 4031})
-_CARRIED_OUT = frozenset({200, 201, 202})
+_PROCESSED = frozenset({200, 201, 202})
+
+TWO_HOUR_RULE = "TrackingMore queries a carrier for the same shipment only once in 2 hours: use get_tracking until then"
 
 
 def parse_existing(key: ShipmentKey) -> Tracking:
-    """The shipment had been registered before; the answer says no more than that."""
+    """Return what 4016 says: the shipment was registered before, and no more than that."""
     return Tracking(key.carrier_code, key.tracking_number, created=False)
 
 
 def parse_created(key: ShipmentKey, data: object) -> Tracking:
-    """Read a single create: success without a record, or with a status past pending, means it had been there (1.1)."""
+    """Parse the response to a create request.
+
+    Success without a record, or with a status past pending, means that the shipment was registered before (1.1).
+    """
     if not data:
         return parse_existing(key)
     tracking = _with_identity(key, Tracking.from_payload(data))
@@ -30,110 +35,114 @@ def parse_created(key: ShipmentKey, data: object) -> Tracking:
 
 
 def parse_tracking(key: ShipmentKey, data: object) -> Tracking:
-    """Read a single tracking; success without a record means that it is not there."""
+    """Parse a single tracking. Success without a record means that it does not exist."""
     if not data:
-        raise TrackingNotFoundError(f"{key} is not registered with TrackingMore: run CreateTrackingsOperator first")
+        raise TrackingNotFoundError(f"{key} is not registered with TrackingMore", hint=Hint.REGISTER_FIRST)
     return _with_identity(key, Tracking.from_payload(data))
 
 
 def parse_updated(key: ShipmentKey, data: object) -> Tracking:
-    """Read an update; an answer without a record still means that it was carried out."""
-    return _with_identity(key, Tracking.from_payload(data)) if data else Tracking(key.carrier_code, key.tracking_number)
+    """Parse the response to an update, which may be successful without a record."""
+    if not data:
+        return Tracking(key.carrier_code, key.tracking_number)
+    return _with_identity(key, Tracking.from_payload(data))
 
 
 def parse_realtime(key: ShipmentKey, data: object) -> Tracking:
-    """Read a realtime answer: a list of one under ``items`` (1.9)."""
+    """Parse a realtime response: a list with one entry below ``items`` (1.9)."""
     items = data.get("items") if isinstance(data, dict) and "items" in data else data
     if isinstance(items, list) and items:
         items = items[0]
     if not items:
-        raise TrackingNotFoundError(f"{key}: the carrier returned nothing for it")
+        raise TrackingNotFoundError(f"{key}: the carrier returned nothing; {TWO_HOUR_RULE}")
     return _with_identity(key, Tracking.from_payload(items))
 
 
 def parse_batch_created(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
-    """Read ``POST /trackings/batch``: accepted ones under ``trackings``, refused ones under ``errors`` with a code."""
+    """Parse ``POST /trackings/batch``: created ones are in ``trackings``, refused ones in ``errors`` with a code."""
     record = parse_object(data)
     added = _index_by_key(parse_objects(record.get("trackings")))
-    # A shipment that stands in both lists is registered: its record is the proof.
-    refused = {key: row for key, row in _index_by_key(parse_objects(record.get("errors"))).items() if key not in added}
-    found = match(sent, [*added, *refused])
+    # A shipment in both lists is registered: its record proves it.
+    errors = _index_by_key(parse_objects(record.get("errors")))
+    refused = {key: row for key, row in errors.items() if key not in added}
+    sent_key = match_keys(sent, [*added, *refused])
     new = {key for key, row in added.items() if _is_new(parse_status(row.get("status")))}
-    done = tuple(found[key] for key in added if key in found and key in new)
-    unchanged = [found[key] for key in added if key in found and key not in new]
+    done = tuple(sent_key[key] for key in added if key in sent_key and key in new)
+    unchanged = [sent_key[key] for key in added if key in sent_key and key not in new]
     corrected = tuple(
-        (found[key], key)
+        (sent_key[key], key)
         for key in added
-        if key in found and key.carrier_code.casefold() not in ("", found[key].carrier_code.casefold())
+        if key in sent_key and key.normalized.carrier_code not in ("", sent_key[key].normalized.carrier_code)
     )
     rejected: list[Rejection] = []
-    for mentioned, row in refused.items():
-        if mentioned not in found:
+    for key, row in refused.items():
+        if key not in sent_key:
             continue
         code = parse_int(row.get("code"))
         if code == ALREADY_EXISTS:
-            unchanged.append(found[mentioned])
+            unchanged.append(sent_key[key])
         else:
-            rejected.append(_rejection(found[mentioned], code, row.get("message")))
-    recognised = set(found.values())
-    unconfirmed = tuple(key for key in sent if key not in recognised)
+            rejected.append(_rejection(sent_key[key], code, row.get("message")))
+    confirmed = set(sent_key.values())
+    unconfirmed = tuple(key for key in sent if key not in confirmed)
     return BatchResponse(done, tuple(unchanged), tuple(rejected), unconfirmed, corrected=corrected)
 
 
 def parse_batch_updated(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
-    """Read ``POST /trackings/updatemore``. How its count is called is not documented (1.7)."""
-    return _batch_changed(sent, data, ("updated", "update", "change"))
+    """Parse ``POST /trackings/updatemore``. The name of its count is not documented (1.7)."""
+    return _parse_batch_changed(sent, data, ("updated", "update", "change"))
 
 
 def parse_batch_stopped(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
-    """Read ``POST /trackings/notupdate`` (1.13)."""
-    return _batch_changed(sent, data, ("change",))
+    """Parse ``POST /trackings/notupdate`` (1.13)."""
+    return _parse_batch_changed(sent, data, ("change",))
 
 
 def parse_batch_deleted(sent: Sequence[ShipmentKey], data: object) -> BatchResponse:
-    """Read ``POST /trackings/delete``: each entry has a ``meta`` of its own, with the code (1.8)."""
-    return _batch_changed(sent, data, ("delete",), already_done_error=DOES_NOT_EXIST)
+    """Parse ``POST /trackings/delete``: each entry has a ``meta`` of its own, with the code (1.8)."""
+    return _parse_batch_changed(sent, data, ("delete",), unchanged_codes=DOES_NOT_EXIST)
 
 
-def _batch_changed(
-    sent: Sequence[ShipmentKey], data: object, counts: Sequence[str], already_done_error: frozenset[int] = frozenset()
+def _parse_batch_changed(
+    sent: Sequence[ShipmentKey], data: object, count_names: Sequence[str], unchanged_codes: frozenset[int] = frozenset()
 ) -> BatchResponse:
-    """Read an answer with a count and a list whose entries may or may not have a code.
+    """Parse a response with a count and a list whose entries may or may not have a code.
 
-    Shipments are done when the count covers all that were not refused, or when their entries have a code of success
-    and the count does not deny it. All others are unconfirmed: a list may name shipments that were not changed.
+    Shipments are done if the count covers all that were not refused, or if their entries have a success code that the
+    count does not contradict. All others are unconfirmed: a list may name shipments that were not changed.
     """
     record = parse_object(data)
     errors = [_flatten_meta(row) for row in parse_objects(record.get("errors"))]
     entries = errors + [_flatten_meta(row) for row in parse_objects(record.get("trackings"))]
-    # Of several entries about one shipment the first that has a code counts.
+    # If there are several entries for a shipment, the first one with a code counts.
     by_key = _index_by_key(sorted(entries, key=lambda entry: parse_int(entry.get("code")) is None))
-    found = {key: by_key[mentioned] for mentioned, key in match(sent, by_key).items()}
+    entry_of = {key: by_key[mentioned] for mentioned, key in match_keys(sent, by_key).items()}
     done: list[ShipmentKey] = []
     unchanged: list[ShipmentKey] = []
     rejected: list[Rejection] = []
     unconfirmed: list[ShipmentKey] = []
     for key in sent:
-        entry = found.get(key, {})
+        entry = entry_of.get(key, {})
         code = parse_int(entry.get("code"))
-        if code in already_done_error:
+        if code in unchanged_codes:
             unchanged.append(key)
-        elif code in _CARRIED_OUT:
+        elif code in _PROCESSED:
             done.append(key)
         elif code is None and entry not in errors:
             unconfirmed.append(key)
         else:
             rejected.append(_rejection(key, code, entry.get("message")))
-    numbers = [number for name in counts if (number := parse_int(record.get(name))) is not None and number >= 0]
-    count = numbers[0] if numbers else None
+    counts = [count for name in count_names if (count := parse_int(record.get(name))) is not None and count >= 0]
+    count = counts[0] if counts else None
     if count is not None:
-        if count >= len(done) + len(unconfirmed):
-            done, unconfirmed, count = [key for key in sent if key in done or key in unconfirmed], [], None
+        processed = {*done, *unconfirmed}
+        if count >= len(processed):
+            done, unconfirmed, count = [key for key in sent if key in processed], [], None
         elif count >= len(done):
             count -= len(done)
         else:
-            done, unconfirmed = [], [key for key in sent if key in done or key in unconfirmed]
-    listed = tuple(key for key in unconfirmed if key in found)
+            done, unconfirmed = [], [key for key in sent if key in processed]
+    listed = tuple(key for key in unconfirmed if key in entry_of)
     return BatchResponse(tuple(done), tuple(unchanged), tuple(rejected), tuple(unconfirmed), listed, count)
 
 
@@ -142,7 +151,7 @@ def _flatten_meta(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def parse_status_counts(data: object) -> dict[ShipmentStatus, int]:
-    """Read the counters (1.12): every known status has one; values of unknown statuses add up under ``UNKNOWN``."""
+    """Parse the counters (1.12): one for each known status; those of unknown statuses add up as ``UNKNOWN``."""
     if data and not isinstance(data, dict):
         raise MalformedResponseError(f"expected counters, TrackingMore sent {type(data).__name__}")
     counts: dict[ShipmentStatus, int] = {status: 0 for status in ShipmentStatus if status != ShipmentStatus.UNKNOWN}
@@ -155,12 +164,12 @@ def parse_status_counts(data: object) -> dict[ShipmentStatus, int]:
 
 
 def _is_new(status: ShipmentStatus) -> bool:
-    """A new tracking is always pending (1.1); anything further along had been registered before."""
+    """A new tracking is always pending (1.1); with any other status it was registered before."""
     return status in (ShipmentStatus.PENDING, ShipmentStatus.UNKNOWN)
 
 
 def _with_identity(key: ShipmentKey, tracking: Tracking) -> Tracking:
-    """Give a record without identity that of the shipment it was asked for."""
+    """Complete a record without carrier or number from the request."""
     if tracking.carrier_code and tracking.tracking_number:
         return tracking
     return replace(
@@ -170,17 +179,13 @@ def _with_identity(key: ShipmentKey, tracking: Tracking) -> Tracking:
     )
 
 
-def _key_of(row: object) -> ShipmentKey:
-    record = parse_object(row)
-    return ShipmentKey(parse_text(record.get("carrier_code")) or "", parse_text(record.get("tracking_number")) or "")
-
-
 def _index_by_key(records: Iterable[Mapping[str, Any]]) -> dict[ShipmentKey, Mapping[str, Any]]:
-    """Index records by their shipment; of several about one shipment the first counts."""
-    found: dict[ShipmentKey, Mapping[str, Any]] = {}
+    """Index records by their shipment. If there are several for one shipment, the first one counts."""
+    index: dict[ShipmentKey, Mapping[str, Any]] = {}
     for row in records:
-        found.setdefault(_key_of(row), row)
-    return found
+        carrier, number = parse_text(row.get("carrier_code")), parse_text(row.get("tracking_number"))
+        index.setdefault(ShipmentKey(carrier or "", number or ""), row)
+    return index
 
 
 def _rejection(key: ShipmentKey, code: int | None, message: object) -> Rejection:

@@ -1,10 +1,10 @@
-"""What became of many shipments sent at once: one shape for create, update, delete and stop. Pure values."""
+"""Reports on batches of shipments: the same form for create, update, delete and stop."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 
@@ -13,9 +13,9 @@ from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 class Rejection:
     """A shipment that was not accepted.
 
-    :param carrier_code: as given; empty when there was none.
-    :param tracking_number: as given; empty when there was none.
-    :param code: the vendor's code; None when it was found here, before any call.
+    :param carrier_code: as passed; empty if there was none.
+    :param tracking_number: as passed; empty if there was none.
+    :param code: the API's code; None if the shipment failed validation, before any request.
     :param message: the reason, and what to do.
     """
 
@@ -26,22 +26,22 @@ class Rejection:
 
     @property
     def key(self) -> ShipmentKey:
-        """Carrier and number, as given."""
+        """Carrier and number, as passed."""
         return ShipmentKey(self.carrier_code, self.tracking_number)
 
     def __str__(self) -> str:
-        who = f"{self.carrier_code} {self.tracking_number}".strip() or "a shipment"
-        return f"{who}: {self.message}" + (f" ({self.code})" if self.code is not None else "")
+        shipment = f"{self.carrier_code} {self.tracking_number}".strip() or "a shipment"
+        return f"{shipment}: {self.message}" + (f" ({self.code})" if self.code is not None else "")
 
 
 @dataclass(frozen=True)
 class BatchReport:
-    """The account of every shipment put in: each distinct one stands in exactly one of the three lists.
+    """The account of every shipment: each distinct one is in exactly one of the three lists.
 
-    :param done: carried out.
-    :param unchanged: already as it should be, left as it was.
+    :param done: processed.
+    :param unchanged: already in the desired state.
     :param rejected: not accepted, with the reason.
-    :param duplicates: how many further mentions of the same shipments were put in (and not sent).
+    :param duplicates: how many further mentions of the same shipments there were; they were not sent.
     """
 
     done: tuple[ShipmentKey, ...] = ()
@@ -65,20 +65,25 @@ class BatchReport:
         return len(self.done) + len(self.unchanged) + len(self.rejected)
 
     @property
+    def keys(self) -> tuple[ShipmentKey, ...]:
+        """All shipments of the report."""
+        return (*self.done, *self.unchanged, *(rejection.key for rejection in self.rejected))
+
+    @property
     def totals(self) -> str:
         """One line for the log."""
         line = f"{len(self.done)} {self.DONE}, {len(self.unchanged)} {self.UNCHANGED}, {len(self.rejected)} rejected"
-        return line + (f" ({self.duplicates} mentioned more than once)" if self.duplicates else "")
+        return line + (f" ({self.duplicates} duplicates ignored)" if self.duplicates else "")
 
-    def as_dict(self) -> dict[str, list[dict[str, Any]]]:
-        """The report as plain data, small and without personal data, for XCom.
+    def as_dict(self) -> dict[str, list[dict[str, str | int | None]]]:
+        """Return the report as plain data for XCom, small and without personal data.
 
-        :return: ``{"done": [...], "unchanged": [...], "rejected": [...]}``; entries hold ``carrier_code`` and
+        :return: ``{"done": [...], "unchanged": [...], "rejected": [...]}``; entries have ``carrier_code`` and
             ``tracking_number``, rejected ones also ``code`` and ``message``.
         """
         return {
-            self.DONE: [key._asdict() for key in self.done],
-            self.UNCHANGED: [key._asdict() for key in self.unchanged],
+            self.DONE: [dict(key._asdict()) for key in self.done],
+            self.UNCHANGED: [dict(key._asdict()) for key in self.unchanged],
             "rejected": [
                 {
                     "carrier_code": rejection.carrier_code,
@@ -93,27 +98,27 @@ class BatchReport:
 
 @dataclass(frozen=True)
 class RegistrationReport(BatchReport):
-    """A :class:`BatchReport` in the words of registering: *done* is created, *unchanged* is existing."""
+    """A :class:`BatchReport` for registrations: *done* is called created, *unchanged* is called existing."""
 
     DONE: ClassVar[str] = "created"
     UNCHANGED: ClassVar[str] = "existing"
 
     @property
     def created(self) -> tuple[ShipmentKey, ...]:
-        """Registered by this call."""
+        """Shipments that this job registered."""
         return self.done
 
     @property
     def existing(self) -> tuple[ShipmentKey, ...]:
-        """Had been registered before (4016)."""
+        """Shipments that were registered before (4016)."""
         return self.unchanged
 
 
 @dataclass(frozen=True)
 class RealtimeReport(BatchReport):
-    """A :class:`BatchReport` with what the carriers said.
+    """A :class:`BatchReport` with the carriers' responses.
 
-    :param trackings: one for each shipment that is done.
+    :param trackings: a tracking for each shipment that is done.
     """
 
     trackings: Mapping[ShipmentKey, Tracking] = field(default_factory=dict, repr=False)
@@ -121,15 +126,15 @@ class RealtimeReport(BatchReport):
 
 @dataclass(frozen=True)
 class BatchResponse:
-    """What one answer says of the shipments of its call.
+    """What the response to one request says about its shipments.
 
-    :param done: carried out.
-    :param unchanged: already so.
+    :param done: processed.
+    :param unchanged: already in the desired state.
     :param rejected: refused.
-    :param unconfirmed: sent, but the answer does not prove what became of them: look them up.
-    :param listed: those of the unconfirmed that the answer lists without refusing them.
-    :param count: how many of the unconfirmed were carried out, according to the answer; None when it does not say.
-    :param corrected: (as sent, as registered) where the vendor chose another carrier.
+    :param unconfirmed: sent, but the response does not prove that they were processed: they must be looked up.
+    :param listed: those of the unconfirmed that the response lists without refusing them.
+    :param count: how many of the unconfirmed were processed, according to the response; None if it does not say.
+    :param corrected: (as sent, as registered) for shipments whose carrier TrackingMore corrected.
     """
 
     done: tuple[ShipmentKey, ...] = ()
@@ -141,36 +146,36 @@ class BatchResponse:
     corrected: tuple[tuple[ShipmentKey, ShipmentKey], ...] = ()
 
 
-def match(sent: Iterable[ShipmentKey], mentioned: Iterable[ShipmentKey]) -> dict[ShipmentKey, ShipmentKey]:
-    """Tell which sent shipment each mentioned one is.
+def match_keys(sent: Iterable[ShipmentKey], mentioned: Iterable[ShipmentKey]) -> dict[ShipmentKey, ShipmentKey]:
+    """Match the shipments in a response with those of its request.
 
-    The vendor may write a number in another case, and may correct the carrier unless ``auto_correct`` forbids it.
+    TrackingMore may change the case of a number, and may correct the carrier unless ``auto_correct`` forbids it.
 
-    :param sent: the shipments of the call.
-    :param mentioned: the shipments in the answer.
-    :return: mentioned -> sent, for those that can be told apart.
+    :param sent: the shipments of the request.
+    :param mentioned: the shipments in the response.
+    :return: mentioned -> sent, for those with a unique match.
     """
-    open_keys = dict.fromkeys(sent)
-    found: dict[ShipmentKey, ShipmentKey] = {}
+    unmatched = dict.fromkeys(sent)
+    matches: dict[ShipmentKey, ShipmentKey] = {}
     mentioned = list(dict.fromkeys(mentioned))
-    for alike in (_exactly, _but_for_case, _by_number):
+    for identity in (_exact, _normalized, _number_only):
         for key in mentioned:
-            if key in found:
+            if key in matches:
                 continue
-            choice = [other for other in open_keys if alike(other) == alike(key)]
-            if len(choice) == 1:
-                found[key] = choice[0]
-                del open_keys[choice[0]]
-    return found
+            candidates = [other for other in unmatched if identity(other) == identity(key)]
+            if len(candidates) == 1:
+                matches[key] = candidates[0]
+                del unmatched[candidates[0]]
+    return matches
 
 
-def _exactly(key: ShipmentKey) -> tuple[str, ...]:
+def _exact(key: ShipmentKey) -> tuple[str, ...]:
     return key
 
 
-def _but_for_case(key: ShipmentKey) -> tuple[str, ...]:
-    return key.carrier_code.casefold(), key.tracking_number.casefold()
+def _normalized(key: ShipmentKey) -> tuple[str, ...]:
+    return key.normalized
 
 
-def _by_number(key: ShipmentKey) -> tuple[str, ...]:
-    return (key.tracking_number.casefold(),)
+def _number_only(key: ShipmentKey) -> tuple[str, ...]:
+    return (key.normalized.tracking_number,)

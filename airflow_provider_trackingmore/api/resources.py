@@ -1,4 +1,4 @@
-"""What the API returns beside trackings: account, carriers, pages, remote areas, lanes, air cargo. Pure values."""
+"""The API's resources besides trackings: account, carriers, pages, remote areas, transit times and air cargo."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from airflow_provider_trackingmore.api.json_values import (
     parse_objects,
     parse_text,
 )
+from airflow_provider_trackingmore.api.limits import END_OF_YEAR_9999
 from airflow_provider_trackingmore.api.models import Tracking
 
 
@@ -22,8 +23,8 @@ from airflow_provider_trackingmore.api.models import Tracking
 class Page:
     """One page of ``GET /trackings/get``.
 
-    :param items: the trackings on it.
-    :param total: how many the filters match in all; None when the answer does not say.
+    :param items: its trackings.
+    :param total: how many trackings match the filters; None if the response does not say.
     """
 
     items: tuple[Tracking, ...] = ()
@@ -31,9 +32,9 @@ class Page:
 
     @classmethod
     def from_payload(cls, data: object) -> Page:
-        """Read a page; an empty one comes as ``[]``, ``{}`` or null.
+        """Parse a page; an empty one is ``[]``, ``{}`` or null.
 
-        :param data: the answer's ``data``.
+        :param data: the response's ``data``.
         :return: the page.
         :raises MalformedResponseError: if it is not a page.
         """
@@ -46,12 +47,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The account behind the key. Its e-mail address and phone number stay out of the repr.
+    """The account of the API key. E-mail address and phone number are not part of the repr.
 
-    :param quota_left: shipments that may still be registered; None when the answer does not say.
-    :param balance: money on the account, in the vendor's unit.
-    :param registered_at: when the account was made.
-    :param email: login address. Personal data.
+    :param quota_left: shipments that may still be registered; None if the response does not say.
+    :param balance: the account's balance, in the vendor's unit.
+    :param registered_at: when the account was created.
+    :param email: the login address. Personal data.
     :param phone: personal data.
     :param raw: the vendor's record.
     """
@@ -65,18 +66,18 @@ class Account:
 
     @classmethod
     def from_payload(cls, data: object) -> Account:
-        """Read ``GET /trackings/getuserinfo`` in both forms that sources show (reference 1.11).
+        """Parse ``GET /trackings/getuserinfo`` in both known variants (reference 1.11).
 
-        :param data: the answer's ``data``.
+        :param data: the response's ``data``.
         :return: the account.
         :raises MalformedResponseError: if it is not an object.
         """
-        record = _object(data, "the account")
+        record = _expect_object(data, "the account")
         quota = parse_int(record.get("track_number"))
         if quota is None:
             quota = parse_int(parse_object(record.get("plan")).get("remaining_order"))
         seconds = parse_int(record.get("regtime"))
-        in_range = seconds is not None and 0 < seconds < 253402300800  # year 9999
+        in_range = seconds is not None and 0 < seconds < END_OF_YEAR_9999
         return cls(
             quota_left=quota,
             balance=parse_float(record.get("money")),
@@ -88,20 +89,20 @@ class Account:
 
     @property
     def masked_email(self) -> str:
-        """The login address with only enough left to recognise one's own: ``e…@abc.com``."""
+        """The login address, shortened so that its owner can recognize it: ``e…@abc.com``."""
         name, at, domain = (self.email or "").rpartition("@")
-        return f"{name[:1]}…@{domain}" if at else "an account without e-mail address"
+        return f"{name[:1]}…@{domain}" if at else "an account without an e-mail address"
 
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """A carrier that TrackingMore follows.
+    """A carrier that TrackingMore supports.
 
-    :param code: what ``carrier_code`` takes.
+    :param code: the value for ``carrier_code``.
     :param name: its name.
     :param type: ``express`` or ``globalpost``; None in detection results.
     :param phone: its public phone number.
-    :param homepage: its site, with a scheme.
+    :param homepage: its website, with a scheme.
     :param raw: the vendor's record.
     """
 
@@ -114,9 +115,9 @@ class Carrier:
 
     @classmethod
     def list_from_payload(cls, data: object) -> list[Carrier]:
-        """Read a list of carriers, in the vendor's order; entries without a code are left out.
+        """Parse a list of carriers, in the API's order; entries without a code are omitted.
 
-        :param data: the answer's ``data``.
+        :param data: the response's ``data``.
         :return: the carriers.
         :raises MalformedResponseError: if it is neither a list nor empty.
         """
@@ -129,21 +130,21 @@ class Carrier:
                 homepage=_with_scheme(parse_text(row.get("homepage"))),
                 raw=row,
             )
-            for row in _list(data, "carriers")
+            for row in _expect_list(data, "carriers")
             if (code := parse_text(row.get("code")))
         ]
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteArea:
-    """A place, and whether a carrier treats it as remote (and usually charges extra for it).
+    """A place that a carrier may treat as remote, for which it usually charges extra.
 
     :param company: the carrier, in the vendor's short form (``dhl``, ``ups``, ``fedex``, ``tnt``).
     :param country_code: ISO 3166 alpha-2.
-    :param country: its English name, or whatever the vendor repeats of the question.
+    :param country: its English name, or the request's country.
     :param postcode: the postcode, or the city where there are none.
-    :param listed_as: the vendor's list that it stands in: ``"remote"``, or ``"other"``, which is not documented
-        (probably places that no carrier treats as remote, and places that it does not know).
+    :param listed_as: the list in the response: ``"remote"``, or ``"other"``, which is not documented (probably places
+        that no carrier treats as remote, and unknown places).
     :param raw: the vendor's record.
     """
 
@@ -156,20 +157,20 @@ class RemoteArea:
 
     @classmethod
     def list_from_payload(cls, data: object) -> list[RemoteArea]:
-        """Read ``POST /trackings/remote``: one entry per carrier that treats a place as remote, then the others.
+        """Parse ``POST /trackings/remote``: one entry per carrier that treats a place as remote, then the others.
 
-        :param data: the answer's ``data``.
+        :param data: the response's ``data``.
         :return: the entries of both lists.
         :raises MalformedResponseError: if it is neither an object nor empty.
         """
-        record = _object(data, "remote areas") if data else {}
-        return [cls._one("remote", row) for row in parse_objects(record.get("remote"))] + [
-            cls._one("other", row) for row in parse_objects(record.get("other"))
+        record = _expect_object(data, "remote areas") if data else {}
+        return [cls._from_row("remote", row) for row in parse_objects(record.get("remote"))] + [
+            cls._from_row("other", row) for row in parse_objects(record.get("other"))
         ]
 
     @classmethod
-    def _one(cls, listed_as: Literal["remote", "other"], row: Mapping[str, Any]) -> RemoteArea:
-        # No source shows an entry of "other": it may be an answer like the rest, or the question.
+    def _from_row(cls, listed_as: Literal["remote", "other"], row: Mapping[str, Any]) -> RemoteArea:
+        # No source shows an entry of "other": it may look like the others, or like the request.
         return cls(
             company=parse_text(row.get("far_express_company")) or parse_text(row.get("company")),
             country_code=parse_text(row.get("two_code")),
@@ -184,18 +185,18 @@ class RemoteArea:
 class TransitTimes:
     """Delivery times of a carrier between two countries.
 
-    The shares are those of the delivered shipments, 0.125 for 12.5 %. What they lack to 1 took longer than 60 days.
+    Shares are fractions of the delivered shipments: 0.125 is 12.5 %. The rest took longer than 60 days.
 
     :param carrier_code: the carrier.
     :param original: ISO 3166 alpha-2 of the origin.
     :param destination: ISO 3166 alpha-2 of the destination.
-    :param total: shipments looked at.
-    :param delivered: how many of them arrived.
-    :param days_0_7: share that arrived within 7 days; None when the answer has no share there.
-    :param days_7_15: within 7 to 15 days.
-    :param days_16_30: within 16 to 30 days.
-    :param days_31_60: within 31 to 60 days.
-    :param raw: the vendor's record, with whatever follows these.
+    :param total: shipments in the statistics.
+    :param delivered: how many of them were delivered.
+    :param days_0_7: share delivered within 7 days; None if the response has none.
+    :param days_7_15: share delivered within 7 to 15 days.
+    :param days_16_30: share delivered within 16 to 30 days.
+    :param days_31_60: share delivered within 31 to 60 days.
+    :param raw: the vendor's record.
     """
 
     carrier_code: str | None
@@ -211,17 +212,17 @@ class TransitTimes:
 
     @classmethod
     def list_from_payload(cls, data: object) -> list[TransitTimes]:
-        """Read ``POST /trackings/costtime``. The answer is cut off in all sources: a list, or one under ``items``.
+        """Parse ``POST /trackings/costtime``. All sources truncate the response: a list, or one in ``items``.
 
-        :param data: the answer's ``data``.
-        :return: one entry per lane that the vendor knows.
+        :param data: the response's ``data``.
+        :return: one entry per lane that TrackingMore knows.
         :raises MalformedResponseError: if it is neither a list nor empty.
         """
         items = data["items"] if isinstance(data, dict) and "items" in data else data
-        return [cls._one(row) for row in _list(items, "transit times")]
+        return [cls._from_row(row) for row in _expect_list(items, "transit times")]
 
     @classmethod
-    def _one(cls, row: Mapping[str, Any]) -> TransitTimes:
+    def _from_row(cls, row: Mapping[str, Any]) -> TransitTimes:
         first, second, third, fourth = _shares([row.get(name) for name in ("range1", "range3", "range4", "range5")])
         return cls(
             carrier_code=parse_text(row.get("carrier_code")),
@@ -238,17 +239,17 @@ class TransitTimes:
 
 
 def _shares(values: Sequence[object]) -> Iterator[float | None]:
-    """Read the shares of one lane: ``0.125``, or all in percent when one has the sign (``"12.5%"``) or is above 1."""
+    """Parse the shares of a lane: ``0.125``, or percentages if one of them has the sign (``"12.5%"``) or exceeds 1."""
     numbers = [parse_float(value.strip().removesuffix("%") if isinstance(value, str) else value) for value in values]
-    signed = any(isinstance(value, str) and value.strip().endswith("%") for value in values)
-    whole = 100 if signed or any(number > 1 for number in numbers if number is not None) else 1
+    has_sign = any(isinstance(value, str) and value.strip().endswith("%") for value in values)
+    whole = 100 if has_sign or any(number > 1 for number in numbers if number is not None) else 1
     for number in numbers:
         yield number / whole if number is not None and 0 <= number <= whole else None
 
 
 @dataclass(frozen=True, slots=True)
 class AirCargoEvent:
-    """One event of an air waybill; all times as the airline writes them."""
+    """An event of an air waybill. Times are in the airline's format."""
 
     event: str | None
     station: str | None
@@ -261,7 +262,7 @@ class AirCargoEvent:
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """One flight of an air waybill; all times as the airline writes them."""
+    """A flight of an air waybill. Times are in the airline's format."""
 
     flight_number: str
     depart_station: str | None
@@ -276,16 +277,16 @@ class Flight:
 class AirCargo:
     """An air waybill.
 
-    :param waybill: its number, as asked.
-    :param origin: airport it starts from.
-    :param destination: airport it goes to.
-    :param pieces: number of pieces, as sent.
-    :param weight: weight, as sent.
-    :param status_number: the vendor's status number (its meanings are not published).
+    :param waybill: its number, as requested.
+    :param origin: the airport of departure.
+    :param destination: the airport of arrival.
+    :param pieces: the number of pieces, as sent.
+    :param weight: the weight, as sent.
+    :param status_number: the vendor's status number (its values are not published).
     :param airline: the airline's name.
     :param track_url: the airline's page for this waybill.
-    :param events: in the vendor's order.
-    :param flights: in the vendor's order.
+    :param events: the events, in the API's order.
+    :param flights: the flights, in the API's order.
     :param raw: the vendor's record.
     """
 
@@ -303,17 +304,17 @@ class AirCargo:
 
     @classmethod
     def dict_from_payload(cls, data: object) -> dict[str, AirCargo]:
-        """Read ``POST /trackings/aircargo``, which is keyed by waybill.
+        """Parse ``POST /trackings/aircargo``, which is keyed by waybill.
 
-        :param data: the answer's ``data``.
+        :param data: the response's ``data``.
         :return: waybill -> record.
         :raises MalformedResponseError: if it is neither an object nor empty.
         """
-        record = _object(data, "air waybills") if data else {}
-        return {waybill: cls._one(waybill, row) for waybill, row in record.items() if isinstance(row, dict)}
+        record = _expect_object(data, "air waybills") if data else {}
+        return {waybill: cls._from_row(waybill, row) for waybill, row in record.items() if isinstance(row, dict)}
 
     @classmethod
-    def _one(cls, waybill: str, row: Mapping[str, Any]) -> AirCargo:
+    def _from_row(cls, waybill: str, row: Mapping[str, Any]) -> AirCargo:
         cargo, airline = parse_object(row.get("return_data")), parse_object(row.get("airline_info"))
         events = tuple(
             AirCargoEvent(
@@ -346,13 +347,13 @@ class AirCargo:
         )
 
 
-def _object(data: object, what: str) -> dict[str, Any]:
+def _expect_object(data: object, what: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise MalformedResponseError(f"expected {what}, TrackingMore sent {type(data).__name__}")
     return data
 
 
-def _list(data: object, what: str) -> list[dict[str, Any]]:
+def _expect_list(data: object, what: str) -> list[dict[str, Any]]:
     if data and not isinstance(data, list):
         raise MalformedResponseError(f"expected {what}, TrackingMore sent {type(data).__name__}")
     return parse_objects(data)

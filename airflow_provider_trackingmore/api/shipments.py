@@ -1,4 +1,4 @@
-"""Shipments as users give them, checked before any call. Knows which fields an endpoint takes; sends nothing."""
+"""Validate the shipments that users pass, and build the request bodies for them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,21 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
+from airflow_provider_trackingmore.api.formatting import format_list, format_value
 from airflow_provider_trackingmore.api.limits import MAX_NUMBER_LENGTH
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 from airflow_provider_trackingmore.api.reports import Rejection
 from airflow_provider_trackingmore.api.validation import (
-    _DATES,
-    _FLAGS,
     check_carrier_code,
     check_field,
     check_tracking_number,
-    format_value,
-    is_unset,
+    is_unset_field,
 )
 
 log = logging.getLogger(__name__)
 
-Shipment: TypeAlias = "Mapping[str, Any] | ShipmentKey | Tracking"
-"""A mapping with ``tracking_number`` and ``carrier_code``, or what this package itself returned."""
+Shipment: TypeAlias = "Mapping[str, object] | ShipmentKey | Tracking"
+"""A mapping with ``tracking_number`` and ``carrier_code``, or a value that this package returned."""
 
 CREATE_FIELDS = (
     "destination_code",
@@ -46,7 +44,7 @@ CREATE_FIELDS = (
 """Reference 1.1."""
 
 REALTIME_NAMES = {"order_id": "order", "tracking_destination_country": "specialNumberDestination"}
-"""What the realtime endpoint calls two of the create fields (1.9)."""
+"""The realtime endpoint has other names for two of the create fields (1.9)."""
 
 REALTIME_FIELDS = (
     "destination_code",
@@ -60,23 +58,23 @@ REALTIME_FIELDS = (
     *REALTIME_NAMES,
     *REALTIME_NAMES.values(),
 )
-"""Reference 1.9: those two are taken by either name."""
+"""Reference 1.9; those two are accepted by either name."""
 
 
 def as_shipment_list(shipments: object) -> list[object]:
-    """Take one shipment or any iterable of them.
+    """Return shipments as a list.
 
-    :param shipments: a mapping, or an iterable of mappings (a list, a generator, an XCom), or a list's result
-        ``{"rows": …, "path": None, "trackings": […]}``.
-    :return: the shipments, unchecked.
-    :raises InvalidArgumentError: if it is a text or not iterable: then nothing in it can be a shipment.
+    :param shipments: a mapping, an iterable of mappings (a list, a generator, an XCom), or the result of a list
+        request ``{"rows": ..., "path": None, "trackings": [...]}``.
+    :return: the shipments, not validated.
+    :raises InvalidArgumentError: if it is text or not iterable.
     """
     if shipments is None:
         return []
-    if isinstance(shipments, Mapping) and "trackings" in shipments:  # the result of a listing
+    if isinstance(shipments, Mapping) and "trackings" in shipments:
         if shipments["trackings"] is None:
             raise InvalidArgumentError(
-                "shipments were written to a file: read them from its path and pass them as a list"
+                "the shipments were written to a file: read the file at their path and pass its rows as a list"
             )
         return as_shipment_list(shipments["trackings"])
     if isinstance(shipments, (Mapping, ShipmentKey, Tracking)):
@@ -85,68 +83,66 @@ def as_shipment_list(shipments: object) -> list[object]:
         raise InvalidArgumentError(
             "shipments must be a list of mappings with tracking_number and carrier_code, "
             f"not {type(shipments).__name__}"
-            + (
-                " (a template gives text unless the DAG has render_template_as_native_obj=True)"
-                if isinstance(shipments, str)
-                else ""
-            )
         )
     return list(shipments)
 
 
 def shipment_key(shipment: object) -> ShipmentKey:
-    """Identify a shipment.
+    """Validate the identity of a shipment.
 
-    :param shipment: a mapping with ``tracking_number`` and ``carrier_code``, or what this package returned.
+    :param shipment: a mapping with ``tracking_number`` and ``carrier_code``, or a value that this package returned.
     :return: carrier and number.
-    :raises InvalidArgumentError: saying which of the two is wrong and how.
+    :raises InvalidArgumentError: saying what is wrong with either of them.
     """
-    if isinstance(shipment, (ShipmentKey, Tracking)):
-        shipment = {"carrier_code": shipment.carrier_code, "tracking_number": shipment.tracking_number}
-    if not isinstance(shipment, Mapping):
+    fields = _as_mapping(shipment)
+    if fields is None:
         raise InvalidArgumentError(
             "a shipment is a mapping with tracking_number and carrier_code, "
-            f"not {type(shipment).__name__} {format_value(shipment)}".rstrip()
+            f"not {format_value(shipment, with_type=True)}"
         )
-    number = check_tracking_number(shipment.get("tracking_number"))
+    number = check_tracking_number(fields.get("tracking_number"))
     try:
-        return ShipmentKey(check_carrier_code(shipment.get("carrier_code")), number)
+        return ShipmentKey(check_carrier_code(fields.get("carrier_code")), number)
     except InvalidArgumentError as error:
-        raise InvalidArgumentError(f"{error.message} (tracking_number {number})") from None
+        raise error.replace(message=f"{error.message} (tracking_number {number})") from None
 
 
 def shipment_body(shipment: object, fields: Sequence[str], *, warn: bool = False) -> dict[str, Any]:
-    """Build what is sent for a shipment.
+    """Build the request body for a shipment.
 
-    :param shipment: as the user gave it.
-    :param fields: the optional fields that the endpoint takes; others are left out.
-    :param warn: whether fields that are not taken are named in the log.
-    :return: the body, with every value in the vendor's form, without unset fields.
-    :raises InvalidArgumentError: if the identity or a field cannot be sent.
+    :param shipment: as the user passed it.
+    :param fields: the optional fields that the endpoint accepts; others are ignored.
+    :param warn: whether to log the names of ignored fields.
+    :return: the body in the API's format, without unset fields.
+    :raises InvalidArgumentError: if the identity or a field is invalid.
     """
-    key = shipment_key(shipment)
+    body = _body(shipment_key(shipment), shipment, fields)
+    if warn:
+        _warn_of_ignored(_ignored(shipment, fields))
+    return body
+
+
+def _body(key: ShipmentKey, shipment: object, fields: Sequence[str]) -> dict[str, Any]:
     body: dict[str, Any] = {"tracking_number": key.tracking_number, "carrier_code": key.carrier_code}
     if isinstance(shipment, Mapping):
         for name in fields:
             value = shipment.get(name)
-            if value is None or (name in (*_DATES, *_FLAGS) and is_unset(value)):
+            if is_unset_field(name, value):
                 continue
             try:
                 body[name] = check_field(name, value)
             except InvalidArgumentError as error:
-                raise InvalidArgumentError(f"{key}: {error.message}") from None
-        if warn:
-            _warn_of(_unused(shipment, fields))
+                raise error.replace(message=f"{key}: {error.message}") from None
     return body
 
 
 @dataclass(frozen=True)
 class CheckedShipments:
-    """What of a batch can be sent.
+    """The result of validating several shipments.
 
-    :param bodies: shipment -> what is sent for it, in the order given, each once.
-    :param rejected: what cannot be sent, with the reason.
-    :param duplicates: how many further mentions there were.
+    :param bodies: the request body for each valid shipment.
+    :param rejected: invalid shipments, with the reason.
+    :param duplicates: how many further mentions of the same shipments there were.
     """
 
     bodies: Mapping[ShipmentKey, dict[str, Any]]
@@ -154,57 +150,64 @@ class CheckedShipments:
     duplicates: int
 
 
-def check_shipments(shipments: object, fields: tuple[str, ...] = (), *, warn: bool = False) -> CheckedShipments:
-    """Check a whole batch: one bad shipment costs none of the others.
+def check_shipments(shipments: object, fields: Sequence[str] = (), *, warn: bool = False) -> CheckedShipments:
+    """Validate several shipments, each once. An invalid one does not affect the others.
 
     :param shipments: one shipment or an iterable of them.
-    :param fields: the optional fields that the endpoint takes.
-    :param warn: whether fields that are not taken are named in the log.
-    :return: what can be sent and what cannot. The first mention of a shipment counts.
-    :raises InvalidArgumentError: only if ``shipments`` as a whole is not a list of anything.
+    :param fields: the optional fields that the endpoint accepts.
+    :param warn: whether to log the names of ignored fields.
+    :return: valid and invalid shipments. If a shipment is mentioned more than once, the first mention counts.
+    :raises InvalidArgumentError: only if ``shipments`` is not a list of anything.
     """
     bodies: dict[ShipmentKey, dict[str, Any]] = {}
     rejected: list[Rejection] = []
-    unused: set[str] = set()
+    ignored: set[str] = set()
     duplicates = 0
     for position, shipment in enumerate(as_shipment_list(shipments), start=1):
         try:
-            key, body = shipment_key(shipment), shipment_body(shipment, fields)
+            key = shipment_key(shipment)
+            body = _body(key, shipment, fields)
         except InvalidArgumentError as error:
-            given = shipment if isinstance(shipment, Mapping) else {}
-            if isinstance(shipment, (ShipmentKey, Tracking)):
-                given = {"carrier_code": shipment.carrier_code, "tracking_number": shipment.tracking_number}
-            rejected.append(
-                Rejection(
-                    _given(given.get("carrier_code")),
-                    _given(given.get("tracking_number")),
-                    None,
-                    f"shipment {position}: {error.message}",
-                )
-            )
+            rejected.append(_rejection(position, shipment, error))
             continue
         if key in bodies:
             duplicates += 1
             continue
         bodies[key] = body
-        if warn and isinstance(shipment, Mapping):
-            unused |= _unused(shipment, fields)
-    _warn_of(unused)
+        if warn:
+            ignored |= _ignored(shipment, fields)
+    _warn_of_ignored(ignored)
     return CheckedShipments(bodies, tuple(rejected), duplicates)
 
 
-def _unused(shipment: Mapping[Any, object], fields: Sequence[str]) -> set[str]:
+def _as_mapping(shipment: object) -> Mapping[Any, object] | None:
+    if isinstance(shipment, (ShipmentKey, Tracking)):
+        return {"carrier_code": shipment.carrier_code, "tracking_number": shipment.tracking_number}
+    return shipment if isinstance(shipment, Mapping) else None
+
+
+def _rejection(position: int, shipment: object, error: InvalidArgumentError) -> Rejection:
+    fields = _as_mapping(shipment) or {}
+    return Rejection(
+        _given_text(fields.get("carrier_code")),
+        _given_text(fields.get("tracking_number")),
+        None,
+        f"shipment {position}: {error}",
+    )
+
+
+def _ignored(shipment: object, fields: Sequence[str]) -> set[str]:
     known = {*fields, "tracking_number", "carrier_code"}
-    return {format_value(name) for name in shipment if name not in known}
+    return {format_value(name) for name in shipment if name not in known} if isinstance(shipment, Mapping) else set()
 
 
-def _warn_of(unused: Iterable[str]) -> None:
-    if names := sorted(unused)[:20]:
-        log.warning("Not sent, because this call has no such fields: %s", ", ".join(names))
+def _warn_of_ignored(names: set[str]) -> None:
+    if names:
+        log.warning("Ignored fields, which this endpoint does not accept: %s", format_list(sorted(names)))
 
 
-def _given(value: object) -> str:
-    """What stood in an argument, short enough for a report. Only a text or a number: the rest may be personal data."""
+def _given_text(value: object) -> str:
+    """The identity of an invalid shipment as passed: text and numbers only, since the rest may be personal data."""
     if isinstance(value, str):
-        return "".join(ch for ch in value[:MAX_NUMBER_LENGTH] if ch.isprintable())
-    return format_value(value)
+        return "".join(character for character in value[:MAX_NUMBER_LENGTH] if character.isprintable())
+    return format_value(value) if isinstance(value, (int, float)) else ""

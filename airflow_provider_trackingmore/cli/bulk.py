@@ -13,6 +13,7 @@ from airflow_provider_trackingmore.api import batching, endpoints
 from airflow_provider_trackingmore.api.changes import UPDATE_FIELDS, changes_body
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
+from airflow_provider_trackingmore.api.interruptions import BatchInterruptedError
 from airflow_provider_trackingmore.api.limits import BATCH_SIZE
 from airflow_provider_trackingmore.api.lookups import find_trackings
 from airflow_provider_trackingmore.api.models import ShipmentKey
@@ -20,7 +21,7 @@ from airflow_provider_trackingmore.api.reports import BatchReport, RegistrationR
 from airflow_provider_trackingmore.api.shipments import CREATE_FIELDS, CheckedShipments, shipment_body, shipment_key
 from airflow_provider_trackingmore.cli.csv_file import Row, Sheet
 from airflow_provider_trackingmore.cli.exit_codes import QUOTA_CODES, CommandError, ExitCode
-from airflow_provider_trackingmore.cli.messages import reworded
+from airflow_provider_trackingmore.cli.messages import with_hint
 from airflow_provider_trackingmore.cli.output import write_rows
 from airflow_provider_trackingmore.cli.shipment_arguments import read_shipments
 from airflow_provider_trackingmore.cli.suggestions import did_you_mean
@@ -119,7 +120,7 @@ class Plan:
         for key in report.unchanged:
             self.by_key[key].outcome = action.unchanged
         for rejection in report.rejected:
-            self.by_key[rejection.key].reject(reworded(rejection.message), rejection.code)
+            self.by_key[rejection.key].reject(rejection.message, rejection.code)
         keys = (*report.done, *report.unchanged, *(rejection.key for rejection in report.rejected))
         return [id(self.by_key[key]) for key in keys]
 
@@ -150,7 +151,7 @@ def make_plan(sheet: Sheet, action: Action) -> Plan:
                 raise InvalidArgumentError(row.problem)
             key, body = shipment_key(row.shipment), action.body(row.shipment)
         except InvalidArgumentError as error:
-            result.reject(reworded(error.message))
+            result.reject(with_hint(error))
             continue
         if key in plan.bodies:
             first = plan.by_key[key].row.line
@@ -335,10 +336,9 @@ def _send(client: TrackingMoreClient, plan: Plan, action: Action, progress: Prog
                 else:
                     yield result
             remaining.extendleft(reversed(unsettled))
-    except TrackingMoreError as error:
-        if error.report is not None:
-            plan.record(action, error.report)
-            yield from remaining
+    except BatchInterruptedError as error:
+        plan.record(action, error.report)
+        yield from remaining
         raise
     yield from remaining
 

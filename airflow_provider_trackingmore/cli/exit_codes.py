@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 
 from airflow_provider_trackingmore.api import errors
+from airflow_provider_trackingmore.api.interruptions import cause_of
 
 
 class ExitCode(enum.IntEnum):
@@ -54,9 +55,9 @@ def exit_code(error: Exception) -> ExitCode:
     :param error: the error that ended the command.
     :return: the exit code.
     """
-    match error:
-        case CommandError():
-            return error.code
+    match cause_of(error) if isinstance(error, errors.TrackingMoreError) else error:
+        case CommandError(code=code):
+            return code
         case errors.InvalidArgumentError():
             return ExitCode.USAGE
         case errors.ApiError(http_status=int(), from_api=False):  # a proxy cannot know about key or quota

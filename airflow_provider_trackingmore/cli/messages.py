@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from airflow_provider_trackingmore.api import errors
+from airflow_provider_trackingmore.api.interruptions import cause_of
 from airflow_provider_trackingmore.cli.account import KEY_VARIABLE, URL_VARIABLE
 from airflow_provider_trackingmore.cli.exit_codes import ExitCode, exit_code
 
-HERE = {
-    errors.HINTS[errors.TrackingNotFoundError]: "register it first, with the command create",
-    "list_carriers() has the codes, detect_carrier() proposes one": "the commands carriers and detect know the codes",
-    "the base URL (host) of the connection": "the base URL",
-    "list_carriers() has them": "the command carriers lists them",
+HINTS = {
+    errors.Hint.REGISTER_FIRST: "register it first, with the command create",
+    errors.Hint.LIST_CARRIERS: "the commands carriers and detect know the codes",
 }
-"""Hints for DAGs, and what they are on the command line."""
+"""Hints that are different on the command line."""
 
 
 def explain(error: Exception, key_source: str) -> str:
@@ -24,23 +25,24 @@ def explain(error: Exception, key_source: str) -> str:
     """
     if exit_code(error) is ExitCode.BUG:
         return printable(f"unexpected {type(error).__name__}: {error}; --debug shows a traceback")
-    message = str(error.args[0]) if error.args else str(error)
-    message = message.replace(errors.HINTS[errors.AuthenticationError], f"check the API key in {key_source}")
-    if isinstance(error, errors.ApiError) and error.http_status == 404 and not error.from_api:
+    if not isinstance(error, errors.TrackingMoreError):
+        return printable(str(error.args[0]) if error.args else str(error))
+    message = with_hint(error, {errors.Hint.CHECK_API_KEY: f"check the API key in {key_source}"})
+    if isinstance(cause_of(error), errors.ApiError) and error.http_status == 404 and not error.from_api:
         source = URL_VARIABLE if key_source == KEY_VARIABLE else f"the host of {key_source}"
         message += f". Does {source} end in /v2?"
-    return printable(reworded(message))
+    return printable(message)
 
 
-def reworded(message: str) -> str:
-    """Replace the hints for DAGs in a message by hints for the command line.
+def with_hint(error: errors.TrackingMoreError, hints: Mapping[errors.Hint, str] | None = None) -> str:
+    """Return the message of an error with the hint for the command line.
 
-    :param message: a message of the package.
-    :return: the message for the command line.
+    :param error: the error.
+    :param hints: hints in addition to :data:`HINTS`.
+    :return: message and hint.
     """
-    for elsewhere, here in HERE.items():
-        message = message.replace(elsewhere, here)
-    return message
+    hint = {**HINTS, **(hints or {})}.get(error.hint, error.hint_text) if error.hint is not None else ""
+    return f"{error.message}: {hint}" if hint else error.message
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_trackingmore.cli.arguments import DEBUG_VARIABLE
 from airflow_provider_trackingmore.cli.definition import COMMANDS
 from airflow_provider_trackingmore.cli.exit_codes import ExitCode, exit_code
-from airflow_provider_trackingmore.cli.messages import explain, printable, reworded
+from airflow_provider_trackingmore.cli.messages import explain, printable
 from airflow_provider_trackingmore.cli.parser import parse_arguments
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class _OneLineHandler(logging.Handler):
     """Writes log messages to the current standard error; a progress bar replaces it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(f"trackingmore: {reworded(printable(self.format(record)))}\n")
+        sys.stderr.write(f"trackingmore: {printable(self.format(record))}\n")
 
 
 def _log_to_standard_error(debug: bool) -> None:

@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
+from airflow_provider_trackingmore.api.interruptions import LookupInterruptedError
 from airflow_provider_trackingmore.api.lookups import look_up
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.api.shipments import shipment_key
 from airflow_provider_trackingmore.cli.csv_file import Sheet
 from airflow_provider_trackingmore.cli.exit_codes import CommandError, ExitCode
+from airflow_provider_trackingmore.cli.messages import with_hint
 from airflow_provider_trackingmore.cli.output import write_rows
 from airflow_provider_trackingmore.cli.shipment_arguments import read_shipments
 from airflow_provider_trackingmore.cli.terminal import echo
@@ -61,7 +63,7 @@ def _shipments(sheet: Sheet) -> list[ShipmentKey]:
             key = shipment_key(row.shipment)
             keys.setdefault(key.normalized, key)
         except InvalidArgumentError as error:
-            problems.append(f"line {row.line}: {error.message}" if row.line else error.message)
+            problems.append(f"line {row.line}: {with_hint(error)}" if row.line else with_hint(error))
     if problems:
         raise CommandError("; ".join(problems), ExitCode.USAGE)
     return list(keys.values())
@@ -92,11 +94,11 @@ def _check(client: TrackingMoreClient, condition: Condition) -> None:
     found: Mapping[ShipmentKey, Any]
     try:
         found = run(look_up(keys), client.send)
-    except TrackingMoreError as error:
-        if is_final(error):
+    except LookupInterruptedError as error:
+        if is_final(error.cause):
             raise
-        echo(f"Check failed, the wait continues: {error.message}")
-        found = {key: tracking for key, tracking in (error.found or {}).items() if tracking is not None}
+        echo(f"Check failed, the wait continues: {error}")
+        found = {key: tracking for key, tracking in error.found.items() if tracking is not None}
     now = time.time()
     for key, tracking in found.items():
         observed = NOT_REGISTERED if tracking is None else Observation.from_record(tracking.raw, now)

@@ -1,1 +1,1 @@
-"""The one way to the wire: pace, transport, retry, parse. Knows no Airflow and none of the endpoints."""
+"""The HTTP client: rate limit, transport and retries. It does not depend on Airflow or on single endpoints."""

@@ -14,33 +14,33 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self, TypeVar
 
-from airflow_provider_trackingmore.api.envelope import Request, parse_response
+from airflow_provider_trackingmore.api.envelope import HintTexts, Request, parse_response
 from airflow_provider_trackingmore.api.errors import ConnectError, RateLimitError, TrackingMoreError
 from airflow_provider_trackingmore.client.call import Call, SlotMissedError
 from airflow_provider_trackingmore.client.executor import MAX_THREADS, account_executor
 from airflow_provider_trackingmore.client.observer import Observer
 from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter, SlotBusy
 from airflow_provider_trackingmore.client.rate_limit.stores import open_store
-from airflow_provider_trackingmore.client.retry import Budget, RetryPolicy
+from airflow_provider_trackingmore.client.retry import RetryPolicy, WaitBudget
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.client.transport import Transport
 
 T = TypeVar("T")
 
 THREAD_START_SECONDS = 0.5
-"""What a free thread may need on a busy machine until it runs, also when the call may wait for nothing."""
+"""How long an idle thread may need to start on a busy machine, even if the caller does not want to wait."""
 MIN_KEY_LENGTH_TO_REDACT = 12
-"""A shorter text (a sandbox key such as "demo") may well stand in an answer by chance; real keys are longer."""
+"""Shorter keys (such as "demo" in the sandbox) may occur in a response by chance; real keys are longer."""
 
 
 @dataclass
 class Statistics:
-    """What a client has done so far.
+    """Counters of a client.
 
-    :param requests: attempts to send, repetitions included.
-    :param retries: repetitions.
-    :param rate_limited: answers 429.
-    :param slot_wait_seconds: time that callers waited for a slot.
+    :param requests: requests sent, retries included.
+    :param retries: retries.
+    :param rate_limited: responses with 429.
+    :param slot_wait_seconds: how long callers waited for the rate limit.
     """
 
     requests: int = 0
@@ -50,13 +50,14 @@ class Statistics:
 
 
 class TrackingMoreClient:
-    """Sends requests to one account; may be used by several threads and event loops at a time.
+    """Sends requests to one account. It may be used by several threads and event loops at a time.
 
-    :param settings: how the account is reached.
-    :param clock: seconds, for the pace and for waiting budgets; None: the real ones.
-    :param sleep: waits in :meth:`send`.
-    :param async_sleep: waits in :meth:`send_async`.
-    :param observer: told of everything as it happens.
+    :param settings: how to reach the account.
+    :param clock: returns seconds, for the rate limit and for waiting budgets; None for the system's clocks.
+    :param sleep: how :meth:`send` sleeps.
+    :param async_sleep: how :meth:`send_async` sleeps.
+    :param observer: receives metrics.
+    :param hint_texts: hints for error messages, in the words of the program that uses the client.
     """
 
     def __init__(
@@ -67,16 +68,18 @@ class TrackingMoreClient:
         sleep: Callable[[float], None] = time.sleep,
         async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         observer: Observer | None = None,
+        hint_texts: HintTexts | None = None,
     ) -> None:
         self.observer = observer or Observer()
         self._settings = settings
         self._clock = clock or time.monotonic
         self._sleep = sleep
         self._async_sleep = async_sleep
-        self._transport = Transport(settings)
+        self._hint_texts = hint_texts or {}
+        self._transport = Transport(settings, self._hint_texts)
         self._executor = account_executor(settings.fingerprint)
         self._policy = RetryPolicy(settings.max_attempts, settings.cool_down_seconds)
-        # Processes that share a file share no monotonic clock (two hosts, a restart): their common time is the wall's.
+        # Processes that share a file do not share a monotonic clock (two hosts, a restart), so they use the wall clock.
         shared_clock = clock or time.time
         name = settings.fingerprint
 
@@ -103,24 +106,24 @@ class TrackingMoreClient:
 
     @property
     def settings(self) -> ClientSettings:
-        """How the account is reached."""
+        """How to reach the account."""
         return self._settings
 
     @property
     def account(self) -> str:
-        """The fingerprint of the API key: which account this is, in logs and file names."""
+        """The fingerprint of the API key, which identifies the account in logs and file names."""
         return self._settings.fingerprint
 
     @property
     def statistics(self) -> Statistics:
-        """What this client has done so far: a copy, which does not change any more."""
+        """A copy of the counters."""
         with self._lock:
             return replace(self._statistics)
 
     def is_free(self) -> bool:
-        """Tell whether the account's pace would let a request leave at once.
+        """Return whether the rate limit would let a request be sent now.
 
-        :return: False while another one is on its way, or the account is silent after a 429.
+        :return: False while another request is on its way, or the account cools down after a 429.
         """
         return self._limiter.is_free()
 
@@ -130,23 +133,23 @@ class TrackingMoreClient:
         self._executor.shutdown()
 
     def send(self, request: Request[T], *, max_wait_seconds: float | None = None) -> T:
-        """Send a request as soon as the account's pace allows, and read its answer.
+        """Send a request as soon as the rate limit allows, and parse its response.
 
-        :param request: the call.
-        :param max_wait_seconds: longest time for all waiting together (for slots, before repetitions); None: no bound.
-            When the next wait would be too long, the last error is raised at once. The exchanges themselves are bounded
-            by ``timeout_seconds`` each.
-        :return: what ``request.parse`` makes of the answer.
-        :raises TrackingMoreError: what the server said, or why there is no answer.
+        :param request: the request.
+        :param max_wait_seconds: maximum total time to wait, for the rate limit and before retries; None for no limit.
+            If the next wait would exceed it, the last error is raised at once. Each exchange is limited by
+            ``timeout_seconds`` in addition.
+        :return: the result of ``request.parse``.
+        :raises TrackingMoreError: the server's refusal, or why there is no response.
         """
-        call = self._call(request, max_wait_seconds)
+        call = self._start_call(request, max_wait_seconds)
 
         def attempt() -> T:
             while isinstance(step := self._step(request, call), SlotBusy):
                 self._wait(call.pause(step))
             return step
 
-        loop = self._policy.retrying(request, call.budget, sleep=self._sleep, on_retry=self._retried)
+        loop = self._policy.retrying(request, call.budget, sleep=self._sleep, on_retry=self._count_retry)
         return loop(attempt)
 
     async def send_async(
@@ -154,31 +157,31 @@ class TrackingMoreClient:
     ) -> T:
         """Send a request like :meth:`send`, without blocking the event loop.
 
-        Slots are awaited on the loop; taking one, the exchange and the reading of the answer happen in one thread of
-        the account's own executor. The thread takes its slot itself, so that no time passes between a slot and its
-        departure however busy the threads are, and a cancelled call leaves the pace as it should be.
+        The loop waits for the slot. Acquiring it, the exchange and parsing the response happen in one thread of the
+        account's own executor. The thread acquires the slot itself, so that no time passes between that and sending,
+        however busy the threads are, and a cancelled call leaves the rate limit in order.
 
-        :param request: the call.
+        :param request: the request.
         :param max_wait_seconds: as for :meth:`send`; waiting for a thread counts too.
-        :param max_attempts: how often to send it at most; None: as the settings say.
+        :param max_attempts: how often to send it at most; None for the number in the settings.
         :return: as for :meth:`send`.
         :raises TrackingMoreError: as for :meth:`send`.
         """
-        call = self._call(request, max_wait_seconds)
+        call = self._start_call(request, max_wait_seconds)
 
         async def attempt() -> T:
             while isinstance(step := await self._step_in_thread(request, call), SlotBusy):
-                self._waited(seconds := call.pause(step))
+                self._count_wait(seconds := call.pause(step))
                 await self._async_sleep(seconds)
             return step
 
         policy = self._policy if max_attempts is None else replace(self._policy, max_attempts=max_attempts)
-        loop = policy.async_retrying(request, call.budget, sleep=self._async_sleep, on_retry=self._retried)
+        loop = policy.async_retrying(request, call.budget, sleep=self._async_sleep, on_retry=self._count_retry)
         return await loop(attempt)
 
-    def _call(self, request: Request[T], max_wait_seconds: float | None) -> Call:
+    def _start_call(self, request: Request[T], max_wait_seconds: float | None) -> Call:
         limiter = self._realtime_limiter if request.realtime else self._limiter
-        return Call(request.name, self._settings.fingerprint, limiter, Budget(max_wait_seconds, self._clock))
+        return Call(request.name, self._settings.fingerprint, limiter, WaitBudget(max_wait_seconds, self._clock))
 
     async def _step_in_thread(self, request: Request[T], call: Call) -> T | SlotBusy:
         run = contextvars.copy_context().run
@@ -188,17 +191,17 @@ class TrackingMoreClient:
             remaining = call.budget.remaining()
             patience = None if remaining is None else max(remaining, THREAD_START_SECONDS)
             done, _ = await asyncio.wait({step}, timeout=patience)
-            if not done and future.cancel():  # no thread took it; once one has, the transport's time-out bounds it
+            if not done and future.cancel():  # no thread has started it; if one has, the transport's timeout limits it
                 raise call.last_error or ConnectError(
-                    f"{request.name}: not sent, for all {MAX_THREADS} threads of this account are busy with earlier "
-                    "calls for longer than the call may wait"
+                    f"{request.name}: not sent. All {MAX_THREADS} threads of this account are busy with earlier "
+                    "requests for longer than this one may wait"
                 )
             return await step
         finally:
             step.cancel()
 
     def _step(self, request: Request[T], call: Call) -> T | SlotBusy:
-        """Take the slot and make the exchange, or say how long to wait for the slot."""
+        """Acquire a slot and exchange request and response, or return how long to wait for the slot."""
         warm = self._transport.warm
         if busy := call.acquire(warm=warm):
             return busy
@@ -206,39 +209,42 @@ class TrackingMoreClient:
             self._statistics.requests += 1
         self.observer.count("requests")
         self.observer.timing("slot_wait", call.reset_waiting())
-        began = self._clock()
+        started = self._clock()
         error: TrackingMoreError
         try:
-            answer = self._transport.exchange(
+            response = self._transport.exchange(
                 request,
-                connected=lambda: call.acquire_again_if_late(self._wait),
-                answered=lambda: call.release(warm=warm),
+                on_connect=lambda: call.acquire_again_if_late(self._wait),
+                on_response=lambda: call.release(warm=warm),
             )
-            headers = {name: self._redact(value) for name, value in answer.headers.items()}
-            return parse_response(request, answer.status, headers, self._without_key(answer.body))
+            headers = {name: self._redact(value) for name, value in response.headers.items()}
+            body = self._redact_body(response.body)
+            return parse_response(request, response.status, headers, body, hint_texts=self._hint_texts)
         except SlotMissedError as missed:
             return missed.busy
         except TrackingMoreError as caught:
             error = caught
         finally:
-            self.observer.timing("exchange", self._clock() - began)
+            self.observer.timing("exchange", self._clock() - started)
         if isinstance(error, RateLimitError):
-            self._start_cool_down(error, call)
-        error.args = (self._redact(error.message),)
+            error = self._start_cool_down(error, call)
+        if self._settings.api_key in error.message:
+            error = error.replace(message=self._redact(error.message))
         call.last_error = error
         raise error
 
-    def _start_cool_down(self, error: RateLimitError, call: Call) -> None:
-        error.retry_after = seconds = self._policy.cool_down(error)
+    def _start_cool_down(self, error: RateLimitError, call: Call) -> RateLimitError:
+        seconds = self._policy.cool_down_for(error)
         self._limiter.penalize(seconds, timeout=call.lock_timeout())
         if self._realtime_limiter is not self._limiter:
             self._realtime_limiter.penalize(seconds, timeout=call.lock_timeout())
         with self._lock:
             self._statistics.rate_limited += 1
         self.observer.count("rate_limited")
+        return error.replace(retry_after=seconds)
 
-    def _without_key(self, body: bytes) -> bytes:
-        """Keep a server that echoes the key from bringing it into results and messages."""
+    def _redact_body(self, body: bytes) -> bytes:
+        """Keep the API key out of results and messages, even if the server echoes it."""
         key = self._settings.api_key.encode()
         return body.replace(key, b"***") if len(key) >= MIN_KEY_LENGTH_TO_REDACT and key in body else body
 
@@ -246,14 +252,14 @@ class TrackingMoreClient:
         return text.replace(self._settings.api_key, "***")
 
     def _wait(self, seconds: float) -> None:
-        self._waited(seconds)
+        self._count_wait(seconds)
         self._sleep(seconds)
 
-    def _waited(self, seconds: float) -> None:
+    def _count_wait(self, seconds: float) -> None:
         with self._lock:
             self._statistics.slot_wait_seconds += seconds
 
-    def _retried(self) -> None:
+    def _count_retry(self) -> None:
         with self._lock:
             self._statistics.retries += 1
         self.observer.count("retries")

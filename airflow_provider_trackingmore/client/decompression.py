@@ -1,6 +1,6 @@
-"""Decompress an answer piece by piece, so that its size can be checked before it is in memory.
+"""Decompress a response piece by piece, so that its size can be checked before it fills the memory.
 
-``requests`` decompresses whatever arrives in one go, and a few kilobytes of gzip can become gigabytes.
+``requests`` decompresses everything at once, and a few kilobytes of gzip can become gigabytes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ def decompress(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Decompress a body.
 
     :param chunks: the body as it arrives.
-    :param encoding: the answer's ``Content-Encoding``; empty for none.
-    :return: pieces of at most 256 kB where the body is compressed.
-    :raises DecodeError: the body is damaged or cut off, or compressed in a way that was not asked for.
+    :param encoding: the ``Content-Encoding`` header; empty for none.
+    :return: pieces; at most 256 kB each if the body is compressed.
+    :raises DecodeError: the body is damaged or truncated, or its encoding was not requested.
     """
     match encoding.strip().lower():
         case "" | "identity":
@@ -39,10 +39,10 @@ def _inflate(chunks: Iterable[bytes], window_bits: int) -> Iterator[bytes]:
     for chunk in chunks:
         data = chunk
         if data and not started and window_bits == zlib.MAX_WBITS and not _has_zlib_header(data):
-            window_bits = -zlib.MAX_WBITS  # some servers send deflate without its frame
+            window_bits = -zlib.MAX_WBITS  # some servers send raw deflate, without the zlib header
             inflate = zlib.decompressobj(window_bits)
         while data:
-            if inflate.eof:  # gzip may come in several parts, one after the other
+            if inflate.eof:  # a gzip body may consist of several members
                 inflate = zlib.decompressobj(window_bits)
             try:
                 piece = inflate.decompress(data, PIECE_BYTES)
@@ -53,7 +53,7 @@ def _inflate(chunks: Iterable[bytes], window_bits: int) -> Iterator[bytes]:
             if piece:
                 yield piece
     if started and not inflate.eof:
-        raise DecodeError("the compressed data is cut off")
+        raise DecodeError("the compressed data is truncated")
 
 
 def _has_zlib_header(data: bytes) -> bool:

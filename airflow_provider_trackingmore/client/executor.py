@@ -1,11 +1,11 @@
-"""Threads for the calls of one account, so that an account that hangs holds up no other one.
+"""A thread pool per account, so that an account whose requests hang does not block the others.
 
-The event loop's default executor has a few threads for everybody: eight accounts that hang fill it up. It also waits
-for its threads when the interpreter exits.
+The event loop's default executor has a few threads for the whole process, so eight accounts that hang would use all of
+them. It also waits for its threads when the interpreter exits.
 
-An account has at most ``MAX_THREADS``. A call that was cancelled keeps its thread until its exchange is over, which
-``timeout_seconds`` bounds. It still counts, because cancelling would otherwise start threads without end: the next
-calls of that account wait meanwhile, and no other account notices.
+An account has at most ``MAX_THREADS`` threads. A cancelled call occupies its thread until its exchange is over, which
+``timeout_seconds`` limits. It still counts, because cancelling would otherwise start ever more threads: the next calls
+of that account wait, and other accounts are not affected.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_THREADS = 4
-"""For each account: calls leave a second apart, so this is enough for answers that take four seconds."""
+"""Per account. Requests are sent a second apart, so this suffices for responses that take four seconds."""
 IDLE_SECONDS = 5.0
-"""A thread without work ends after this time. At a call a second it never does, and a silent account has none."""
+"""Idle threads end after this time. At one request per second they never do; an idle account has none."""
 
 
 class AccountExecutor(Executor):
-    """Runs the calls of one account in daemon threads, which are started when needed and end when idle.
+    """Runs the calls of one account in daemon threads, which start on demand and end when idle.
 
     :param account: the account's fingerprint, for the names of the threads.
     :param max_threads: how many threads it may have.
@@ -39,30 +39,30 @@ class AccountExecutor(Executor):
         self._workers = _Workers(max_threads)
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Run a function as soon as a thread is free.
+        """Run a function as soon as a thread is idle.
 
         :param fn: the function, with its arguments.
-        :return: its result to be. Cancelling it before a thread took it keeps the function from being run.
+        :return: its future. If it is cancelled before a thread starts it, the function is not run.
         """
         if self._workers.pid != os.getpid():
-            # A fork copies no threads, and its copy of the lock may be held for ever.
+            # A fork copies no threads, and its copy of the lock may never be released.
             self._workers = _Workers(self._max_threads)
         future: Future[R] = Future()
         self._workers.add(future, lambda: fn(*args, **kwargs), f"trackingmore-{self._account}")
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the threads that have nothing to do; the next call starts new ones.
+        """End the idle threads; the next call starts new ones.
 
-        :param wait: ignored: nobody waits for a server that hangs.
-        :param cancel_futures: ignored: whoever awaits a call cancels it.
+        :param wait: ignored, so that a server that hangs does not block the shutdown.
+        :param cancel_futures: ignored; the caller of a request cancels it.
         """
         if self._workers.pid == os.getpid():
             self._workers.end_idle_threads()
 
 
 class _Workers:
-    """The threads of one process."""
+    """The threads of an account in one process."""
 
     def __init__(self, max_threads: int) -> None:
         self.pid = os.getpid()
@@ -84,7 +84,7 @@ class _Workers:
             elif self._threads < self._max_threads:
                 try:
                     threading.Thread(target=self._work, name=thread_name, daemon=True).start()
-                except RuntimeError:  # the system allows no further thread
+                except RuntimeError:  # the system allows no more threads
                     if not self._threads:
                         self._queue.pop()
                         raise
@@ -103,26 +103,26 @@ class _Workers:
             if future.set_running_or_notify_cancel():
                 self._run(future, function)
             else:
-                self._is_free()
-            del future, function  # an idle thread keeps no answer alive
+                self._mark_idle()
+            del future, function  # do not keep the response alive in an idle thread
 
     def _run(self, future: Future[Any], function: Callable[[], Any]) -> None:
-        # Whoever is given the result may call again at once: this thread counts as free by then.
+        # The caller may submit the next call as soon as it has the result, so this thread must count as idle before.
         try:
             result = function()
         except BaseException as error:
-            self._is_free()
+            self._mark_idle()
             future.set_exception(error)
         else:
-            self._is_free()
+            self._mark_idle()
             future.set_result(result)
 
-    def _is_free(self) -> None:
+    def _mark_idle(self) -> None:
         with self._changed:
             self._busy -= 1
 
     def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
-        """Wait for a call; None after a while without one, and then the thread no longer counts."""
+        """Wait for a call. After a while without one return None, and no longer count the thread."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._ending, IDLE_SECONDS)
             if self._queue:
@@ -132,13 +132,13 @@ class _Workers:
             return None
 
 
-_in_this_process: dict[str, AccountExecutor] = {}
+_executors: dict[str, AccountExecutor] = {}
 
 
 def account_executor(account: str) -> AccountExecutor:
-    """Find the executor of an account in this process.
+    """Return the executor of an account in this process.
 
     :param account: the account's fingerprint.
-    :return: the same object for the same account, whatever its clients.
+    :return: the same object for all clients of the account.
     """
-    return _in_this_process.setdefault(account, AccountExecutor(account))
+    return _executors.setdefault(account, AccountExecutor(account))

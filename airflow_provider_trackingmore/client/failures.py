@@ -1,6 +1,6 @@
-"""What a failed exchange means for its request: never left, lost, or answered by something else. Sends nothing.
+"""Translate the exceptions of requests, urllib3 and the socket module into errors that say what became of the request.
 
-Knows the exceptions of requests, urllib3 and the socket module, which say it only in their chains of causes.
+What happened is often visible only in an exception's chain of causes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from collections.abc import Iterator
 import requests
 import urllib3.exceptions
 
+from airflow_provider_trackingmore.api.envelope import HintTexts
 from airflow_provider_trackingmore.api.errors import (
     ConnectError,
+    Hint,
     MalformedResponseError,
     ResponseLostError,
     TLSError,
@@ -23,74 +25,71 @@ from airflow_provider_trackingmore.client.response_deadline import HandshakeErro
 from airflow_provider_trackingmore.client.settings import ClientSettings
 
 
-def failure_of(name: str, settings: ClientSettings, error: BaseException) -> TrackingMoreError:
-    """Say what a failure means for the request, in words that hold neither the URL's query nor a header.
+def to_client_error(
+    name: str, settings: ClientSettings, error: BaseException, hint_texts: HintTexts | None = None
+) -> TrackingMoreError:
+    """Translate an exception. The message contains neither the URL's query nor a header.
 
-    :param name: the call in messages.
-    :param settings: how the account is reached.
-    :param error: what requests, urllib3 or the system raised.
+    :param name: the request in messages.
+    :param settings: how to reach the account.
+    :param error: the exception of requests, urllib3 or the operating system.
+    :param hint_texts: hints for error messages, in the words of the program at hand.
     :return: the error to raise instead, outside of the ``except`` that caught ``error``.
     """
     host, causes = settings.host, list(_causes(error))
+    reason = _reason(causes)
 
     def any_is(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
 
-    why = _reason(causes)
-    never_left = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+    def failure(cls: type[TrackingMoreError], message: str, hint: Hint | None = None) -> TrackingMoreError:
+        hint_text = (hint_texts or {}).get(hint) if hint is not None else None
+        return cls(f"{name}: {message}", hint=hint, hint_text=hint_text)
+
     if any_is(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
-        return ConnectError(f"{name}: the proxy refused or could not reach {host} ({why}): check the proxies")
-    if any_is(*never_left):
-        return ConnectError(
-            f"{name}: no connection to {host} ({why}): check the base URL (host) of the connection and the network"
-        )
+        return failure(ConnectError, f"the proxy refused or could not reach {host} ({reason})", Hint.CHECK_PROXIES)
+    if any_is(urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
+        return failure(ConnectError, f"no connection to {host} ({reason})", Hint.CHECK_NETWORK)
     if any_is(HandshakeError):
-        return TLSError(
-            f"{name}: the TLS certificate of {host} was not accepted ({why}): check the base URL (host) of the "
-            "connection, or name the CA bundle to trust in 'verify'"
-        )
+        message = f"the TLS certificate of {host} was rejected ({reason})"
+        return failure(TLSError, message, Hint.CHECK_CERTIFICATE)
     if any_is(TimeoutError, requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError):
-        return ResponseLostError(
-            f"{name}: {host} did not answer completely within {settings.timeout_seconds:g} s; "
-            "the request may have been carried out"
-        )
+        message = f"{host} did not send a complete response within {settings.timeout_seconds:g} s"
+        return failure(ResponseLostError, f"{message}; the request may have been processed")
     if any_is(urllib3.exceptions.IncompleteRead, http.client.IncompleteRead):
-        return MalformedResponseError(f"{name}: the answer of {host} was cut off")
+        return failure(MalformedResponseError, f"the response of {host} is truncated")
     if any_is(requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError):
-        return MalformedResponseError(f"{name}: the answer of {host} could not be decompressed")
+        return failure(MalformedResponseError, f"the response of {host} could not be decompressed")
     if any_is(ConnectionError, urllib3.exceptions.SSLError):
-        return ResponseLostError(
-            f"{name}: {host} closed the connection before its answer was complete ({why}); "
-            "the request may have been carried out"
-        )
+        message = f"{host} closed the connection before its response was complete ({reason})"
+        return failure(ResponseLostError, f"{message}; the request may have been processed")
     if any_is(http.client.HTTPException, urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError):
-        return MalformedResponseError(
-            f"{name}: what {host} answered is not HTTP as it should be ({why}): "
-            "check the base URL (host) of the connection and any proxy in between"
+        return failure(
+            MalformedResponseError, f"the response of {host} is not valid HTTP ({reason})", Hint.CHECK_BASE_URL
         )
-    return TransportError(f"{name}: cannot be sent to {host} ({why}): check base URL, proxies and 'verify'")
+    return failure(TransportError, f"cannot be sent to {host} ({reason}): check base URL, proxies and 'verify'")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what led to it; not ``__context__``, which may be an error that the caller was handling before."""
+    """Yield an exception and its causes, but not ``__context__``: the caller may have been handling another error."""
     seen: set[int] = set()
-    waiting = [error]
-    while waiting:
-        current = waiting.pop(0)
+    queue = [error]
+    while queue:
+        current = queue.pop(0)
         if id(current) in seen:
             continue
         seen.add(id(current))
         yield current
         linked = (*current.args, getattr(current, "reason", None), current.__cause__)
-        waiting.extend(cause for cause in linked if isinstance(cause, BaseException))
+        queue.extend(cause for cause in linked if isinstance(cause, BaseException))
 
 
 def _reason(causes: list[BaseException]) -> str:
-    """The innermost cause in the system's own words, which hold no URL, or else the name of its class."""
+    """Return the operating system's text of the innermost cause, which contains no URL, or else its class."""
     for cause in reversed(causes):
-        words = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None)
-        if not words and type(cause) is OSError:  # http.client about a proxy, requests about a CA bundle
-            words = str(cause)
-        if words:
-            return str(words)[:200]
+        text = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None)
+        if not text and type(cause) is OSError:  # http.client about a proxy, requests about a CA bundle
+            text = str(cause)
+        if text:
+            return str(text)[:200]
     return type(causes[-1]).__name__

@@ -1,4 +1,4 @@
-"""Who is told what a client does while it does it. Knows what there is to tell, and no place to send it to."""
+"""The interface for metrics of clients and waits; the names of all metrics."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ Gauge: TypeAlias = Literal["waits.open", "waits.failed_polls", "quota_left"]
 
 
 class Observer:
-    """Is told, and does nothing with it; subclasses do.
+    """Receives metrics and ignores them; subclasses send them somewhere.
 
-    Called from any thread, on event loops too: its methods return at once and raise nothing.
+    It is called from any thread, including those of event loops, so its methods must return quickly and not raise.
     """
 
     def count(self, name: Counter) -> None:
-        """Hear that something happened once more.
+        """Increment a counter.
 
-        :param name: what.
+        :param name: the counter.
         """
 
     def timing(self, name: Timing, seconds: float) -> None:
-        """Hear how long something took.
+        """Record a duration.
 
-        :param name: what.
-        :param seconds: how long.
+        :param name: the timer.
+        :param seconds: the duration.
         """
 
     def gauge(self, name: Gauge, value: float) -> None:
-        """Hear how much there is of something now.
+        """Record a current value.
 
-        :param name: of what.
-        :param value: how much.
+        :param name: the gauge.
+        :param value: the value.
         """

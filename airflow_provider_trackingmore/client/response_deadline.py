@@ -1,8 +1,8 @@
-"""Bounds the time of one whole answer, headers included. Knows urllib3's and http.client's seams; knows no API.
+"""An adapter for ``requests`` with a deadline for the whole response, headers included.
 
-The read time-out of ``requests`` counts anew for each piece that comes in: a server that sends one byte a second holds
-a caller for ever. Here the same number bounds the answer from its first byte to its last, without a further thread.
-The connection also says whether a failure came before anything was sent, and calls back just before that.
+The read timeout of ``requests`` starts anew with each piece that arrives, so a server that sends one byte per second
+blocks its caller forever. Here the same number of seconds limits the whole response, without another thread. The
+connection also tells whether a failure occurred before anything was sent, and calls back just before sending.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ def before_send(callback: Callable[[], None] | None) -> Iterator[None]:
 
 
 class HandshakeError(SSLError):
-    """The TLS handshake failed for a reason that will not pass: nothing was sent."""
+    """The TLS handshake failed for a reason that a retry does not change: nothing was sent."""
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket until a moment, not for a while."""
+    """Reads from a socket until a deadline, which successful reads do not extend."""
 
     def __init__(self, raw: io.RawIOBase, sock: Any, seconds: float) -> None:
         self._raw = raw
         self._sock = sock
-        self._until = time.monotonic() + seconds
+        self._deadline = time.monotonic() + seconds
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        remaining = self._until - time.monotonic()
+        remaining = self._deadline - time.monotonic()
         if remaining <= 0:
             raise TimeoutError("timed out")
         self._sock.settimeout(remaining)
@@ -87,7 +87,7 @@ class _DeadlineHTTPConnection(HTTPConnection):
 
 class _DeadlineHTTPSConnection(_DeadlineHTTPConnection, HTTPSConnection):
     def connect(self) -> None:
-        # urllib3 reports what fails in a handshake and what fails after the request was sent in the same words.
+        # urllib3 raises the same exceptions for failures of the handshake and for failures after the request was sent.
         try:
             super().connect()
         except (TimeoutError, ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
@@ -108,16 +108,16 @@ _POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _DeadlineHTTPPool, "https
 
 
 class ResponseDeadlineAdapter(HTTPAdapter):
-    """The adapter of requests, with answers whose read time-out bounds them as a whole."""
+    """An adapter whose read timeout is the deadline for the whole response."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pool manager."""
+        """Create the pool manager."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> PoolManager:
-        """Make or find the pool manager of a proxy."""
+        """Return the pool manager of a proxy."""
         manager: PoolManager = super().proxy_manager_for(proxy, **proxy_kwargs)
-        if not proxy.lower().startswith("socks"):  # those have connections of their own
+        if not proxy.lower().startswith("socks"):  # SOCKS has its own connection classes
             manager.pool_classes_by_scheme = _POOLS
         return manager

@@ -1,7 +1,4 @@
-"""What is tried again, when, and for how long: the one tenacity policy for ``send`` and ``send_async``.
-
-Decides and logs; the sleeping and the clock are passed in. Knows no HTTP: every error brings what matters.
-"""
+"""Which requests are retried, when, and for how long: one tenacity policy for ``send`` and ``send_async``."""
 
 from __future__ import annotations
 
@@ -20,15 +17,15 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FIRST_WAIT_SECONDS = 1.0
-LONGEST_BACKOFF_SECONDS = 60.0
+INITIAL_BACKOFF_SECONDS = 1.0
+MAX_BACKOFF_SECONDS = 60.0
 
 
-def is_worth_repeating(error: BaseException, request: Request[T]) -> bool:
-    """Decide whether a failed request may be sent again and could then succeed.
+def is_retryable(error: BaseException, request: Request[T]) -> bool:
+    """Return whether a failed request may be sent again and could then succeed.
 
     :param error: how it failed.
-    :param request: what was sent.
+    :param request: the request.
     """
     if not isinstance(error, TrackingMoreError):
         return False
@@ -37,25 +34,25 @@ def is_worth_repeating(error: BaseException, request: Request[T]) -> bool:
     return error.retry is Retry.ALWAYS
 
 
-class Budget:
-    """How long one call may wait, all its waits together. The exchanges have the transport's time-out.
+class WaitBudget:
+    """How long one call may wait in total. Exchanges do not count: the transport's timeout limits them.
 
-    :param seconds: from now; None is for ever.
-    :param clock: seconds that never go back.
+    :param seconds: from now; None for no limit.
+    :param clock: returns monotonic seconds.
     """
 
     def __init__(self, seconds: float | None, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._until = None if seconds is None else clock() + seconds
+        self._deadline = None if seconds is None else clock() + seconds
         self.spent = False
 
     def remaining(self) -> float | None:
-        """Seconds that the call may still wait, 0 or more; None is for ever."""
-        return None if self._until is None else max(0.0, self._until - self._clock())
+        """Return how many seconds the call may still wait, 0 or more; None for no limit."""
+        return None if self._deadline is None else max(0.0, self._deadline - self._clock())
 
     def allows(self, seconds: float) -> bool:
-        """Ask before a wait; the first one that is too long ends the call."""
-        if self._until is not None and self._clock() + seconds > self._until:
+        """Return whether the call may wait this long. The first wait that is too long ends the call."""
+        if self._deadline is not None and self._clock() + seconds > self._deadline:
             self.spent = True
         return not self.spent
 
@@ -70,72 +67,72 @@ class _Arguments(TypedDict):
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how soon a call is tried again.
+    """How often and how soon a request is retried.
 
-    :param max_attempts: the first time included.
-    :param cool_down_seconds: wait after a 429, unless the server asks for longer.
+    :param max_attempts: how often it is sent at most, including the first time.
+    :param cool_down_seconds: how long to wait after a 429, unless the server asks for longer.
     """
 
     max_attempts: int
     cool_down_seconds: float
 
-    def cool_down(self, error: RateLimitError) -> float:
-        """Decide how long the whole account keeps silent after a 429, in seconds.
+    def cool_down_for(self, error: RateLimitError) -> float:
+        """Return how many seconds the whole account cools down after a 429.
 
-        This is the only place that does: the client stores it as the error's ``retry_after``, by which go the slot
-        clock, the repetitions here and Airflow's retries.
+        This is the only place that decides it: the client stores it as the error's ``retry_after``, which the rate
+        limit, the retries here and Airflow's retries use.
         """
         return min(max(self.cool_down_seconds, error.retry_after or 0.0), MAX_COOL_DOWN_SECONDS)
 
     def retrying(
-        self, request: Request[T], budget: Budget, *, sleep: Callable[[float], None], on_retry: Callable[[], None]
+        self, request: Request[T], budget: WaitBudget, *, sleep: Callable[[float], None], on_retry: Callable[[], None]
     ) -> Retrying:
-        """Make the loop for one call.
+        """Return the retry loop for one call.
 
-        :param request: the call.
-        :param budget: how long it may wait.
-        :param sleep: waits for seconds.
-        :param on_retry: called once for each repetition.
+        :param request: the request.
+        :param budget: how long the call may wait.
+        :param sleep: sleeps for seconds.
+        :param on_retry: called before each retry.
         """
         return Retrying(sleep=sleep, **self._arguments(request, budget, on_retry))
 
     def async_retrying(
         self,
         request: Request[T],
-        budget: Budget,
+        budget: WaitBudget,
         *,
         sleep: Callable[[float], Awaitable[None]],
         on_retry: Callable[[], None],
     ) -> AsyncRetrying:
-        """Make the same loop for an event loop."""
+        """Return the same retry loop for an event loop."""
         return AsyncRetrying(sleep=sleep, **self._arguments(request, budget, on_retry))
 
-    def _arguments(self, request: Request[T], budget: Budget, on_retry: Callable[[], None]) -> _Arguments:
-        backoff = wait_exponential_jitter(initial=FIRST_WAIT_SECONDS, max=LONGEST_BACKOFF_SECONDS)
+    def _arguments(self, request: Request[T], budget: WaitBudget, on_retry: Callable[[], None]) -> _Arguments:
+        backoff = wait_exponential_jitter(initial=INITIAL_BACKOFF_SECONDS, max=MAX_BACKOFF_SECONDS)
 
         def wait(state: RetryCallState) -> float:
             error = _error(state)
-            asked = error.retry_after if isinstance(error, TrackingMoreError) else None
-            return min(asked, MAX_COOL_DOWN_SECONDS) if asked else backoff(state)
+            retry_after = error.retry_after if isinstance(error, TrackingMoreError) else None
+            return min(retry_after, MAX_COOL_DOWN_SECONDS) if retry_after else backoff(state)
 
         def stop(state: RetryCallState) -> bool:
             return state.attempt_number >= self.max_attempts or not budget.allows(state.upcoming_sleep)
 
-        def announce(state: RetryCallState) -> None:
+        def before_sleep(state: RetryCallState) -> None:
             on_retry()
             log.warning(
-                "%s; attempt %d of %d in %.1f s",
+                "%s. Retrying in %.1f s (attempt %d of %d)",
                 _error(state),
+                state.upcoming_sleep,
                 state.attempt_number + 1,
                 self.max_attempts,
-                state.upcoming_sleep,
             )
 
         return {
             "stop": stop,
             "wait": wait,
-            "retry": retry_if_exception(lambda error: not budget.spent and is_worth_repeating(error, request)),
-            "before_sleep": announce,
+            "retry": retry_if_exception(lambda error: not budget.spent and is_retryable(error, request)),
+            "before_sleep": before_sleep,
             "reraise": True,
         }
 

@@ -1,4 +1,4 @@
-"""Drive what ``api`` decides: send what it asks for, hand it the result or the error. Decides nothing itself."""
+"""Run the request flows of ``api``: send the requests they yield, and return the results or errors to them."""
 
 from __future__ import annotations
 
@@ -15,87 +15,87 @@ from airflow_provider_trackingmore.client.client import TrackingMoreClient
 T = TypeVar("T")
 
 
-def run(conversation: RequestFlow[T], send: Callable[[Request[Any]], Any]) -> T:
-    """Hold a conversation to its end, blocking.
+def run(flow: RequestFlow[T], send: Callable[[Request[Any]], Any]) -> T:
+    """Run a flow to its end, blocking.
 
-    :param conversation: what asks.
+    :param flow: the flow.
     :param send: sends one request, such as ``client.send``.
-    :return: the conversation's outcome.
-    :raises TrackingMoreError: what the conversation does not deal with itself.
+    :return: the flow's result.
+    :raises TrackingMoreError: if the flow does not handle it.
     """
     try:
-        request = next(conversation)
+        request = next(flow)
         while True:
             try:
-                answer = send(request)
+                result = send(request)
             except TrackingMoreError as error:
-                request = conversation.throw(error)
+                request = flow.throw(error)
             else:
-                request = conversation.send(answer)
+                request = flow.send(result)
     except StopIteration as stop:
-        outcome: T = stop.value
-        return outcome
+        returned: T = stop.value
+        return returned
 
 
-def run_stepwise(conversation: RequestFlow[object], send: Callable[[Request[Any]], Any]) -> Iterator[None]:
-    """Hold a conversation to its end, blocking, and pause after each answer.
+def run_stepwise(flow: RequestFlow[object], send: Callable[[Request[Any]], Any]) -> Iterator[None]:
+    """Run a flow to its end, blocking, and pause after each response.
 
-    :param conversation: what asks.
+    :param flow: the flow.
     :param send: sends one request, such as ``client.send``.
-    :return: an iterator that goes on with the next request each time it is asked for the next entry.
-    :raises TrackingMoreError: what the conversation does not deal with itself.
+    :return: an iterator; each step sends the next request.
+    :raises TrackingMoreError: if the flow does not handle it.
     """
-    request = next(conversation, None)
+    request = next(flow, None)
     try:
         while request is not None:
             try:
-                answer = send(request)
+                result = send(request)
             except TrackingMoreError as error:
-                request = conversation.throw(error)
+                request = flow.throw(error)
             else:
-                request = conversation.send(answer)
+                request = flow.send(result)
             yield
     except StopIteration:
         yield
 
 
-async def run_async(conversation: RequestFlow[T], client: TrackingMoreClient) -> T:
-    """Hold a conversation to its end on the event loop.
+async def run_async(flow: RequestFlow[T], client: TrackingMoreClient) -> T:
+    """Run a flow to its end on the event loop.
 
-    :param conversation: what asks.
-    :param client: what sends.
-    :return: the conversation's outcome.
-    :raises TrackingMoreError: what the conversation does not deal with itself.
+    :param flow: the flow.
+    :param client: sends the requests.
+    :return: the flow's result.
+    :raises TrackingMoreError: if the flow does not handle it.
     """
     try:
-        request = next(conversation)
+        request = next(flow)
         while True:
             try:
-                answer = await client.send_async(request)
+                result = await client.send_async(request)
             except TrackingMoreError as error:
-                request = conversation.throw(error)
+                request = flow.throw(error)
             else:
-                request = conversation.send(answer)
+                request = flow.send(result)
     except StopIteration as stop:
-        outcome: T = stop.value
-        return outcome
+        returned: T = stop.value
+        return returned
 
 
-def run_listing(walk: ListingFlow, send: Callable[[Request[Page]], Page]) -> Iterator[Tracking]:
-    """ListingFlow through a listing, a page at a time as the rows are consumed.
+def run_listing(flow: ListingFlow, send: Callable[[Request[Page]], Page]) -> Iterator[Tracking]:
+    """Run a listing, and request each page when its rows are consumed.
 
-    :param walk: what decides which page is next.
+    :param flow: the listing.
     :param send: sends one request, such as ``client.send``.
     :return: the rows.
-    :raises TrackingMoreError: when a page cannot be had.
+    :raises TrackingMoreError: if a request fails.
     """
-    step = next(walk, None)
+    step = next(flow, None)
     try:
         while step is not None:
             if isinstance(step, Request):
-                step = walk.send(send(step))
+                step = flow.send(send(step))
             else:
                 yield from step
-                step = next(walk, None)
+                step = next(flow, None)
     except StopIteration:
         return

@@ -1,4 +1,4 @@
-"""How one TrackingMore account is reached, checked once. Knows every bound and its way out; opens no connection."""
+"""The settings of a client, and their validation."""
 
 from __future__ import annotations
 
@@ -12,42 +12,44 @@ from urllib.parse import urlsplit, urlunsplit
 
 from airflow_provider_trackingmore.api import limits
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.api.formatting import format_value
 
 PACING_CHOICES = ("file", "memory")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 MAX_COOL_DOWN_SECONDS = 3600.0
-"""No silence is longer, whatever a server asks for or a damaged state says: after an hour it is worth one request."""
+"""The longest cool-down, whatever a server asks for or a damaged state says: after an hour, one request is worth it."""
 MIN_REQUESTS_PER_SECOND = 0.001
 MAX_REQUESTS_PER_SECOND = 10_000.0
 
 _VENDOR = "trackingmore.com"
 _VERSION = re.compile(r"/v([0-9][0-9.]*)$", re.IGNORECASE)
-"""Bodies of v3 and v4 look alike, but mean other things: they would be misread without a word."""
+"""Responses of v3 and v4 look alike but mean different things: they would be misread silently."""
 
 
 class InvalidSettingsError(TrackingMoreError, ValueError):
-    """A setting of the connection cannot work; found before any call."""
+    """A setting is invalid. Raised before any request is sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClientSettings:
-    """How one account is reached.
+    """How to reach an account.
 
-    :param api_key: the account's key; appears in no message and no repr.
-    :param base_url: address of the API up to and including the version, ``http`` or ``https``. At the vendor's hosts it
-        ends in ``/v2``; at another host it may end in anything but another version.
-    :param requests_per_second: calls that the account may make in a second.
-    :param cool_down_seconds: silence of the whole account after a 429; a longer ``Retry-After`` wins.
-    :param timeout_seconds: longest time for one complete answer.
-    :param max_attempts: how often one call is tried, the first time included.
-    :param pacing: where the account's slot clock lives: ``"file"`` (shared by all processes of the user on this host),
-        ``"memory"`` (this process only), or the URL of a Redis server (``redis://…``, ``rediss://…``, ``unix://…``;
-        shared by all hosts that use it). The URL may hold a password: it appears in no message and no repr.
-    :param verify: True checks the server's certificate, False does not, a path names the CA bundle to check it with.
-    :param proxies: scheme to proxy URL, as in requests; the usual environment variables work without it.
-    :param realtime_requests_per_second: a pace of its own for the realtime endpoint; None shares the account's.
-    :param user_agent: replaces the User-Agent header; None names this package, Airflow and Python.
-    :raises InvalidSettingsError: a ``ValueError`` that names the setting and what it may be.
+    :param api_key: the account's key; not part of any message or repr.
+    :param base_url: the URL of the API including the version, ``http`` or ``https``. On the vendor's hosts it ends in
+        ``/v2``; on other hosts it may end in anything but another version.
+    :param requests_per_second: the rate limit of the account.
+    :param cool_down_seconds: how long the whole account sends nothing after a 429; a longer ``Retry-After`` wins.
+    :param timeout_seconds: the deadline for one complete response.
+    :param max_attempts: how often a request is sent at most, including the first time.
+    :param pacing: where the state of the rate limit is stored: ``"file"`` (shared by all processes of the user on this
+        host), ``"memory"`` (this process only), or the URL of a Redis server (``redis://…``, ``rediss://…``,
+        ``unix://…``; shared by all hosts that use it). The URL may contain a password, which is not part of any message
+        or repr.
+    :param verify: True verifies the server's certificate, False does not, a path is the CA bundle to verify it with.
+    :param proxies: scheme to proxy URL, as in requests; the usual environment variables work too.
+    :param realtime_requests_per_second: a separate rate limit for the realtime endpoint; None for the account's.
+    :param user_agent: the User-Agent header; None for the versions of this package, Airflow and Python.
+    :raises InvalidSettingsError: a ``ValueError`` that names the setting and its allowed values.
     """
 
     api_key: str = field(repr=False)
@@ -63,8 +65,8 @@ class ClientSettings:
     user_agent: str | None = None
 
     def __post_init__(self) -> None:
-        _check_header("api_key", self.api_key, "put the account's API key into the password field of the connection")
-        object.__setattr__(self, "base_url", _checked_base_url(self.base_url))
+        _check_header("api_key", self.api_key, "pass the account's API key")
+        object.__setattr__(self, "base_url", _normalized_base_url(self.base_url))
         rate = (MIN_REQUESTS_PER_SECOND, MAX_REQUESTS_PER_SECOND)
         _check_number("requests_per_second", self.requests_per_second, *rate)
         if self.realtime_requests_per_second is not None:
@@ -78,11 +80,11 @@ class ClientSettings:
         _check_verify(self.verify)
         _check_proxies(self.proxies)
         if self.user_agent is not None:
-            _check_header("user_agent", self.user_agent, "give plain ASCII text", spaces=True)
+            _check_header("user_agent", self.user_agent, "use plain ASCII text", spaces=True)
 
     @property
     def fingerprint(self) -> str:
-        """Which account this is, for file names and logs: 16 hexadecimal digits that do not give the key away."""
+        """An identifier of the account for file names and logs: 16 hexadecimal digits that do not reveal the key."""
         text = f"airflow-provider-trackingmore/slot-clock\0{self.base_url}\0{self.api_key}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -92,25 +94,27 @@ class ClientSettings:
         return urlsplit(self.base_url).netloc
 
 
-def _check_number(name: str, value: object, lowest: float, highest: float) -> None:
+def _check_number(name: str, value: object, minimum: float, maximum: float) -> None:
     numeric = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not numeric or not lowest <= value <= highest:  # type: ignore[operator]  # numeric says it is one
-        raise InvalidSettingsError(f"{name} must be a number from {lowest:g} to {highest:g}, not {_shown(value)}")
-
-
-def _check_header(name: str, value: object, way_out: str, *, spaces: bool = False) -> None:
-    """Refuse what cannot stand in an HTTP header; the value itself stays out of the message."""
-    if not isinstance(value, str) or not value:
-        raise InvalidSettingsError(f"{name} is empty or no text: {way_out}")
-    lowest = " " if spaces else "!"
-    if value != value.strip() or not all(lowest <= character <= "~" for character in value):
+    if not numeric or not minimum <= value <= maximum:  # type: ignore[operator]  # numeric says it is one
         raise InvalidSettingsError(
-            f"{name} holds white space or a character that is not printable ASCII (a stray line end?): {way_out}"
+            f"{name} must be a number from {minimum:g} to {maximum:g}, not {format_value(value)}"
         )
 
 
-def _checked_base_url(value: object) -> str:
-    example = f"give an address such as {limits.DEFAULT_BASE_URL}"
+def _check_header(name: str, value: object, remedy: str, *, spaces: bool = False) -> None:
+    """Validate the value of an HTTP header, which must not be part of the message."""
+    if not isinstance(value, str) or not value:
+        raise InvalidSettingsError(f"{name} is empty or not text: {remedy}")
+    first = " " if spaces else "!"
+    if value != value.strip() or not all(first <= character <= "~" for character in value):
+        raise InvalidSettingsError(
+            f"{name} contains white space or a character that is not printable ASCII (a stray line break?): {remedy}"
+        )
+
+
+def _normalized_base_url(value: object) -> str:
+    example = f"use a URL such as {limits.DEFAULT_BASE_URL}"
     if not isinstance(value, str):
         raise InvalidSettingsError(f"base_url must be text: {example}")
     try:
@@ -121,18 +125,24 @@ def _checked_base_url(value: object) -> str:
     if parts.scheme not in ("http", "https") or not host:
         raise InvalidSettingsError(f"base_url must begin with http:// or https:// and name a host: {example}")
     if "@" in parts.netloc:
-        raise InvalidSettingsError(f"base_url must not hold a user or a password; the key goes into api_key: {example}")
+        raise InvalidSettingsError(
+            f"base_url must not contain a user or password; the key belongs in api_key: {example}"
+        )
     if "?" in value or "#" in value:
-        raise InvalidSettingsError(f"base_url must not hold a query or a fragment: {example}")
+        raise InvalidSettingsError(f"base_url must not contain a query or fragment: {example}")
     if not all("!" <= character <= "~" for character in value.strip()):
-        raise InvalidSettingsError(f"base_url holds white space or a character that is not printable ASCII: {example}")
+        raise InvalidSettingsError(
+            f"base_url contains white space or a character that is not printable ASCII: {example}"
+        )
     path = parts.path.rstrip("/")
     version = _VERSION.search(path)
     if version and version[1] != "2":
-        raise InvalidSettingsError(f"base_url ends in {version[0]}, but this package speaks version 2 only: {example}")
-    at_the_vendor = host.rstrip(".") == _VENDOR or host.rstrip(".").endswith(f".{_VENDOR}")
-    if at_the_vendor and path != "/v2":
-        raise InvalidSettingsError(f"base_url must end in /v2, the version that this package speaks: {example}")
+        raise InvalidSettingsError(
+            f"base_url ends in {version[0]}, but this package supports version 2 only: {example}"
+        )
+    is_vendor = host.rstrip(".") == _VENDOR or host.rstrip(".").endswith(f".{_VENDOR}")
+    if is_vendor and path != "/v2":
+        raise InvalidSettingsError(f"base_url must end in /v2, the version that this package supports: {example}")
     return urlunsplit((parts.scheme, parts.netloc.lower(), path, "", ""))
 
 
@@ -142,16 +152,16 @@ def _check_pacing(value: object) -> None:
     choices = "'file' (the default), 'memory' or the URL of a Redis server such as redis://redis.example:6379/0"
     scheme, separator, _ = str(value).partition("://")
     if not separator or scheme not in REDIS_SCHEMES:
-        shown = "what was given" if ":" in str(value) else _shown(value)  # a mistyped URL may hold a password too
-        raise InvalidSettingsError(f"pacing must be {choices}, not {shown}")
+        given = "this URL" if ":" in str(value) else format_value(value)  # a wrong URL may contain a password
+        raise InvalidSettingsError(f"pacing must be {choices}, not {given}")
     try:
         parts = urlsplit(str(value))
-        there = parts.path if scheme == "unix" else parts.hostname
+        location = parts.path if scheme == "unix" else parts.hostname
         _ = parts.port
     except ValueError:
-        there = None
-    if not there:
-        raise InvalidSettingsError(f"pacing names no Redis server: it must be {choices}")
+        location = None
+    if not location:
+        raise InvalidSettingsError(f"pacing does not name a Redis server: it must be {choices}")
 
 
 def _check_verify(value: object) -> None:
@@ -159,7 +169,8 @@ def _check_verify(value: object) -> None:
         return
     if not isinstance(value, str) or not os.path.exists(value):
         raise InvalidSettingsError(
-            f"verify must be true, false or the path of an existing CA bundle on this machine, not {_shown(value)}"
+            "verify must be true, false or the path of an existing CA bundle on this machine, not "
+            f"{format_value(value)}"
         )
 
 
@@ -167,9 +178,5 @@ def _check_proxies(value: object) -> None:
     valid = isinstance(value, Mapping) and all(
         isinstance(text, str) and text for pair in value.items() for text in pair
     )
-    if not valid:  # a proxy's URL may hold a password: it stays out of the message
+    if not valid:  # a proxy's URL may contain a password, so it is not part of the message
         raise InvalidSettingsError('proxies must map schemes to URLs, such as {"https": "http://proxy.example:3128"}')
-
-
-def _shown(value: object) -> str:
-    return repr(value)[:60]

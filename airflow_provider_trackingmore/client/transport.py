@@ -1,8 +1,7 @@
-"""One request over the wire, once: ``Request`` -> (status, headers, body), or an error that says whether it left.
+"""Send one request over HTTP, once, and return the response, or an error that says whether the request was sent.
 
-Knows ``requests``, TLS and proxies; knows no pace, no retry and no endpoint. An error is raised
-outside of the ``except`` that caught its cause: the cause's text and frames may hold URLs and headers, and must not
-travel with it.
+Errors are raised outside of the ``except`` that caught their cause, since the cause's text and frames may contain URLs
+and headers.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ import urllib3.exceptions
 from requests.auth import AuthBase
 
 from airflow_provider_trackingmore import __version__
-from airflow_provider_trackingmore.api.envelope import CHECK_BASE_URL_AND_PROXY, Request
-from airflow_provider_trackingmore.api.errors import ResponseTooLargeError, TransportError
+from airflow_provider_trackingmore.api.envelope import HintTexts, Request
+from airflow_provider_trackingmore.api.errors import Hint, ResponseTooLargeError, TransportError
 from airflow_provider_trackingmore.client.decompression import ACCEPT_ENCODING, decompress
-from airflow_provider_trackingmore.client.failures import failure_of
+from airflow_provider_trackingmore.client.failures import to_client_error
 from airflow_provider_trackingmore.client.response_deadline import ResponseDeadlineAdapter, before_send
 from airflow_provider_trackingmore.client.settings import ClientSettings
 
@@ -42,17 +41,17 @@ T = TypeVar("T")
 
 MAX_CONNECT_SECONDS = 10.0
 MAX_IDLE_SECONDS = 15.0
-"""A connection that was idle for longer is not used again: the server may be about to close it, and a request that dies
-with its connection may or may not have been carried out."""
+"""A connection that has been idle for longer is not reused: the server may be about to close it, and a request that
+fails with its connection may or may not have been processed."""
 CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back.
+class Response:
+    """An HTTP response.
 
     :param status: the HTTP status.
-    :param headers: the answer's headers.
+    :param headers: the headers.
     :param body: the whole body, decompressed.
     """
 
@@ -61,10 +60,10 @@ class Answer:
     body: bytes = field(repr=False)
 
 
-class _Key(AuthBase):
-    """Puts the key on a request at the last moment, so that no variable, repr or traceback on the way holds it.
+class _ApiKeyAuth(AuthBase):
+    """Adds the API key to a request at the last moment, so that no variable, repr or traceback contains it.
 
-    That a session has an ``auth`` also keeps requests from taking one out of ``.netrc``.
+    A session with an ``auth`` also ignores ``.netrc``.
     """
 
     def __init__(self, key: str) -> None:
@@ -76,17 +75,21 @@ class _Key(AuthBase):
 
 
 class Transport:
-    """The connections to one account; may be used by several threads at a time.
+    """The connections to one account. They may be used by several threads at a time.
 
-    :param settings: how the account is reached.
+    :param settings: how to reach the account.
+    :param hint_texts: hints for error messages, in the words of the program at hand.
     """
 
-    def __init__(self, settings: ClientSettings) -> None:
+    def __init__(self, settings: ClientSettings, hint_texts: HintTexts | None = None) -> None:
         self._settings = settings
+        self._hint_texts = hint_texts or {}
         self._idle: deque[tuple[requests.Session, float, int]] = deque()
         self._closed = False
         if settings.verify is False:
-            log.warning("TLS certificates of %s are not checked (verify=false): anybody may answer", settings.host)
+            log.warning(
+                "TLS certificates of %s are not verified (verify=false), so the connection is not secure", settings.host
+            )
             host = re.escape(urlsplit(settings.base_url).hostname or "")
             warnings.filterwarnings(
                 "ignore", f".*request is being made to host '{host}'", urllib3.exceptions.InsecureRequestWarning
@@ -102,7 +105,7 @@ class Transport:
 
     @property
     def warm(self) -> bool:
-        """Whether a connection is open that the next request can use."""
+        """Whether the next request can reuse an open connection."""
         try:
             _, since, pid = self._idle[-1]
         except IndexError:
@@ -113,27 +116,27 @@ class Transport:
         self,
         request: Request[T],
         *,
-        connected: Callable[[], None] | None = None,
-        answered: Callable[[], None] | None = None,
-    ) -> Answer:
-        """Send a request once and read its answer.
+        on_connect: Callable[[], None] | None = None,
+        on_response: Callable[[], None] | None = None,
+    ) -> Response:
+        """Send a request once and read its response.
 
-        :param request: the call.
-        :param connected: called when the connection is open, just before the request is sent; may raise.
-        :param answered: called as soon as the answer's first line and headers are here.
-        :return: the answer, whatever its status, redirects excepted.
-        :raises ConnectError: the request never left.
-        :raises TLSError: the server's certificate was not accepted.
-        :raises ResponseLostError: the request left; its answer did not come, or not in time.
-        :raises MalformedResponseError: what came is cut off, or no HTTP.
-        :raises ResponseTooLargeError: the answer has more bytes than the request allows; the rest was not read.
+        :param request: the request.
+        :param on_connect: called when the connection is open, just before the request is sent; may raise.
+        :param on_response: called as soon as the status and the headers of the response have arrived.
+        :return: the response, whatever its status, except for redirects.
+        :raises ConnectError: the request was not sent.
+        :raises TLSError: the server's certificate was rejected.
+        :raises ResponseLostError: the request was sent, but its response did not arrive, or not in time.
+        :raises MalformedResponseError: the response is truncated, or is not HTTP.
+        :raises ResponseTooLargeError: the response has more bytes than the request allows; the rest was not read.
         :raises TransportError: a redirect, or settings that cannot work.
         """
         settings = self._settings
         session = self._check_out()
         try:
             with (
-                before_send(connected),
+                before_send(on_connect),
                 session.request(
                     request.method,
                     settings.base_url + request.target,
@@ -146,23 +149,23 @@ class Transport:
                     proxies=dict(settings.proxies),
                 ) as response,
             ):
-                if answered is not None:
-                    answered()
-                answer = self._read(request, response)
-        # OSError: requests raises it for a CA bundle that is gone; it is the base of its own errors too.
+                if on_response is not None:
+                    on_response()
+                read = self._read(request, response)
+        # requests raises OSError for a missing CA bundle; it is also the base class of its own errors.
         except (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, UnicodeError) as error:
-            failure = failure_of(request.name, settings, error)
-        except BaseException:  # Airflow stops a task by an exception that may come anywhere
+            failure = to_client_error(request.name, settings, error, self._hint_texts)
+        except BaseException:  # Airflow stops a task with an exception that may be raised anywhere
             session.close()
             raise
         else:
             self._check_in(session)
-            return answer
+            return read
         session.close()
         raise failure
 
     def close(self) -> None:
-        """Close all connections; those in use are closed when their request is done."""
+        """Close all connections; those in use are closed after their request."""
         self._closed = True
         while self._idle:
             session, _, pid = self._idle.pop()
@@ -170,14 +173,14 @@ class Transport:
                 session.close()
 
     def _check_out(self) -> requests.Session:
-        """Find or make a session that nobody else uses: requests does not promise that threads can share one."""
+        """Return a session that is not in use: requests does not guarantee that threads can share one."""
         while True:
             try:
                 session, since, pid = self._idle.pop()
             except IndexError:
-                return self._session()
+                return self._new_session()
             if pid != os.getpid():
-                continue  # a fork has copied it; its connection belongs to the parent
+                continue  # copied by a fork: the connection belongs to the parent process
             if time.monotonic() - since < MAX_IDLE_SECONDS:
                 return session
             session.close()
@@ -187,9 +190,9 @@ class Transport:
         if self._closed:
             self.close()
 
-    def _session(self) -> requests.Session:
+    def _new_session(self) -> requests.Session:
         session = requests.Session()
-        session.auth = _Key(self._settings.api_key)
+        session.auth = _ApiKeyAuth(self._settings.api_key)
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
             session.mount(scheme, ResponseDeadlineAdapter(pool_connections=1, pool_maxsize=1))
@@ -203,13 +206,14 @@ class Transport:
         )
         return session
 
-    def _read(self, request: Request[T], response: requests.Response) -> Answer:
+    def _read(self, request: Request[T], response: requests.Response) -> Response:
         host = self._settings.host
         if 300 <= response.status_code < 400:
             raise TransportError(
-                f"{request.name}: {host} answered {response.status_code} and points to {_pointed_to(response)}. "
-                "Redirects are not followed, for the key goes to no other place: "
-                "put the right base URL into the host field of the connection",
+                f"{request.name}: {host} answered {response.status_code}, a redirect to {_redirect_target(response)}. "
+                "Redirects are not followed, so that the API key is sent to no other place",
+                hint=Hint.CHECK_BASE_URL,
+                hint_text=self._hint_texts.get(Hint.CHECK_BASE_URL),
                 http_status=response.status_code,
             )
         body = bytearray()
@@ -218,23 +222,24 @@ class Transport:
             body += piece
             if len(body) > request.max_bytes:
                 raise ResponseTooLargeError(
-                    f"{request.name}: the answer of {host} is longer than {request.max_bytes >> 20} MB: "
-                    f"{CHECK_BASE_URL_AND_PROXY}",
+                    f"{request.name}: the response of {host} is larger than {request.max_bytes >> 20} MB",
+                    hint=Hint.CHECK_BASE_URL,
+                    hint_text=self._hint_texts.get(Hint.CHECK_BASE_URL),
                     http_status=response.status_code,
                 )
-        return Answer(response.status_code, dict(response.headers), bytes(body))
+        return Response(response.status_code, dict(response.headers), bytes(body))
 
 
-def _pointed_to(redirect: requests.Response) -> str:
+def _redirect_target(redirect: requests.Response) -> str:
     try:
         return urlsplit(redirect.headers.get("Location", "")).hostname or "another path of the same host"
     except ValueError:
-        return "an address that is none"
+        return "an invalid address"
 
 
 @functools.cache
 def default_user_agent() -> str:
-    """Name this package, Airflow and Python with their versions, without importing Airflow."""
+    """Return the versions of this package, Airflow and Python, without importing Airflow."""
     airflow = "unknown"
     for distribution in ("apache-airflow", "apache-airflow-core", "apache-airflow-task-sdk"):
         try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.api.limits import AIR_CARGO_QUOTA
 from airflow_provider_trackingmore.api.validation import check_waybills
+from airflow_provider_trackingmore.exceptions import LookupInterruptedError
 from airflow_provider_trackingmore.operators.base import TrackingMoreBaseOperator
 from airflow_provider_trackingmore.operators.template_values import as_list, parse_bool, parse_text
 from airflow_provider_trackingmore.serialization import record_to_dict
@@ -66,8 +66,8 @@ class TrackAirCargoOperator(TrackingMoreBaseOperator):
             self._check_quota(hook, AIR_CARGO_QUOTA * len(numbers), self.quota_floor)
             try:
                 found = hook.track_air_cargo(numbers, lang=lang)
-            except TrackingMoreError as error:
-                self._push_result(context, _to_dict(error.found or {}, include_raw))  # its quota is spent
+            except LookupInterruptedError as error:
+                self._push_result(context, _to_dict(error.found, include_raw))  # its quota is spent
                 raise
         self.log.info("TrackingMore knows %d of %d waybills", len(found), len(numbers))
         return _to_dict(found, include_raw)

@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_trackingmore.api.errors import TrackingMoreError
-from airflow_provider_trackingmore.api.shipments import as_shipment_list, check_shipments
+from airflow_provider_trackingmore.api.shipments import check_shipments
+from airflow_provider_trackingmore.exceptions import BatchInterruptedError, QuotaFloorError, ShipmentsRejectedError
 from airflow_provider_trackingmore.links import SHIPMENT_LINKS, push_links
-from airflow_provider_trackingmore.operators.template_values import parse_choice, parse_literal, parse_number
+from airflow_provider_trackingmore.operators.template_values import (
+    as_shipments,
+    parse_choice,
+    parse_literal,
+    parse_number,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -22,14 +27,6 @@ if TYPE_CHECKING:
     from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 
 OnRejected = Literal["fail", "report"]
-
-
-class QuotaFloorError(AirflowFailException):
-    """The task would take the account's quota below ``quota_floor``. No quota was spent."""
-
-
-class ShipmentsRejectedError(AirflowFailException):
-    """Some shipments were rejected. A retry would not change that, so Airflow does not make one."""
 
 
 class TrackingMoreBaseOperator(BaseOperator):
@@ -100,16 +97,15 @@ class ShipmentsBaseOperator(TrackingMoreBaseOperator):
         :return: the report as plain data.
         """
         on_rejected = parse_choice("on_rejected", self.on_rejected, ("fail", "report"))
-        shipments = as_shipment_list(self.shipments)
+        shipments = as_shipments(self.shipments)
         if not shipments:
             self.log.info("No shipments: nothing to do")
         try:
             with self.hook as hook:
                 push_links(self, context, check_shipments(shipments).bodies, hook)
                 report = self._send_shipments(hook, shipments)
-        except TrackingMoreError as error:
-            if error.report is not None:
-                self._push_result(context, self._report_to_dict(error.report))
+        except BatchInterruptedError as error:
+            self._push_result(context, self._report_to_dict(error.report))
             raise
         if report.rejected and on_rejected == "fail":
             self._push_result(context, self._report_to_dict(report))

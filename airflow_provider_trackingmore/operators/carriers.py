@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.api.limits import BATCH_SIZE, DETECT_QUOTA, REMOTE_QUOTA
 from airflow_provider_trackingmore.api.validation import check_tracking_number
+from airflow_provider_trackingmore.exceptions import CarrierNotDecidedError, LookupInterruptedError
 from airflow_provider_trackingmore.operators.base import TrackingMoreBaseOperator
 from airflow_provider_trackingmore.operators.template_values import (
     as_list,
@@ -23,10 +22,6 @@ from airflow_provider_trackingmore.serialization import record_to_dict
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-
-class CarrierNotDecidedError(AirflowFailException):
-    """Some numbers have no carrier, or more than one candidate with ``pick="only"``."""
 
 
 class ListCarriersOperator(TrackingMoreBaseOperator):
@@ -214,10 +209,8 @@ class RemoteAreasOperator(TrackingMoreBaseOperator):
             self._check_quota(hook, REMOTE_QUOTA * math.ceil(len(places) / BATCH_SIZE), self.quota_floor)
             try:
                 areas = hook.check_remote_areas(places)
-            except TrackingMoreError as error:
-                self._push_result(
-                    context, [record_to_dict(area, include_raw=include_raw) for area in error.found or ()]
-                )
+            except LookupInterruptedError as error:
+                self._push_result(context, [record_to_dict(area, include_raw=include_raw) for area in error.found])
                 raise
         remote = sum(area.listed_as == "remote" for area in areas)
         self.log.info("Found %d remote-area entries for %d places", remote, len(places))

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
-from airflow_provider_trackingmore.api.validation import check_language, format_value
+from airflow_provider_trackingmore.api.formatting import format_value
+from airflow_provider_trackingmore.api.shipments import as_shipment_list
+from airflow_provider_trackingmore.api.validation import check_language
 
 _LITERALS: dict[str, bool | None] = {"true": True, "false": False, "none": None, "": None}
 _NATIVE_HINT = "a template renders to text unless the DAG has render_template_as_native_obj=True"
@@ -118,6 +120,18 @@ def as_list(name: str, value: object, kind: str) -> list[Any]:
     if isinstance(value, (Mapping, bytes)) or not isinstance(value, Iterable):
         raise InvalidArgumentError(f"{name} must be a list of {kind}, not {_describe(value)}")
     return list(value)
+
+
+def as_shipments(value: object) -> list[object]:
+    """Read the shipments of a task.
+
+    :param value: a mapping, an iterable of mappings, or the result of ``ListTrackingsOperator``.
+    :return: the shipments, unchecked.
+    :raises InvalidArgumentError: if it is text or anything else.
+    """
+    if isinstance(value, str):
+        raise InvalidArgumentError(f"shipments must be a list of mappings, not text ({_NATIVE_HINT})")
+    return as_shipment_list(value)
 
 
 def as_mapping(name: str, value: object) -> dict[str, Any]:

@@ -6,23 +6,18 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
 from airflow_provider_trackingmore.api.changes import UPDATE_FIELDS, changes_body
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.filters import CountFilters, filter_query
+from airflow_provider_trackingmore.api.formatting import format_value
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 from airflow_provider_trackingmore.api.shipments import check_shipments, shipment_key
-from airflow_provider_trackingmore.api.validation import format_value
+from airflow_provider_trackingmore.exceptions import ShipmentsMissingError, ShipmentsRejectedError, TooManyRowsError
 from airflow_provider_trackingmore.links import SHIPMENT_LINKS, push_links
-from airflow_provider_trackingmore.operators.base import (
-    OnRejected,
-    ShipmentsBaseOperator,
-    ShipmentsRejectedError,
-    TrackingMoreBaseOperator,
-)
+from airflow_provider_trackingmore.operators.base import OnRejected, ShipmentsBaseOperator, TrackingMoreBaseOperator
 from airflow_provider_trackingmore.operators.template_values import (
     as_mapping,
+    as_shipments,
     parse_bool,
     parse_choice,
     parse_language,
@@ -52,14 +47,6 @@ __all__ = [
     "TooManyRowsError",
     "UpdateTrackingsOperator",
 ]
-
-
-class ShipmentsMissingError(AirflowFailException):
-    """Some shipments are not registered. A retry would not change that, so Airflow does not make one."""
-
-
-class TooManyRowsError(AirflowFailException):
-    """More shipments match than ``max_rows`` allows in XCom."""
 
 
 # Operators that change something ------------------------------------------------------------------------------------
@@ -229,7 +216,11 @@ class ChangeCarrierOperator(TrackingMoreBaseOperator):
         :return: the shipment with its new carrier.
         """
         with self.hook as hook:
-            hook.change_carrier(self.tracking_number, self.carrier_code, self.new_carrier_code)
+            hook.change_carrier(
+                carrier_code=self.carrier_code,
+                tracking_number=self.tracking_number,
+                new_carrier_code=self.new_carrier_code,
+            )
             key = shipment_key({"tracking_number": self.tracking_number, "carrier_code": self.new_carrier_code})
             push_links(self, context, [key], hook)
         self.log.info("The carrier of %s is now %s", key.tracking_number, key.carrier_code)
@@ -285,7 +276,7 @@ class GetTrackingsOperator(TrackingMoreBaseOperator):
         """
         on_missing = parse_choice("on_missing", self.on_missing, ("fail", "report"))
         include_raw, lang = parse_bool("include_raw", self.include_raw), parse_language("lang", self.lang)
-        checked = check_shipments(self.shipments)
+        checked = check_shipments(as_shipments(self.shipments))
         if checked.rejected:
             raise InvalidArgumentError("; ".join(rejection.message for rejection in checked.rejected[:20]))
         keys = list(checked.bodies)

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.api.interruptions import LookupInterruptedError
 from airflow_provider_trackingmore.waiting.condition import Condition
 from airflow_provider_trackingmore.waiting.failures import Scope, scope_of
 from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
 from airflow_provider_trackingmore.waiting.outcome import first_listed
 
 if TYPE_CHECKING:
-    from airflow_provider_trackingmore.api.models import ShipmentKey
+    from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
     from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 
 
@@ -29,10 +30,11 @@ def check_open_shipments(hook: TrackingMoreHook, condition: Condition) -> None:
     """
     keys = condition.open
     failure: TrackingMoreError | None = None
+    found: dict[ShipmentKey, Tracking]
     try:
         found = hook.find_trackings(keys)
-    except TrackingMoreError as error:
-        failure, found = error, error.found or {}
+    except LookupInterruptedError as error:
+        failure, found = error.cause.replace(message=error.message), error.found
     now = time.time()
     for key in keys:
         if key in found:

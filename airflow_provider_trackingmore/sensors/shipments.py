@@ -20,6 +20,7 @@ from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
+from airflow_provider_trackingmore.exceptions import ShipmentsFailedError
 from airflow_provider_trackingmore.links import SHIPMENT_LINKS, push_links
 from airflow_provider_trackingmore.sensors.checks import check_open_shipments, describe_open_shipments, format_time
 from airflow_provider_trackingmore.sensors.start_args import ComputedWhenRead, is_plain
@@ -48,10 +49,6 @@ FIRST_CHECK_SECONDS = 2.0
 """How long the calls of the check before a deferral may wait for their slots: the check occupies a worker."""
 LAST_CHECK_SECONDS = 30.0
 """How long the calls of the last check, after the deadline, may wait for their slots."""
-
-
-class ShipmentsFailedError(AirflowFailException):
-    """The shipments that were waited for cannot arrive any more. Trying again does not help, so Airflow does not."""
 
 
 class ShipmentStatusSensor(BaseSensorOperator):

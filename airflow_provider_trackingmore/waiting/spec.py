@@ -13,9 +13,10 @@ from itertools import chain
 from typing import Any, Literal, Self, TypeAlias
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
+from airflow_provider_trackingmore.api.formatting import format_value
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
 from airflow_provider_trackingmore.api.shipments import as_shipment_list, shipment_key
-from airflow_provider_trackingmore.api.validation import check_carrier_code, check_tracking_number, format_value
+from airflow_provider_trackingmore.api.validation import check_carrier_code, check_tracking_number
 from airflow_provider_trackingmore.waiting.outcome import ShipmentOutcome, WaitResult, first_listed
 
 WaitFor: TypeAlias = "Literal['all', 'any'] | int"

@@ -308,10 +308,10 @@ def changing_the_carrier(world: World) -> None:
     wrong, right = (ShipmentKey(code, "SBX-PENDING-20") for code in ("gls", "dpd"))
     world.hook.create_tracking(body(wrong))
     for _ in range(2):
-        world.hook.change_carrier(wrong.tracking_number, "gls", "dpd")
+        world.hook.change_carrier(carrier_code="gls", tracking_number=wrong.tracking_number, new_carrier_code="dpd")
         assert set(world.hook.find_trackings([body(wrong), body(right)])) == {right}
     with pytest.raises(TrackingNotFoundError):
-        world.hook.change_carrier("NOWHERE1", "gls", "dpd")
+        world.hook.change_carrier(carrier_code="gls", tracking_number="NOWHERE1", new_carrier_code="dpd")
     assert world.hook.delete_tracking(*right)
 
 

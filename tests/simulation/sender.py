@@ -68,7 +68,7 @@ class Sender:
             seconds = self._limiter.pause(slot, rounds)
             rounds += 1
             if max_wait_seconds is not None and loop.time() + seconds > asked_at + max_wait_seconds:
-                raise RateLimitError("not sent: the next free slot is too far away", retry_after=seconds)
+                raise RateLimitError("not sent: the next request is too far away", retry_after=seconds)
             await asyncio.sleep(seconds)
             await self._hand_over()
         kind, numbers, name = _about(request)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.api.errors import AuthenticationError, TrackingMoreError
+from airflow_provider_trackingmore.exceptions import ShipmentsRejectedError
 from airflow_provider_trackingmore.operators.trackings import (
     CreateTrackingsOperator,
     DeleteTrackingsOperator,
     RealtimeTrackOperator,
-    ShipmentsRejectedError,
 )
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.integration.airflow.parcels import PERSONAL, parcel

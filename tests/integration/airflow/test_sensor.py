@@ -15,10 +15,11 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from airflow_provider_trackingmore.api.errors import AuthenticationError, InvalidArgumentError, TrackingMoreError
+from airflow_provider_trackingmore.exceptions import ShipmentsFailedError
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from airflow_provider_trackingmore.sensors import shipments
-from airflow_provider_trackingmore.sensors.shipments import GRACE_SECONDS, ShipmentDeliveredSensor, ShipmentsFailedError
+from airflow_provider_trackingmore.sensors.shipments import GRACE_SECONDS, ShipmentDeliveredSensor
 from tests.integration.airflow.conftest import KEYS, connections
 from tests.integration.airflow.parcels import parcel
 from tests.task_runner import run_to_end, wait_until_account_is_free

@@ -224,7 +224,7 @@ def test_a_failure_midway_reports_what_was_done(
     assert ended.code == 3
     found = list(outcomes(ended.rows).values())
     assert (found.count("created"), found.count("rejected")) == (40, 60)
-    assert "not sent, because an earlier call failed: run it again" in ended.rows[-1]["message"]
+    assert "not sent because an earlier request failed: run it again" in ended.rows[-1]["message"]
     totals, said = ended.err.splitlines()
     assert totals == "40 created, 60 rejected"
     assert said.endswith("check the API key in connection 'mine'")

@@ -20,7 +20,7 @@ from .conftest import PROGRAM, Program, plain
     ("key", "said"),
     [
         ("wrong-key-of-somebody", "check the API key in TRACKINGMORE_API_KEY"),
-        ("wröng", "api_key holds white space or a character that is not printable ASCII"),
+        ("wröng", "api_key contains white space or a character that is not printable ASCII"),
     ],
 )
 def test_a_bad_key_ends_with_3(program: Program, key: str, said: str) -> None:

@@ -134,7 +134,7 @@ def test_a_limit_costs_one_call(program: Program, trackingmore_sandbox: SandboxP
 def test_forty_one_numbers_are_wrong_arguments(program: Program, trackingmore_sandbox: SandboxProcess) -> None:
     ended = program("list", "--numbers", ",".join(f"N{n}" for n in range(41)))
     assert ended.code == 2
-    assert ended.err == "trackingmore: numbers takes at most 40 entries, not 41: ask in several calls\n"
+    assert ended.err == "trackingmore: numbers accepts up to 40 entries, not 41: use several requests\n"
     assert trackingmore_sandbox.calls() == []
 
 

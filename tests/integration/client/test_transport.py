@@ -138,7 +138,7 @@ def test_switching_verification_off_is_warned_about_once_and_only_in_the_log(
             assert to.exchange(GET).status == 200
     assert [str(warning.message) for warning in caught] == []
     (warning,) = caplog.records
-    assert "are not checked" in warning.getMessage()
+    assert "are not verified" in warning.getMessage()
 
 
 def test_verification_that_is_switched_off_stays_off_whatever_the_environment_says(
@@ -227,14 +227,14 @@ def test_the_start_of_an_answer_is_reported_before_its_end(server: FaultServer) 
 
     server.does(waits_between_headers_and_body)
     with reach(server) as to:
-        assert to.exchange(GET, answered=started.set).body == b"{}"
+        assert to.exchange(GET, on_response=started.set).body == b"{}"
 
 
 def test_a_failure_is_reported_without_its_start(server: FaultServer) -> None:
     server.does(lambda conversation: conversation.reset())
     started = threading.Event()
     with reach(server) as to, pytest.raises(TransportError):
-        to.exchange(GET, answered=started.set)
+        to.exchange(GET, on_response=started.set)
     assert not started.is_set()
 
 
@@ -247,5 +247,5 @@ def test_what_interrupts_an_exchange_closes_its_connection(server: FaultServer) 
 
     with reach(server) as to:
         with pytest.raises(Interrupted):
-            to.exchange(GET, answered=interrupt)
+            to.exchange(GET, on_response=interrupt)
         assert not to.warm

@@ -118,7 +118,9 @@ OPERATIONS: dict[str, Operation] = {
         report=THREE,
     ),
     "change_carrier": Operation(
-        use=lambda hook: hook.change_carrier(ONE.tracking_number, "usps", "dhl"),
+        use=lambda hook: hook.change_carrier(
+            carrier_code="usps", tracking_number=ONE.tracking_number, new_carrier_code="dhl"
+        ),
         effect="carrier changed",
         done=(1,),
         settles=True,

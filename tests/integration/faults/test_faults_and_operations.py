@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.api.interruptions import BatchInterruptedError, cause_of
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 from airflow_provider_trackingmore.api.reports import BatchReport
 from airflow_provider_trackingmore.api.resources import Account
@@ -45,7 +46,7 @@ class Outcome:
 
     @property
     def report(self) -> BatchReport | None:
-        report = self.error.report if self.error else self.result
+        report = self.error.report if isinstance(self.error, BatchInterruptedError) else self.result
         return report if isinstance(report, BatchReport) else None
 
 
@@ -70,7 +71,7 @@ def run_operation(
             return Outcome(result=operation.use(hook))
         except TrackingMoreError as error:
             run.said += [repr(error), *traceback.format_exception(error)]  # the latter is what Airflow logs
-            run.said += [str(error.report.as_dict())] if error.report else []
+            run.said += [str(error.report.as_dict())] if isinstance(error, BatchInterruptedError) else []
             return Outcome(error=error)
         finally:
             run.names_are_known()
@@ -123,7 +124,7 @@ def check_report(operation: Operation, expectation: Expected, report: BatchRepor
         assert (report.done, report.unchanged, rejected) == (before, (), hit + after)
         reasons = {ShipmentKey(one.carrier_code, one.tracking_number): one.message for one in report.rejected}
         assert all(reasons[key] for key in hit)
-        assert all("because an earlier call failed: run it again" in reasons[key] for key in after)
+        assert all("because an earlier request failed: run it again" in reasons[key] for key in after)
 
 
 def flat(chunks: Iterable[tuple[ShipmentKey, ...]]) -> tuple[ShipmentKey, ...]:
@@ -142,7 +143,8 @@ def check_outcome(
         wanted = operation.again if expectation.finds_own_work and operation.again is not None else baseline[name]
         assert comparable(outcome.result) == wanted
     else:
-        assert type(outcome.error) is fault.ends
+        assert outcome.error is not None
+        assert type(cause_of(outcome.error)) is fault.ends
         assert outcome.error.message
     if operation.report:
         check_report(operation, expectation, outcome.report)

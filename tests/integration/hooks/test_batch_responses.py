@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_trackingmore.exceptions import ShipmentsRejectedError
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
-from airflow_provider_trackingmore.operators.base import ShipmentsBaseOperator, ShipmentsRejectedError
+from airflow_provider_trackingmore.operators.base import ShipmentsBaseOperator
 from airflow_provider_trackingmore.operators.trackings import (
     DeleteTrackingsOperator,
     StopUpdatesOperator,
@@ -127,7 +128,7 @@ def test_what_two_deletions_left_is_rejected(
     left = numbers(sandbox.trackings())
     assert numbers(report["rejected"]) == left == numbers(there[3:])
     assert numbers(report["done"]) == numbers(there[:3])
-    assert "still registered after it was deleted twice: run it again" in report["rejected"][0]["message"]
+    assert "still registered after two attempts to delete it: run it again" in report["rejected"][0]["message"]
 
 
 @every_form

@@ -53,7 +53,7 @@ CALLS: list[tuple[str, Use, list[str]]] = [
     ("realtime_trackings", lambda hook: hook.realtime_trackings([ONE, NEW]), ["POST /trackings/realtime"] * 2),
     (
         "change_carrier",
-        lambda hook: hook.change_carrier("SBX-STUCK-1", "usps", "dhl"),
+        lambda hook: hook.change_carrier(carrier_code="usps", tracking_number="SBX-STUCK-1", new_carrier_code="dhl"),
         ["POST /trackings/update"],
     ),
     ("stop_updates", lambda hook: hook.stop_updates([ONE]), ["POST /trackings/notupdate"]),
@@ -91,7 +91,9 @@ ABOUT_ONE: dict[str, Callable[[Any, Any, Any], object]] = {
     "update_tracking": lambda hook, code, number: hook.update_tracking(code, number, title="T"),
     "delete_tracking": lambda hook, code, number: hook.delete_tracking(code, number),
     "realtime_tracking": lambda hook, code, number: hook.realtime_tracking(_of(code, number)),
-    "change_carrier": lambda hook, code, number: hook.change_carrier(number, code, "dhl"),
+    "change_carrier": lambda hook, code, number: hook.change_carrier(
+        carrier_code=code, tracking_number=number, new_carrier_code="dhl"
+    ),
 }
 
 OTHERWISE_WRONG: list[tuple[str, Use, str]] = [
@@ -117,7 +119,11 @@ OTHERWISE_WRONG: list[tuple[str, Use, str]] = [
     ("update_tracking", lambda hook: hook.update_tracking("usps", "9400"), "nothing to change"),
     ("update_tracking", lambda hook: hook.update_tracking("usps", "9400", carrier_code2="x"), "cannot be changed"),
     ("update_tracking", lambda hook: hook.update_tracking("usps", "9400", status="lost"), "delivered, exception"),
-    ("change_carrier", lambda hook: hook.change_carrier("9400", "usps", ""), "new_carrier_code is missing"),
+    (
+        "change_carrier",
+        lambda hook: hook.change_carrier(carrier_code="usps", tracking_number="9400", new_carrier_code=""),
+        "new_carrier_code is missing",
+    ),
     ("check_remote_areas", lambda hook: hook.check_remote_areas([PLACE] * 50 + [{}]), "country, postcode is missing"),
     ("get_transit_times", lambda hook: hook.get_transit_times([LANE] * 50 + [{"original": "US"}]), "is missing"),
     ("track_air_cargo", lambda hook: hook.track_air_cargo(["172-28891937", "17-1"]), "no air waybills.*'17-1'"),

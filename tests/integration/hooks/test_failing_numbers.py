@@ -14,6 +14,8 @@ from airflow_provider_trackingmore.api.errors import (
     ServerError,
     TrackingMoreError,
 )
+from airflow_provider_trackingmore.api.interruptions import LookupInterruptedError
+from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.client.rate_limit import clock as rate_limit_clock
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from tests.integration.client.fault_server import Behaviour, Conversation, FaultServer, answer, envelope
@@ -94,10 +96,11 @@ def test_a_number_that_fails_costs_none_of_the_others(
 ) -> None:
     vendor.bad = bad
     vendor.fails, error_class = BAD[kind]
-    with pytest.raises(error_class) as caught:
+    with pytest.raises(LookupInterruptedError) as caught:
         hook.find_trackings(shipments(120))
+    assert isinstance(caught.value.cause, error_class)
     assert set(caught.value.found) == keys(120, without=bad)
-    assert all(type(key) is tuple for key in caught.value.found)
+    assert all(type(key) is ShipmentKey for key in caught.value.found)
     for number in bad:
         assert f"ups {number}" in caught.value.message
     assert len(vendor.calls) <= 3 + 12 * len(bad)  # halving forty comes down to one in six steps of two calls
@@ -105,15 +108,17 @@ def test_a_number_that_fails_costs_none_of_the_others(
 
 def test_a_number_with_a_comma_that_fails_costs_none_of_the_others(vendor: Vendor, hook: TrackingMoreHook) -> None:
     vendor.bad = {"A%2C1"}
-    with pytest.raises(ServerError, match="A,1") as caught:
+    with pytest.raises(LookupInterruptedError, match="A,1") as caught:
         hook.find_trackings([{"carrier_code": "ups", "tracking_number": "A,1"}, *shipments(3)])
+    assert isinstance(caught.value.cause, ServerError)
     assert set(caught.value.found) == keys(3, without=set())
 
 
 def test_three_calls_that_fail_alike_from_the_start_are_the_service(vendor: Vendor, hook: TrackingMoreHook) -> None:
     vendor.down_from = 1
-    with pytest.raises(ServerError) as caught:
+    with pytest.raises(LookupInterruptedError) as caught:
         hook.find_trackings(shipments(400))
+    assert isinstance(caught.value.cause, ServerError)
     assert len(vendor.calls) == 3
     assert caught.value.found == {}
 
@@ -122,16 +127,18 @@ def test_a_service_that_goes_down_on_the_way_is_not_asked_for_everything_that_is
     vendor: Vendor, hook: TrackingMoreHook
 ) -> None:
     vendor.down_from = 4
-    with pytest.raises(ServerError) as caught:
+    with pytest.raises(LookupInterruptedError) as caught:
         hook.find_trackings(shipments(1000))
+    assert isinstance(caught.value.cause, ServerError)
     assert len(vendor.calls) == 3 + 3
     assert set(caught.value.found) == keys(120, without=set())
 
 
 def test_a_definite_refusal_ends_the_look_up_and_keeps_what_was_found(vendor: Vendor, hook: TrackingMoreHook) -> None:
     vendor.down_from, vendor.fails = 3, answer(envelope(4001))
-    with pytest.raises(AuthenticationError) as caught:
+    with pytest.raises(LookupInterruptedError) as caught:
         hook.find_trackings(shipments(400))
+    assert isinstance(caught.value.cause, AuthenticationError)
     assert len(vendor.calls) == 3
     assert set(caught.value.found) == keys(80, without=set())
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, QuotaExceededError
+from airflow_provider_trackingmore.api.interruptions import LookupInterruptedError
 from airflow_provider_trackingmore.api.models import ShipmentStatus
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
@@ -116,7 +117,7 @@ def test_a_field_that_is_not_sent_is_named(
     with caplog.at_level(logging.WARNING):
         call(hook, ONE | {"wharehouse": "Ida Brandt", "comment": "x"})
     assert [text for text in caplog.messages if "fields" in text] == [
-        "Not sent, because this call has no such fields: 'wharehouse'"
+        "Ignored fields, which this endpoint does not accept: 'wharehouse'"
     ]
 
 
@@ -208,8 +209,9 @@ def test_what_was_paid_for_is_kept_when_the_quota_ends_behind_a_split(
 ) -> None:
     sandbox.switch(waybill_max="10")
     sandbox.change_account(quota=500)
-    with pytest.raises(QuotaExceededError) as caught:
+    with pytest.raises(LookupInterruptedError) as caught:
         hook.track_air_cargo([f"172-{31415926 + number}" for number in range(40)])
+    assert isinstance(caught.value.cause, QuotaExceededError)
     assert len(caught.value.found) == 20
     assert sandbox.ledger()["quota_charged"] == 400
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
+from airflow_provider_trackingmore.exceptions import TooManyRowsError
 from airflow_provider_trackingmore.operators.trackings import (
     DeleteTrackingsOperator,
     GetTrackingsOperator,
     ListTrackingsOperator,
-    TooManyRowsError,
     UpdateTrackingsOperator,
 )
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
@@ -211,11 +211,11 @@ def test_a_list_without_a_language_sends_none(sandbox: SandboxProcess, execute: 
         ({"lang": "eng"}, "lang must be two letters such as 'en', not 'eng'"),
         ({"filters": {"lang": "eng"}}, "lang must be two letters such as 'en', not 'eng'"),
         ({"lang": "en", "filters": {"lang": "cn"}}, r"lang and filters\['lang'\] differ: set only one of them"),
-        ({"filters": {"colour": "red"}}, "there is no filter 'colour'; there are archived, "),
-        ({"filters": {"page_size": "5"}}, "there is no filter 'page_size'"),
+        ({"filters": {"colour": "red"}}, "unknown filter 'colour'; there are archived, "),
+        ({"filters": {"page_size": "5"}}, "unknown filter 'page_size'"),
         (
             {"filters": {"created_at_min": "2026-03-01T12:00:00"}},
-            "created_at_min must be unix seconds, or .* time zone",
+            "created_at_min must be Unix seconds, or .* time zone",
         ),
         ({"filters": {"archived": "perhaps"}}, "archived must be True or False, not 'perhaps'"),
         ({"filters": "{'status': 'transit'}"}, "filters must be a mapping .* not str .*render_template_as_native_obj"),

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
+from airflow_provider_trackingmore.api.interruptions import LookupInterruptedError
+from airflow_provider_trackingmore.exceptions import CarrierNotDecidedError
 from airflow_provider_trackingmore.operators.account import GetAccountOperator
 from airflow_provider_trackingmore.operators.air_cargo import TrackAirCargoOperator
 from airflow_provider_trackingmore.operators.carriers import (
-    CarrierNotDecidedError,
     DetectCarrierOperator,
     ListCarriersOperator,
     RemoteAreasOperator,
@@ -181,7 +182,7 @@ def test_remote_areas_that_cost_quota_are_pushed_when_a_later_call_fails(
 ) -> None:
     sandbox.fault("expired_key", path="/trackings/remote", nth=2)
     places = [{"country": "US", "postcode": f"REMOTE-{number}", "company": "ups"} for number in range(45)]
-    with pytest.raises(TrackingMoreError, match="check the API key") as caught:
+    with pytest.raises(LookupInterruptedError, match="check the API key") as caught:
         execute(RemoteAreasOperator, places=places)
     assert [area["postcode"] for area in ti.pushed["return_value"]] == [f"REMOTE-{number}" for number in range(40)]
     assert [area.postcode for area in caught.value.found] == [f"REMOTE-{number}" for number in range(40)]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
+from airflow_provider_trackingmore.exceptions import QuotaFloorError
 from airflow_provider_trackingmore.operators.air_cargo import TrackAirCargoOperator
-from airflow_provider_trackingmore.operators.base import QuotaFloorError
 from airflow_provider_trackingmore.operators.carriers import DetectCarrierOperator, RemoteAreasOperator
 from airflow_provider_trackingmore.operators.trackings import CreateTrackingsOperator
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_trackingmore.exceptions import ShipmentsRejectedError
 from airflow_provider_trackingmore.hooks import trackingmore
 from airflow_provider_trackingmore.operators.trackings import (
     CreateTrackingsOperator,
     DeleteTrackingsOperator,
     RealtimeTrackOperator,
-    ShipmentsRejectedError,
     StopUpdatesOperator,
     UpdateTrackingsOperator,
 )
@@ -80,7 +80,7 @@ def test_the_log_has_a_line_of_totals_and_a_line_for_each_rejection(
     report = execute(operator, shipments=given, on_rejected="report", **more)
     ours = [line for line in logged() if "TrackingMore: " in line or "Rejected: " in line]
     counts = f"1 {done}, {len(report[unchanged])} {unchanged}, {len(report['rejected'])} rejected"
-    assert ours[0] == f"INFO TrackingMore: {counts} (1 mentioned more than once)"
+    assert ours[0] == f"INFO TrackingMore: {counts} (1 duplicates ignored)"
     assert len(ours) == 1 + len(report["rejected"])
     for line, one in zip(ours[1:], report["rejected"], strict=True):
         assert line.startswith("WARNING Rejected: ")

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingNotFoundError
 from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.exceptions import ShipmentsMissingError, ShipmentsRejectedError
 from airflow_provider_trackingmore.operators.trackings import (
     ChangeCarrierOperator,
     CountByStatusOperator,
@@ -16,8 +17,6 @@ from airflow_provider_trackingmore.operators.trackings import (
     DeleteTrackingsOperator,
     GetTrackingsOperator,
     RealtimeTrackOperator,
-    ShipmentsMissingError,
-    ShipmentsRejectedError,
     StopUpdatesOperator,
     UpdateTrackingsOperator,
 )
@@ -340,7 +339,7 @@ def test_changing_the_carrier_of_an_unknown_shipment_fails(execute: Execute) -> 
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"tracking_number": 94}, "tracking_number must be text, not int 94: put it in quotes"),
+        ({"tracking_number": 94}, "tracking_number must be text, not int 94: quote it"),
         ({"carrier_code": ""}, "carrier_code is missing"),
         ({"new_carrier_code": "the post"}, "new_carrier_code 'the post' is not a code"),
     ],

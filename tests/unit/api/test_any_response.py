@@ -40,7 +40,10 @@ REQUESTS: dict[str, tuple[Request[Any], str]] = {
     "stop_updates": (endpoints.stop_updates(SENT), "post_trackings_notupdate"),
     "list_page": (endpoints.list_page(), "get_trackings_get"),
     "realtime_tracking": (endpoints.realtime_tracking(SENT[0]), "post_trackings_realtime"),
-    "change_carrier": (endpoints.change_carrier("771400091230", "gls", "dpd"), "post_trackings_update"),
+    "change_carrier": (
+        endpoints.change_carrier(carrier_code="gls", tracking_number="771400091230", new_carrier_code="dpd"),
+        "post_trackings_update",
+    ),
     "get_account": (endpoints.get_account(), "get_trackings_getuserinfo"),
     "count_by_status": (endpoints.count_by_status(), "get_trackings_getstatusnumber"),
     "check_remote_areas": (endpoints.check_remote_areas([]), "post_trackings_remote"),

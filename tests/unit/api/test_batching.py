@@ -21,6 +21,7 @@ from airflow_provider_trackingmore.api.errors import (
     ServerError,
     TrackingMoreError,
 )
+from airflow_provider_trackingmore.api.interruptions import BatchInterruptedError, LookupInterruptedError
 from airflow_provider_trackingmore.api.limits import MAX_FILTER_CHARACTERS
 from airflow_provider_trackingmore.api.lookups import find_trackings, look_up
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
@@ -204,7 +205,7 @@ def test_a_shipment_mentioned_again_is_counted_and_not_sent() -> None:
     assert len(report.done) == 51
     sent = [number for numbers in server.numbers_sent() for number in numbers]
     assert Counter(sent) == Counter([f"n{at:04d}" for at in range(50)] + ["n0001"])
-    assert report.totals == "51 created, 0 existing, 0 rejected (31 mentioned more than once)"
+    assert report.totals == "51 created, 0 existing, 0 rejected (31 duplicates ignored)"
 
 
 def test_what_cannot_be_sent_is_rejected_in_its_place_and_costs_the_others_nothing() -> None:
@@ -292,7 +293,7 @@ def test_what_is_still_there_after_that_is_rejected(says: str) -> None:
     report = send(server, many(4), DELETE)
     assert set(report.done) == set(keys(many(2)))
     assert rejected(report) == {"n0002": None, "n0003": None}
-    assert "still registered after it was deleted twice: run it again" in report.rejected[0].message
+    assert "still registered after two attempts to delete it: run it again" in report.rejected[0].message
     assert server.numbers_sent("/trackings/delete")[1:] == [["n0002", "n0003"]]
 
 
@@ -315,7 +316,7 @@ def test_what_is_not_registered_can_neither_be_changed_nor_stopped(job: Job, say
     report = send(server, many(3), job)
     assert (report.done, report.unchanged) == (keys(many(2)), ())
     assert rejected(report) == {"n0002": 4017 if "codes" in says else None}
-    assert "run CreateTrackingsOperator first" in report.rejected[0].message or "codes" in says
+    assert "register it first" in report.rejected[0].message or "codes" in says
     assert len(server.calls) == (1 if "codes" in says else 2)
 
 
@@ -338,7 +339,7 @@ def test_when_nobody_can_tell_who_was_changed_the_log_says_so(caplog: pytest.Log
 
     report = run(send_batches(STOP, check_shipments(many(3)), BatchReport()), says)
     assert report.unchanged == keys(many(3))
-    assert "changed 1 of 3 shipments and does not say which" in caplog.text
+    assert "changed 1 of 3 shipments but does not say which" in caplog.text
 
 
 # What only PUT takes --------------------------------------------------------------------------------------------------
@@ -361,10 +362,10 @@ def test_a_change_that_only_put_takes_goes_by_put() -> None:
 def test_a_failure_among_single_changes_leaves_an_account_of_everything(error: TrackingMoreError) -> None:
     rows = [*many(2), *(one | {"customer_phone": "+1"} for one in many(5)[2:])]
     server = Server(set(keys(many(5))), fail=lambda call: error if call == 3 else None)
-    with pytest.raises(type(error)) as caught:
+    with pytest.raises(BatchInterruptedError) as caught:
         run(send_batches(UPDATE, check_shipments(rows, ("customer_phone",)), BatchReport()), server.send)
     report = caught.value.report
-    assert report is not None
+    assert caught.value.cause is error
     assert report.done == keys(many(3))
     assert ["not sent" in one.message for one in report.rejected] == [False, True]
 
@@ -375,7 +376,7 @@ def test_a_single_change_of_what_is_not_registered_is_rejected() -> None:
     report = run(send_batches(UPDATE, check_shipments(rows, ("customer_phone",)), BatchReport()), server.send)
     assert report.done == (("usps", "n0001"),)
     assert rejected(report) == {"n0000": 4017}
-    assert "run CreateTrackingsOperator first" in report.rejected[0].message
+    assert "register it first" in report.rejected[0].message
 
 
 # What a whole call is told --------------------------------------------------------------------------------------------
@@ -468,37 +469,36 @@ def test_an_account_that_must_pay_has_changed_nothing(job: Job) -> None:
 def test_a_failure_in_mid_run_leaves_an_account_of_everything(job: Job, error: TrackingMoreError) -> None:
     shipments = [*many(130), shipment("n0000"), shipment("")]
     server = Server(set() if job is REGISTER else set(keys(shipments)), fail=lambda call: error if call == 3 else None)
-    with pytest.raises(type(error)) as caught:
+    with pytest.raises(BatchInterruptedError) as caught:
         send(server, shipments, job)
     report = caught.value.report
-    assert caught.value is error
-    assert report is not None
+    assert caught.value.cause is caught.value.__cause__ is error
     assert type(report) is (RegistrationReport if job is REGISTER else BatchReport)
     assert report.done == keys(many(80))
     assert report.duplicates == 1
     assert len(report) == 131
     messages = {one.tracking_number: one.message for one in report.rejected}
     assert len(messages) == 51
-    assert all("not known whether it was carried out" in messages[f"n{at:04d}"] for at in range(80, 120))
+    assert all("may or may not have been processed" in messages[f"n{at:04d}"] for at in range(80, 120))
     assert all("not sent" in messages[f"n{at:04d}"] for at in range(120, 130))
     assert "tracking_number is missing" in messages[""]
 
 
 def test_a_key_that_is_refused_ends_the_run_at_once() -> None:
     server = Server(fail=lambda call: AuthenticationError("wrong key", code=4001))
-    with pytest.raises(AuthenticationError) as caught:
+    with pytest.raises(BatchInterruptedError) as caught:
         send(server, many(200))
     assert len(server.calls) == 1
-    assert caught.value.report is not None
+    assert isinstance(caught.value.cause, AuthenticationError)
     assert len(caught.value.report.rejected) == 200
 
 
 def test_a_failure_while_the_unmentioned_are_looked_up_leaves_an_account_too() -> None:
     server = Server(conduct={"n0001": "silent"}, fail=lambda call: ResponseLostError("gone") if call == 2 else None)
-    with pytest.raises(ResponseLostError) as caught:
+    with pytest.raises(BatchInterruptedError) as caught:
         send(server, many(3))
     report = caught.value.report
-    assert report is not None
+    assert isinstance(caught.value.cause, ResponseLostError)
     assert report.done == (("usps", "n0000"), ("usps", "n0002"))
     assert rejected(report) == {"n0001": None}
 
@@ -559,8 +559,8 @@ def test_whatever_happens_every_shipment_stands_in_the_report_once(
 def report_in_spite_of_failures(server: Server, entries: list[Any], job: Job) -> BatchReport:
     try:
         return send(server, entries, job)
-    except ResponseLostError as error:
-        return error.report or BatchReport()
+    except BatchInterruptedError as error:
+        return error.report
 
 
 def _folded(key: ShipmentKey) -> tuple[str, ...]:
@@ -635,9 +635,9 @@ def test_a_number_that_spoils_the_list_is_found_by_halving_and_left_out() -> Non
 
 def test_a_failed_account_is_no_missing_shipment() -> None:
     server = Server(fail=lambda call: AuthenticationError("wrong key", code=4001))
-    with pytest.raises(AuthenticationError):
+    with pytest.raises(LookupInterruptedError, check=lambda error: isinstance(error.cause, AuthenticationError)):
         lookup(server, keys(many(3)))
-    with pytest.raises(AuthenticationError):
+    with pytest.raises(LookupInterruptedError, check=lambda error: isinstance(error.cause, AuthenticationError)):
         run(look_up(keys(many(3))), server.send)
 
 

@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_trackingmore.api.chunks import request_in_chunks
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import BatchTooLargeError, InvalidArgumentError, QuotaExceededError
+from airflow_provider_trackingmore.api.interruptions import LookupInterruptedError
 from airflow_provider_trackingmore.client.runner import run
 
 
@@ -59,17 +60,19 @@ def test_a_call_that_is_too_large_is_halved_once_for_all(entries: int, most: int
 
 def test_one_entry_that_is_too_many_ends_it() -> None:
     vendor = Vendor(0)
-    with pytest.raises(BatchTooLargeError) as caught:
+    with pytest.raises(LookupInterruptedError) as caught:
         vendor.look_up(range(8), 4)
     assert vendor.calls == [4, 2, 1]
+    assert isinstance(caught.value.cause, BatchTooLargeError)
     assert caught.value.found == []
 
 
 def test_an_error_has_what_was_found_before_it() -> None:
     vendor = Vendor(2, fails_at=6)
-    with pytest.raises(QuotaExceededError) as caught:
+    with pytest.raises(LookupInterruptedError) as caught:
         vendor.look_up(range(9), 4)
     assert vendor.calls == [4, 2, 2, 2, 2]
+    assert isinstance(caught.value.cause, QuotaExceededError)
     assert caught.value.found == [0, 1, 2, 3, 4, 5]
 
 

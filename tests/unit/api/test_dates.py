@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_trackingmore.api.dates import order_time, ship_date, unix_seconds
+from airflow_provider_trackingmore.api.dates import format_order_time, format_ship_date, to_unix_seconds
 
 EASTERN = timezone(timedelta(hours=-5))
 CHINA = timezone(timedelta(hours=8))
@@ -48,8 +48,8 @@ CHINA = timezone(timedelta(hours=8))
     ids=str,
 )
 def test_a_date_is_written_as_the_vendor_documents_it(value: object, day: str, time: str) -> None:
-    assert ship_date(value) == day
-    assert order_time(value) == time
+    assert format_ship_date(value) == day
+    assert format_order_time(value) == time
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_a_date_is_written_as_the_vendor_documents_it(value: object, day: str, t
     ids=lambda value: "a number of 5001 digits" if value == 10**5000 else ascii(value)[:30],
 )  # fmt: skip
 def test_what_is_no_date_is_not_guessed_at(value: object) -> None:
-    assert ship_date(value) is None
-    assert order_time(value) is None
+    assert format_ship_date(value) is None
+    assert format_order_time(value) is None
 
 
 def test_a_time_that_leaves_the_calendar_in_utc_is_no_time() -> None:
-    assert order_time(datetime(9999, 12, 31, 23, tzinfo=EASTERN)) is None
-    assert ship_date(datetime(9999, 12, 31, 23, tzinfo=EASTERN)) == "99991231"
+    assert format_order_time(datetime(9999, 12, 31, 23, tzinfo=EASTERN)) is None
+    assert format_ship_date(datetime(9999, 12, 31, 23, tzinfo=EASTERN)) == "99991231"
 
 
 @given(st.datetimes(min_value=datetime(1975, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.timezones()))  # noqa: DTZ001
@@ -76,10 +76,10 @@ def test_every_form_of_one_moment_is_sent_alike(moment: datetime) -> None:
     moment = moment.replace(microsecond=0)
     seconds = int(moment.timestamp())
     if moment.utcoffset() == timedelta(minutes=round(moment.utcoffset() / timedelta(minutes=1))):  # type: ignore[operator]
-        assert order_time(moment.isoformat()) == order_time(moment)
-        assert ship_date(moment.isoformat()) == ship_date(moment) == moment.strftime("%Y%m%d")
-    assert order_time(seconds) == order_time(str(seconds)) == order_time(moment)
-    assert unix_seconds(moment) == unix_seconds(moment.isoformat()) == unix_seconds(str(seconds)) == seconds
+        assert format_order_time(moment.isoformat()) == format_order_time(moment)
+        assert format_ship_date(moment.isoformat()) == format_ship_date(moment) == moment.strftime("%Y%m%d")
+    assert format_order_time(seconds) == format_order_time(str(seconds)) == format_order_time(moment)
+    assert to_unix_seconds(moment) == to_unix_seconds(moment.isoformat()) == to_unix_seconds(str(seconds)) == seconds
 
 
 ANYTHING: Any = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30) | st.datetimes()
@@ -88,7 +88,7 @@ ANYTHING |= st.from_regex(r"[0-9/:T+ -]{1,30}") | st.dates()
 
 @given(ANYTHING)
 def test_anything_is_a_date_in_its_form_or_none(value: object) -> None:
-    day, time, seconds = ship_date(value), order_time(value), unix_seconds(value)
+    day, time, seconds = format_ship_date(value), format_order_time(value), to_unix_seconds(value)
     assert day is None or datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC)
     assert time is None or datetime.strptime(time, "%Y/%m/%d %H:%M").replace(tzinfo=UTC)
     assert seconds is None or 0 <= seconds < 253402300800

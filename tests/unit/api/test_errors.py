@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_trackingmore.api import errors
-from airflow_provider_trackingmore.api.errors import ApiError, Retry, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import ApiError, Hint, Retry, TrackingMoreError
+from airflow_provider_trackingmore.api.interruptions import BatchInterruptedError, LookupInterruptedError, cause_of
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.api.reports import RegistrationReport, Rejection
 
@@ -57,20 +58,43 @@ def test_no_error_is_one_that_airflow_would_turn_into_a_skip() -> None:
 @pytest.mark.parametrize("cls", RETRY, ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("way", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
 def test_an_error_keeps_everything_when_it_is_copied_or_pickled(cls, way) -> None:
+    error = cls("what happened", hint=Hint.TOP_UP, code=4014, http_status=200, retry_after=7.5, from_api=True)
+    other = way(error)
+    assert type(other) is cls
+    assert (other.message, str(other)) == ("what happened", f"what happened: {Hint.TOP_UP}")
+    assert (other.code, other.http_status, other.retry_after, other.hint) == (4014, 200, 7.5, Hint.TOP_UP)
+    assert other.from_api is True
+
+
+@pytest.mark.parametrize("way", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
+def test_an_interrupted_job_keeps_its_cause_and_its_result_when_it_is_copied_or_pickled(way) -> None:
     report = RegistrationReport(
         done=(ShipmentKey("ups", "1Z5R89390357567127"),), rejected=(Rejection("ups", "1", 4014, "no"),), duplicates=2
     )
-    error = cls("what happened", code=4014, http_status=200, retry_after=7.5, from_api=True, report=report)
-    other = way(error)
-    assert type(other) is cls
-    assert str(other) == other.message == "what happened"
-    assert (other.code, other.http_status, other.retry_after, other.report) == (4014, 200, 7.5, report)
-    assert other.from_api is True
+    cause = errors.RateLimitError("too fast", hint=Hint.SHARE_RATE_LIMIT, code=429, retry_after=120.0, from_api=True)
+    batch, lookup = (
+        way(BatchInterruptedError(cause, report)),
+        way(LookupInterruptedError(cause, {"a": 1}, "some failed")),
+    )
+    assert (batch.report, lookup.found) == (report, {"a": 1})
+    assert (batch.message, lookup.message) == ("too fast", "some failed")
+    for error in (batch, lookup):
+        assert type(error.cause) is errors.RateLimitError
+        assert (error.code, error.retry_after, error.hint, error.retry) == (429, 120.0, cause.hint, Retry.ALWAYS)
+        assert error.from_api is True
+        assert cause_of(error) is error.cause
+        assert cause_of(error.cause) is error.cause
+
+
+def test_a_hint_may_be_in_the_words_of_the_program_at_hand() -> None:
+    error = errors.AuthenticationError("no", hint=Hint.CHECK_API_KEY, hint_text="look into your vault")
+    assert (error.message, str(error)) == ("no", "no: look into your vault")
+    assert str(error.replace(message="never")) == "never: look into your vault"
 
 
 def test_an_error_without_details_has_none() -> None:
     error = TrackingMoreError("what happened")
-    assert (error.code, error.http_status, error.retry_after, error.report) == (None, None, None, None)
+    assert (error.code, error.http_status, error.retry_after, error.hint) == (None, None, None, None)
     assert error.from_api is False
 
 

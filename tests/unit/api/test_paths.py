@@ -62,14 +62,14 @@ def test_reserved_characters_are_encoded(number: str, segment: str) -> None:
 @pytest.mark.parametrize("segment", ["", ".", ".."])
 def test_a_segment_that_would_change_the_path_is_refused(segment: str) -> None:
     for build in (endpoints.get_tracking, endpoints.delete_tracking):
-        with pytest.raises(InvalidArgumentError, match="give a real code or number"):
+        with pytest.raises(InvalidArgumentError, match="pass a real code or number"):
             build("ups", segment)
-        with pytest.raises(InvalidArgumentError, match="give a real code or number"):
+        with pytest.raises(InvalidArgumentError, match="pass a real code or number"):
             build(segment, "1Z5R89390357567127")
 
 
 def test_a_number_that_is_no_unicode_text_is_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match="cannot stand in the path"):
+    with pytest.raises(InvalidArgumentError, match="cannot be part of a URL"):
         endpoints.get_tracking("ups", "1Z\udce4")
 
 

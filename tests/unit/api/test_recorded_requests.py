@@ -80,7 +80,9 @@ CALLS: dict[str, Callable[[], Request[Any]]] = {
     "post_trackings_realtime": lambda: endpoints.realtime_tracking(
         {"tracking_number": "RR907115226SE", "carrier_code": "sweden-posten"}
     ),
-    "post_trackings_update": lambda: endpoints.change_carrier("EB204918834DE", "deutsche-post", "postnord"),
+    "post_trackings_update": lambda: endpoints.change_carrier(
+        carrier_code="deutsche-post", tracking_number="EB204918834DE", new_carrier_code="postnord"
+    ),
     "get_trackings_getuserinfo": endpoints.get_account,
     "get_trackings_getstatusnumber": lambda: endpoints.count_by_status(JANUARY),
     "post_trackings_notupdate": lambda: endpoints.stop_updates(

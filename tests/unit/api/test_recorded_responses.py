@@ -259,7 +259,9 @@ def test_a_realtime_answer_is_a_list_of_one(record: Record, read: Read) -> None:
 
 
 def test_a_changed_carrier_says_nothing_more(record: Record, read: Read) -> None:
-    request = endpoints.change_carrier("EB204918834DE", "deutsche-post", "postnord")
+    request = endpoints.change_carrier(
+        carrier_code="deutsche-post", tracking_number="EB204918834DE", new_carrier_code="postnord"
+    )
     assert read(request, record("post_trackings_update")["response"]) is None
 
 
@@ -281,7 +283,7 @@ def test_the_quota_may_stand_inside_the_plan(read: Read) -> None:
     account = read(endpoints.get_account(), {"meta": {"code": 200}, "data": {"plan": {"remaining_order": "73"}}})
     assert account.quota_left == 73
     assert (account.balance, account.registered_at, account.email) == (None, None, None)
-    assert account.masked_email == "an account without e-mail address"
+    assert account.masked_email == "an account without an e-mail address"
 
 
 def test_the_counters(record: Record, read: Read) -> None:

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api import endpoints
 from airflow_provider_trackingmore.api.models import ShipmentKey
-from airflow_provider_trackingmore.api.reports import BatchReport, BatchResponse, RegistrationReport, Rejection, match
+from airflow_provider_trackingmore.api.reports import (
+    BatchReport,
+    BatchResponse,
+    RegistrationReport,
+    Rejection,
+    match_keys,
+)
 
 A, B, C = ShipmentKey("ups", "A1"), ShipmentKey("dpd", "B2"), ShipmentKey("gls", "C3")
 NO = Rejection("gls", "C3", 4015, "no such carrier")
@@ -52,7 +58,7 @@ def test_registering_has_its_own_words() -> None:
 
 def test_one_line_has_the_totals() -> None:
     assert BatchReport(done=(A, B)).totals == "2 done, 0 unchanged, 0 rejected"
-    assert BatchReport(done=(A,), duplicates=4).totals == "1 done, 0 unchanged, 0 rejected (4 mentioned more than once)"
+    assert BatchReport(done=(A,), duplicates=4).totals == "1 done, 0 unchanged, 0 rejected (4 duplicates ignored)"
 
 
 def test_as_dict_is_plain_data_with_identity_code_and_message_only() -> None:
@@ -116,37 +122,37 @@ def test_a_refusal_reads_as_a_line(rejection: Rejection, line: str) -> None:
     ],
 )
 def test_a_mentioned_shipment_is_recognised(sent, mentioned, found) -> None:
-    assert match(sent, mentioned) == found
+    assert match_keys(sent, mentioned) == found
 
 
 def test_two_carriers_that_share_a_number_are_told_apart() -> None:
     ups, dpd = ShipmentKey("ups", "A1"), ShipmentKey("dpd", "A1")
-    assert match([ups, dpd], [dpd]) == {dpd: dpd}
-    assert match([ups, dpd], [ShipmentKey("DPD", "a1")]) == {ShipmentKey("DPD", "a1"): dpd}
+    assert match_keys([ups, dpd], [dpd]) == {dpd: dpd}
+    assert match_keys([ups, dpd], [ShipmentKey("DPD", "a1")]) == {ShipmentKey("DPD", "a1"): dpd}
 
 
 def test_a_corrected_carrier_is_not_guessed_among_two() -> None:
     ups, dpd, other = ShipmentKey("ups", "A1"), ShipmentKey("dpd", "A1"), ShipmentKey("fedex", "A1")
-    assert match([ups, dpd], [other]) == {}
+    assert match_keys([ups, dpd], [other]) == {}
 
 
 @pytest.mark.parametrize("certain", [ShipmentKey("dpd", "A1"), ShipmentKey("DPD", "a1")])
 def test_a_corrected_carrier_is_known_once_the_other_one_is(certain: ShipmentKey) -> None:
     ups, dpd, other = ShipmentKey("ups", "A1"), ShipmentKey("dpd", "A1"), ShipmentKey("fedex", "A1")
-    assert match([ups, dpd], [other, certain]) == {other: ups, certain: dpd}
-    assert match([ups, dpd], [certain, other]) == {other: ups, certain: dpd}
+    assert match_keys([ups, dpd], [other, certain]) == {other: ups, certain: dpd}
+    assert match_keys([ups, dpd], [certain, other]) == {other: ups, certain: dpd}
 
 
 def test_numbers_that_differ_in_case_only_are_two_shipments() -> None:
     upper, lower = ShipmentKey("ups", "AB"), ShipmentKey("ups", "ab")
-    assert match([upper, lower], [lower, upper]) == {lower: lower, upper: upper}
-    assert match([upper, lower], [ShipmentKey("ups", "Ab")]) == {}
+    assert match_keys([upper, lower], [lower, upper]) == {lower: lower, upper: upper}
+    assert match_keys([upper, lower], [ShipmentKey("ups", "Ab")]) == {}
 
 
 @settings(max_examples=300, deadline=None)
 @given(sent=st.lists(KEYS, max_size=6), mentioned=st.lists(KEYS, max_size=6))
 def test_no_shipment_is_recognised_twice(sent: list[ShipmentKey], mentioned: list[ShipmentKey]) -> None:
-    found = match(sent, mentioned)
+    found = match_keys(sent, mentioned)
     assert set(found) <= set(mentioned)
     assert set(found.values()) <= set(sent)
     assert len(set(found.values())) == len(found)

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_trackingmore.api import errors
 from airflow_provider_trackingmore.api.shipments import shipment_key
 from airflow_provider_trackingmore.cli.exit_codes import MEANINGS, CommandError, ExitCode, exit_code
-from airflow_provider_trackingmore.cli.messages import explain, printable, reworded
+from airflow_provider_trackingmore.cli.messages import explain, printable, with_hint
 from airflow_provider_trackingmore.client.settings import InvalidSettingsError
 
 CODES = {
@@ -71,21 +71,27 @@ def test_every_exit_code_has_a_meaning() -> None:
 
 
 def test_a_rejected_key_names_its_source() -> None:
-    refused = errors.AuthenticationError(f"4001: {errors.HINTS[errors.AuthenticationError]}")
+    refused = errors.AuthenticationError("4001", hint=errors.Hint.CHECK_API_KEY)
     assert explain(refused, "TRACKINGMORE_API_KEY") == "4001: check the API key in TRACKINGMORE_API_KEY"
 
 
 @pytest.mark.parametrize(
     ("shipment", "said"),
     [
-        ({"tracking_number": "A1"}, "carrier_code is missing: the commands carriers and detect know the codes"),
-        ({"tracking_number": "A1", "carrier_code": "a b"}, "'china-post': the command carriers lists them"),
+        (
+            {"tracking_number": "A1"},
+            "carrier_code is missing (tracking_number A1): the commands carriers and detect know the codes",
+        ),
+        (
+            {"tracking_number": "A1", "carrier_code": "a b"},
+            "'china-post' (tracking_number A1): the commands carriers and detect know the codes",
+        ),
     ],
 )
 def test_hints_name_commands_instead_of_operators(shipment: dict[str, str], said: str) -> None:
     with pytest.raises(errors.InvalidArgumentError) as caught:
         shipment_key(shipment)
-    assert said in reworded(caught.value.message)
+    assert said in with_hint(caught.value)
     assert said in explain(caught.value, "")
 
 

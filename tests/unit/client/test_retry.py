@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 
 import pytest
@@ -17,7 +18,7 @@ from airflow_provider_trackingmore.api.errors import (
     ServiceUnavailableError,
     TrackingMoreError,
 )
-from airflow_provider_trackingmore.client.retry import Budget, RetryPolicy, is_worth_repeating
+from airflow_provider_trackingmore.client.retry import RetryPolicy, WaitBudget, is_retryable
 
 SAFE: Request[object] = Request(method="GET", path="/trackings/get", parse=lambda data: data)
 COSTLY: Request[object] = Request(
@@ -36,7 +37,7 @@ class Run:
         self.tried = self.retries = 0
         self.now = 0.0
         self.policy = RetryPolicy(attempts, cool_down)
-        self.budget = Budget(budget, lambda: self.now)
+        self.budget = WaitBudget(budget, lambda: self.now)
 
     def attempt(self) -> str:
         self.tried += 1
@@ -84,8 +85,8 @@ both_ways = pytest.mark.parametrize("way", [Run.sync, Run.asynchronously])
     ],
 )
 def test_only_what_is_safe_and_may_help_is_repeated(error: BaseException, safe: bool, costly: bool) -> None:
-    assert is_worth_repeating(error, SAFE) is safe
-    assert is_worth_repeating(error, COSTLY) is costly
+    assert is_retryable(error, SAFE) is safe
+    assert is_retryable(error, COSTLY) is costly
 
 
 @both_ways
@@ -119,7 +120,7 @@ def test_retry_after_is_honoured_when_it_is_longer() -> None:
 def test_the_account_is_silent_for_the_cool_down_or_longer_if_the_server_asks(
     asked: float | None, seconds: float
 ) -> None:
-    assert RetryPolicy(5, 120).cool_down(RateLimitError("x", retry_after=asked)) == seconds
+    assert RetryPolicy(5, 120).cool_down_for(RateLimitError("x", retry_after=asked)) == seconds
 
 
 def test_no_server_can_ask_for_more_than_an_hour() -> None:
@@ -140,20 +141,20 @@ def test_a_wait_beyond_the_budget_raises_the_last_error_at_once(way: Way) -> Non
 
 
 def test_a_spent_budget_allows_nothing_any_more() -> None:
-    budget = Budget(10, lambda: 0.0)
+    budget = WaitBudget(10, lambda: 0.0)
     assert budget.allows(10)
     assert not budget.allows(11)
     assert not budget.allows(1)
     assert budget.spent
-    assert Budget(None, lambda: 0.0).allows(1e12)
+    assert WaitBudget(None, lambda: 0.0).allows(1e12)
 
 
 def test_each_retry_is_logged_once_with_what_will_happen(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     Run(ConnectError("GET /x: no connection"), RateLimitError("GET /x: 429", retry_after=120)).sync()
     first, second = (record.getMessage() for record in caplog.records)
-    assert first.startswith("GET /x: no connection; attempt 2 of 5 in 1.")
-    assert second == "GET /x: 429; attempt 3 of 5 in 120.0 s"
+    assert re.fullmatch(r"GET /x: no connection\. Retrying in 1\.\d s \(attempt 2 of 5\)", first)
+    assert second == "GET /x: 429. Retrying in 120.0 s (attempt 3 of 5)"
 
 
 def test_a_cancelled_call_is_not_repeated() -> None:

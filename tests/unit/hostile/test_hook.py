@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.api.interruptions import BatchInterruptedError
 from airflow_provider_trackingmore.api.reports import BatchReport
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from tests.unit.hostile.arbitrary_input import (
@@ -46,7 +47,9 @@ CALLS: dict[str, Callable[[Any, Callable[[Any], Any]], Any]] = {
     "delete_trackings": lambda hook, any_of: hook.delete_trackings(any_of(LIST_OR_VALUE)),
     "realtime_tracking": lambda hook, any_of: hook.realtime_tracking(any_of(ROWS)),
     "realtime_trackings": lambda hook, any_of: hook.realtime_trackings(any_of(LIST_OR_VALUE)),
-    "change_carrier": lambda hook, any_of: hook.change_carrier(any_of(NUMBER), any_of(CODE), any_of(CODE)),
+    "change_carrier": lambda hook, any_of: hook.change_carrier(
+        carrier_code=any_of(CODE), tracking_number=any_of(NUMBER), new_carrier_code=any_of(CODE)
+    ),
     "stop_updates": lambda hook, any_of: hook.stop_updates(any_of(LIST_OR_VALUE)),
     "count_by_status": lambda hook, any_of: hook.count_by_status(**without(any_of(FIELDS), "self")),
     "get_account": lambda hook, any_of: hook.get_account(),
@@ -104,12 +107,11 @@ def test_each_entry_of_a_batch_is_accounted_for_whatever_it_is(
     shipments: list[Any],
     answers: list[Any],
 ) -> None:
-    report: BatchReport | None
+    report: BatchReport
     try:
         report = getattr(hook_with(CheckingClient(answers)), method)(shipments)
-    except TrackingMoreError as error:
+    except BatchInterruptedError as error:
         report = error.report
-    assert report is not None
     assert len(report) + report.duplicates == len(shipments)
     for rejection in report.rejected:
         assert_readable_message(str(rejection))

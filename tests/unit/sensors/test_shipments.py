@@ -23,11 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
-from airflow_provider_trackingmore.sensors.shipments import (
-    ShipmentDeliveredSensor,
-    ShipmentsFailedError,
-    ShipmentStatusSensor,
-)
+from airflow_provider_trackingmore.exceptions import ShipmentsFailedError
+from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSensor, ShipmentStatusSensor
 from airflow_provider_trackingmore.triggers.shipments import GRACE_SECONDS, can_end_in_triggerer
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
 
