@@ -33,7 +33,7 @@ class TrackingMoreRetryPolicy(RetryPolicy):
         :param exception: why the task failed.
         :param try_number: which try it was.
         :param max_tries: how many there may be.
-        :param context: Airflow's.
+        :param context: Airflow task context.
         :return: fail, retry after the error's ``retry_after``, or whatever the task itself says.
         """
         if not isinstance(exception, TrackingMoreError):
