@@ -128,6 +128,8 @@ class ListChecks:
             lists.avoid_changes(self._clock(), SHIFTED_CHANGES_SECONDS)
             return
         lists.record_changes(rows, began)
+        for _, shipment in due.shipments:
+            shipment.record_unchanged()
 
     async def _request_page(self, filters: ListFilters, number: int) -> ObservedPage:
         request = page_request(filters, number, self._state.registry.shipments.keys(), self._wall_clock)

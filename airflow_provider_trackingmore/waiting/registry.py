@@ -62,6 +62,11 @@ class WatchedShipment:
         self.poke_interval = min((wait.poke_interval for wait in self.subscribers), default=math.inf)
         self.reconcile_seconds = min((wait.reconcile_seconds for wait in self.subscribers), default=math.inf)
 
+    def record_unchanged(self) -> None:
+        """Take in that the list of changes was read: nobody wants a check any more, unless it must be a full one."""
+        if self.observed is not None and not self.unlisted and not self.wants_full_check:
+            self.wanted_at = math.inf
+
     @property
     def is_settling(self) -> bool:
         """Whether each check must be a full one, because a wait counts for how long it has been seen arrived."""

@@ -34,14 +34,11 @@ Patches = list[Any]
 
 def known_states_are_not_published() -> Patches:
     """A newcomer counts as if it had received what is already known."""
-    add = Registry.add
 
-    def mutated(self: Registry, subscription: Subscription, key: ShipmentKey) -> WatchedShipment:
-        shipment = add(self, subscription, key)
+    def mutated(_: Registry, subscription: Subscription, shipment: WatchedShipment) -> None:
         shipment.subscribers[subscription] = shipment.revision
-        return shipment
 
-    return [mock.patch.object(Registry, "add", mutated)]
+    return [mock.patch.object(Registry, "publish_to", mutated)]
 
 
 def spellings_differ() -> Patches:
@@ -260,6 +257,11 @@ def newcomers_make_all_due() -> Patches:
                 shipment.wanted_at = min(shipment.wanted_at, self._clock() + 2.0)
 
     return [mock.patch.object(Poller, "_add", mutated)]
+
+
+def newcomers_keep_changes_coming() -> Patches:
+    """The list of changes is not the check that a newcomer wants, so that it is asked for again and again."""
+    return [mock.patch.object(WatchedShipment, "record_unchanged", return_value=None)]
 
 
 def future_times_move_the_cursor() -> Patches:

@@ -113,7 +113,10 @@ MUTATIONS: dict[str, Mutation] = {
     "B8e": _mutation(
         "confirmations come first", mistakes.confirmations_come_first, LATE, 33, "busy", "missing", "unlisted", SMALL
     ),
-    "B9": _mutation("each newcomer makes all due", mistakes.newcomers_make_all_due, "calls", 45, "small", SMALL),
+    "B9a": _mutation("each newcomer makes all due", mistakes.newcomers_make_all_due, "calls", 45, "small", SMALL),
+    "B9b": _mutation(
+        "newcomers keep changes coming", mistakes.newcomers_keep_changes_coming, "calls", 16, "busy", SMALL
+    ),
     "B12a": _mutation(
         "a future time moves the cursor", mistakes.future_times_move_the_cursor, LATE, 48, "small", "odd updates", SMALL
     ),

@@ -196,11 +196,7 @@ class _Judge:
         return False
 
     def _least_calls(self, account: str, life: _Life) -> float:
-        """The arithmetic minimum: each wait's intervals, 40 numbers or 2,000 rows a call, or one call for what changed.
-
-        Waits whose intervals are within a tenth of each other share their calls. First checks and last checks count
-        besides, together where they fall together. A shipment that only ``GET`` by number knows takes its own calls.
-        """
+        """The arithmetic minimum of all checks, with the first and last ones together where they fall together."""
         vendor = self.record.vendors[account]
         moments = sorted({moment for session in life.sessions for moment in (session.begins, session.ends)})
         total = 0.0
@@ -220,25 +216,33 @@ class _Judge:
         )
 
     def calls_a_second(self, account: str, sessions: Iterable[Session], moment: float) -> float:
-        """How many calls a second all checks of some waits take at least."""
+        """How many calls a second all checks of some waits take at least: by number, by list or by change.
+
+        A shipment that only ``GET`` by number knows takes calls of its own.
+        """
         vendor = self.record.vendors[account]
-        groups: list[tuple[float, float, set[Name]]] = []
-        alone: dict[Name, float] = {}
-        for session in sorted(sessions, key=_poke):
-            if not groups or _poke(session) > 1.1 * groups[-1][0]:
-                groups.append((_poke(session), _reconcile(session), set()))
-            poke, reconcile, names = groups[-1]
-            names.update(_names(session))
-            groups[-1] = (poke, min(reconcile, _reconcile(session)), names)
-            for name in self.doubtful[account].intersection(_names(session)):
-                state = vendor.by_name[name].at(moment)
-                if state.status is not None and not state.in_numbers:
-                    alone[name] = min(alone.get(name, math.inf), _poke(session), _reconcile(session))
-        rate = sum(1 / interval for interval in alone.values())
-        for poke, reconcile, names in groups:
-            full = vendor.habits.full_calls(len(names), vendor.rows(moment))
-            rate += min(full / min(poke, reconcile), 1 / poke + full / reconcile)
-        return rate
+        poke: dict[Name, float] = {}
+        reconcile: dict[Name, float] = {}
+        for session in sessions:
+            for name in _names(session):
+                poke[name] = min(poke.get(name, math.inf), _poke(session))
+                reconcile[name] = min(reconcile.get(name, math.inf), _reconcile(session))
+        alone = 0.0
+        for name in self.doubtful[account].intersection(poke):
+            state = vendor.by_name[name].at(moment)
+            if state.status is not None and not state.in_numbers:
+                alone += 1 / min(poke.pop(name), reconcile.pop(name))
+        if not poke:
+            return alone
+        often = [min(poke[name], reconcile[name]) for name in poke]
+        by_change = 1 / min(poke.values()) + _full_checks_a_second(vendor, list(reconcile.values()), moment)
+        return alone + min(by_change, _full_checks_a_second(vendor, often, moment))
+
+
+def _full_checks_a_second(vendor: Vendor, intervals: Sequence[float], moment: float) -> float:
+    most_often = 1 / min(intervals)
+    by_number = sum(1 / interval for interval in intervals) / vendor.habits.numbers_in_one_call
+    return min(max(most_often, by_number), vendor.habits.pages(vendor.rows(moment)) * most_often)
 
 
 def _restraint(calls: Sequence[Call]) -> Iterator[Violation]:

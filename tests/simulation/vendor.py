@@ -53,8 +53,11 @@ class Habits:
 
     def full_calls(self, shipments: int, rows: int) -> int:
         """The fewest calls that check so many shipments: by number, or by a list of so many rows."""
-        by_list = max(1, math.ceil(rows / self.rows_in_one_call))
-        return min(math.ceil(shipments / self.numbers_in_one_call), by_list)
+        return min(math.ceil(shipments / self.numbers_in_one_call), self.pages(rows))
+
+    def pages(self, rows: int) -> int:
+        """The calls that read a list of so many rows."""
+        return max(1, math.ceil(rows / self.rows_in_one_call))
 
 
 @dataclass(frozen=True)

@@ -232,6 +232,23 @@ def test_what_another_dag_has_just_been_told_costs_no_call(account: Account, run
     assert set(news) == set(wanted)
 
 
+def test_a_newcomer_costs_one_list_of_changes_and_not_one_after_the_other(account: Account, run: Run) -> None:
+    wanted = waiting_for(account, 200)
+
+    async def scenario() -> int:
+        async with Subscriber(account, wanted, 600, first_check_in=0.0):
+            await asyncio.sleep(100)
+            for shipment in wanted[-2:]:
+                account.change(shipment, "pickup")
+            await asyncio.sleep(900)
+            before = kinds(account).get("changes", 0)
+            async with Subscriber(account, wanted[:100], 120, first_check_in=0.0):
+                await asyncio.sleep(100)
+        return kinds(account).get("changes", 0) - before
+
+    assert run(scenario()) == 1
+
+
 def test_a_wait_does_not_get_an_older_state_than_its_interval_allows_because_others_accept_it(
     account: Account, run: Run
 ) -> None:
