@@ -100,18 +100,6 @@ def no_check_after_the_deadline() -> Patches:
     return [mock.patch.object(session._Session, "wait", mutated)]
 
 
-def last_check_trusts_the_changes() -> Patches:
-    """The last check is content with the list of changes."""
-    check_at_deadline = Poller.check_at_deadline
-
-    def mutated(self: Poller, subscription: Subscription) -> None:
-        check_at_deadline(self, subscription)
-        for key in subscription.shipments:
-            self._state.registry.shipments[key].wants_full_check = False
-
-    return [mock.patch.object(Poller, "check_at_deadline", mutated)]
-
-
 def last_check_has_no_end() -> Patches:
     """A last check that fails is repeated for as long as it takes."""
     return [mock.patch.object(session, "LAST_CHECK_SECONDS", 1e9)]

@@ -59,17 +59,7 @@ MUTATIONS: dict[str, Mutation] = {
     "A4b": _mutation(
         "no check after the deadline", mistakes.no_check_after_the_deadline, "deadline", 5, "small", "deadlines"
     ),
-    "A4c": _mutation(
-        "the last check trusts the changes",
-        mistakes.last_check_trusts_the_changes,
-        "deadline calls",
-        30,
-        "small",
-        "deadlines",
-        "null updates",
-        SMALL,
-    ),
-    "A4d": _mutation("the last check has no end", mistakes.last_check_has_no_end, "forgotten", 100),
+    "A4c": _mutation("the last check has no end", mistakes.last_check_has_no_end, "forgotten", 100),
     "A5a": _mutation(
         "HTML 401, 403 or 404 ends all waits", mistakes.ends_the_account(mistakes.is_from_a_proxy), "wrong", 29
     ),
@@ -113,7 +103,9 @@ MUTATIONS: dict[str, Mutation] = {
     "B8e": _mutation(
         "confirmations come first", mistakes.confirmations_come_first, LATE, 33, "busy", "missing", "unlisted", SMALL
     ),
-    "B9a": _mutation("each newcomer makes all due", mistakes.newcomers_make_all_due, "calls", 45, "small", SMALL),
+    "B9a": _mutation(
+        "each newcomer makes all due", mistakes.newcomers_make_all_due, "calls late", 36, "busy", "newcomers", SMALL
+    ),
     "B9b": _mutation(
         "newcomers keep changes coming", mistakes.newcomers_keep_changes_coming, "calls", 16, "busy", SMALL
     ),

@@ -572,7 +572,10 @@ class _WaitJudge:
                 busy = min(min(_poke(one), _reconcile(one)) for one in present) < allowances.BUSY_SECONDS
                 calls += allowances.SLOTS_LOST_TO_BUSY if busy else allowances.LOST_SLOTS
             names = {name for one in present for name in _names(one)}
-            polls = self.vendor.habits.full_calls(len(names), self.vendor.rows(moment)) + 1
+            habits = self.vendor.habits
+            # A list that was given up half-way, since few shipments were due then, is not read again for some minutes.
+            by_number, by_list = habits.number_calls(len(names)), habits.pages(self.vendor.rows(moment))
+            polls = (by_number if by_list > 1 else min(by_number, by_list)) + 1
             calls += polls
             if life is self.life:
                 doubtful = names & self.judge.doubtful[account]

@@ -53,7 +53,11 @@ class Habits:
 
     def full_calls(self, shipments: int, rows: int) -> int:
         """The fewest calls that check so many shipments: by number, or by a list of so many rows."""
-        return min(math.ceil(shipments / self.numbers_in_one_call), self.pages(rows))
+        return min(self.number_calls(shipments), self.pages(rows))
+
+    def number_calls(self, shipments: int) -> int:
+        """The calls that check so many shipments by number."""
+        return math.ceil(shipments / self.numbers_in_one_call)
 
     def pages(self, rows: int) -> int:
         """The calls that read a list of so many rows."""
