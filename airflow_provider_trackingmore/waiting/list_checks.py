@@ -128,7 +128,7 @@ class ListChecks:
             lists.avoid_changes(self._clock(), SHIFTED_CHANGES_SECONDS)
             return
         lists.record_changes(rows, began)
-        for _, shipment in due.shipments:
+        for shipment in due.shipments:
             shipment.record_unchanged()
 
     async def _request_page(self, filters: ListFilters, number: int) -> ObservedPage:
