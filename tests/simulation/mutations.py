@@ -50,7 +50,7 @@ def _mutation(
 LATE = "late deadline"
 SMALL = "small calls"
 MUTATIONS: dict[str, Mutation] = {
-    "A1": _mutation("a newcomer is not told what is known", mistakes.known_states_are_not_published, LATE, 35),
+    "A1": _mutation("a newcomer is not told what is known", mistakes.known_states_are_not_published, LATE, 7),
     "A2": _mutation("two spellings are two shipments", mistakes.spellings_differ, LATE, 11),
     "A3a": _mutation("what an answer leaves out is missing", mistakes.left_out_is_missing, "wrong", 4),
     "A3b": _mutation("one confirmed miss confirms all", mistakes.one_missing_makes_all_missing, "wrong", 28),
