@@ -191,8 +191,13 @@ def large(size: int, in_orders: bool, reconcile_seconds: float, scale: float, sp
     )
 
 
-def baselines(sizes: Sequence[int], scale: float = 40.0) -> list[Row]:
-    """Run both baselines for each size, all at the same time, each against a sandbox of its own."""
+def baselines(sizes: Sequence[int], scale: float = 40.0, spread: float = SPREAD) -> list[Row]:
+    """Run both baselines for each size, all at the same time, each against a sandbox of its own.
+
+    :param sizes: how many orders.
+    :param scale: clock seconds in a real second.
+    :param spread: clock seconds in which all are delivered.
+    """
     jobs: list[tuple[int, str, int, float, float]] = [(size, "batched", 1, scale, 7200.0) for size in sizes]
     jobs += [(size, "singly", 1, scale, 7200.0) for size in sizes if size < SINGLY_BOUNDED]
     jobs += [(size, "singly", 1, 60.0, 10_000.0) for size in sizes if size >= SINGLY_BOUNDED]
@@ -203,7 +208,7 @@ def baselines(sizes: Sequence[int], scale: float = 40.0) -> list[Row]:
         waits = orders(size)
         everything = [parcel for wait in waits for parcel in wait]
         with sandbox_with(1, scale) as sandbox:
-            (truth,) = settle(sandbox, everything, SPREAD)
+            (truth,) = settle(sandbox, everything, spread)
             clock = on_clock(sandbox)
             api = Api(sandbox.base_url, sandbox.api_key, scale, time.monotonic() + cut / scale)
             did = one_by_one(api, everything, slots) if how == "singly" else one_batched(api, everything)
