@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, ClassVar
-from weakref import WeakKeyDictionary
+from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.triggers.connections import connect
 from airflow_provider_trackingmore.triggers.events import WaitEvent
 from airflow_provider_trackingmore.waiting.outcome import Verdict, WaitResult
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
@@ -85,7 +84,7 @@ class ShipmentStatusTrigger(BaseTrigger):
         from airflow_provider_trackingmore.waiting.session import run_wait
 
         return await run_wait(
-            spec, lambda: _Connections.connect(spec.trackingmore_conn_id), pollers=pollers_of_running_loop(METRICS)
+            spec, lambda: connect(spec.trackingmore_conn_id), pollers=pollers_of_running_loop(METRICS)
         )
 
     def _with_deadline(self, spec: WaitSpec) -> WaitSpec:
@@ -116,25 +115,3 @@ class ShipmentStatusTrigger(BaseTrigger):
                 self.log.warning("Cannot write the result to XCom from here: a worker ends the task", exc_info=True)
                 return False
         return True
-
-
-class _Connections:
-    """Reads a connection once for all triggers that ask at the same time: thousands start together after a restart."""
-
-    _pending: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Task[Any]]]] = WeakKeyDictionary()
-
-    @classmethod
-    async def connect(cls, conn_id: str) -> Any:
-        """Return a client for a connection.
-
-        :param conn_id: the Airflow connection.
-        """
-        from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
-
-        loop = asyncio.get_running_loop()
-        pending = cls._pending.setdefault(loop, {})
-        task = pending.get(conn_id)
-        if task is None:
-            task = pending[conn_id] = loop.create_task(TrackingMoreHook(conn_id).aget_conn())
-            task.add_done_callback(lambda _: pending.pop(conn_id, None))
-        return await asyncio.shield(task)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from airflow_provider_trackingmore.triggers import connections
 from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
 from airflow_provider_trackingmore.waiting import cooperative, failures, pollers, spec
 from airflow_provider_trackingmore.waiting.condition import Condition
@@ -149,10 +150,26 @@ async def test_a_wrong_key_is_an_event_with_the_way_out(seed: Seed) -> None:
     assert "check the API key in the password field of the Airflow connection" in event["reason"]
 
 
-async def test_a_connection_that_does_not_exist_is_an_event(seed: Seed) -> None:
+async def test_a_connection_that_does_not_exist_is_an_event(
+    seed: Seed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connections, "RETRY_SECONDS", (0.05, 0.05))
     event = await event_of(trigger(seed("transit"), trackingmore_conn_id="no_such_connection"))
     assert event["result"] == "error"
     assert "no_such_connection" in event["reason"]
+    assert sum("Cannot read connection no_such_connection" in line for line in caplog.messages) == 2
+
+
+async def test_a_connection_that_cannot_be_read_for_a_while_does_not_end_it(
+    sandbox: SandboxProcess, seed: Seed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow says of a secrets backend that is down what it says of a connection that is not there."""
+    monkeypatch.setattr(connections, "RETRY_SECONDS", (0.05,) * 40)
+    wait = asyncio.create_task(event_of(trigger(seed("delivered"), trackingmore_conn_id="away_for_a_while")))
+    await asyncio.sleep(0.3)
+    assert not wait.done()
+    monkeypatch.setenv("AIRFLOW_CONN_AWAY_FOR_A_WHILE", json.dumps(sandbox.connection))
+    assert (await wait)["result"] == "released"
 
 
 async def test_running_it_twice_gives_the_same_and_changes_nothing(sandbox: SandboxProcess, seed: Seed) -> None:
