@@ -64,7 +64,7 @@ class ShipmentStatusTrigger(BaseTrigger):
             spec = self._with_deadline(spec)
             verdict = await self._wait(spec)
         except TrackingMoreError as error:
-            event = WaitEvent(WaitResult.ERROR, error.message)
+            event = WaitEvent(WaitResult.ERROR, str(error))
         except AirflowException as error:  # such as: there is no such connection
             event = WaitEvent(WaitResult.ERROR, f"{type(error).__name__}: {error}")
         except Exception as error:  # its text may hold anything: it stays in the triggerer's log
