@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 from airflow_provider_trackingmore.api import limits
-from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.api.errors import Hint, TrackingMoreError
 from airflow_provider_trackingmore.api.formatting import format_value
 
 PACING_CHOICES = ("file", "memory")
@@ -65,7 +65,7 @@ class ClientSettings:
     user_agent: str | None = None
 
     def __post_init__(self) -> None:
-        _check_header("api_key", self.api_key, "pass the account's API key")
+        _check_header("api_key", self.api_key, Hint.CHECK_API_KEY)
         object.__setattr__(self, "base_url", _normalized_base_url(self.base_url))
         rate = (MIN_REQUESTS_PER_SECOND, MAX_REQUESTS_PER_SECOND)
         _check_number("requests_per_second", self.requests_per_second, *rate)
@@ -80,7 +80,7 @@ class ClientSettings:
         _check_verify(self.verify)
         _check_proxies(self.proxies)
         if self.user_agent is not None:
-            _check_header("user_agent", self.user_agent, "use plain ASCII text", spaces=True)
+            _check_header("user_agent", self.user_agent, spaces=True)
 
     @property
     def fingerprint(self) -> str:
@@ -102,14 +102,14 @@ def _check_number(name: str, value: object, minimum: float, maximum: float) -> N
         )
 
 
-def _check_header(name: str, value: object, remedy: str, *, spaces: bool = False) -> None:
+def _check_header(name: str, value: object, hint: Hint | None = None, *, spaces: bool = False) -> None:
     """Validate the value of an HTTP header, which must not be part of the message."""
     if not isinstance(value, str) or not value:
-        raise InvalidSettingsError(f"{name} is empty or not text: {remedy}")
+        raise InvalidSettingsError(f"{name} is empty or not text", hint=hint)
     first = " " if spaces else "!"
     if value != value.strip() or not all(first <= character <= "~" for character in value):
         raise InvalidSettingsError(
-            f"{name} contains white space or a character that is not printable ASCII (a stray line break?): {remedy}"
+            f"{name} contains white space or a character that is not printable ASCII (a stray line break?)", hint=hint
         )
 
 

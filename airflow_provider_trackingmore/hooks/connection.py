@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_trackingmore.api.limits import DEFAULT_BASE_URL
 from airflow_provider_trackingmore.client.settings import ClientSettings, InvalidSettingsError
 from airflow_provider_trackingmore.get_provider_info import CONNECTION_TYPE
+from airflow_provider_trackingmore.hooks.hints import AIRFLOW_HINTS
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -31,7 +32,9 @@ def settings_from(connection: Connection, extra: Mapping[str, Any]) -> ClientSet
         known = {name: _read(name, extra[name]) for name in FIELDS if _given(extra, name)}
         return ClientSettings(api_key=connection.password, base_url=_base_url(connection), **known)
     except InvalidSettingsError as error:
-        raise InvalidSettingsError(f"connection {connection.conn_id!r}: {error.message}") from None
+        hint_text = AIRFLOW_HINTS.get(error.hint) if error.hint is not None else None
+        message = f"connection {connection.conn_id!r}: {error.message}"
+        raise InvalidSettingsError(message, hint=error.hint, hint_text=hint_text) from None
 
 
 def _base_url(connection: Connection) -> str:

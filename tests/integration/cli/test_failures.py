@@ -75,7 +75,7 @@ def test_a_service_that_fails_ends_with_5_after_repetitions(
     assert (ended.code, ended.out) == (5, "")
     repeated, given_up = ended.err.splitlines()
     assert "answered 503" in repeated
-    assert "; attempt 2 of 2 in " in repeated
+    assert "(attempt 2 of 2)" in repeated
     assert given_up.startswith("trackingmore: GET /trackings/get: TrackingMore answered 503")
     assert len(trackingmore_sandbox.calls()) == 2
 
@@ -96,7 +96,7 @@ def test_a_short_silence_is_waited_for_and_told(
     assert ended.code == 0
     first, *table = plain(ended.err).splitlines()
     assert first.startswith("trackingmore: GET /trackings/getuserinfo: TrackingMore answered 429")
-    assert "attempt 2 of 2 in 1.2 s" in first
+    assert "Retrying in 1.2 s (attempt 2 of 2)" in first
     assert len(table) == 2
 
 

@@ -78,7 +78,7 @@ def test_a_429_is_waited_out_and_the_call_succeeds(
     assert client.send(REQUEST) == {"fine": True}
     assert sum(fake_time.slept) == pytest.approx(30, abs=0.1)
     assert (client.statistics.rate_limited, client.statistics.retries, client.statistics.requests) == (1, 1, 2)
-    assert "attempt 2 of 3 in 30.0 s" in caplog.text
+    assert "Retrying in 30.0 s (attempt 2 of 3)" in caplog.text
 
 
 def test_realtime_calls_share_the_pace_unless_they_have_their_own(

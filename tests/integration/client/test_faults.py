@@ -228,7 +228,7 @@ def test_a_handshake_that_breaks_off_never_left(
 
 def test_an_endless_answer_is_given_up(server: FaultServer, make_client: MakeClient) -> None:
     server.does(answer(b" " * (9 << 20)))
-    with pytest.raises(ResponseTooLargeError, match="longer than 8 MB"):
+    with pytest.raises(ResponseTooLargeError, match="larger than 8 MB"):
         make_client(server.url).send(call())
     assert len(server.requests) == 1
 
@@ -237,7 +237,7 @@ def test_the_redirect_names_the_other_host_and_never_meets_it(server: FaultServe
     other = FaultServer()
     try:
         server.does(answer(b"", status=307, headers={"Location": f"{other.url}/trackings/realtime?a=b"}))
-        with pytest.raises(TransportError, match=r"points to 127\.0\.0\.1\. ") as caught:
+        with pytest.raises(TransportError, match=r"a redirect to 127\.0\.0\.1\. ") as caught:
             make_client(server.url).send(call())
         assert other.connections == 0
         assert "a=b" not in str(caught.value)
@@ -289,9 +289,9 @@ def test_a_refusal_without_the_vendors_envelope_blames_what_is_in_between_and_no
     assert error.http_status == status
     assert f"HTTP {status} with" in error.message
     assert "did not come from TrackingMore's API" in error.message
-    assert "base URL (host) of the connection" in error.message
-    assert "proxy" in error.message
-    assert "API key" not in error.message
+    assert "check the base URL" in str(error)
+    assert "proxy" in str(error)
+    assert "API key" not in str(error)
 
 
 @pytest.mark.parametrize("status", [200, 401, 403, 404, 429, 500])

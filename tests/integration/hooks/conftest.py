@@ -23,7 +23,7 @@ def sandbox(trackingmore_sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatc
     connection = trackingmore_sandbox.connection | {"extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", json.dumps(connection))
     # On loopback a request arrives at once, and a server that was told to fail once is well at once.
-    monkeypatch.setattr(retry, "LONGEST_BACKOFF_SECONDS", 0.05)
+    monkeypatch.setattr(retry, "MAX_BACKOFF_SECONDS", 0.05)
     monkeypatch.setattr(rate_limit_clock, "WARM_GRACE_SECONDS", 0.02)
     monkeypatch.setattr(rate_limit_clock, "COLD_GRACE_SECONDS", 0.02)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):

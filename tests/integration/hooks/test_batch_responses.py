@@ -78,7 +78,7 @@ def test_only_registered_shipments_are_changed_or_stopped(
     assert numbers(report["rejected"]) == numbers(missing)
     named = form.get("item_reports", "full") == "full" and not (job == "update" and "updatemore_form" in form)
     assert {one["code"] for one in report["rejected"]} == ({4017} if named else {None})
-    assert all("run CreateTrackingsOperator first" in one["message"] or named for one in report["rejected"])
+    assert all("register it first" in one["message"] or named for one in report["rejected"])
     assert changed(sandbox, job)
     # A second time is as good, and never reports what is not registered as done.
     again = ask(job, [*missing, *there])

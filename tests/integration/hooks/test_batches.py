@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.api.errors import QuotaExceededError, ResponseLostError
-from airflow_provider_trackingmore.api.interruptions import BatchInterruptedError
+from airflow_provider_trackingmore.api.errors import QuotaExceededError, ResponseLostError, TrackingMoreError
+from airflow_provider_trackingmore.api.interruptions import BatchInterruptedError, cause_of
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
@@ -223,7 +223,7 @@ def test_what_costs_each_time_is_not_repeated_once_it_left(
     hook: TrackingMoreHook, sandbox: SandboxProcess, path: str, call: Callable[[TrackingMoreHook], object]
 ) -> None:
     sandbox.fault("reset_after", path=path, count=None)
-    with pytest.raises(ResponseLostError):
+    with pytest.raises(TrackingMoreError, check=lambda error: isinstance(cause_of(error), ResponseLostError)):
         call(hook)
     assert len(sandbox.calls("POST", path)) == 1
     sandbox.clear_faults()

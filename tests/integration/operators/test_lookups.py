@@ -281,7 +281,7 @@ def test_empty_input_succeeds_without_a_call(
         (TransitTimesOperator, {"lanes": [{"carrier_code": "usps"}]}, "a lane is .* original, destination is missing"),
         (RemoteAreasOperator, {"places": "Oban"}, "places must be a list of mappings, not text"),
         (RemoteAreasOperator, {"places": ["Oban"]}, "a place is a mapping with country, postcode"),
-        (TrackAirCargoOperator, {"waybills": ["172"]}, "no air waybills .*: '172'"),
+        (TrackAirCargoOperator, {"waybills": ["172"]}, "not air waybills .*: '172'"),
         (TrackAirCargoOperator, {"waybills": 172}, "waybills must be a list of texts, not 172"),
         (TrackAirCargoOperator, {"waybills": "['172-31415926']"}, "waybills .* render_template_as_native_obj"),
         (TrackAirCargoOperator, {"waybills": ["172-31415926"], "lang": 5}, "lang must be text, not 5"),

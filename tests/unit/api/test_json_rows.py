@@ -86,7 +86,7 @@ def test_each_row_of_a_large_page_is_decoded_by_itself(monkeypatch: pytest.Monke
         decoded.append(end - at)
         return row, end
 
-    monkeypatch.setattr(json_rows, "_DECODE", decode)
+    monkeypatch.setattr(json_rows, "_decode_value", decode)
     row = {"tracking_number": "9400100000000000000001", "lastEvent": "x" * 1000}
     page = {"meta": {"code": 200}, "data": {"items": [row] * 2000}}
     assert json_rows.loads(json.dumps(page).encode()) == page
@@ -111,6 +111,6 @@ def test_a_row_of_a_large_page_is_replaced_before_the_next_one_is_decoded(monkey
         return json.JSONDecoder().raw_decode(text, at)
 
     monkeypatch.setattr(json_rows, "LARGE", 0)
-    monkeypatch.setattr(json_rows, "_DECODE", decode)
+    monkeypatch.setattr(json_rows, "_decode_value", decode)
     json_rows.loads(b'{"data": {"items": [1, 2, 3]}}', parse_row=lambda row: steps.append("replace"))
     assert steps == ["decode", "replace"] * 3

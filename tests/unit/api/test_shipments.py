@@ -62,9 +62,9 @@ def nested(depth: int) -> list[Any]:
         ({**GOOD, "tracking_number": ".."}, "tracking_number '..' contains characters that no carrier uses"),
         (
             {"tracking_number": "1Z5"},
-            "carrier_code is missing: list_carriers() returns all codes, detect_carrier() suggests",
+            "carrier_code is missing (tracking_number 1Z5): list_carriers() returns all codes, detect_carrier()",
         ),
-        ({**GOOD, "carrier_code": " "}, "carrier_code is missing: list_carriers() returns all codes"),
+        ({**GOOD, "carrier_code": " "}, ": list_carriers() returns all codes"),
         ({**GOOD, "carrier_code": 7}, "carrier_code must be text, not int 7"),
         ({**GOOD, "carrier_code": "../x"}, "carrier_code '../x' is not a code like 'usps' or 'china-post'"),
         ({**GOOD, "carrier_code": "UPS Ground"}, "carrier_code 'UPS Ground' is not a code like 'usps'"),

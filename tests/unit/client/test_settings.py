@@ -31,8 +31,8 @@ def test_neither_the_key_nor_a_proxy_password_is_shown() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "way_out"),
     [
-        ("api_key", "", "pass the account's API key"),
-        ("api_key", None, "pass the account's API key"),
+        ("api_key", "", "empty or not text"),
+        ("api_key", None, "empty or not text"),
         ("api_key", f"{KEY}\n", "stray line break"),
         ("api_key", f"{KEY}ü", "printable ASCII"),
         ("api_key", "two words", "white space"),

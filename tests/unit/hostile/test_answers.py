@@ -105,6 +105,6 @@ def test_a_list_whose_total_is_wrong_comes_to_an_end(
 def test_a_wrong_key_is_asked_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
     oracle = Oracle([(401, None)])
     monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: oracle)
-    with pytest.raises(AuthenticationError):
+    with pytest.raises(BatchInterruptedError, check=lambda error: isinstance(error.cause, AuthenticationError)):
         TrackingMoreHook().create_trackings([key._asdict() for key in chain(*NINETY)])
     assert oracle.sent == 1

@@ -151,6 +151,6 @@ def test_a_filter_named_like_an_argument_of_python_is_no_filter(
 ) -> None:
     client = CheckingClient()
     meets(client)
-    with pytest.raises(InvalidArgumentError, match=f"no filter '{name}'"):
+    with pytest.raises(InvalidArgumentError, match=f"unknown filter '{name}'"):
         operator(task_id="t", filters={name: 1}).execute({"ti": TaskInstance()})  # type: ignore[attr-defined]
     assert client.sent == 0
