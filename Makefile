@@ -15,7 +15,7 @@ SEED ?=
 DIST ?= dist
 TESTS ?=
 SPREAD := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-PROSE := '*.md' airflow_provider_trackingmore example_dags docs/examples noxfile.py
+CODE := airflow_provider_trackingmore example_dags demo docs/examples noxfile.py
 AIRFLOWS := 2.11.2 3.0.6 3.1.8 3.2.2
 
 .DEFAULT_GOAL := help
@@ -61,8 +61,11 @@ lint-types: $(VENV)/.lint
 
 # Harper's rules in grammar-rules-off.txt misread code, tables or our terms, or are a matter of taste.
 lint-prose: $(VENV)/.lint
-	$(BIN)/codespell --dictionary - --dictionary .ci/banned-words.txt --ignore-words-list asend,chek $$(git ls-files -- $(PROSE))
-	$(BIN)/harper lint --quiet --format compact --ignore $$(paste -sd, .ci/grammar-rules-off.txt) $$(git ls-files -- $(PROSE))
+	$(BIN)/codespell --dictionary - --dictionary .ci/banned-words.txt --ignore-words-list asend,chek \
+		$$(git ls-files -- '*.md' $(CODE))
+	$(BIN)/harper lint --quiet --format compact --ignore $$(paste -sd, .ci/grammar-rules-off.txt) $$(git ls-files '*.md')
+	$(BIN)/harper lint --quiet --format compact --ignore $$(paste -sd, .ci/grammar-rules-off.txt),LongSentences,OneOfTheSingular \
+		$$(git ls-files -- $(CODE) | grep '\.py$$')
 
 hooks: $(VENV)/.lint ## run `make lint` before each commit from now on (pre-commit)
 	@$(BIN)/pre-commit install

@@ -1,6 +1,6 @@
 """One polling loop per account, process and event loop: it makes the calls that schedule and planner choose.
 
-Waits subscribe with their shipments and receive what concerns them. The loop makes one call at a time and decides anew
+Waits subscribe with their shipments and receive what concerns them. The loop makes one call at a time and decides again
 before each, so that nobody waits for a long series of calls to end.
 """
 

@@ -1,4 +1,4 @@
-"""Shipments that are kept out of the ordinary checks: their call has failed, or an answer has left them out."""
+"""Shipments that are left out of the ordinary checks because their call failed or a response did not contain them."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ LOCK_TIMEOUT_SECONDS = 10.0
 WARM_GRACE_SECONDS = 0.5
 """Time for one request to arrive over a connection that is open."""
 COLD_GRACE_SECONDS = 1.5
-"""The same when the connection must be made first: name look-up, TCP and TLS take several trips before the request."""
+"""The same when the connection must be made first: DNS, TCP and TLS take several round trips before the request."""
 SPREAD = 0.01
 """Waiters come to a slot at different moments within this share of an interval."""
 RECHECK_SHARE = 0.05
@@ -190,7 +190,7 @@ def penalize(state: SlotState, now: float, *, interval: float, seconds: float) -
 def repair(state: SlotState, now: float) -> SlotState:
     """Make a state usable after the clock was set back or the state was damaged: no wait becomes absurd.
 
-    :return: the same object when there is nothing to mend. A mended state must be written, or else the clock stays
+    :return: the same object when there is nothing to repair. A repaired state must be written, or else the clock stays
         behind it and the wait never ends.
     """
     if state.written_at > now:

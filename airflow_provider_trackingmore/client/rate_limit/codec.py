@@ -9,7 +9,7 @@ from dataclasses import asdict
 from airflow_provider_trackingmore.client.rate_limit.clock import SlotState
 
 RECORD_BYTES = 256
-"""Every record has the same length, so that one write replaces all of the record before it."""
+"""Every record has the same length, so that one write replaces the whole record before it."""
 
 
 def encode(state: SlotState) -> bytes:

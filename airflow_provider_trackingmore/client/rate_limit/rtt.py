@@ -48,7 +48,7 @@ class RoundTripTimes:
                 self._min_rtt = max(0.0, shortest - DEVIATION_FACTOR * (usual - shortest) - self._tolerance)
 
     def reset(self) -> None:
-        """Begin anew: what was learnt has misled, or may have."""
+        """Start again: what was learnt has misled, or may have."""
         with self._lock:
             self._seconds.clear()
             self._min_rtt = 0.0
