@@ -1,6 +1,6 @@
 """An adapter for ``requests`` with a deadline for the whole response, headers included.
 
-The read timeout of ``requests`` starts anew with each piece that arrives, so a server that sends one byte per second
+The read timeout of ``requests`` starts again with each piece that arrives, so a server that sends one byte per second
 blocks its caller forever. Here the same number of seconds limits the whole response, without another thread. The
 connection also tells whether a failure occurred before anything was sent, and calls back just before sending.
 """
