@@ -41,6 +41,7 @@ python_use_unqualified_type_names = True
 nitpicky = True
 # Imported for type checkers only.
 nitpick_ignore = [("py:class", "BaseOperator"), ("py:class", "Context"), ("py:class", "TaskInstanceKey")]
+nitpick_ignore += [("py:class", "FoundT")]  # a type variable
 
 
 def external_name(app, env, node, contnode):
