@@ -87,9 +87,9 @@ async def _triggerer(
     del spec
     bodies: list[bytes] = []
 
-    def parse_and_keep(request: Any, status: int, headers: Mapping[str, str], body: bytes) -> Any:
+    def parse_and_keep(request: Any, status: int, headers: Mapping[str, str], body: bytes, **options: Any) -> Any:
         bodies.append(body)
-        return parse_response(request, status, headers, body)
+        return parse_response(request, status, headers, body, **options)
 
     await start_and_cancel_a_trigger()
     with mock.patch.object(client, "parse_response", parse_and_keep):
