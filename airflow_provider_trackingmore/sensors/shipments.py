@@ -34,19 +34,21 @@ from airflow_provider_trackingmore.waiting.spec import RECONCILE_SECONDS, WaitSp
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
+    from airflow.sdk.exceptions import TaskDeferralError
 
     from airflow_provider_trackingmore.api.shipments import Shipment
 else:
     try:
-        from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
+        from airflow.sdk.exceptions import TaskDeferralError
     except ImportError:  # before Airflow 3.1
-        from airflow.exceptions import TaskDeferralError, TaskDeferralTimeout
+        from airflow.exceptions import TaskDeferralError
 
 T = TypeVar("T")
 
 FIRST_CHECK_SECONDS = 2.0
 """How long the calls of the check before a deferral may wait for their slots: the check occupies a worker."""
+TRIGGER_TIMEOUTS = ("Trigger timeout", "Trigger/execution timeout")
+"""What Airflow 3 and Airflow 2 give as the reason for ending a deferral whose ``timeout`` is over."""
 LAST_CHECK_SECONDS = 30.0
 """How long the calls of the last check, after the deadline, may wait for their slots."""
 
@@ -235,7 +237,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except Exception as error:
-            if _has_cause(error, TaskDeferralTimeout):
+            if (next_kwargs or {}).get("error") in TRIGGER_TIMEOUTS:
                 return self._as_in_poke_mode(lambda: self._last_check(context))
             if not _has_cause(error, TaskDeferralError):
                 raise

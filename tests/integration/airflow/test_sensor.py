@@ -28,9 +28,10 @@ Seed = Callable[..., list[dict[str, Any]]]
 LIST = "/trackings/get"
 try:
     from airflow.sdk.bases.operator import TriggerFailureReason
+
+    TRIGGER_TIMEOUT = str(TriggerFailureReason.TRIGGER_TIMEOUT.value)
 except ImportError:  # before Airflow 3
-    from airflow.models.baseoperator import TriggerFailureReason  # type: ignore[no-redef]
-TRIGGER_TIMEOUT = str(TriggerFailureReason.TRIGGER_TIMEOUT.value)
+    TRIGGER_TIMEOUT = "Trigger/execution timeout"
 
 
 def sensor(shipments: Any, **arguments: Any) -> ShipmentDeliveredSensor:

@@ -35,9 +35,7 @@ try:
 
     TRIGGER_TIMEOUT: str = TriggerFailureReason.TRIGGER_TIMEOUT
 except ImportError:  # before Airflow 3
-    from airflow.models.baseoperator import TriggerFailureReason
-
-    TRIGGER_TIMEOUT = TriggerFailureReason.TRIGGER_TIMEOUT
+    TRIGGER_TIMEOUT = "Trigger/execution timeout"
 
 
 def sensor(**arguments: Any) -> ShipmentDeliveredSensor:
