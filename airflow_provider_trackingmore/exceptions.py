@@ -18,6 +18,7 @@ from airflow_provider_trackingmore.api.errors import (
     Hint,
     InvalidArgumentError,
     InvalidRequestError,
+    InvalidSettingsError,
     MalformedResponseError,
     QuotaExceededError,
     RateLimitError,
@@ -38,7 +39,6 @@ from airflow_provider_trackingmore.api.interruptions import (
     InterruptedJobError,
     LookupInterruptedError,
 )
-from airflow_provider_trackingmore.client.settings import InvalidSettingsError
 
 
 class QuotaFloorError(AirflowFailException):

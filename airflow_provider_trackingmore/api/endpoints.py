@@ -217,7 +217,7 @@ def track_air_cargo(waybills: Sequence[str], *, lang: str | None = None) -> Requ
 def list_carriers(lang: str = "en") -> Request[list[Carrier]]:
     """``GET /carriers`` (1.17). ``lang`` is one of en, cn, tw, es, ru, it."""
     if lang not in get_args(CarrierLanguage):
-        raise InvalidArgumentError(f"lang must be one of en, cn, tw, es, ru, it, not {lang!r}")
+        raise InvalidArgumentError(f"lang must be one of en, cn, tw, es, ru, it, not {format_value(lang)}")
     return Request(
         method="GET",
         path=path("carriers"),

@@ -107,6 +107,10 @@ class InvalidArgumentError(TrackingMoreError, ValueError):
     """An argument cannot be used. Raised before any request is sent."""
 
 
+class InvalidSettingsError(TrackingMoreError, ValueError):
+    """A setting of the connection is invalid. Raised before any request is sent."""
+
+
 # No complete response ------------------------------------------------------------------------------------------------
 
 

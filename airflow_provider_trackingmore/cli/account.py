@@ -7,9 +7,10 @@ import io
 import logging
 from collections.abc import Iterator, Mapping
 
+from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.api.limits import DEFAULT_BASE_URL
 from airflow_provider_trackingmore.cli.exit_codes import CommandError, ExitCode
-from airflow_provider_trackingmore.client.settings import ClientSettings, InvalidSettingsError
+from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.hooks.connection import settings_from
 
 DEFAULT_CONNECTION = "trackingmore_default"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 from airflow_provider_trackingmore.api import limits
-from airflow_provider_trackingmore.api.errors import Hint, TrackingMoreError
+from airflow_provider_trackingmore.api.errors import Hint, InvalidSettingsError
 from airflow_provider_trackingmore.api.formatting import format_value
 
 PACING_CHOICES = ("file", "memory")
@@ -24,10 +24,6 @@ MAX_REQUESTS_PER_SECOND = 10_000.0
 _VENDOR = "trackingmore.com"
 _VERSION = re.compile(r"/v([0-9][0-9.]*)$", re.IGNORECASE)
 """Responses of v3 and v4 look alike but mean different things: they would be misread silently."""
-
-
-class InvalidSettingsError(TrackingMoreError, ValueError):
-    """A setting is invalid. Raised before any request is sent."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.api.limits import DEFAULT_BASE_URL
-from airflow_provider_trackingmore.client.settings import ClientSettings, InvalidSettingsError
+from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.get_provider_info import CONNECTION_TYPE
 from airflow_provider_trackingmore.hooks.hints import AIRFLOW_HINTS
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.client.rate_limit.clock import (
     LOCK_TIMEOUT_SECONDS,
     Change,
@@ -26,7 +27,6 @@ from airflow_provider_trackingmore.client.rate_limit.clock import (
     block_for,
 )
 from airflow_provider_trackingmore.client.rate_limit.codec import decode, encode
-from airflow_provider_trackingmore.client.settings import InvalidSettingsError
 
 log = logging.getLogger(__name__)
 

@@ -81,7 +81,7 @@ def test_an_invalid_row_does_not_affect_the_others(
     assert found[3][0] == "rejected"
     assert "a spreadsheet rounded" in found[3][2]
     assert found[5][0] == "rejected"
-    assert "the command carriers lists them" in found[5][2]
+    assert "the commands carriers and detect know the codes" in found[5][2]
     assert found[6] == (good, None, None)
     assert found[7] == ("duplicate", None, "the same as line 6")
     assert found[8][0] == "rejected"

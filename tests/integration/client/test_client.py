@@ -114,7 +114,7 @@ def test_a_slot_beyond_the_budget_is_not_waited_for(
     client = make_client(server.url)
     with pytest.raises(RateLimitError, match="429"):
         client.send(REQUEST, max_wait_seconds=60)
-    with pytest.raises(RateLimitError, match=r"not sent, .* is 120\.0 s away") as caught:
+    with pytest.raises(RateLimitError, match=r"not sent\. .* in 120\.0 s") as caught:
         client.send(REQUEST, max_wait_seconds=60)
     assert caught.value.retry_after == pytest.approx(120, abs=0.1)
     with pytest.raises(RateLimitError, match="not sent"):
@@ -152,7 +152,7 @@ def test_a_long_wait_for_a_slot_is_explained_in_the_log(
     with pytest.raises(RateLimitError):
         make_client(server.url, max_attempts=1).send(REQUEST)
     make_client(server.url).send(REQUEST)
-    assert "GET /trackings/get: waiting 120 s until account " in caplog.text
+    assert "GET /trackings/get: waiting 120 s for the rate limit of account " in caplog.text
 
 
 def test_a_key_that_the_server_echoes_reaches_no_result(server: FaultServer, make_client: MakeClient) -> None:

@@ -113,7 +113,7 @@ async def test_cancelled_calls_keep_their_threads_and_a_call_waits_for_one_no_lo
     await until(lambda: len(hung.requests) == MAX_THREADS)
     await cancel(*calls)
     began = time.monotonic()
-    with pytest.raises(ConnectError, match=r"GET /trackings/get: not sent.*earlier calls"):
+    with pytest.raises(ConnectError, match=r"GET /trackings/get: not sent.*earlier requests"):
         await client.send_async(REQUEST, max_wait_seconds=0.3)
     assert 0.2 < time.monotonic() - began < 1.5
     assert len(hung.requests) == client.statistics.requests == MAX_THREADS

@@ -67,7 +67,7 @@ def test_a_small_answer_that_would_become_large_is_refused_while_it_is_read(
     client = make_client(server.url, timeout_seconds=30)
     tracemalloc.start()
     try:
-        with pytest.raises(ResponseTooLargeError, match=rf"GET {request.path}: .*(?:more|longer) than"):
+        with pytest.raises(ResponseTooLargeError, match=rf"GET {request.path}: .*(?:more|larger) than"):
             client.send(request)
         peak = tracemalloc.get_traced_memory()[1]
     finally:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_trackingmore.client.settings import ClientSettings, InvalidSettingsError
+from airflow_provider_trackingmore.api.errors import InvalidSettingsError
+from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.get_provider_info import CONNECTION_TYPE
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 

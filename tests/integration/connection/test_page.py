@@ -12,12 +12,8 @@ import pytest
 from airflow.models import Connection
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_trackingmore.client.settings import (
-    PACING_CHOICES,
-    REDIS_SCHEMES,
-    ClientSettings,
-    InvalidSettingsError,
-)
+from airflow_provider_trackingmore.api.errors import InvalidSettingsError
+from airflow_provider_trackingmore.client.settings import PACING_CHOICES, REDIS_SCHEMES, ClientSettings
 from airflow_provider_trackingmore.get_provider_info import CONNECTION_TYPE
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess

@@ -17,6 +17,7 @@ from airflow_provider_trackingmore.api.reports import RegistrationReport, Reject
 RETRY: dict[type[TrackingMoreError], Retry] = {
     TrackingMoreError: Retry.NEVER,
     errors.InvalidArgumentError: Retry.NEVER,
+    errors.InvalidSettingsError: Retry.NEVER,
     errors.TransportError: Retry.NEVER,
     errors.ConnectError: Retry.ALWAYS,
     errors.TLSError: Retry.NEVER,

@@ -7,10 +7,10 @@ import inspect
 import pytest
 
 from airflow_provider_trackingmore.api import errors
+from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.api.shipments import shipment_key
 from airflow_provider_trackingmore.cli.exit_codes import MEANINGS, CommandError, ExitCode, exit_code
 from airflow_provider_trackingmore.cli.messages import explain, printable, with_hint
-from airflow_provider_trackingmore.client.settings import InvalidSettingsError
 
 CODES = {
     errors.InvalidArgumentError: ExitCode.USAGE,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_trackingmore.api.errors import Retry, TrackingMoreError
-from airflow_provider_trackingmore.client.settings import ClientSettings, InvalidSettingsError
+from airflow_provider_trackingmore.api.errors import InvalidSettingsError, Retry, TrackingMoreError
+from airflow_provider_trackingmore.client.settings import ClientSettings
 
 KEY = "5ecret0f-7e57-4bad-cafe-0123456789ab"
 

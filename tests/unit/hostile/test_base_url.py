@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api.envelope import Request
-from airflow_provider_trackingmore.api.errors import TrackingMoreError
-from airflow_provider_trackingmore.client.settings import ClientSettings, InvalidSettingsError
+from airflow_provider_trackingmore.api.errors import InvalidSettingsError, TrackingMoreError
+from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.client.transport import Transport
 from tests.unit.hostile.arbitrary_input import TEXTS, assert_readable_message, hypothesis_settings
 

@@ -292,12 +292,12 @@ def test_plain_data_decides_the_same(wait: tuple[WaitSpec, list[str | None]]) ->
 @pytest.mark.parametrize(
     ("argument", "value", "says"),
     [
-        ("shipments", "P0", "shipments must be a list of mappings.*render_template_as_native_obj"),
+        ("shipments", "P0", "shipments must be a list of mappings"),
         ("shipments", 7, "shipments must be a list of mappings .* not int"),
         ("shipments", ["P0"], "shipment 1: a shipment is a mapping .* not str 'P0'"),
         ("shipments", [PARCELS[0], {"tracking_number": "P1"}], "shipment 2: carrier_code is missing.*P1"),
         ("shipments", [{"carrier_code": "usps"}], "shipment 1: tracking_number is missing"),
-        ("shipments", [{"carrier_code": "usps", "tracking_number": 940}], "put it in quotes"),
+        ("shipments", [{"carrier_code": "usps", "tracking_number": 940}], "quote it"),
         ("wait_for", 0, "wait_for must be 'all', 'any' or a number from 1, not 0"),
         ("wait_for", "most", "wait_for must be .* not 'most'"),
         ("wait_for", True, "wait_for must be"),

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.client.rate_limit import redis as redis_store
 from airflow_provider_trackingmore.client.rate_limit.clock import Departure, RateLimiter, SlotBusy
 from airflow_provider_trackingmore.client.rate_limit.redis import EXPIRY_SECONDS, PREFIX, RedisStore
 from airflow_provider_trackingmore.client.rate_limit.stores import DIRECTORY_VARIABLE, FileStore, open_store
-from airflow_provider_trackingmore.client.settings import ClientSettings, InvalidSettingsError
+from airflow_provider_trackingmore.client.settings import ClientSettings
 from tests.integration.client.conftest import KEY, FakeTime
 from tests.integration.client.redis_server import PASSWORD, RedisServer, find_binary
 
