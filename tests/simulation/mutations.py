@@ -112,4 +112,13 @@ MUTATIONS: dict[str, Mutation] = {
     "B12a": _mutation(
         "a future time moves the cursor", mistakes.future_times_move_the_cursor, LATE, 48, "small", "odd updates", SMALL
     ),
+    "B12b": _mutation(
+        "only the first answer sets the cursor",
+        mistakes.first_answer_sets_the_cursor,
+        "calls",
+        239,
+        "busy",
+        "registered together",
+        SMALL,
+    ),
 }

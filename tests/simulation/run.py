@@ -19,7 +19,7 @@ from tests.simulation.loop import BEGINNING
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.network import Call
 from tests.simulation.oracle import judge
-from tests.simulation.scenario import LONG_LIST, THEMES, draw
+from tests.simulation.scenario import LONG_LIST, THEMES, TOGETHER, draw
 from tests.simulation.world import Record, Session, simulate
 
 Themes = frozenset[str]
@@ -182,7 +182,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, help="replay this one, with its trace")
     parser.add_argument("--size", choices=("small", "busy", "large"), help="of every scenario")
     parser.add_argument(
-        "--themes", nargs="+", choices=(*THEMES, LONG_LIST), default=(), help="what every scenario must have"
+        "--themes", nargs="+", choices=(*THEMES, LONG_LIST, TOGETHER), default=(), help="what every scenario must have"
     )
     parser.add_argument("--mutate", choices=sorted(MUTATIONS), default="", help="break the code under test first")
     parser.add_argument("--mutations", action="store_true", help="put every known mistake back, one at a time")

@@ -27,6 +27,9 @@ SMALL_CALLS = "small calls"
 MOST_CALLS_A_SECOND = 0.5
 LONG_LIST = "long list"
 """A theme for those who ask for it: the list takes so many calls that each shipment is better asked for by number."""
+TOGETHER = "registered together"
+"""A theme for those who ask for it: the parcels of an account were registered at one moment, and nothing happens to
+them until the run begins, so that the first answers have no ``updated_at``. Most waits begin together, too."""
 
 
 @dataclass(frozen=True)
@@ -188,10 +191,26 @@ def _account(rng: random.Random, name: str, size: str, themes: frozenset[str], e
             for parcel in parcels
             if rng.random() < 0.2
         ]
+    if TOGETHER in themes:
+        parcels = _registered_together(parcels, BEGINNING - rng.uniform(600, 12 * DAY))
     parcels += _elsewhere(rng, size, themes, ends_at)
     keys, connection = _keys(rng, name, themes, ends_at)
     latency = rng.choice(((0.02, 0.05), (0.05, 0.2), (0.1, 0.4)))
     return AccountPlan(name, habits, parcels, keys, connection, _troubles(rng, parcels, themes, ends_at), latency)
+
+
+def _registered_together(parcels: list[Parcel], created: float) -> list[Parcel]:
+    """Register the parcels at one moment, and leave out what happened to them before the run."""
+
+    def registered(parcel: Parcel) -> Parcel:
+        first = [
+            State(created, "pending", None, created, created, None, state.in_list, state.in_numbers)
+            for state in parcel.states[:1]
+        ]
+        later = [replace(state, created_at=created) for state in parcel.states if state.since > BEGINNING]
+        return replace(parcel, states=[*first, *later])
+
+    return [registered(parcel) for parcel in parcels]
 
 
 def _elsewhere(rng: random.Random, size: str, themes: frozenset[str], ends_at: float) -> list[Parcel]:
@@ -377,13 +396,14 @@ def _waits(
     reconciles = rng.sample(pace.reconciles, rng.choice((1, 2, len(pace.reconciles))))
     deadlines = [rng.uniform(BEGINNING + 20, ends_at - 45) for _ in range(2)]
     together = rng.uniform(BEGINNING, BEGINNING + (ends_at - BEGINNING) / 3)
+    at_once = 0.95 if TOGETHER in themes else 0.4
     waits = []
     for _ in range(count):
         few = rng.choice((1, 1, 1, 2, 3, 6)) if size != "large" or rng.random() < 0.98 else rng.randint(100, 400)
         popular = own[:4] if "sharing" in themes and rng.random() < 0.5 else own
         chosen = rng.sample(popular, min(few, len(popular)))
         shipments = [_spelled(rng, parcel, themes) for parcel in chosen]
-        joins_at = together + rng.uniform(0, 3) if rng.random() < 0.4 else rng.uniform(BEGINNING, ends_at - 60)
+        joins_at = together + rng.uniform(0, 3) if rng.random() < at_once else rng.uniform(BEGINNING, ends_at - 60)
         if "newcomers" in themes and rng.random() < 0.5:
             joins_at = together + 4.0 * len(waits) % max(ends_at - 60 - together, 1)
         poke = rng.choice(pokes) if rng.random() < 0.9 else rng.uniform(pace.pokes[0], pace.pokes[-1])
