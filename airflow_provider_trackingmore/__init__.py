@@ -1,3 +1,3 @@
-"""Airflow provider for the TrackingMore shipment-tracking API. Knows its version; importing it costs nothing."""
+"""Airflow provider for the TrackingMore shipment-tracking API. Importing it imports nothing else."""
 
 __version__ = "0.1.0"

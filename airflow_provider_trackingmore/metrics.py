@@ -1,4 +1,4 @@
-"""Airflow's own metrics: sends what clients and waits tell to wherever Airflow sends its own. Knows names and units."""
+"""Send the metrics of clients and waits to the backend that Airflow itself uses (StatsD or OpenTelemetry)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_trackingmore.client.observer import Counter, Gauge, Observ
 stats: Any
 try:
     from airflow.providers.common.compat.sdk import Stats as stats
-except ImportError:  # an Airflow to come may have moved it: tasks do without metrics rather than without Airflow
+except ImportError:  # a later Airflow may have moved it: tasks run without metrics then
     stats = None
 
 log = logging.getLogger(__name__)
@@ -20,15 +20,15 @@ PREFIX = "trackingmore."
 
 
 class AirflowMetrics(Observer):
-    """Hands on to Airflow's stats, under :data:`PREFIX`. No name and no tag says whose account it is."""
+    """Sends metrics to Airflow's stats, prefixed with :data:`PREFIX`. Nothing identifies the account."""
 
     def count(self, name: Counter) -> None:
         """Increment a counter."""
         self._send("incr", name)
 
     def timing(self, name: Timing, seconds: float) -> None:
-        """Add to a timer, which shows milliseconds."""
-        self._send("timing", name, timedelta(seconds=seconds))  # the one form that every backend takes in one unit
+        """Add a value to a timer, which is shown in milliseconds."""
+        self._send("timing", name, timedelta(seconds=seconds))  # every backend converts a timedelta to the same unit
 
     def gauge(self, name: Gauge, value: float) -> None:
         """Set a gauge."""
@@ -39,8 +39,8 @@ class AirflowMetrics(Observer):
             return
         try:
             getattr(stats, kind)(PREFIX + name, *value)
-        except Exception:  # a backend that is broken breaks no task
-            log.debug("Airflow's metrics did not take %s", name, exc_info=True)
+        except Exception:  # a broken backend must not fail a task
+            log.debug("Airflow's metrics backend rejected %s", name, exc_info=True)
 
 
 METRICS = AirflowMetrics()

@@ -1,7 +1,7 @@
-"""When Airflow should try a task again (Airflow 3.3 and newer). Every error knows it; this only tells Airflow.
+"""A retry policy for tasks that use TrackingMore (Airflow 3.3 and later), based on what each error says about retries.
 
-On older versions ``TRACKINGMORE_RETRY_POLICY`` is None, and operators have no ``retry_policy``. A DAG for both gives it
-in ``default_args``, from which Airflow takes only what its operators have.
+On older versions ``TRACKINGMORE_RETRY_POLICY`` is None, and operators have no ``retry_policy``. A DAG for both sets it
+in ``default_args``, of which Airflow uses only the arguments that its operators have.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ else:
 
 
 class TrackingMoreRetryPolicy(RetryPolicy):
-    """Never retry what cannot get better (a bad key, a bad request); wait for the rest as long as the error says."""
+    """Do not retry final errors (a wrong key, a bad request). Delay other retries for as long as the error says."""
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """Decide on one failure.
+        """Decide whether and when a task is retried.
 
         :param exception: why the task failed.
-        :param try_number: which try it was.
-        :param max_tries: how many there may be.
+        :param try_number: the number of the failed try.
+        :param max_tries: the maximum number of tries.
         :param context: Airflow task context.
-        :return: fail, retry after the error's ``retry_after``, or whatever the task itself says.
+        :return: fail, retry after the error's ``retry_after``, or the task's own settings.
         """
         if not isinstance(exception, TrackingMoreError):
             return RetryDecision.default()
         if exception.retry is Retry.NEVER:
-            return RetryDecision.fail(f"{type(exception).__name__}: trying again does not help")
+            return RetryDecision.fail(f"{type(exception).__name__}: a retry would fail in the same way")
         if exception.retry_after:
             return RetryDecision.retry(
-                timedelta(seconds=exception.retry_after), f"{type(exception).__name__}: not before the call can succeed"
+                timedelta(seconds=exception.retry_after), f"{type(exception).__name__}: the call cannot succeed earlier"
             )
         return RetryDecision.default()
 
     def serialize(self) -> dict[str, Any]:
-        """Name the policy; it has no settings.
+        """Serialize the policy, which has no settings.
 
         :return: plain JSON.
         """
@@ -55,7 +55,7 @@ class TrackingMoreRetryPolicy(RetryPolicy):
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> TrackingMoreRetryPolicy:
-        """Make it from what :meth:`serialize` returned.
+        """Create the policy from what :meth:`serialize` returned.
 
         :param data: plain JSON.
         :return: the policy.
@@ -66,4 +66,4 @@ class TrackingMoreRetryPolicy(RetryPolicy):
 TRACKINGMORE_RETRY_POLICY: TrackingMoreRetryPolicy | None = (
     TrackingMoreRetryPolicy() if RetryPolicy is not object else None
 )
-"""For ``retry_policy=`` of any task that talks to TrackingMore, or for a DAG's ``default_args``."""
+"""For ``retry_policy`` of any task that uses TrackingMore, or for a DAG's ``default_args``."""

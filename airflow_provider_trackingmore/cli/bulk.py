@@ -175,7 +175,7 @@ def create(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCod
     )
     plan = _plan_from_arguments(arguments, action)
     if arguments.yes:
-        return _carry_out(client, plan, action, arguments)
+        return _execute_plan(client, plan, action, arguments)
     if plan.bodies:
         _check_carriers(client, plan)
     _check_registered(client, plan, action)
@@ -232,7 +232,7 @@ def update(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCod
 def _change(client: TrackingMoreClient, arguments: argparse.Namespace, action: Action) -> ExitCode:
     plan = _plan_from_arguments(arguments, action)
     if arguments.yes:
-        return _carry_out(client, plan, action, arguments)
+        return _execute_plan(client, plan, action, arguments)
     _check_registered(client, plan, action)
     _show_plan(plan, arguments)
     return _exit_code(plan)
@@ -287,7 +287,7 @@ def _show_plan(plan: Plan, arguments: argparse.Namespace, cost: str = "") -> Non
         echo("Nothing was changed. --yes makes the changes.")
 
 
-def _carry_out(client: TrackingMoreClient, plan: Plan, action: Action, arguments: argparse.Namespace) -> ExitCode:
+def _execute_plan(client: TrackingMoreClient, plan: Plan, action: Action, arguments: argparse.Namespace) -> ExitCode:
     # A table on a terminal is written at the end, so that it does not mix with the progress bar.
     at_end = arguments.output == "table" and sys.stdout.isatty()
     threshold = BATCH_SIZE if at_end or output_is_file() else sys.maxsize

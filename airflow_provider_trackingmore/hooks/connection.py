@@ -1,4 +1,4 @@
-"""An Airflow connection as ``ClientSettings``. Knows the extras by name, in all their forms; connects to nothing."""
+"""Convert an Airflow connection, with its extras, to ``ClientSettings``; the connection form of older Airflows."""
 
 from __future__ import annotations
 

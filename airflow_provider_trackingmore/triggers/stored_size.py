@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 LARGE_TRIGGER_BYTES = 60_000
 """From this size on a stored trigger is worth a warning: MySQL's TEXT holds 65,535 bytes."""
-_WAY_OUT = "Wait for fewer shipments in one task, or map the task over parts of them."
+_ADVICE = "Wait for fewer shipments in one task, or map the task over parts of them."
 
 
 def check_stored_size(trigger: BaseTrigger, shipments: int) -> None:
@@ -29,7 +29,7 @@ def check_stored_size(trigger: BaseTrigger, shipments: int) -> None:
     if 0 < largest < size:
         raise InvalidArgumentError(
             f"the wait for {shipments} shipments takes {size} bytes in Airflow's database, more than "
-            f"[trackingmore] max_trigger_bytes = {largest}. {_WAY_OUT}"
+            f"[trackingmore] max_trigger_bytes = {largest}. {_ADVICE}"
         )
     if size >= LARGE_TRIGGER_BYTES:
         log.warning(
@@ -37,5 +37,5 @@ def check_stored_size(trigger: BaseTrigger, shipments: int) -> None:
             "more than 65,535. %s",
             shipments,
             size,
-            _WAY_OUT,
+            _ADVICE,
         )

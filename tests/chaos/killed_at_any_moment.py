@@ -144,7 +144,7 @@ class Watch:
             self.say(f"not killed: {kill}: the registration was over before")
             return
         time.sleep(kill.after)
-        self.carry_out(kill, "register")
+        self.execute_kill(kill, "register")
 
     def in_waits(self, kill: Kill) -> None:
         """Kill while orders are waited for."""
@@ -153,9 +153,9 @@ class Watch:
             self.say(f"not killed: {kill}: all orders were settled before")
             return
         time.sleep(kill.after)
-        self.carry_out(kill)
+        self.execute_kill(kill)
 
-    def carry_out(self, kill: Kill, task: str = "") -> None:
+    def execute_kill(self, kill: Kill, task: str = "") -> None:
         """Kill, and start again what does not come back by itself."""
         waits = len(self.tasks("deferred"))
         at = f"{len(self.sandbox.ledger()['created'])} parcels registered, {waits} waits, {self.settled} orders settled"

@@ -81,6 +81,10 @@ def test_every_metric_is_in_the_table_with_its_type() -> None:
 
 def test_every_log_line_to_search_for_is_one_that_is_written() -> None:
     code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "airflow_provider_trackingmore").rglob("*.py"))
-    code = re.sub(r'"\s+"', "", code).replace("attempt %d of", "attempt 2 of").replace("is lost (%s", "is lost (")
+    code = (
+        re.sub(r'"\s+"', "", code)
+        .replace("attempt %d of", "attempt 2 of")
+        .replace("is unavailable (%s", "is unavailable (")
+    )
     for row in table("monitoring.md", "Search for"):
         assert row[0].strip("`") in code, row[0]

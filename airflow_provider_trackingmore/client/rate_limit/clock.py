@@ -1,34 +1,34 @@
-"""When the next request may leave: one slot clock for each account. Decides; stores, sleeps and sends nothing itself.
+"""Decides when the next request of an account may be sent: one slot clock per account, shared through a store.
 
-The server counts *arrivals*, and answers the second one within an interval by a silence of two minutes for the whole
-account. Pacing by departure alone is therefore wrong: two requests that depart 1.000 s apart arrive 0.99 s apart as
-soon as the second travels 10 ms faster. What is certain is this: a request arrives after it departed and before
-its answer is here. So
+The server counts *arrivals*. A second arrival within the interval is answered with 429, and the whole account is then
+blocked for two minutes. So it is not enough to space departures: if two requests depart 1.000 s apart and the second
+one travels 10 ms faster, they arrive 0.990 s apart. All that is certain is that a request arrives after its departure
+and before the first byte of its response is received. Hence these rules:
 
-- a departure moves ``next_free_at`` to ``now + interval + grace``: nobody follows before the request has had ``grace``
-  seconds to arrive;
-- the first byte of its answer moves ``next_free_at`` back to ``now + interval``, if that is earlier: whoever follows
-  departs, and so arrives, at least one interval after the arrival. The gap is certain, and costs one round trip;
-- only an answer proves an arrival: after a failure the first rule stands.
+- A departure sets ``next_free_at`` to ``now + interval + grace``: the request has ``grace`` seconds to arrive before
+  the next one may follow.
+- The first byte of the response resets ``next_free_at`` to ``now + interval``, if that is earlier. The next request
+  then departs, and so arrives, at least one interval after this arrival. This costs one round trip per request.
+- Only a response proves an arrival: if the request fails, the first rule stands.
 
-Where every round trip takes long, and about as long as the one before, the second rule gives away more than it must. A
-caller that has measured its own trips (see :mod:`.trips`) knows how long a trip takes at the least: half of that passed
-after the arrival, on the answer's way back; half of it will pass before the next request arrives. Each side takes its
-half off. Nobody follows within ``interval`` of a departure, whatever is known.
+If all round trips are long but similar, the second rule wastes time. A caller that has measured its own round trips
+(see :mod:`.rtt`) knows their minimum: half of it passed after the arrival, while the response travelled back, and
+half of it will pass before the next request arrives. The caller subtracts both halves. Still, no request departs
+within ``interval`` of the previous departure.
 
-A 429 that came all the same teaches a ``margin``, which is added to every gap, doubles with each further 429, and
-shrinks slowly as answers come in.
+If a 429 is received all the same, a ``margin`` is added to every gap. It doubles with each further 429 and shrinks
+slowly with every response.
 
-Both rules hold only for a request that leaves as soon as it has its slot. A slow connection or a suspended process can
-hold it up in between. So the client asks :meth:`RateLimiter.is_late` just before it sends, and acquires another slot if
-more than half of the grace has passed.
+The first two rules require that a request is sent as soon as it has its slot. A slow connection or a suspended
+process can delay it. So the client calls :meth:`RateLimiter.is_late` right before it sends, and acquires another slot
+if more than half of the grace has passed.
 
-A slot is taken or not, at the moment of departure; nobody queues by reserving. So a waiter that is killed holds
-nothing, and a cool-down that comes while others wait counts for all of them. Fairness needs no shared queue either:
-the more often a waiter came too late, the sooner after the slot's beginning it comes the next time.
+A slot is acquired at the moment of departure. There is no queue and there are no reservations, so a waiter that is
+killed blocks nobody, and a cool-down that begins while others wait applies to all of them. To keep this fair, a
+waiter wakes up earlier within the slot the more often it has come too late.
 
-Every decision is made with the clock read inside the store's lock. A state "from the future" therefore means that the
-clock was set back, and nothing else.
+The clock is read while the store is locked. A state with a time in the future therefore means that the clock was set
+back.
 """
 
 from __future__ import annotations
@@ -49,33 +49,33 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 LOCK_TIMEOUT_SECONDS = 10.0
-"""How long a caller waits for a lock that is otherwise held for a fraction of a millisecond."""
+"""How long a caller waits for a lock. Usually a lock is held for less than a millisecond."""
 WARM_GRACE_SECONDS = 0.5
-"""Time for one request to arrive over a connection that is open."""
+"""Time that a request has to arrive over an open connection."""
 COLD_GRACE_SECONDS = 1.5
-"""The same when the connection must be made first: DNS, TCP and TLS take several round trips before the request."""
+"""The same for a new connection: DNS, TCP and TLS take several round trips before the request is sent."""
 SPREAD = 0.01
-"""Waiters come to a slot at different moments within this share of an interval."""
+"""Share of an interval over which waiters are spread, so that they do not all wake up at once."""
 RECHECK_SHARE = 0.05
-"""Who waits for the answer to another's request looks again after this share of an interval."""
+"""Share of an interval after which a waiter checks whether the request before it has been answered."""
 FIRST_MARGIN = 0.02
-"""Share of an interval that the first 429 adds to every gap; each further one doubles it."""
+"""Share of an interval that the first 429 adds to every gap. Each further 429 doubles it."""
 LARGEST_MARGIN = 0.5
 SMALLEST_MARGIN = 0.001
-"""Shares of an interval; a margin below the smallest is none."""
+"""Shares of an interval. A margin below the smallest one is dropped."""
 MARGIN_KEPT = 0.5 ** (1 / 600)
-"""What an answer leaves of the margin: half of it after 600 answers, ten minutes at the documented pace."""
+"""Factor by which each response reduces the margin: by half after 600 responses (ten minutes at 1/s)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlotState:
-    """What the callers of one account share.
+    """The state that all callers of an account share. Times are seconds of the shared clock.
 
-    :param next_free_at: no request may depart before, save by what its caller knows about its own way.
-    :param earliest_at: no request may depart before, whatever is known.
-    :param departure: the request that is on its way, if it was the last to depart and has no answer yet; else empty.
-    :param written_at: when this state was made.
-    :param margin: seconds that 429s have added to every gap.
+    :param next_free_at: when the next request may depart. A caller may subtract its own minimum travel time.
+    :param earliest_at: when the next request may depart at the earliest, whatever the caller knows.
+    :param departure: the id of the latest request, as long as it has not been answered; empty otherwise.
+    :param written_at: when this state was written.
+    :param margin: seconds that earlier 429s add to every gap.
     """
 
     next_free_at: float = 0.0
@@ -89,7 +89,7 @@ class SlotState:
 class SlotBusy:
     """The slot is not free.
 
-    :param seconds: until it is worth asking again.
+    :param seconds: seconds until the next attempt is worthwhile.
     """
 
     seconds: float
@@ -99,7 +99,7 @@ class SlotBusy:
 class Departure:
     """A slot that was acquired.
 
-    :param id: tells it apart from all others.
+    :param id: a unique id.
     :param at: when it was acquired, by the clock of the caller's :class:`RateLimiter`.
     :param grace: seconds that the request has to arrive before the next one may leave, in addition to the interval.
     """
@@ -110,21 +110,21 @@ class Departure:
 
 
 Change = Callable[[SlotState, float], tuple[SlotState | None, R]]
-"""Gets the state and the time; returns the new state (None: leave it) and a result."""
+"""Receives the state and the time; returns the new state (None: unchanged) and a result."""
 
 
 class SlotStore(Protocol):
-    """Where a :class:`SlotState` lives."""
+    """Storage for a :class:`SlotState`."""
 
     def update(self, change: Change[R], clock: Callable[[], float], *, timeout: float = LOCK_TIMEOUT_SECONDS) -> R:
-        """Read, change and write the state as one step that nobody can come between.
+        """Read, change and write the state atomically.
 
-        :param change: decides. Fast, and free of effects, for it may be called twice.
-        :param clock: read while nobody can come between. A store that has a clock of its own passes that one's time to
-            ``change``, and reads this one before that.
-        :param timeout: longest time to wait for the lock, in seconds.
+        :param change: computes the new state. It must be fast and free of side effects, since it may be called twice.
+        :param clock: read while the state is locked. A store with a clock of its own passes the time of that clock to
+            ``change``, and reads this one first.
+        :param timeout: how long to wait for the lock, in seconds.
         :return: the result of ``change``.
-        :raises RateLimitLockedError: somebody else holds the lock for longer.
+        :raises RateLimitLockedError: if another process holds the lock for longer.
         """
         ...
 
@@ -139,13 +139,18 @@ def try_acquire(
     ahead: float = 0.0,
     replaces: str = "",
 ) -> SlotState | SlotBusy:
-    """Depart now, if the slot is free.
+    """Acquire the slot, if it is free.
 
-    :param ahead: seconds that this request certainly travels before it arrives.
-    :param replaces: an earlier departure of the same request, which was not sent. The slot is free if no other request
-        has departed since.
-    :return: the state with this departure in it, or how long to wait. While a request is on its way its answer can
-        bring the slot forward, so the wait is then short.
+    :param state: the current state.
+    :param now: the time, in seconds.
+    :param interval: seconds between two arrivals.
+    :param grace: seconds that the request has to arrive.
+    :param departure: a new id for the request.
+    :param ahead: the minimum travel time of this request, in seconds.
+    :param replaces: the id of an earlier departure of the same request, which was not sent. The slot is free if no
+        other request has departed since.
+    :return: the new state, or how long to wait. The wait is short while another request is unanswered, since its
+        response can free the slot earlier.
     """
     free_at = state.next_free_at if state.departure else max(state.earliest_at, state.next_free_at - ahead)
     seconds = free_at - now
@@ -160,10 +165,14 @@ def try_acquire(
 
 
 def release(state: SlotState, now: float, *, interval: float, departure: str, behind: float = 0.0) -> SlotState | None:
-    """Note that a request is answered, hence has arrived by now.
+    """Record that a request has been answered, and so has arrived.
 
-    :param behind: seconds that its answer certainly travelled after it had arrived.
-    :return: the new state; None when somebody departed since or the account cools down: then it changes nothing.
+    :param state: the current state.
+    :param now: the time, in seconds.
+    :param interval: seconds between two arrivals.
+    :param departure: the id of the request.
+    :param behind: the minimum travel time of its response, in seconds.
+    :return: the new state; None if nothing changes: another request has departed since, or the account cools down.
     """
     if state.departure != departure:
         return None
@@ -174,24 +183,38 @@ def release(state: SlotState, now: float, *, interval: float, departure: str, be
 
 
 def block_for(state: SlotState, now: float, *, seconds: float) -> SlotState:
-    """Keep everybody silent for ``seconds`` from now; no answer brings that forward."""
+    """Block the account for some seconds from now. No response shortens that.
+
+    :param state: the current state.
+    :param now: the time, in seconds.
+    :param seconds: how long; at most an hour counts.
+    :return: the new state.
+    """
     until = max(state.next_free_at, now + min(seconds, MAX_COOL_DOWN_SECONDS))
     return SlotState(until, until, "", now, state.margin)
 
 
 def penalize(state: SlotState, now: float, *, interval: float, seconds: float) -> SlotState:
-    """Keep everybody silent for ``seconds`` after a 429, and more apart from then on."""
+    """Block the account after a 429, and widen the gaps from then on.
+
+    :param state: the current state.
+    :param now: the time, in seconds.
+    :param interval: seconds between two arrivals.
+    :param seconds: how long the account is blocked.
+    :return: the new state.
+    """
     margin = max(2 * _margin(state, interval), FIRST_MARGIN * interval)
     if not state.departure and state.next_free_at > now + 2 * interval:
-        margin = _margin(state, interval)  # one more 429 of the same silence teaches nothing new
+        margin = _margin(state, interval)  # another 429 within the same cool-down is no new evidence
     return replace(block_for(state, now, seconds=seconds), margin=min(margin, LARGEST_MARGIN * interval))
 
 
 def repair(state: SlotState, now: float) -> SlotState:
-    """Make a state usable after the clock was set back or the state was damaged: no wait becomes absurd.
+    """Repair a state that is damaged, or was written before the clock was set back, so that no wait is too long.
 
-    :return: the same object when there is nothing to repair. A repaired state must be written, or else the clock stays
-        behind it and the wait never ends.
+    :param state: the current state.
+    :param now: the time, in seconds.
+    :return: the same object if there is nothing to repair. A repaired state must be written, or the wait never ends.
     """
     if state.written_at > now:
         back = state.written_at - now
@@ -209,11 +232,11 @@ def _margin(state: SlotState, interval: float) -> float:
 
 
 class RateLimiter:
-    """The slot clock of one account as one caller sees it.
+    """The rate limiter of one account, as one caller uses it.
 
-    :param store: where the state lives.
+    :param store: holds the shared state.
     :param interval: seconds between two arrivals.
-    :param clock: seconds; the same for all who share the store.
+    :param clock: returns seconds; all callers that share the store use the same clock.
     """
 
     def __init__(self, store: SlotStore, *, interval: float, clock: Callable[[], float]) -> None:
@@ -225,14 +248,14 @@ class RateLimiter:
     def try_acquire(
         self, *, warm: bool, timeout: float = LOCK_TIMEOUT_SECONDS, replaces: Departure | None = None
     ) -> Departure | SlotBusy:
-        """Take the slot, if it is free, for a request that leaves at once.
+        """Acquire the slot, if it is free, for a request that is sent at once.
 
-        :param warm: whether the request goes over a connection that is already open.
-        :param timeout: longest time to wait for a lock, in seconds.
-        :param replaces: the departure for which this request was late. The new one has twice its grace, so that even a
-            process that is always slow sends in the end.
-        :return: the departure, to be handed to :meth:`is_late` and :meth:`release`; or how long to wait.
-        :raises RateLimitLockedError: somebody else holds the lock for longer: nothing was taken.
+        :param warm: whether the request uses a connection that is already open.
+        :param timeout: how long to wait for the lock, in seconds.
+        :param replaces: the departure for which this request was late. The new one gets twice its grace, so that even a
+            slow process gets to send.
+        :return: the departure, for :meth:`is_late` and :meth:`release`; or how long to wait.
+        :raises RateLimitLockedError: if another process holds the lock for longer; no slot was acquired.
         """
         departure = uuid.uuid4().hex[:12]
         grace = 2 * replaces.grace if replaces else WARM_GRACE_SECONDS if warm else COLD_GRACE_SECONDS
@@ -246,55 +269,57 @@ class RateLimiter:
             return at
 
         def decide(state: SlotState, now: float) -> tuple[SlotState | None, SlotBusy | None]:
-            taken = try_acquire(
+            acquired = try_acquire(
                 state, now, interval=self._interval, grace=grace, departure=departure, ahead=ahead, replaces=late
             )
-            return (None, taken) if isinstance(taken, SlotBusy) else (taken, None)
+            return (None, acquired) if isinstance(acquired, SlotBusy) else (acquired, None)
 
         return self._update(decide, timeout, clock) or Departure(departure, at, grace)
 
     def is_late(self, departure: Departure) -> bool:
-        """Tell whether a request may no longer be sent in its slot, because the next one could arrive right behind it.
+        """Return whether it is too late to send a request in its slot: the next one could arrive too soon after it.
 
         :param departure: from :meth:`try_acquire`.
         """
         return self._clock() - departure.at > departure.grace / 2
 
     def is_free(self) -> bool:
-        """Tell whether a request could leave at once; takes nothing, and does not wait for a lock."""
+        """Return whether a request could be sent at once. Acquires nothing and does not wait for a lock."""
         try:
             return self._update(lambda state, now: (None, state.next_free_at <= now), 0.0)
         except RateLimitLockedError:
             return False
 
     def release(self, departure: Departure, *, warm: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
-        """Note that the answer to a departure has begun to come in.
+        """Record that the response to a request has begun to arrive.
 
-        When somebody else keeps the lock, the note is left out: the next request then leaves later than it might.
+        If the lock is not free in time, nothing is recorded, and the next request is sent later than necessary.
 
         :param departure: from :meth:`try_acquire`.
-        :param warm: as given there; only trips over an open connection are alike enough to learn from.
-        :param timeout: longest time to wait for a lock, in seconds.
+        :param warm: as passed there. Round trips are measured over open connections only.
+        :param timeout: how long to wait for the lock, in seconds.
         """
         behind = self._rtt.min_rtt / 2 if warm else 0.0
 
         def decide(state: SlotState, now: float) -> tuple[SlotState | None, float | None]:
-            noted = release(state, now, interval=self._interval, departure=departure.id, behind=behind)
-            return noted, None if noted is None else now - state.written_at
+            released = release(state, now, interval=self._interval, departure=departure.id, behind=behind)
+            return released, None if released is None else now - state.written_at
 
         try:
-            trip = self._update(decide, timeout)
+            round_trip = self._update(decide, timeout)
         except RateLimitLockedError as error:
-            log.warning("The answer is here, and its arrival could not be written down: %s", error)
+            log.warning(
+                "A response arrived, but that could not be recorded; the next request may be delayed: %s", error
+            )
             return
-        if warm and trip is not None:
-            self._rtt.add(trip)
+        if warm and round_trip is not None:
+            self._rtt.add(round_trip)
 
     def penalize(self, seconds: float, *, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
-        """Keep everybody who uses the account silent after a 429.
+        """Block the account for all its callers after a 429.
 
-        :param seconds: from now; at most an hour counts.
-        :param timeout: longest time to wait for a lock, in seconds; then a warning says that nobody else knows.
+        :param seconds: for how long, from now; at most an hour counts.
+        :param timeout: how long to wait for the lock, in seconds. After that a warning is logged.
         """
         self._rtt.reset()
 
@@ -304,7 +329,7 @@ class RateLimiter:
         try:
             self._update(decide, timeout)
         except RateLimitLockedError as error:
-            log.warning("TrackingMore answered 429, and other processes could not be told: %s", error)
+            log.warning("TrackingMore answered 429, and the other processes could not be notified: %s", error)
 
     def _update(self, decide: Change[R], timeout: float, clock: Callable[[], float] | None = None) -> R:
         def change(found: SlotState, now: float) -> tuple[SlotState | None, R]:
@@ -315,11 +340,11 @@ class RateLimiter:
         return self._store.update(change, clock or self._clock, timeout=timeout)
 
     def pause(self, wait: SlotBusy, rounds: int) -> float:
-        """How long a waiter sleeps before it asks again.
+        """Return how long to sleep before the next attempt.
 
         :param wait: from :meth:`try_acquire`.
-        :param rounds: how often this waiter has asked in vain before.
-        :return: seconds; shorter for those who have waited longer.
+        :param rounds: how many attempts of this caller have failed.
+        :return: seconds, fewer for callers that have waited longer.
         """
         spread = min(self._interval, 1.0) * SPREAD * random.uniform(0.9, 1)  # noqa: S311  # spreads, protects nothing
         return wait.seconds + spread / (1 + rounds)

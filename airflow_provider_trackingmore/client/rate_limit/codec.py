@@ -1,4 +1,4 @@
-"""A slot clock's state as bytes of one length, and back. Knows no store."""
+"""Serialize the state of a slot clock to a record of fixed length, and parse it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ from dataclasses import asdict
 from airflow_provider_trackingmore.client.rate_limit.clock import SlotState
 
 RECORD_BYTES = 256
-"""Every record has the same length, so that one write replaces the whole record before it."""
+"""All records have the same length, so that one write replaces the previous record."""
 
 
 def encode(state: SlotState) -> bytes:
-    """Write a state.
+    """Serialize a state.
 
-    :return: one line of JSON, padded.
+    :param state: the state.
+    :return: one line of JSON, padded with blanks.
     """
     return json.dumps(asdict(state)).ljust(RECORD_BYTES - 1).encode() + b"\n"
 
 
 def decode(data: bytes | str | None) -> SlotState:
-    """Read a state; whatever is none (nothing, something empty or damaged) is a fresh one."""
+    """Parse a state.
+
+    :param data: a record; None or empty if there is none yet.
+    :return: the state; a new one if the record is missing or damaged.
+    """
     try:
         record = json.loads(data or b"")
         numbers = [float(record[name]) for name in ("next_free_at", "earliest_at", "written_at", "margin")]

@@ -1,12 +1,12 @@
-"""A slot clock in Redis, which many hosts share; while Redis is lost, the clock in this host's file. Knows no pace.
+"""A slot clock in Redis, shared by many hosts. During an outage of Redis each host uses the clock in its own file.
 
-The time is Redis's own, read with the state: the hosts' clocks may differ as they like. A state is replaced only if it
-is still the one that was read, by a script of three lines: with ``WATCH`` the redis package reports a lost connection
-as if another host had been faster.
+The time is read from Redis together with the state, so the clocks of the hosts need not agree. A short script
+replaces the state only if it has not changed since it was read. (With ``WATCH``, the redis package reports a lost
+connection in the same way as a conflict.)
 
-All processes of a host change between Redis and the file at the same moment, or else the host would have two clocks:
-whether there is an outage, and when to ask Redis again, stands in a file of its own. Whoever changes first keeps
-everybody silent for as long as a request that departed by the old clock may need, and for what it knows of a cool-down.
+All processes of a host switch between Redis and the file together, since two clocks would allow two requests at once. A
+second file says whether there is an outage, and when to try Redis again. The process that switches first blocks the
+account until requests sent by the old clock must have arrived, and for the rest of a cool-down it knows of.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ R = TypeVar("R")
 
 PREFIX = "airflow-provider-trackingmore:pace:"
 EXPIRY_SECONDS = 86_400
-"""An account that nobody uses for a day is forgotten; no silence is longer than an hour."""
-ASK_AGAIN_SECONDS = 5.0
-"""How long a host does without Redis before it asks again."""
+"""The state of an account that is not used expires after a day. No cool-down lasts longer than an hour."""
+RETRY_SECONDS = 5.0
+"""During an outage, seconds between two attempts of a host to reach Redis."""
 REDIS_TIMEOUT_SECONDS = 1.0
-"""For a connection, and for each answer. A server that hangs costs one call of a host this long in five seconds."""
+"""For connecting, and for each response. A Redis server that hangs delays one call per host every five seconds."""
 ATTEMPTS = 50
-"""How often others may be faster before Redis counts as lost."""
+"""How many conflicts with other hosts are tolerated before Redis counts as unavailable."""
 REPLACE = """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
@@ -51,12 +51,13 @@ return 1
 class RedisStore:
     """A slot clock in Redis.
 
-    :param url: ``redis://``, ``rediss://`` or ``unix://``; may hold a password, which appears nowhere.
-    :param name: the account's fingerprint; the end of the key.
-    :param file: the clock of this host, for outages.
-    :param outage: notes for this host whether there is an outage: ``next_free_at`` is when to ask Redis again.
-    :param handover_seconds: silence when the clock changes: an interval, and the time that a request may travel.
-    :raises InvalidSettingsError: the ``redis`` package is not installed, or does not understand the URL.
+    :param url: ``redis://``, ``rediss://`` or ``unix://``. A password in it is never logged.
+    :param name: the account's fingerprint, used in the name of the Redis key.
+    :param file: the slot clock of this host, for outages.
+    :param outage: says whether there is an outage; its ``next_free_at`` is when to try Redis again.
+    :param handover_seconds: how long the account is blocked when the clock switches: an interval and the time that a
+        request has to arrive.
+    :raises InvalidSettingsError: if the ``redis`` package is not installed or rejects the URL.
     """
 
     def __init__(self, url: str, name: str, *, file: SlotStore, outage: SlotStore, handover_seconds: float) -> None:
@@ -66,68 +67,70 @@ class RedisStore:
             from redis.retry import Retry
         except ModuleNotFoundError:
             raise InvalidSettingsError(
-                "pacing by Redis needs a package that is not installed: "
+                "the redis package, which pacing needs here, is not installed: "
                 "pip install 'airflow-provider-trackingmore[redis]'"
             ) from None
-        made: redis.Redis | None = None
-        with contextlib.suppress(ValueError, TypeError):  # the text of the error may hold parts of the URL
-            made = redis.Redis.from_url(
+        client: redis.Redis | None = None
+        with contextlib.suppress(ValueError, TypeError):  # the text of the error may contain parts of the URL
+            client = redis.Redis.from_url(
                 url,
                 socket_timeout=REDIS_TIMEOUT_SECONDS,
                 socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-                # Once more over a new connection, for one that was idle may be closed; never after a time-out.
+                # Retry once on a new connection, since an idle one may have been closed; never after a timeout.
                 retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
             )
-        if made is None:
-            raise InvalidSettingsError("pacing is a URL that the redis package does not understand")
-        self._redis = made
+        if client is None:
+            raise InvalidSettingsError("pacing is not a valid Redis URL")
+        self._redis = client
         self._error = redis.RedisError
         parts = urlsplit(url)
-        self._place = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        self._address = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
         self._key = PREFIX + name
         self._account = name
         self._file = file
         self._outage = outage
         self._handover_seconds = handover_seconds
-        self._lost = False
+        self._is_unavailable = False
 
     def __repr__(self) -> str:
-        return f"<RedisStore {self._place} {self._key}>"
+        return f"<RedisStore {self._address} {self._key}>"
 
     def update(self, change: Change[R], clock: Callable[[], float], *, timeout: float = LOCK_TIMEOUT_SECONDS) -> R:
-        """See :meth:`SlotStore.update`; ``timeout`` is for the locks of this host's files."""
+        """See :meth:`SlotStore.update`. ``timeout`` applies to the locks of this host's files."""
         deadline = time.monotonic() + timeout
 
         def remaining() -> float:
             return max(0.0, deadline - time.monotonic())
 
         # This reads the caller's clock before Redis's own, as the protocol demands.
-        outage, ask = self._outage.update(_ask_redis, clock, timeout=remaining())
-        if ask:
+        outage, try_redis = self._outage.update(_should_try_redis, clock, timeout=remaining())
+        if try_redis:
             try:
                 if outage:
-                    self._back(clock, remaining())
+                    self._return_to_redis(clock, remaining())
                 result, left = self._replace(change)
             except self._error as error:
                 self._begin_outage(error, clock, remaining(), first=not outage)
             else:
-                if self._lost:
-                    self._lost = False
+                if self._is_unavailable:
+                    self._is_unavailable = False
                     log.info(
-                        "Redis at %s is back: all hosts share the pace of account %s again", self._place, self._account
+                        "Redis at %s is back; all hosts share the rate limit of account %s again",
+                        self._address,
+                        self._account,
                     )
-                if left > self._handover_seconds:  # a cool-down outlives the server
-                    _hold(self._file, left, clock, remaining())
+                if left > self._handover_seconds:  # a cool-down must survive an outage of Redis
+                    _block(self._file, left, clock, remaining())
                 return result
-        elif not self._lost:
-            self._warn("another process of this host cannot reach it")
+        elif not self._is_unavailable:
+            self._warn("reported by another process of this host")
         return self._file.update(change, clock, timeout=remaining())
 
     def _replace(self, change: Change[R]) -> tuple[R, float]:
         """Change the state in Redis.
 
-        :return: the result, and for how long the clock is silent.
-        :raises RedisError: Redis cannot be reached, does not take the change, or others are faster all the time.
+        :return: the result, and for how long the account is blocked, in seconds.
+        :raises RedisError: if Redis cannot be reached or rejects the change, or if there are too many conflicts.
         """
         for _ in range(ATTEMPTS):
             record, now = self._read()
@@ -147,25 +150,25 @@ class RedisStore:
 
     def _begin_outage(self, error: Exception, clock: Callable[[], float], timeout: float, *, first: bool) -> None:
         if first:
-            _hold(self._file, self._handover_seconds, clock, timeout)
+            _block(self._file, self._handover_seconds, clock, timeout)
         self._outage.update(lambda _, now: (_outage_from(now), None), clock, timeout=timeout)
-        if not self._lost:
-            self._warn(type(error).__name__)  # the text may hold parts of the URL
+        if not self._is_unavailable:
+            self._warn(type(error).__name__)  # its text may contain parts of the URL
 
     def _warn(self, reason: str) -> None:
-        self._lost = True
+        self._is_unavailable = True
         log.warning(
-            "Redis at %s is lost (%s): until it is back, the pace of account %s is shared by the processes of this "
-            "host only. Other hosts that use the account may bring it a 429",
-            self._place,
+            "Redis at %s is unavailable (%s). Until it is back, the rate limit of account %s is shared within this "
+            "host only, and other hosts may cause a 429",
+            self._address,
             reason,
             self._account,
         )
 
-    def _back(self, clock: Callable[[], float], timeout: float) -> None:
-        """Go back to Redis.
+    def _return_to_redis(self, clock: Callable[[], float], timeout: float) -> None:
+        """Switch back to Redis.
 
-        :raises RedisError: it is still lost.
+        :raises RedisError: if it is still unavailable.
         """
         left = self._file.update(lambda state, now: (None, state.next_free_at - now), clock, timeout=timeout)
         seconds = max(self._handover_seconds, left)
@@ -173,18 +176,18 @@ class RedisStore:
         self._outage.update(lambda _, now: (SlotState(), None), clock, timeout=timeout)
 
 
-def _ask_redis(state: SlotState, now: float) -> tuple[SlotState | None, tuple[bool, bool]]:
-    """Decide whether there is an outage, and whether this caller asks Redis: in an outage only one does."""
+def _should_try_redis(state: SlotState, now: float) -> tuple[SlotState | None, tuple[bool, bool]]:
+    """Decide whether there is an outage, and whether this caller tries Redis: during an outage only one does."""
     if state == SlotState():
         return None, (False, True)
-    if 0 < state.next_free_at - now <= ASK_AGAIN_SECONDS:
+    if 0 < state.next_free_at - now <= RETRY_SECONDS:
         return None, (True, False)
     return _outage_from(now), (True, True)
 
 
 def _outage_from(now: float) -> SlotState:
-    return SlotState(next_free_at=now + ASK_AGAIN_SECONDS)
+    return SlotState(next_free_at=now + RETRY_SECONDS)
 
 
-def _hold(store: SlotStore, seconds: float, clock: Callable[[], float], timeout: float) -> None:
+def _block(store: SlotStore, seconds: float, clock: Callable[[], float], timeout: float) -> None:
     store.update(lambda state, now: (block_for(state, now, seconds=seconds), None), clock, timeout=timeout)

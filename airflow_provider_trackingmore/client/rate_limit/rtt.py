@@ -1,4 +1,4 @@
-"""How long a request and its answer travel at the least, learnt from one caller's own trips. Pure; knows no clock."""
+"""The minimum round-trip time of one caller, estimated from its latest requests."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections import deque
 
 SAMPLES_KEPT = 32
 SAMPLES_NEEDED = 12
-"""With fewer, chance may show slow trips only."""
+"""With fewer samples, all of them may be slow by chance."""
 DEVIATION_FACTOR = 3.0
-"""How many times the distance from the usual trip to the shortest known one the next may be shorter than that."""
+"""The next round trip may be shorter than the shortest sample by this factor times the distance to the median."""
 RTT_TOLERANCE = 0.02
-"""Share of an interval by which trips may become shorter than all of late without bringing two arrivals too close."""
+"""Share of an interval by which round trips may become shorter without two requests arriving too close together."""
 
 
 class RoundTripTimes:
-    """The latest round trips of one caller over open connections.
+    """The latest round-trip times of one caller over open connections.
 
     :param interval: seconds between two arrivals.
     """
@@ -29,26 +29,23 @@ class RoundTripTimes:
 
     @property
     def min_rtt(self) -> float:
-        """Seconds that the next trip certainly takes; 0 while too little is known, or trips differ too much.
-
-        RoundTripTimes that differ by chance differ below the shortest known one too.
-        """
+        """Seconds that the next round trip takes at least; 0 if there are too few samples, or they vary too much."""
         return self._min_rtt
 
     def add(self, seconds: float) -> None:
-        """Learn from a trip.
+        """Add a sample.
 
-        :param seconds: from the departure to the beginning of the answer.
+        :param seconds: from the departure to the first byte of the response.
         """
         with self._lock:
             self._seconds.append(seconds)
             if len(self._seconds) >= SAMPLES_NEEDED:
                 shortest = min(self._seconds)
-                usual = statistics.median(self._seconds)
-                self._min_rtt = max(0.0, shortest - DEVIATION_FACTOR * (usual - shortest) - self._tolerance)
+                median = statistics.median(self._seconds)
+                self._min_rtt = max(0.0, shortest - DEVIATION_FACTOR * (median - shortest) - self._tolerance)
 
     def reset(self) -> None:
-        """Start again: what was learnt has misled, or may have."""
+        """Discard all samples: the estimate was wrong, or may have been."""
         with self._lock:
             self._seconds.clear()
             self._min_rtt = 0.0

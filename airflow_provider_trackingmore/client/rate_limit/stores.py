@@ -1,7 +1,4 @@
-"""Where slot clocks live: this process's memory, or a file that all processes of the user on this host share.
-
-Knows locks, files and what can be wrong with them, and where else to look; knows nothing about pace.
-"""
+"""Stores for slot clocks: the memory of this process, or a file shared by all processes of the user on this host."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 DIRECTORY_VARIABLE = "TRACKINGMORE_PACING_DIR"
-"""Environment variable that names another directory for the files, such as one that several users share."""
+"""Environment variable with another directory for the files, such as one that several users share."""
 
 
 class MemoryStore:
@@ -44,7 +41,7 @@ class MemoryStore:
         self._state = SlotState()
 
     def update(self, change: Change[R], clock: Callable[[], float], *, timeout: float = LOCK_TIMEOUT_SECONDS) -> R:
-        """See :meth:`SlotStore.update`; nobody holds this lock for long."""
+        """See :meth:`SlotStore.update`. The lock is never held for long, so ``timeout`` is not needed."""
         with self._lock:
             state, result = change(self._state, clock())
             if state is not None:
@@ -56,7 +53,7 @@ _in_this_process: dict[str, MemoryStore] = {}
 
 
 def memory_store(name: str) -> MemoryStore:
-    """Find the slot clock of an account in this process.
+    """Return the store of an account in this process.
 
     :param name: the account's fingerprint.
     :return: the same object for the same name.
@@ -65,14 +62,14 @@ def memory_store(name: str) -> MemoryStore:
 
 
 class FileStore:
-    """A slot clock in a small file, locked with ``flock``: the kernel frees the lock of a process that dies.
+    """A slot clock in a small file, locked with ``flock``. The kernel releases the lock if a process dies.
 
-    When the file cannot be used, the clock of this process's memory takes over and a warning says so. A lock that
-    somebody keeps is an error instead: whoever keeps it is alive and uses the account, so a second clock would bring
-    the account a 429, and the lock may be free the next time.
+    If the file cannot be used, the memory of this process is used instead and a warning is logged. A lock that is not
+    released in time is an error instead: its holder is alive and may be using the account, so that a second clock could
+    cause a 429.
 
     :param name: the account's fingerprint; the file's name.
-    :param directory: where the file is; None: the user's own directory for temporary files.
+    :param directory: the directory of the file; None: the user's own directory for temporary files.
     """
 
     def __init__(self, name: str, directory: Path | None = None) -> None:
@@ -92,8 +89,8 @@ class FileStore:
             if not self._warned:
                 self._warned = True
                 log.warning(
-                    "The pace of account %s is not shared with other processes: %s. "
-                    "Make that directory usable, or name another one in %s",
+                    "The rate limit of account %s is not shared with other processes: %s. "
+                    "Fix the directory, or set another one in %s",
                     self._name,
                     error,
                     DIRECTORY_VARIABLE,
@@ -110,23 +107,23 @@ class FileStore:
             descriptor = _open(path)
             try:
                 _lock(descriptor, path, deadline)
-                # Whoever cleans up temporary files may have removed it while we waited for the lock: then others
-                # already use a new one.
+                # A cleanup of temporary files may have removed it while we waited for the lock: others then use a new
+                # file already.
                 if os.fstat(descriptor).st_nlink:
                     yield descriptor
                     return
             finally:
-                # Closing is not enough: a process that was forked meanwhile has a copy, and would keep the lock.
+                # Closing is not enough: a process that was forked meanwhile has a copy and would keep the lock.
                 with contextlib.suppress(OSError):
                     fcntl.flock(descriptor, fcntl.LOCK_UN)
                 os.close(descriptor)
 
 
 def _open(path: Path) -> int:
-    """Open or make the file of a clock; in a directory that a group may write to, the whole group may use it."""
+    """Open or create the file. In a group-writable directory it is readable and writable for the group."""
     flags = os.O_RDWR | os.O_NOFOLLOW
     while True:
-        # Not O_CREAT for a file that exists: Linux refuses that for others' files in sticky directories.
+        # No O_CREAT for an existing file: Linux rejects it for files of other users in sticky directories.
         with contextlib.suppress(FileNotFoundError):
             return os.open(path, flags)
         try:
@@ -135,16 +132,16 @@ def _open(path: Path) -> int:
             continue
         directory = path.parent.stat()
         if directory.st_mode & stat.S_IWGRP:
-            with contextlib.suppress(PermissionError):  # not a member of the group: the others will see a warning
+            with contextlib.suppress(PermissionError):  # not a member of the group: the others get a warning
                 os.fchown(descriptor, -1, directory.st_gid)
             os.fchmod(descriptor, 0o660)  # whatever the umask
         return descriptor
 
 
 def _lock(descriptor: int, path: Path, deadline: float) -> None:
-    """Lock a file, by trying again and again: ``flock`` itself knows no time-out.
+    """Lock a file. ``flock`` has no timeout, so this retries until the deadline.
 
-    :raises RateLimitLockedError: somebody else held the lock until the deadline.
+    :raises RateLimitLockedError: if another process holds the lock until the deadline.
     """
     pause = 0.0005
     while True:
@@ -154,15 +151,15 @@ def _lock(descriptor: int, path: Path, deadline: float) -> None:
             remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise RateLimitLockedError(
-                f"{_holder(descriptor)} keeps {path} locked. Nothing is sent while it does, because it may be using "
-                "the account too. End that process if it hangs"
+                f"{_holder(descriptor)} holds the lock on {path}. No request is sent meanwhile, since that process may "
+                "be using the account. Stop it if it hangs"
             )
         time.sleep(min(remaining, pause * random.uniform(0.5, 1)))  # noqa: S311  # spreads, protects nothing
         pause = min(2 * pause, 0.01)
 
 
 def _holder(descriptor: int) -> str:
-    """Who holds the lock, where the system shows it (Linux, in the same PID namespace)."""
+    """Return which process holds the lock, if the system shows it (Linux, same PID namespace)."""
     inode = os.fstat(descriptor).st_ino
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
@@ -173,12 +170,12 @@ def _holder(descriptor: int) -> str:
 
 
 def open_store(pacing: str, name: str, *, interval: float) -> SlotStore:
-    """Open the slot clock of an account.
+    """Open the store that the ``pacing`` setting selects.
 
     :param pacing: ``"file"``, ``"memory"`` or the URL of a Redis server.
     :param name: the account's fingerprint.
     :param interval: seconds between two arrivals.
-    :raises InvalidSettingsError: when the package that speaks to Redis is not there.
+    :raises InvalidSettingsError: if the ``redis`` package is needed and not installed.
     """
     if pacing == "memory":
         return memory_store(name)
@@ -193,9 +190,9 @@ def open_store(pacing: str, name: str, *, interval: float) -> SlotStore:
 
 
 def _own_directory() -> Path:
-    """Make or find the directory that only this user can write to.
+    """Return the directory that only this user can write to; create it if needed.
 
-    :raises OSError: if it cannot be made, or what is there belongs to somebody else.
+    :raises OSError: if it cannot be created, or belongs to another user.
     """
     directory = Path(tempfile.gettempdir()) / f"trackingmore-pacing-{os.getuid()}"
     with contextlib.suppress(FileExistsError):

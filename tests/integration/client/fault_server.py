@@ -1,4 +1,4 @@
-"""A raw TCP server that misbehaves as told. Knows HTTP only as bytes."""
+"""A raw TCP server that misbehaves on request. It handles HTTP as plain bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 
 
-class Conversation:
+class Exchange:
     """One connection as the server sees it."""
 
     def __init__(self, server: FaultServer, connection: socket.socket) -> None:
@@ -51,7 +51,7 @@ class Conversation:
         self.connection.close()
 
 
-Behaviour = Callable[[Conversation], bool | None]
+Behaviour = Callable[[Exchange], bool | None]
 """Handles one request; a true result keeps the connection open for the next one."""
 
 
@@ -111,20 +111,20 @@ class FaultServer:
             if self._context:
                 connection = self._context.wrap_socket(connection, server_side=True)
                 self._open.append(connection)
-            conversation = Conversation(self, connection)
+            exchange = Exchange(self, connection)
             while True:
                 behaviour = self.behaviours[0] if len(self.behaviours) == 1 else None
                 if behaviour is None:
-                    behaviour = self._next_when_asked(conversation)
-                if not behaviour or not behaviour(conversation):
+                    behaviour = self._next_when_asked(exchange)
+                if not behaviour or not behaviour(exchange):
                     break
         with contextlib.suppress(OSError):
             connection.close()
 
-    def _next_when_asked(self, conversation: Conversation) -> Behaviour | None:
+    def _next_when_asked(self, exchange: Exchange) -> Behaviour | None:
         """Use up a behaviour only when there is a request for it: idle connections must not."""
-        conversation.connection.settimeout(None)
-        if isinstance(conversation.connection, ssl.SSLSocket) or conversation.connection.recv(1, socket.MSG_PEEK):
+        exchange.connection.settimeout(None)
+        if isinstance(exchange.connection, ssl.SSLSocket) or exchange.connection.recv(1, socket.MSG_PEEK):
             return self.behaviours.popleft() if len(self.behaviours) > 1 else self.behaviours[0]
         return None
 
@@ -147,10 +147,10 @@ def answer(
     fields = {"Content-Type": content_type, "Content-Length": str(len(body) if length is None else length)}
     head = "".join(f"{name}: {value}\r\n" for name, value in {**fields, **(headers or {})}.items())
 
-    def behave(conversation: Conversation) -> bool:
-        if conversation.read_request() is None:
+    def behave(exchange: Exchange) -> bool:
+        if exchange.read_request() is None:
             return False
-        conversation.send(f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode() + body)
+        exchange.send(f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode() + body)
         return keep and length is None
 
     return behave
@@ -159,8 +159,8 @@ def answer(
 def raw(data: bytes) -> Behaviour:
     """Bytes that need not be HTTP, then the end of the connection."""
 
-    def behave(conversation: Conversation) -> None:
-        conversation.read_request()
-        conversation.send(data)
+    def behave(exchange: Exchange) -> None:
+        exchange.read_request()
+        exchange.send(data)
 
     return behave

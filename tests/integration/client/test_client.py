@@ -26,7 +26,7 @@ from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.retry_policies import TRACKINGMORE_RETRY_POLICY
 from tests.integration.client.conftest import KEY, FakeTime
-from tests.integration.client.fault_server import Conversation, FaultServer, answer, envelope
+from tests.integration.client.fault_server import Exchange, FaultServer, answer, envelope
 
 MakeClient = Callable[..., TrackingMoreClient]
 
@@ -175,9 +175,9 @@ async def test_asend_leaves_the_loop_to_others_while_it_waits_for_the_answer(
 ) -> None:
     asked, others_ran = threading.Event(), threading.Event()
 
-    def answers_when_others_ran(conversation: Conversation) -> bool | None:
+    def answers_when_others_ran(exchange: Exchange) -> bool | None:
         asked.set()
-        return answer()(conversation) if others_ran.wait(10) else None
+        return answer()(exchange) if others_ran.wait(10) else None
 
     server.does(answers_when_others_ran)
     call = asyncio.create_task(make_client(server.url).send_async(REQUEST))
@@ -191,11 +191,11 @@ async def test_a_cancelled_asend_leaves_the_pace_as_it_should_be(
 ) -> None:
     asked, go_on = threading.Event(), threading.Event()
 
-    def answers_late(conversation: Conversation) -> bool:
-        conversation.read_request()
+    def answers_late(exchange: Exchange) -> bool:
+        exchange.read_request()
         asked.set()
         go_on.wait(10)
-        conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
         return True
 
     server.does(answers_late, answer())

@@ -21,7 +21,7 @@ from airflow_provider_trackingmore.client.executor import MAX_THREADS
 from airflow_provider_trackingmore.client.rate_limit import clock as rate_limit_clock
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from tests.integration.client.conftest import KEY
-from tests.integration.client.fault_server import Conversation, FaultServer, answer
+from tests.integration.client.fault_server import Exchange, FaultServer, answer
 
 REQUEST: Request[object] = Request(method="GET", path="/trackings/get", parse=lambda data: data)
 
@@ -59,9 +59,9 @@ def hung() -> Iterator[FaultServer]:
     server.close()
 
 
-def says_nothing(conversation: Conversation) -> None:
-    conversation.read_request()
-    conversation.server.stopping.wait(20)
+def says_nothing(exchange: Exchange) -> None:
+    exchange.read_request()
+    exchange.server.stopping.wait(20)
 
 
 def threads_of(client: TrackingMoreClient) -> list[threading.Thread]:
@@ -125,9 +125,9 @@ async def test_a_call_that_is_cancelled_before_it_had_a_thread_is_never_sent(
 ) -> None:
     go_on = threading.Event()
 
-    def answers_when_told(conversation: Conversation) -> bool | None:
+    def answers_when_told(exchange: Exchange) -> bool | None:
         go_on.wait(10)
-        return answer()(conversation)
+        return answer()(exchange)
 
     server.does(answers_when_told)
     client = make_account(server)

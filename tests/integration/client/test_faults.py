@@ -29,7 +29,7 @@ from airflow_provider_trackingmore.api.errors import (
 )
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from tests.integration.client.conftest import KEY, FakeTime
-from tests.integration.client.fault_server import Behaviour, Conversation, FaultServer, answer, envelope, raw
+from tests.integration.client.fault_server import Behaviour, Exchange, FaultServer, answer, envelope, raw
 
 MakeClient = Callable[..., TrackingMoreClient]
 Check = Callable[[BaseException], None]
@@ -48,40 +48,40 @@ def call(repeat: Repeat = Repeat.ALWAYS) -> Request[object]:
     )
 
 
-def says_nothing(conversation: Conversation) -> None:
-    conversation.read_request()
-    conversation.server.stopping.wait(20)
+def says_nothing(exchange: Exchange) -> None:
+    exchange.read_request()
+    exchange.server.stopping.wait(20)
 
 
-def drips_its_headers(conversation: Conversation) -> None:
-    conversation.read_request()
-    conversation.drip(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"z" * 1000, seconds=0.05)
+def drips_its_headers(exchange: Exchange) -> None:
+    exchange.read_request()
+    exchange.drip(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"z" * 1000, seconds=0.05)
 
 
-def drips_its_body(conversation: Conversation) -> None:
-    conversation.read_request()
-    conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-    conversation.drip(b" " * 1000, seconds=0.05)
+def drips_its_body(exchange: Exchange) -> None:
+    exchange.read_request()
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    exchange.drip(b" " * 1000, seconds=0.05)
 
 
-def resets_before_reading(conversation: Conversation) -> None:
-    conversation.connection.recv(1, socket.MSG_PEEK)  # there is a request, and it stays unread
-    conversation.reset()
+def resets_before_reading(exchange: Exchange) -> None:
+    exchange.connection.recv(1, socket.MSG_PEEK)  # there is a request, and it stays unread
+    exchange.reset()
 
 
-def resets_after_reading(conversation: Conversation) -> None:
-    conversation.read_request()
-    conversation.reset()
+def resets_after_reading(exchange: Exchange) -> None:
+    exchange.read_request()
+    exchange.reset()
 
 
-def resets_within_the_answer(conversation: Conversation) -> None:
-    conversation.read_request()
-    conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
-    conversation.reset()
+def resets_within_the_answer(exchange: Exchange) -> None:
+    exchange.read_request()
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
+    exchange.reset()
 
 
-def hangs_up_after_reading(conversation: Conversation) -> None:
-    conversation.read_request()
+def hangs_up_after_reading(exchange: Exchange) -> None:
+    exchange.read_request()
 
 
 FAULTS: dict[str, tuple[Behaviour, type[TrackingMoreError]]] = {
@@ -209,7 +209,7 @@ def test_a_ca_bundle_makes_the_certificate_good(
 
 
 def test_tls_against_a_plain_server_is_a_tls_error(server: FaultServer, make_client: MakeClient) -> None:
-    server.does(lambda conversation: conversation.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+    server.does(lambda exchange: exchange.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     with pytest.raises(TLSError):
         make_client(server.url.replace("http:", "https:"), timeout_seconds=1).send(call())
 

@@ -19,7 +19,7 @@ from airflow_provider_trackingmore.client import transport
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.client.transport import Transport
 from tests.integration.client.conftest import KEY
-from tests.integration.client.fault_server import Conversation, FaultServer, answer, raw
+from tests.integration.client.fault_server import Exchange, FaultServer, answer, raw
 
 POST: Request[object] = Request(
     method="POST",
@@ -206,9 +206,9 @@ def test_a_connection_that_the_server_has_closed_meanwhile_costs_nothing(server:
 def test_threads_do_not_share_a_connection(server: FaultServer) -> None:
     together = threading.Barrier(4, timeout=10)
 
-    def answers_four_at_a_time(conversation: Conversation) -> bool | None:
+    def answers_four_at_a_time(exchange: Exchange) -> bool | None:
         together.wait()
-        return answer()(conversation)
+        return answer()(exchange)
 
     server.does(answers_four_at_a_time)
     with reach(server) as to, concurrent.futures.ThreadPoolExecutor(4) as threads:
@@ -220,10 +220,10 @@ def test_threads_do_not_share_a_connection(server: FaultServer) -> None:
 def test_the_start_of_an_answer_is_reported_before_its_end(server: FaultServer) -> None:
     started = threading.Event()
 
-    def waits_between_headers_and_body(conversation: Conversation) -> None:
-        conversation.read_request()
-        conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
-        conversation.send(b"{}" if started.wait(10) else b"")
+    def waits_between_headers_and_body(exchange: Exchange) -> None:
+        exchange.read_request()
+        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        exchange.send(b"{}" if started.wait(10) else b"")
 
     server.does(waits_between_headers_and_body)
     with reach(server) as to:
@@ -231,7 +231,7 @@ def test_the_start_of_an_answer_is_reported_before_its_end(server: FaultServer) 
 
 
 def test_a_failure_is_reported_without_its_start(server: FaultServer) -> None:
-    server.does(lambda conversation: conversation.reset())
+    server.does(lambda exchange: exchange.reset())
     started = threading.Event()
     with reach(server) as to, pytest.raises(TransportError):
         to.exchange(GET, on_response=started.set)

@@ -18,7 +18,7 @@ from airflow_provider_trackingmore.api.interruptions import LookupInterruptedErr
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.client.rate_limit import clock as rate_limit_clock
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
-from tests.integration.client.fault_server import Behaviour, Conversation, FaultServer, answer, envelope
+from tests.integration.client.fault_server import Behaviour, Exchange, FaultServer, answer, envelope
 
 BAD: dict[str, tuple[Behaviour, type[TrackingMoreError]]] = {
     "500": (answer(envelope(500), status=500), ServerError),
@@ -38,8 +38,8 @@ class Vendor:
         self._server = server
         server.does(self.behave)
 
-    def behave(self, conversation: Conversation) -> bool | None:
-        replay = Replay(conversation)
+    def behave(self, exchange: Exchange) -> bool | None:
+        replay = Replay(exchange)
         if replay.request is None:
             return False
         target = replay.request.split(b" ")[1].decode()
@@ -52,12 +52,12 @@ class Vendor:
         return answer(envelope(data={"items": rows, "total": len(rows)} if "numbers" in query else rows[0]))(replay)
 
 
-class Replay(Conversation):
-    """A conversation whose request was read already."""
+class Replay(Exchange):
+    """A exchange whose request was read already."""
 
-    def __init__(self, conversation: Conversation) -> None:
-        super().__init__(conversation.server, conversation.connection)
-        self.request = conversation.read_request()
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(exchange.server, exchange.connection)
+        self.request = exchange.read_request()
 
     def read_request(self) -> bytes | None:
         return self.request

@@ -228,7 +228,7 @@ def test_progress_is_told_after_each_call_and_ends_with_all_of_them() -> None:
     assert told == [(40, 41, 91), (40, 81, 91), (10, 91, 91)]
 
 
-# What the items are told ----------------------------------------------------------------------------------------------
+# Reports on the items ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("conduct", ["", "lists", "silent"])
@@ -379,7 +379,7 @@ def test_a_single_change_of_what_is_not_registered_is_rejected() -> None:
     assert "register it first" in report.rejected[0].message
 
 
-# What a whole call is told --------------------------------------------------------------------------------------------
+# Refusals of a whole request ---------------------------------------------------------------------------------------
 
 
 @JOBS

@@ -68,8 +68,8 @@ def test_a_released_event_returns_the_outcomes_in_the_users_order() -> None:
 
 
 def test_fields_of_a_newer_version_do_no_harm() -> None:
-    told = event("released", "delivered", "delivered", of_a_newer_version=1)
-    assert len(resume(sensor(), event=told)) == 2
+    given_event = event("released", "delivered", "delivered", of_a_newer_version=1)
+    assert len(resume(sensor(), event=given_event)) == 2
 
 
 def test_a_failed_event_names_what_was_lost() -> None:
@@ -90,10 +90,10 @@ def test_an_error_event_raises_what_the_trigger_said_even_with_soft_fail() -> No
 
 def time_is_up(**settings: Any) -> list[Callable[[], Any]]:
     """The trigger reports it, or Airflow has ended the deferral and the last check on the worker fails."""
-    told = event("timed_out", "transit", "delivered")
+    given_event = event("timed_out", "transit", "delivered")
     settings |= {"trackingmore_conn_id": "trackingmore_unreachable"}
     return [
-        lambda: resume(sensor(**settings), event=told),
+        lambda: resume(sensor(**settings), event=given_event),
         lambda: resume(sensor(**settings), FAILED_DEFERRAL, error=TRIGGER_TIMEOUT),
     ]
 
@@ -174,7 +174,7 @@ def test_api_errors_are_not_what_airflow_skips() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "given_event",
     [
         None,
         "released",
@@ -200,9 +200,9 @@ def test_api_errors_are_not_what_airflow_skips() -> None:
     ids=str,
 )
 @pytest.mark.parametrize("settings", [{}, {"soft_fail": True}, {"on_failed": "report"}], ids=str)
-def test_an_event_that_does_not_fit_fails_the_task(told: Any, settings: dict[str, Any]) -> None:
+def test_an_event_that_does_not_fit_fails_the_task(given_event: Any, settings: dict[str, Any]) -> None:
     with pytest.raises(TrackingMoreError) as caught:
-        resume(sensor(**settings), event=told)
+        resume(sensor(**settings), event=given_event)
     assert any(word in caught.value.message for word in ("not understood", "not match", "damaged", "its outcomes say"))
 
 
@@ -218,26 +218,26 @@ json_values = st.recursive(
 @st.composite
 def damaged_events(draw: st.DrawFn) -> Any:
     """A proper release with one thing in it replaced."""
-    told: Any = event("released", "delivered", "delivered")
+    given_event: Any = event("released", "delivered", "delivered")
     value = draw(json_values)
     match draw(st.sampled_from(["version", "result", "wait", "outcomes", 0, 1])):
         case str(name):
-            told[name] = value
+            given_event[name] = value
         case int(position):
-            told["outcomes"][0][0][position] = value
-    return told
+            given_event["outcomes"][0][0][position] = value
+    return given_event
 
 
 @given(json_values | damaged_events())
-def test_no_event_but_a_true_release_is_success(told: Any) -> None:
+def test_no_event_but_a_true_release_is_success(given_event: Any) -> None:
     waiting = sensor()
     try:
-        returned = resume(waiting, event=told)
+        returned = resume(waiting, event=given_event)
     except (TrackingMoreError, AirflowSensorTimeout, ShipmentsFailedError):
         return
-    assert told["version"] == 1
-    assert told["result"] == "released"
-    assert told["wait"] == WAIT
+    assert given_event["version"] == 1
+    assert given_event["result"] == "released"
+    assert given_event["wait"] == WAIT
     assert [one["status"] for one in returned] == ["delivered", "delivered"]
 
 
@@ -300,11 +300,11 @@ def test_shipments_and_orders_together_are_an_error() -> None:
 def test_an_order_may_be_named_by_number_in_text_and_an_event_tells_orders_apart() -> None:
     waiting = sensor(shipments=None, orders={"A-1": PARCELS[0], "A-2": PARCELS})
     wait = WaitSpec.create(orders={"A-1": PARCELS[0], "A-2": PARCELS}).fingerprint
-    told = event("released", wait=wait, outcomes=[rows("delivered")])
+    given_event = event("released", wait=wait, outcomes=[rows("delivered")])
     with pytest.raises(TrackingMoreError, match="damaged"):
-        resume(waiting, event=told)
-    told["outcomes"].append(rows("delivered", "delivered"))
-    assert [(one["order"], one["outcome"]) for one in resume(waiting, event=told)] == [
+        resume(waiting, event=given_event)
+    given_event["outcomes"].append(rows("delivered", "delivered"))
+    assert [(one["order"], one["outcome"]) for one in resume(waiting, event=given_event)] == [
         ("A-1", "delivered"),
         ("A-2", "delivered"),
     ]

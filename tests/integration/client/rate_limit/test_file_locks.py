@@ -28,7 +28,7 @@ from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter, S
 from airflow_provider_trackingmore.client.rate_limit.stores import DIRECTORY_VARIABLE, FileStore
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from tests.integration.client.conftest import KEY
-from tests.integration.client.fault_server import Conversation, FaultServer, answer, envelope
+from tests.integration.client.fault_server import Exchange, FaultServer, answer, envelope
 
 REQUEST: Request[object] = Request(method="GET", path="/trackings/get", parse=lambda data: data)
 
@@ -92,7 +92,9 @@ def test_a_call_ends_on_time_although_somebody_keeps_the_lock_and_says_who(
     with pytest.raises(RateLimitLockedError) as caught:
         ways[how]()
     assert 0.9 < time.monotonic() - began < 2
-    assert re.search(rf"GET /trackings/get: not sent: process {holder.pid} keeps .*\.json locked", str(caught.value))
+    assert re.search(
+        rf"GET /trackings/get: not sent: process {holder.pid} holds the lock on .*\.json", str(caught.value)
+    )
     assert len(server.requests) == 1
 
 
@@ -139,22 +141,22 @@ def test_an_answer_is_not_lost_when_somebody_takes_the_lock_while_it_comes(
     hold: Callable[[], Holder],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def is_locked_first(conversation: Conversation) -> bool | None:
-        if not conversation.connection.recv(1, socket.MSG_PEEK):
+    def is_locked_first(exchange: Exchange) -> bool | None:
+        if not exchange.connection.recv(1, socket.MSG_PEEK):
             return None
         hold()
-        return answer(envelope(code, data={"fine": True}))(conversation)
+        return answer(envelope(code, data={"fine": True}))(exchange)
 
     server.does(answer(), is_locked_first)
     client.send(REQUEST)
     began = time.monotonic()
     if code == 200:
         assert client.send(REQUEST, max_wait_seconds=0.5) == {"fine": True}
-        assert "its arrival could not be written down" in caplog.text
+        assert "that could not be recorded" in caplog.text
     else:
         with pytest.raises(RateLimitError):
             client.send(REQUEST, max_wait_seconds=0.5)
-        assert "other processes could not be told" in caplog.text
+        assert "the other processes could not be notified" in caplog.text
     assert time.monotonic() - began < 3
 
 

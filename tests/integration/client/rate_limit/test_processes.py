@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_trackingmore.client.rate_limit.stores import FileStore
 from tests.integration.client.conftest import KEY
-from tests.integration.client.fault_server import Conversation, FaultServer, answer
+from tests.integration.client.fault_server import Exchange, FaultServer, answer
 
 INTERVAL = 0.04
 
@@ -75,9 +75,9 @@ def test_processes_share_one_pace_and_a_killed_one_does_not_stop_the_others(
     senders = [start(processes, SENDER, server.url, KEY, 1 / INTERVAL, 25) for _ in range(4)]
     victim = senders[0]
 
-    def kills_the_victim(conversation: Conversation) -> bool:
+    def kills_the_victim(exchange: Exchange) -> bool:
         victim.send_signal(signal.SIGKILL)
-        return bool(answer()(conversation))
+        return bool(answer()(exchange))
 
     server.does(*[answer()] * 30, kills_the_victim, answer())
     for process in senders[1:]:

@@ -128,10 +128,10 @@ def test_a_lost_redis_leaves_the_pace_to_the_file_with_one_warning_and_is_used_a
     assert waiting(other.try_acquire(warm=True)) == pytest.approx(1.0)
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 2  # one for each process: each has a log of its own
-    assert all(f"redis://127.0.0.1:{redis_server.port}/0 is lost" in warning for warning in warnings)
+    assert all(f"redis://127.0.0.1:{redis_server.port}/0 is unavailable" in warning for warning in warnings)
 
     redis_server.start()
-    time_passes.now += redis_store.ASK_AGAIN_SECONDS - HANDOVER - 0.5
+    time_passes.now += redis_store.RETRY_SECONDS - HANDOVER - 0.5
     other.try_acquire(warm=True)
     assert client_of(redis_server).keys() == []  # it is not time yet to ask again
     time_passes.now += 0.5

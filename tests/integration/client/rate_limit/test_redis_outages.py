@@ -96,7 +96,7 @@ def test_a_call_is_sent_all_the_same_and_redis_is_used_again_when_it_is_over(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(redis_store, "ASK_AGAIN_SECONDS", 1.0)
+    monkeypatch.setattr(redis_store, "RETRY_SECONDS", 1.0)
     caplog.set_level(logging.INFO)
     begin, end, seconds = TROUBLES[trouble]
     send = {"send": client.send, "send_async": lambda request: asyncio.run(client.send_async(request))}[how]
@@ -106,14 +106,14 @@ def test_a_call_is_sent_all_the_same_and_redis_is_used_again_when_it_is_over(
     began = time.monotonic()
     assert send(REQUEST) == {"fine": True}
     assert time.monotonic() - began < seconds
-    assert ("is lost" in caplog.text) == (trouble != "its connections are closed")
+    assert ("is unavailable" in caplog.text) == (trouble != "its connections are closed")
 
     end(redis_server)
     time.sleep(1.1)
     assert send(REQUEST) == {"fine": True}
     key = f"{PREFIX}{client.settings.fingerprint}"
     assert connection(redis_server).get(key)
-    assert ("is back" in caplog.text) == ("is lost" in caplog.text)
+    assert ("is back" in caplog.text) == ("is unavailable" in caplog.text)
     assert PASSWORD not in caplog.text
 
 
@@ -147,7 +147,7 @@ def test_in_an_outage_one_call_of_a_host_at_a_time_finds_out_that_redis_hangs(
         open_store(redis_server.url, "account", interval=1).update(lambda state, now: (None, None), time.time)
         return time.monotonic() - began
 
-    monkeypatch.setattr(redis_store, "ASK_AGAIN_SECONDS", 2.0)
+    monkeypatch.setattr(redis_store, "RETRY_SECONDS", 2.0)
     assert seconds() > 0.9  # a process each: every store is new
     assert seconds() < 0.5
     time.sleep(2.1)  # now it is time to ask again
@@ -165,5 +165,5 @@ def test_a_replica_that_was_read_only_from_the_start_leaves_the_pace_to_the_file
     with TrackingMoreClient(settings) as client:
         for _ in range(3):
             assert client.send(REQUEST) == {"fine": True}
-    assert len(re.findall(r"is lost \((?:ReadOnly|Response)Error\)", caplog.text)) == 1  # Redis 7, and before
+    assert len(re.findall(r"is unavailable \((?:ReadOnly|Response)Error\)", caplog.text)) == 1  # Redis 7, and before
     assert connection(redis_server).keys() == []
