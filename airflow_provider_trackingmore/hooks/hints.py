@@ -21,3 +21,6 @@ AIRFLOW_HINTS: Mapping[Hint, str] = {
     ),
 }
 """Hints that are missing here have no better words in Airflow."""
+
+TEMPLATE_HINT = "a template renders to text unless the DAG has render_template_as_native_obj=True"
+"""For an argument that is text where a list or a mapping is expected."""

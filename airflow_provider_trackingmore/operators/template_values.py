@@ -15,9 +15,9 @@ from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.formatting import format_value
 from airflow_provider_trackingmore.api.shipments import as_shipment_list
 from airflow_provider_trackingmore.api.validation import check_language
+from airflow_provider_trackingmore.hooks.hints import TEMPLATE_HINT
 
 _LITERALS: dict[str, bool | None] = {"true": True, "false": False, "none": None, "": None}
-_NATIVE_HINT = "a template renders to text unless the DAG has render_template_as_native_obj=True"
 
 
 def parse_literal(value: object) -> object:
@@ -114,7 +114,7 @@ def as_list(name: str, value: object, kind: str) -> list[Any]:
     if isinstance(value, str):
         if kind == "texts" and not value.lstrip().startswith(("[", "(", "{")):
             return [value]
-        raise InvalidArgumentError(f"{name} must be a list of {kind}, not text ({_NATIVE_HINT})")
+        raise InvalidArgumentError(f"{name} must be a list of {kind}, not text ({TEMPLATE_HINT})")
     if isinstance(value, Mapping) and kind == "mappings":
         return [value]
     if isinstance(value, (Mapping, bytes)) or not isinstance(value, Iterable):
@@ -130,7 +130,7 @@ def as_shipments(value: object) -> list[object]:
     :raises InvalidArgumentError: if it is text or anything else.
     """
     if isinstance(value, str):
-        raise InvalidArgumentError(f"shipments must be a list of mappings, not text ({_NATIVE_HINT})")
+        raise InvalidArgumentError(f"shipments must be a list of mappings, not text ({TEMPLATE_HINT})")
     return as_shipment_list(value)
 
 
@@ -145,7 +145,7 @@ def as_mapping(name: str, value: object) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        hint = f" ({_NATIVE_HINT})" if isinstance(value, str) else ""
+        hint = f" ({TEMPLATE_HINT})" if isinstance(value, str) else ""
         raise InvalidArgumentError(f"{name} must be a mapping of names to values, not {type(value).__name__}{hint}")
     return {key: parse_literal(entry) if key == "archived" else entry for key, entry in value.items()}
 

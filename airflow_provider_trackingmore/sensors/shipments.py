@@ -21,6 +21,7 @@ from airflow.triggers.base import StartTriggerArgs
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
 from airflow_provider_trackingmore.exceptions import ShipmentsFailedError
+from airflow_provider_trackingmore.hooks.hints import TEMPLATE_HINT
 from airflow_provider_trackingmore.links import SHIPMENT_LINKS, push_links
 from airflow_provider_trackingmore.operators.template_values import as_shipments
 from airflow_provider_trackingmore.sensors.checks import check_open_shipments, describe_open_shipments, format_time
@@ -274,6 +275,9 @@ class ShipmentStatusSensor(BaseSensorOperator):
         """Read the arguments; tell whether there is nothing to wait for."""
         if self.shipments is None and self.orders is None:
             raise InvalidArgumentError(f"{self.task_id}: give shipments to wait for, or orders")
+        for name, kind in (("shipments", "list of mappings"), ("orders", "mapping")):
+            if isinstance(getattr(self, name), str):
+                raise InvalidArgumentError(f"{name} must be a {kind}, not text ({TEMPLATE_HINT})")
         if self.on_failed not in ("fail", "report"):
             raise InvalidArgumentError(f"on_failed must be 'fail' or 'report', not {self.on_failed!r}")
         self._deadline = began + self.timeout

@@ -247,7 +247,8 @@ def test_no_event_but_a_true_release_is_success(given_event: Any) -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"shipments": "P1"}, "render_template_as_native_obj"),
+        ({"shipments": "[{'tracking_number': 'P1'}]"}, "shipments must be a list .* render_template_as_native_obj"),
+        ({"shipments": None, "orders": "{}"}, "orders must be a mapping, not text .* render_template_as_native_obj"),
         ({"shipments": [{"tracking_number": "P1"}]}, "carrier_code is missing"),
         ({"wait_for": 3}, "wait_for is 3, but there are only 2"),
         ({"fail_on": ["lost"]}, "fail_on names 'lost'"),

@@ -148,4 +148,4 @@ def test_processes_outlive_a_redis_that_is_killed_in_mid_run(
     assert ledger["rate_limited"] == 0
     assert len(ledger["created"]) == 56
     said = [process.stderr.read() for process in processes if process.stderr]
-    assert all(text.count("is lost") == 1 for text in said), said
+    assert all(text.count("is unavailable") == 1 for text in said), said
