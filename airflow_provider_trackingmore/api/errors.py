@@ -108,7 +108,7 @@ class InvalidArgumentError(TrackingMoreError, ValueError):
 
 
 class InvalidSettingsError(TrackingMoreError, ValueError):
-    """A setting of the connection is invalid. Raised before any request is sent."""
+    """A setting of the client is invalid. Raised before any request is sent."""
 
 
 # No complete response ------------------------------------------------------------------------------------------------

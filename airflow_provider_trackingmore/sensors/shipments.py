@@ -23,7 +23,6 @@ from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
 from airflow_provider_trackingmore.exceptions import ShipmentsFailedError
 from airflow_provider_trackingmore.hooks.hints import TEMPLATE_HINT
 from airflow_provider_trackingmore.links import SHIPMENT_LINKS, push_links
-from airflow_provider_trackingmore.operators.template_values import as_shipments
 from airflow_provider_trackingmore.sensors.checks import check_open_shipments, describe_open_shipments, format_time
 from airflow_provider_trackingmore.sensors.start_args import ComputedWhenRead, is_plain
 from airflow_provider_trackingmore.triggers.events import WaitEvent
@@ -293,9 +292,6 @@ class ShipmentStatusSensor(BaseSensorOperator):
         return False
 
     def _spec(self, *, deadline: float | None, first_check_at: float | None) -> WaitSpec:
-        rendered: object = self.shipments
-        if isinstance(rendered, str):
-            as_shipments(rendered)  # raises, and explains what a template renders to
         return WaitSpec.create(
             shipments=self.shipments,
             orders=self.orders,

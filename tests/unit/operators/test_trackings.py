@@ -68,7 +68,7 @@ def test_importing_operators_and_sensors_is_cheap(tmp_path: Path) -> None:
     assert "airflow_provider_trackingmore.operators.trackings" in loaded
     for library in ("requests", "urllib3", "tenacity", "fastapi", "uvicorn"):
         assert library not in {name.partition(".")[0] for name in loaded}, library
-    for heavy in ("client", "hooks", "sandbox", "api.endpoints", "waiting.poller"):
+    for heavy in ("client", "hooks.trackingmore", "sandbox", "api.endpoints", "waiting.poller"):
         assert not [name for name in loaded if name.startswith(f"airflow_provider_trackingmore.{heavy}")], heavy
 
 
