@@ -1,0 +1,285 @@
+"""The rules for one wait: ``wrong``, ``publish``, ``deadline``, ``rotation``, ``late``, ``forgotten`` and ``crash``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+from tests.simulation import allowances
+from tests.simulation.allowances import overlaps
+from tests.simulation.belief import Belief, Sight
+from tests.simulation.bounds import Bounds, Known
+from tests.simulation.evidence import Evidence, Life, Violation, names_of, offset, poke_interval
+from tests.simulation.network import Call
+from tests.simulation.parcels import NOT_REGISTERED, Name
+from tests.simulation.world import CONNECT_SECONDS, Session
+
+OPEN = ("waiting", "stuck")
+"""The words of a shipment that must still be checked."""
+Proof = tuple[Name, float, float]
+"""Which shipment decides, since when, and the interval within which that must be seen."""
+
+
+class WaitJudge:
+    """Judges one session of a wait.
+
+    :param evidence: what happened.
+    :param session: the session.
+    :param life: that of its triggerer at its account.
+    """
+
+    def __init__(self, evidence: Evidence, session: Session, life: Life) -> None:
+        self.evidence = evidence
+        self.session = session
+        self.life = life
+        self.vendor = evidence.record.vendors[session.plan.account]
+        self.options = session.plan.options
+        self.names = names_of(session)
+        self.excused = life.troubles.of(self.names)
+        self.kept: dict[Name, str] = {}
+        self.due = Belief(self.options, settles_by_full=True)
+        self.heard = Belief(self.options, settles_by_full=False)
+        self.possible = Belief(self.options, settles_by_full=False)
+        self.bounds = Bounds(evidence, session, life, self.due)
+
+    def violations(self) -> Iterator[Violation]:
+        session = self.session
+        if session.ended == "crashed":
+            yield self._violation("crash", f"ended by {type(session.error).__name__}: {session.error}")
+            return
+        if session.ended == "refused":
+            yield from self._refused()
+        yield from self._decided()
+        if session.ended == "verdict":
+            yield from self._verdict()
+        yield from self._late()
+
+    def _violation(self, rule: str, text: str) -> Violation:
+        return Violation(rule, text, self.session)
+
+    # What it was shown -----------------------------------------------------------------------------------------------
+
+    def _decided(self) -> Iterator[Violation]:
+        """What a wait has been shown ends it at once."""
+        for at, due, possible in self._answers():
+            if at > self.session.ends:
+                break
+            self.possible.see(possible)
+            if at > self.session.begins:  # or else it had nothing from before it began
+                self.heard.see(possible)
+            else:
+                self.kept = {name: word for name in possible if (word := self.possible.word(name)) not in OPEN}
+            due = {name: sight for name, sight in due.items() if not self._contradicts(name, sight.status)}
+            if due:
+                self.due.see(due)
+            if self.due.result != "waiting":
+                if self.session.ends > at + allowances.PUBLISH_SECONDS:
+                    yield self._violation(
+                        "publish",
+                        f"was shown at {offset(at)} what makes it {self.due.result}, "
+                        f"ended at {offset(self.session.ends)}",
+                    )
+                return
+
+    def _contradicts(self, name: Name, status: str | None) -> bool:
+        """Whether what was kept of a shipment may have decided it otherwise before the wait was shown this."""
+        word = self.kept.get(name)
+        return word is not None and (word in self.due.statuses) != (status in self.due.statuses)
+
+    def _answers(self) -> Iterator[tuple[float, dict[Name, Sight], dict[Name, Sight]]]:
+        """Each answer: what it certainly told the wait, and what it may have told it.
+
+        Not certain: what was asked before it joined, or with another key. What was known before it began may have been
+        kept for it: the newest of each shipment, unless that is older than an interval.
+        """
+        oldest = self.session.begins - 1.1 * poke_interval(self.session) - 1.0
+        by_change = any(oldest <= moment <= self.session.begins for moment in self.life.change_checks)
+        kept: dict[Name, Sight] = {}
+        answers: dict[tuple[float, int], tuple[Call, dict[Name, Sight]]] = {}
+        for name in self.names:
+            for call, sight in self.life.sights.get(name, ()):
+                if sight.status is None and call.asked_at <= self.bounds.joined:
+                    continue  # it may have been registered since: those who join later are not told
+                if call.ended_at > self.session.begins:
+                    answers.setdefault((call.ended_at, id(call)), (call, {}))[1][name] = sight
+                elif by_change or call.ended_at >= oldest:
+                    kept[name] = sight
+        if kept:
+            yield self.session.begins, {}, kept
+        order = {id(call): number for number, call in enumerate(self.life.calls)}
+        for call, sights in sorted(answers.values(), key=lambda pair: (pair[0].ended_at, order[id(pair[0])])):
+            certain = call.departed_at > self.bounds.joined and call.key == self._key(call.departed_at)
+            yield call.ended_at, sights if certain else {}, sights
+
+    def _key(self, moment: float) -> str:
+        known = [key for at, key in self.session.keys if at <= moment]
+        return known[-1] if known else ""
+
+    def _verdict(self) -> Iterator[Violation]:
+        verdict = self.session.verdict
+        result = str(verdict.result)
+        if result == "timed_out":
+            yield from self._timed_out()
+        elif result not in [one.result for one in self._beliefs]:
+            yield self._violation(
+                "wrong",
+                f"ended {result} at {offset(self.session.ends)}; shown was {self.due.result}: {self._words()}",
+            )
+        for order, one in verdict.orders.items():
+            if str(one.result) not in (*(belief.result_of(order) for belief in self._beliefs), "timed_out"):
+                yield self._violation("wrong", f"order {order} ended {one.result}, not {self.due.result_of(order)}")
+            words = [belief.words(order) for belief in self._beliefs]
+            for outcome in one.outcomes:
+                name = (outcome.key.carrier_code.casefold(), outcome.key.tracking_number.casefold())
+                allowed = {own[name] for own in words} | {belief.word(name) for belief in self._beliefs}
+                if "waiting" in allowed or str(one.result) != str(result):
+                    allowed |= {"waiting", "timed_out"}
+                if str(outcome.outcome) not in allowed:
+                    yield self._violation(
+                        "wrong", f"{name} ended {outcome.outcome}, not {' or '.join(sorted(allowed))}"
+                    )
+
+    @property
+    def _beliefs(self) -> list[Belief]:
+        """What it may rightly believe: by what it certainly was told, by all since it began, and by what was kept."""
+        return [self.due, self.heard, self.possible]
+
+    def _words(self) -> str:
+        return ", ".join(f"{name[1]} {self.due.word(name)}" for name in self.names[:8])
+
+    def _timed_out(self) -> Iterator[Violation]:
+        deadline = self.options.get("deadline")
+        if deadline is None or self.session.ends < deadline - allowances.PUBLISH_SECONDS:
+            yield self._violation(
+                "wrong", f"timed out at {offset(self.session.ends)}, before its deadline {offset(deadline)}"
+            )
+            return
+        if self.possible.settle:
+            return
+        final = max(deadline, self.bounds.joined)
+        if overlaps(final - 1.0, self.session.ends, self.excused) or self.bounds.round(final, 30.0) > 25.0:
+            return
+        for order, one in self.session.verdict.orders.items():
+            if str(one.result) != "timed_out":
+                continue
+            arrived = [
+                name
+                for name in self.possible.orders[order]
+                if self.possible.word(name) in ("waiting", *self.possible.statuses)
+                and any(begins <= final and ends >= self.session.ends for begins, ends, _ in self.bounds.arrivals(name))
+            ]
+            if len(arrived) >= self.possible.needed(order):
+                yield self._violation(
+                    "deadline",
+                    f"timed out at {offset(self.session.ends)}, "
+                    f"although the vendor knew at its deadline {offset(final)}, "
+                    f"and the account was well: {', '.join(number for _, number in arrived[:5])} had arrived",
+                )
+
+    def _refused(self) -> Iterator[Violation]:
+        ends = self.session.ends
+        key = self._key(ends)
+        before = [
+            call for call in self.life.calls if call.ended_at <= ends and call.key == key and call.result != "lost"
+        ]
+        refusals: list[Call] = []
+        for call in reversed(before):
+            if call.result == "ok":
+                break
+            if call.result == "refused":
+                refusals.append(call)
+        if len(refusals) < 2 or refusals[0].departed_at - refusals[-1].ended_at < 4.5:
+            yield self._violation(
+                "wrong", f"gave up at {offset(ends)} without a confirmed refusal: {self.session.error}"
+            )
+        elif self.vendor.keys[key] <= ends:
+            plan = next(
+                plan for plan in self.evidence.record.scenario.accounts if plan.name == self.session.plan.account
+            )
+            current = plan.key_at(ends - CONNECT_SECONDS - allowances.PUBLISH_SECONDS)
+            if current != key and self.vendor.keys[current] > ends:
+                yield self._violation(
+                    "rotation", f"gave up at {offset(ends)} with {key}, although the connection has {current}"
+                )
+
+    # What the vendor knew --------------------------------------------------------------------------------------------
+
+    def _late(self) -> Iterator[Violation]:
+        """Every wait ends when what the vendor knew must have been shown to it, or soon after its deadline."""
+        session = self.session
+        deadline = self.options.get("deadline")
+        if deadline is not None:
+            latest = max(deadline, self.bounds.joined) + allowances.DEADLINE_SECONDS + 1.0
+            if session.ends > latest:
+                yield self._violation(
+                    "forgotten",
+                    f"was to end by {offset(latest)} (deadline {offset(deadline)}), ended {self._end()}",
+                )
+                return
+        must = [self._must_end(order) for order in self.due.orders]
+        at = max(moment for moment, _ in must)
+        if session.ends > at + allowances.PUBLISH_SECONDS:
+            why = "; ".join(self._explain(*proof, by) for by, proof in must if proof is not None)
+            yield self._violation("late", f"was to end by {offset(at)}, ended {self._end()}. {why}")
+
+    def _end(self) -> str:
+        return f"{self.session.ended} at {offset(self.session.ends)}" if self.session.ended else "never"
+
+    def _must_end(self, order: str | None) -> tuple[float, Proof | None]:
+        """When an order must be decided at the latest, and by what."""
+        names = self.due.orders[order]
+        needed = self.due.needed(order)
+        arrive: list[tuple[float, Proof | None]] = []
+        lose: list[tuple[float, Proof | None]] = []
+        unregistered: list[tuple[float, Proof | None]] = []
+        for name in names:
+            arrivals, losses, missing = (
+                self._first_certain(name, found)
+                for found in (self.bounds.arrivals(name), self.bounds.losses(name), self.bounds.missing(name))
+            )
+            first_arrival = min((begins for begins, _, _ in self.bounds.arrivals(name)), default=math.inf)
+            first_loss = min((begins for begins, _, _ in self.bounds.losses(name)), default=math.inf)
+            was_kept = self.kept.get(name)
+            has_arrived = was_kept in self.due.statuses
+            if arrivals is not None and first_loss > arrivals[0] and (was_kept is None or has_arrived):
+                arrive.append(arrivals)
+            if losses is not None and first_arrival > losses[0] and not has_arrived:
+                lose.append(losses)
+            if missing is not None and min(first_arrival, first_loss) > missing[0]:
+                unregistered.append(missing)
+        ends: list[tuple[float, Proof | None]] = [(math.inf, None)]
+        if len(arrive) >= needed:
+            ends.append(sorted(arrive, key=_moment)[needed - 1])
+        if len(lose) > len(names) - needed:
+            ends.append(sorted(lose, key=_moment)[len(names) - needed])
+        ends += sorted(unregistered, key=_moment)[:1]
+        return min(ends, key=_moment)
+
+    def _first_certain(self, name: Name, found: Iterable[Known]) -> tuple[float, Proof | None] | None:
+        """When the wait must have been shown one of these at the latest.
+
+        :param found: from when until when it is so, and the interval within which it must be seen.
+        """
+        for begins, ends, interval in found:
+            must = self.bounds.shown_by(name, begins, interval)
+            if ends > must + allowances.PUBLISH_SECONDS:
+                return must, (name, begins, interval)
+        return None
+
+    def _explain(self, name: Name, begins: float, interval: float, must: float) -> str:
+        parcel = self.vendor.by_name.get(name)
+        state = parcel.at(begins) if parcel is not None else NOT_REGISTERED
+        excused = sum(
+            min(end, must) - max(start, begins)
+            for start, end in self.life.troubles.of([name])
+            if start < must and end > begins
+        )
+        return (
+            f"{name[1]} was {state.status or 'not registered'} from {offset(begins)} on, "
+            f"to be seen within {interval:g} s and by {offset(must)}: "
+            f"{self.bounds.round(begins, interval, name):.1f} s of calls, {excused:.1f} s of trouble"
+        )
+
+
+def _moment(pair: tuple[float, Proof | None]) -> float:
+    return pair[0]
