@@ -37,6 +37,7 @@ class WaitJudge:
         self.names = names_of(session)
         self.excused = life.troubles.of(self.names)
         self.kept: dict[Name, str] = {}
+        self.disputed: set[Name] = set()
         self.due = Belief(self.options, settles_by_full=True)
         self.heard = Belief(self.options, settles_by_full=False)
         self.possible = Belief(self.options, settles_by_full=False)
@@ -69,7 +70,8 @@ class WaitJudge:
                 self.heard.see(possible)
             else:
                 self.kept = {name: word for name in possible if (word := self.possible.word(name)) not in OPEN}
-            due = {name: sight for name, sight in due.items() if not self._contradicts(name, sight.status)}
+            self.disputed |= {name for name, sight in due.items() if self._contradicts(name, sight.status)}
+            due = {name: sight for name, sight in due.items() if name not in self.disputed}
             if due:
                 self.due.see(due)
             if self.due.result != "waiting":
