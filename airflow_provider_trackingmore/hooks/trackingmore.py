@@ -18,7 +18,7 @@ from airflow_provider_trackingmore.api.changes import UPDATE_FIELDS, Changes, ch
 from airflow_provider_trackingmore.api.chunks import request_in_chunks
 from airflow_provider_trackingmore.api.endpoints import Lane, Place
 from airflow_provider_trackingmore.api.envelope import Request, RequestFlow
-from airflow_provider_trackingmore.api.errors import TrackingNotFoundError
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingNotFoundError
 from airflow_provider_trackingmore.api.filters import CountFilters, ListFilters
 from airflow_provider_trackingmore.api.limits import BATCH_SIZE, PAGE_SIZE, WAYBILLS
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
@@ -343,7 +343,7 @@ class TrackingMoreHook(BaseHook):
             quota.
         """
         return self._run(
-            request_in_chunks(endpoints.check_remote_areas, _entries(places), BATCH_SIZE, [], operator.add)
+            request_in_chunks(endpoints.check_remote_areas, _entries("places", places), BATCH_SIZE, [], operator.add)
         )
 
     def get_transit_times(self, lanes: Sequence[Lane]) -> list[TransitTimes]:
@@ -353,7 +353,9 @@ class TrackingMoreHook(BaseHook):
         :return: one entry per lane that TrackingMore knows, with shares of the delivered shipments, 0 to 1.
         :raises LookupInterruptedError: if a request fails; its ``found`` is the result of those before.
         """
-        return self._run(request_in_chunks(endpoints.get_transit_times, _entries(lanes), BATCH_SIZE, [], operator.add))
+        return self._run(
+            request_in_chunks(endpoints.get_transit_times, _entries("lanes", lanes), BATCH_SIZE, [], operator.add)
+        )
 
     def track_air_cargo(self, waybills: Sequence[str], lang: str | None = None) -> dict[str, AirCargo]:
         """Track air waybills, 20 per request, with ``POST /trackings/aircargo``. **Each costs 20 units of quota.**
@@ -438,5 +440,9 @@ def _keys(shipments: object) -> list[ShipmentKey]:
     return [shipment_key(shipment) for shipment in as_shipment_list(shipments)]
 
 
-def _entries(entries: Sequence[T] | Mapping[str, object]) -> Sequence[T]:
-    return [cast(T, entries)] if isinstance(entries, Mapping) else list(entries)
+def _entries(argument: str, entries: Sequence[T] | Mapping[str, object]) -> Sequence[T]:
+    if isinstance(entries, Mapping):
+        return [cast(T, entries)]
+    if isinstance(entries, str | bytes) or not isinstance(entries, Iterable):
+        raise InvalidArgumentError(f"{argument} must be a list of mappings, not {type(entries).__name__}")
+    return list(entries)

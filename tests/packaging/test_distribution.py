@@ -87,9 +87,10 @@ def test_the_licence_travels_with_the_wheel(wheel: zipfile.ZipFile) -> None:
 def test_each_entry_point_leads_to_something(wheel: zipfile.ZipFile) -> None:
     groups = configparser.ConfigParser()
     groups.read_string(wheel.read(_info(wheel, "entry_points.txt")).decode())
-    assert groups.sections() == ["apache_airflow_provider", "pytest11"]
+    assert groups.sections() == ["console_scripts", "apache_airflow_provider", "pytest11"]
     provider_info = EntryPoint("provider_info", groups["apache_airflow_provider"]["provider_info"], "-").load()
     assert provider_info()["package-name"] == "airflow-provider-trackingmore"
+    assert callable(EntryPoint("cli", groups["console_scripts"]["trackingmore-airflow"], "-").load())
     assert EntryPoint("trackingmore_sandbox", groups["pytest11"]["trackingmore_sandbox"], "-").load()
 
 

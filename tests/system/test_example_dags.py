@@ -34,6 +34,7 @@ def concrete_classes() -> set[str]:
                 and issubclass(one, BaseOperator)
                 and one.__module__ == module.name
                 and name.endswith(("Operator", "Sensor"))
+                and not name.endswith("BaseOperator")
             }
     return found
 

@@ -43,7 +43,7 @@ def test_it_counts_all_and_writes_them_down(morning: SandboxProcess, run_example
     assert {status: count for status, count in counts.items() if count} == {"delivered": 2, "transit": 1, "pending": 1}
     assert sum(run.returned["count_registered"].values()) == 1
     file = tmp_path / "shipments-2026-03-02.ndjson"
-    assert run.returned["write_all"] == {"path": str(file), "rows": 4}
+    assert run.returned["write_all"] == {"rows": 4, "path": str(file), "trackings": None}
     written = {entry["tracking_number"]: entry["status"] for entry in map(json.loads, file.read_text().splitlines())}
     assert written == {
         "SBX-DELIVERED-1D-BEFORE": "delivered",

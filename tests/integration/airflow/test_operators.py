@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.api.errors import AuthenticationError, TrackingMoreError
-from airflow_provider_trackingmore.exceptions import ShipmentsRejectedError
+from airflow_provider_trackingmore.exceptions import BatchInterruptedError, ShipmentsRejectedError
 from airflow_provider_trackingmore.operators.trackings import (
     CreateTrackingsOperator,
     DeleteTrackingsOperator,
@@ -93,8 +93,9 @@ def test_nothing_is_pushed_where_the_user_wants_no_xcom(ti: TaskInstance) -> Non
 def test_what_was_done_is_pushed_when_the_account_fails_midway(sandbox: SandboxProcess, ti: TaskInstance) -> None:
     sandbox.fault("expired_key", path="/trackings/batch", nth=2)
     parcels = [parcel(f"soon#{number}") for number in range(90)]
-    with pytest.raises(AuthenticationError, match="check the API key"):
+    with pytest.raises(BatchInterruptedError, match="check the API key") as caught:
         run(CreateTrackingsOperator, ti, parcels)
+    assert isinstance(caught.value.cause, AuthenticationError)
     report = ti.pushed["return_value"]
     assert numbers(report["created"]) == numbers(parcels[:40])
     assert numbers(report["rejected"]) == numbers(parcels[40:])

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_trackingmore.api.errors import TLSError, TransportError
+from airflow_provider_trackingmore.api.errors import TLSError, TrackingMoreError, TransportError
+from airflow_provider_trackingmore.api.interruptions import cause_of
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from tests.integration.client.conftest import KEY, self_signed, tls_server
 from tests.integration.client.fault_server import FaultServer, answer, envelope
@@ -52,8 +53,9 @@ def test_no_method_follows_a_redirect_with_the_key(
             works, said = hook.test_connection()
             assert not works
         else:
-            with pytest.raises(TransportError) as caught:
+            with pytest.raises(TrackingMoreError) as caught:
                 OPERATIONS[name].use(hook)
+            assert isinstance(cause_of(caught.value), TransportError)
             said = caught.value.message
     assert "Redirects are not followed" in said
     assert KEY not in said
@@ -76,4 +78,4 @@ def test_switching_the_check_off_is_warned_about(
     tls_server.does(answer(envelope(data=[])))
     with connect(monkeypatch, tls_server, verify=False) as hook:
         assert hook.list_carriers() == []
-    assert "are not checked (verify=false)" in caplog.text
+    assert "are not verified (verify=false)" in caplog.text

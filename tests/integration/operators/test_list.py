@@ -89,7 +89,7 @@ def test_the_result_is_a_list_of_shipments_for_other_operators(execute: Execute,
     assert numbers(deleted["done"]) == numbers(parcels)
     written = execute(ListTrackingsOperator, path=str(tmp_path / "rows.ndjson"))
     for operator in (DeleteTrackingsOperator, GetTrackingsOperator, ShipmentDeliveredSensor):
-        with pytest.raises(InvalidArgumentError, match="written to a file: read them from its path"):
+        with pytest.raises(InvalidArgumentError, match="written to a file: read the file at their path"):
             execute(operator, shipments=written)
 
 
@@ -211,7 +211,7 @@ def test_a_list_without_a_language_sends_none(sandbox: SandboxProcess, execute: 
         ({"lang": "eng"}, "lang must be two letters such as 'en', not 'eng'"),
         ({"filters": {"lang": "eng"}}, "lang must be two letters such as 'en', not 'eng'"),
         ({"lang": "en", "filters": {"lang": "cn"}}, r"lang and filters\['lang'\] differ: set only one of them"),
-        ({"filters": {"colour": "red"}}, "unknown filter 'colour'; there are archived, "),
+        ({"filters": {"colour": "red"}}, "unknown filter 'colour'; available: archived, "),
         ({"filters": {"page_size": "5"}}, "unknown filter 'page_size'"),
         (
             {"filters": {"created_at_min": "2026-03-01T12:00:00"}},
