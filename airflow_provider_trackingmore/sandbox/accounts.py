@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass, field
 
 from .limits import FIFTHS_TRACKING, REALTIME_PER_SECOND, RateLimit
-from .store import Key, Store
+from .shipments import Key
+from .store import Store
 
 
 @dataclass(slots=True)
@@ -23,6 +24,7 @@ class Account:
     quota: float
     deleted: bool = False
     deleted_code: int = 4002
+    webhook_url: str = field(default="", repr=False)
     charged_fifths: int = 0
     fifths_left: int = field(init=False)
     store: Store = field(init=False)
@@ -43,6 +45,11 @@ class Account:
         :param quota: how many more trackings can be registered.
         """
         self.fifths_left = math.floor(quota * FIFTHS_TRACKING)
+
+    @property
+    def email(self) -> str:
+        """The e-mail address with which the customer logs in; it signs the webhooks."""
+        return f"account-{self.index}@sandbox.example"
 
     @property
     def quota_left(self) -> float:

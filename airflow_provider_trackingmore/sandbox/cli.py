@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from .clock import ClockError, parse_time
-from .switches import SWITCHES, SwitchError, validate_positions
+from .limits import CACHED_JOURNEYS, MAX_AGE_DAYS, MAX_EVENTS, MAX_PARCELS
+from .switches import SWITCHES, validate_positions
 
 KEYS_VARIABLE = "TRACKINGMORE_SANDBOX_API_KEYS"
 """API keys as a JSON list. Other users of the machine can read arguments, but not the environment."""
@@ -45,6 +46,31 @@ def create_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--switch", action="append", default=[], metavar="NAME=VALUE", help=f"set a switch: {', '.join(SWITCHES)}"
     )
+    parser.add_argument("--keep-answers", action="store_true", help="remember what was answered about each shipment")
+    parser.add_argument(
+        "--cached-journeys",
+        type=int,
+        default=CACHED_JOURNEYS,
+        metavar="N",
+        help="how many parcels of an account keep their journey as JSON (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--parcels", type=int, default=0, metavar="N", help="how many parcels the first account has at the start"
+    )
+    parser.add_argument(
+        "--over-days",
+        type=float,
+        default=90,
+        metavar="DAYS",
+        help="register these parcels over so many days before the start (default: 90)",
+    )
+    parser.add_argument(
+        "--events",
+        type=int,
+        default=10,
+        metavar="N",
+        help="how many events a delivered one of these parcels has at least (default: 10)",
+    )
     parser.add_argument("--exit-with-parent", action="store_true", help="exit when the parent process exits")
     return parser
 
@@ -63,11 +89,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         start = None if arguments.start is None else parse_time(arguments.start)
         if not 0 < arguments.time_scale < float("inf"):
             raise ClockError("--time-scale must be a number above 0")
-    except (SwitchError, ClockError) as error:
+        _validate_parcels(arguments)
+    except ValueError as error:
         parser.error(str(error))
     keys = arguments.api_key or json.loads(os.environ.get(KEYS_VARIABLE, '["sandbox-key"]'))
     try:
         from .app import create_app
+        from .seeding import seed_at_start
         from .server import bind, serve
         from .state import SandboxState, Settings
     except ModuleNotFoundError as error:
@@ -83,6 +111,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         quota=arguments.quota,
         limits=not arguments.no_limits,
         switches=switches,
+        keep_answers=arguments.keep_answers,
+        cached_journeys=arguments.cached_journeys,
+        parcels=arguments.parcels,
+        over_days=arguments.over_days,
+        events=arguments.events,
     )
     try:
         sock = bind(arguments.host, arguments.port)
@@ -92,13 +125,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     url = f"http://{host}:{sock.getsockname()[1]}/v2"
     state = SandboxState(settings)
+    seed_at_start(state)
     serve(
         lambda connections: create_app(state, connections),
         sock,
         lambda: _print_url(url),
         exit_with_parent=arguments.exit_with_parent,
+        background=state.webhooks.run,
     )
     return 0
+
+
+def _validate_parcels(arguments: argparse.Namespace) -> None:
+    for option, value, highest in (
+        ("--parcels", arguments.parcels, MAX_PARCELS),
+        ("--over-days", arguments.over_days, MAX_AGE_DAYS),
+        ("--events", arguments.events, MAX_EVENTS),
+        ("--cached-journeys", arguments.cached_journeys, MAX_PARCELS),
+    ):
+        if not 0 <= value <= highest:
+            raise ValueError(f"{option} must be a number from 0 to {highest}")
 
 
 def _print_url(url: str) -> None:

@@ -3,48 +3,20 @@
 from __future__ import annotations
 
 import fnmatch
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any, cast
-from urllib.error import HTTPError
-from urllib.parse import urlencode
-from urllib.request import ProxyHandler, Request, build_opener
 
-_opener = build_opener(ProxyHandler({}))
+from .control_requests import SandboxError
+from .tracking_control import TrackingControl
 
-
-class SandboxError(RuntimeError):
-    """The sandbox did not start, or rejected a request; the message says why."""
+__all__ = ["SandboxClient", "SandboxError"]
 
 
-class SandboxClient:
+class SandboxClient(TrackingControl):
     """Controls a running sandbox through the control API below ``/_sandbox``.
 
     :param base_url: its base URL, ``http://127.0.0.1:8700/v2``.
     """
-
-    def __init__(self, base_url: str) -> None:
-        self.base_url = base_url
-
-    def request(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        """Send a request to the control API.
-
-        :param method: HTTP method.
-        :param path: path below ``/_sandbox``, such as ``/clock``.
-        :param body: the body, sent as JSON.
-        :param query: query parameters; None is omitted.
-        :return: the decoded JSON response.
-        :raises SandboxError: the sandbox rejected the request.
-        """
-        query_string = urlencode({name: value for name, value in query.items() if value is not None})
-        url = self.base_url.removesuffix("/v2") + "/_sandbox" + path + ("?" + query_string if query_string else "")
-        content = None if body is None else json.dumps(body).encode()
-        request = Request(url, content, {"Content-Type": "application/json"}, method=method)  # noqa: S310 - http only
-        try:
-            with _opener.open(request, timeout=120) as response:
-                return json.load(response)
-        except HTTPError as error:
-            raise SandboxError(f"{method} {path}: {_error_detail(error.read())}") from None
 
     def clock(self) -> dict[str, Any]:
         """Return the clock.
@@ -88,39 +60,6 @@ class SandboxClient:
         :return: the clock.
         """
         return cast("dict[str, Any]", self.request("POST", "/clock", {"frozen": frozen}))
-
-    def seed(
-        self,
-        count: int = 0,
-        *,
-        shipments: Sequence[Mapping[str, Any]] = (),
-        account: int = 0,
-        seed: int = 0,
-        ages_days: tuple[float, float] = (0, 20),
-        carriers: Sequence[str] = (),
-        journey: str | None = None,
-    ) -> list[dict[str, str]]:
-        """Register shipments without calls and without using quota.
-
-        :param count: how many shipments to generate.
-        :param shipments: instead of ``count``: the fields of each shipment, and optionally ``age_hours``.
-        :param account: index of the account.
-        :param seed: seed of the generated numbers and ages.
-        :param ages_days: range of their ages in days.
-        :param carriers: their carriers, in rotation.
-        :param journey: such as ``DELIVERED-3D``; None means a mix.
-        :return: ``carrier_code`` and ``tracking_number`` of each shipment that was new.
-        """
-        body = {
-            "account": account,
-            "count": count,
-            "seed": seed,
-            "ages_days": ages_days,
-            "carriers": list(carriers),
-            "journey": journey,
-            "shipments": [dict(shipment) for shipment in shipments],
-        }
-        return cast("list[dict[str, str]]", self.request("POST", "/seed", body)["shipments"])
 
     def switch(self, **positions: str | bool | float | None) -> None:
         """Set switches.
@@ -199,24 +138,54 @@ class SandboxClient:
             if method in ("*", entry["method"]) and fnmatch.fnmatchcase(entry["path"], path)
         ]
 
+    def last_serial(self) -> int:
+        """Return the number of the latest request, for ``since`` and ``until``.
+
+        :return: the serial; 0 before the first request.
+        """
+        return cast("int", self.request("GET", "/ledger", limit=1)["requests"])
+
     def clear_ledger(self) -> None:
-        """Clear the ledger."""
+        """Clear the ledger, and with it the answers: the serials start again."""
         self.request("DELETE", "/ledger")
 
-    def trackings(
-        self, account: int = 0, *, status: str | None = None, tracking_number: str | None = None
-    ) -> list[dict[str, Any]]:
-        """Return the registered shipments, oldest first.
+    def keep_answers(self, keep: bool = True) -> None:
+        """Remember from now on what is answered about each shipment.
 
-        :param account: index of the account.
-        :param status: only those with this status.
-        :param tracking_number: only those with this number.
-        :return: their state; ``changes`` lists when each status becomes visible.
+        :param keep: False stops that, and keeps what is there.
         """
-        response = self.request(
-            "GET", "/trackings", account=account, status=status, tracking_number=tracking_number, limit=200_000
-        )
-        return cast("list[dict[str, Any]]", response["trackings"])
+        self.request("POST", "/answers", {"keep": keep})
+
+    def answers(
+        self, *, since: int = 0, until: int | None = None, tracking_number: str | None = None, account: int = 0
+    ) -> Iterator[dict[str, Any]]:
+        """Return what GET by number and lists have answered about each shipment.
+
+        :param since: only answers to requests with a higher ``serial``.
+        :param until: only answers to requests up to this ``serial``; None for no limit.
+        :param tracking_number: only shipments with this number.
+        :param account: index of the account.
+        :return: ``carrier_code``, ``tracking_number`` and ``answers`` of each shipment: the distinct contents by the
+            first request that got each. An answer has ``serials`` and ``clock_unix`` of all requests that got it, and
+            ``item``, None if the answer was that there is no such shipment.
+        """
+        offset: int | None = 0
+        while offset is not None:
+            page = self.request(
+                "GET",
+                "/answers",
+                account=account,
+                since=since,
+                until=until,
+                tracking_number=tracking_number,
+                offset=offset,
+            )
+            yield from page["shipments"]
+            offset = page["next_offset"]
+
+    def clear_answers(self) -> None:
+        """Forget the answers, not the ledger."""
+        self.request("DELETE", "/answers")
 
     def accounts(self) -> list[dict[str, Any]]:
         """Return the accounts.
@@ -229,7 +198,7 @@ class SandboxClient:
         """Change an account.
 
         :param index: its index.
-        :param changes: ``quota``, ``deleted``, ``deleted_code``, ``cool_down``, ``api_key``.
+        :param changes: ``quota``, ``deleted``, ``deleted_code``, ``cool_down``, ``api_key``, ``webhook_url``.
         :return: the account.
         """
         return cast("dict[str, Any]", self.request("PATCH", f"/accounts/{index}", changes))
@@ -240,12 +209,3 @@ class SandboxClient:
         :param settings: ``start``, ``time_scale``, ``seed``, ``limits``, if they differ from those of the start.
         """
         self.request("POST", "/reset", settings)
-
-
-def _error_detail(body: bytes) -> str:
-    """Extract the message of an error response."""
-    try:
-        detail = json.loads(body)["detail"]
-    except (ValueError, KeyError, TypeError):
-        detail = None
-    return detail if isinstance(detail, str) else body.decode(errors="replace")

@@ -18,7 +18,7 @@ def parse_time(text: str) -> float:
     """Parse an ISO 8601 time.
 
     :param text: an ISO 8601 time; without an offset it is taken as UTC.
-    :return: unix seconds.
+    :return: Unix seconds.
     :raises ClockError: the text is no valid time, or outside the range of the clock.
     """
     try:
@@ -34,7 +34,7 @@ def parse_time(text: str) -> float:
 class Clock:
     """A clock that runs ``time_scale`` times faster than the real one, and can be moved forward and frozen.
 
-    :param start: start of the clock in unix seconds; None means now.
+    :param start: start of the clock in Unix seconds; None means now.
     :param time_scale: clock seconds per real second.
     :param monotonic: the real monotonic clock, in seconds.
     """
@@ -49,7 +49,7 @@ class Clock:
     def restart(self, start: float | None, time_scale: float) -> None:
         """Restart the clock; the only way to move it back.
 
-        :param start: unix seconds; None means now.
+        :param start: Unix seconds; None means now.
         :param time_scale: clock seconds per real second.
         """
         self._anchor_clock = time.time() if start is None else start
@@ -60,7 +60,7 @@ class Clock:
     def now(self) -> float:
         """Return the present clock time.
 
-        :return: clock time in unix seconds.
+        :return: clock time in Unix seconds.
         """
         return self.at(self.monotonic())
 
@@ -69,7 +69,7 @@ class Clock:
 
         :param real: a reading of the real monotonic clock. Readings before the last change of the clock count as the
             time of that change, so that no request is dated before a jump that has already happened.
-        :return: clock time in unix seconds.
+        :return: clock time in Unix seconds.
         """
         if self.frozen:
             return self._anchor_clock
@@ -90,7 +90,7 @@ class Clock:
     def set(self, instant: float) -> None:
         """Jump to a time.
 
-        :param instant: unix seconds, not before the present clock time.
+        :param instant: Unix seconds, not before the present clock time.
         :raises ClockError: the time has passed.
         """
         now = self.now()
@@ -123,7 +123,7 @@ class Clock:
 def format_time(instant: float, offset: str = "+00:00") -> str:
     """Format a time as ISO 8601.
 
-    :param instant: unix seconds.
+    :param instant: Unix seconds.
     :param offset: ``+00:00`` or ``+08:00``.
     :return: the time with whole seconds and that offset.
     """

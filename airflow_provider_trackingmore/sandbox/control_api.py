@@ -5,17 +5,27 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, HTTPException, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
 
 from .accounts import Account
+from .carrier_changes import apply_changes
 from .clock import format_time, parse_time
-from .faults import KINDS, LARGEST_QUOTA, Fault, validate_settings
-from .seeding import MAX_AGE_DAYS, seed_generated, seed_shipments
+from .control_models import (
+    AccountUpdate,
+    AnswersUpdate,
+    ClockUpdate,
+    FaultRequest,
+    ResetRequest,
+    SeedRequest,
+    TrackingChanges,
+    WebhookRequest,
+)
+from .faults import KINDS, Fault, validate_settings
+from .seeding import seed_generated, seed_shipments
+from .shipments import Shipment
 from .state import SandboxState
-from .store import Shipment
 from .switches import SWITCHES
 
 _T = TypeVar("_T")
@@ -30,69 +40,6 @@ _ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": says, "content": {"application/json": {"schema": _ERROR_SCHEMA}}}
     for status, says in ((400, "the body is not JSON"), (404, "not found"), (422, "the request is invalid"))
 }
-
-
-class _RequestModel(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class ClockUpdate(_RequestModel):
-    """Changes to the clock, applied in this order."""
-
-    time_scale: Annotated[float | None, Field(gt=0, description="clock seconds per real second")] = None
-    advance: Annotated[float | None, Field(ge=0, description="clock seconds to jump forward")] = None
-    set: Annotated[str | None, Field(description="ISO 8601 time to jump to, not in the past")] = None
-    frozen: bool | None = None
-
-
-class SeedRequest(_RequestModel):
-    """Shipments to register: ``shipments``, or ``count`` generated ones."""
-
-    account: int = 0
-    count: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    seed: int = 0
-    ages_days: tuple[Annotated[float, Field(ge=0, le=MAX_AGE_DAYS)], Annotated[float, Field(ge=0, le=MAX_AGE_DAYS)]] = (
-        0,
-        20,
-    )
-    carriers: list[str] = []
-    journey: str | None = None
-    shipments: list[dict[str, Any]] = []
-
-
-class FaultRequest(_RequestModel):
-    """A fault to inject; ``settings`` holds the options of its kind."""
-
-    kind: str
-    method: str = "*"
-    path: str = "*"
-    account: int | None = None
-    nth: Annotated[int, Field(ge=1)] = 1
-    count: Annotated[int | None, Field(ge=1)] = 1
-    probability: Annotated[float, Field(ge=0, le=1)] = 1
-    seed: int = 0
-    settings: dict[str, float | bool] = {}
-
-
-class AccountUpdate(_RequestModel):
-    """Changes to an account."""
-
-    quota: Annotated[float | None, Field(ge=0, le=LARGEST_QUOTA)] = None
-    deleted: bool | None = None
-    deleted_code: Literal[4001, 4002] | None = None
-    api_key: Annotated[
-        str | None, Field(min_length=1, max_length=200, description="a new key; the old one gets 4002 from now on")
-    ] = None
-    cool_down: Annotated[bool | None, Field(description="true starts the two-minute cool-down, false ends it")] = None
-
-
-class ResetRequest(_RequestModel):
-    """Settings of the new start; omitted ones are those of the first start."""
-
-    start: str | None = None
-    time_scale: Annotated[float | None, Field(gt=0)] = None
-    seed: int | None = None
-    limits: bool | None = None
 
 
 def create_control_router(state: SandboxState) -> APIRouter:
@@ -161,7 +108,15 @@ def create_control_router(state: SandboxState) -> APIRouter:
         else:
             added = _or_422(
                 lambda: seed_generated(
-                    state, account, request.count, request.seed, request.ages_days, request.carriers, request.journey
+                    state,
+                    account,
+                    request.count,
+                    request.seed,
+                    request.ages_days,
+                    request.carriers,
+                    request.journey,
+                    request.events,
+                    request.details,
                 )
             )
         rows = [{"carrier_code": found.carrier_code, "tracking_number": found.number} for found in added]
@@ -207,6 +162,33 @@ def create_control_router(state: SandboxState) -> APIRouter:
     async def reset_ledger() -> Response:
         forgotten = state.ledger.request_count
         state.ledger.reset()
+        state.answers.reset(state.answers.keep)  # they name requests by serials, which start again
+        return _json_response({"forgotten": forgotten})
+
+    @router.get("/answers")
+    async def read_answers(
+        account: int = 0,
+        since: Annotated[int, Query(ge=0)] = 0,
+        until: int | None = None,
+        tracking_number: str | None = None,
+        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
+    ) -> Response:
+        index = account_at(account).index
+        shipments, following = state.answers.page(index, since, until, tracking_number, offset, limit)
+        keep, following_text = json.dumps(state.answers.keep), json.dumps(following)
+        text = f'{{"keep":{keep},"next_offset":{following_text},"shipments":{shipments}}}'
+        return Response(text, media_type="application/json")
+
+    @router.post("/answers")
+    async def change_answers(request: AnswersUpdate) -> Response:
+        state.answers.keep = request.keep
+        return _json_response({"keep": request.keep})
+
+    @router.delete("/answers")
+    async def forget_answers() -> Response:
+        forgotten = len(state.answers)
+        state.answers.reset(state.answers.keep)
         return _json_response({"forgotten": forgotten})
 
     @router.get("/trackings")
@@ -229,6 +211,30 @@ def create_control_router(state: SandboxState) -> APIRouter:
         shown = [_shipment_to_dict(shipment) for shipment in found[offset : offset + limit]]
         return _json_response({"count": len(found), "trackings": shown})
 
+    @router.post("/trackings/changes")
+    async def change_trackings(request: TrackingChanges) -> Response:
+        account = account_at(request.account)
+        now = state.clock.now()
+        return _json_response({"changes": _or_422(lambda: apply_changes(account.store, request.changes, now))})
+
+    @router.get("/webhooks")
+    async def read_webhooks(since: Annotated[int, Query(ge=0)] = 0) -> Response:
+        return _json_response({"webhooks": state.webhooks.deliveries(since)})
+
+    @router.post("/webhooks")
+    async def send_webhook(request: WebhookRequest) -> Response:
+        account, webhooks = account_at(request.account), state.webhooks
+        key = request.carrier_code, request.tracking_number
+        try:
+            if request.action == "send":
+                return _json_response(await webhooks.send(account, key))
+            if request.action == "replay":
+                return _json_response(await webhooks.replay(account, request.serial))
+            data = {"carrier_code": key[0], "tracking_number": key[1], "status": "delivered"} | request.data
+            return _json_response(await webhooks.forge(account, data, request.signature, request.age_seconds))
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from None
+
     @router.get("/accounts")
     async def read_accounts() -> Response:
         return _json_response([_account_to_dict(account, state) for account in state.accounts])
@@ -245,6 +251,8 @@ def create_control_router(state: SandboxState) -> APIRouter:
             account.deleted = request.deleted
         if request.deleted_code is not None:
             account.deleted_code = request.deleted_code
+        if request.webhook_url is not None:
+            state.webhooks.configure(account, request.webhook_url)
         if request.cool_down is not None:
             account.rate.cool_down_until = account.realtime_rate.cool_down_until = float("-inf")
             if request.cool_down:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .envelope import ApiError, ApiResult, build_meta
 from .request_context import RequestContext, to_text, validate_carrier_code
-from .store import Key, Shipment
+from .shipments import Key, Shipment
 
 _STATUS_CODES = {"4": "delivered", "7": "exception", "8": None}
 _EDITABLE = (
@@ -142,7 +142,7 @@ def _apply_changes(context: RequestContext, shipment: Shipment, changes: Mapping
         shipment.force_status(_STATUS_CODES[str(status)])
     if str(changes.get("archived")).lower() in ("true", "false"):
         shipment.archived = str(changes["archived"]).lower() == "true"
-    shipment.changed_at = context.now
+    shipment.mark_changed(context.now)
     context.count_effect("updated")
     return before != (shipment.details, shipment.archived, shipment.status)
 

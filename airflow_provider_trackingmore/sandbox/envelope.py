@@ -47,8 +47,14 @@ CODES: Mapping[int, tuple[str, str]] = {
 EMPTY_DATA: Mapping[str, list[Any] | dict[str, Any] | None] = {"list": [], "object": {}, "null": None}
 
 
+class JsonText(str):
+    """Data that is JSON already, in ASCII."""
+
+    __slots__ = ()
+
+
 class ApiError(Exception):
-    """An error answer of the API.
+    """An error response of the API.
 
     :param code: the ``meta.code``, one of :data:`CODES`.
     """
@@ -62,7 +68,7 @@ class ApiError(Exception):
 class ApiResult:
     """The result of an endpoint, before it is encoded.
 
-    :param data: the ``data`` of the envelope.
+    :param data: the ``data`` of the envelope; JSON already if it is :class:`JsonText`.
     :param code: ``meta.code``.
     :param items: how many shipments the request was about, for the ledger.
     :param message: a message other than that of :data:`CODES`.
@@ -112,5 +118,6 @@ def encode(result: ApiResult) -> HttpResponse:
     :return: the response.
     """
     meta = {"code": result.code} if result.short_meta else build_meta(result.code, result.message)
-    body = json.dumps({"meta": meta, "data": result.data}, separators=(",", ":"))
+    data = result.data if isinstance(result.data, JsonText) else json.dumps(result.data, separators=(",", ":"))
+    body = f'{{"meta":{json.dumps(meta, separators=(",", ":"))},"data":{data}}}'
     return HttpResponse(200, body.encode("ascii"), result.code)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .server import OpenConnections
 
 _PREFIX = "/v2"
+_HARMLESS_FAULTS = frozenset({"slow", "half_done"})
+"""Faults with which the response arrives whole."""
 _HTML_ERROR = (
     b"<!DOCTYPE html><html><head><title>%d</title></head><body><h1>%d</h1><p>Sandbox error page</p></body></html>"
 )
@@ -120,6 +122,8 @@ class _Exchange:
             created += context.created
             if fault:
                 response = self._apply_response_fault(fault, account, response, now)
+            if context.answered and (fault is None or fault.kind in _HARMLESS_FAULTS):
+                self.state.answers.record(entry.serial, now, account.index, context.answered)
         no_response = fault is not None and fault.kind.startswith(("reset", "close"))
         entry.http, entry.code = (None, None) if no_response else (response.status, response.code)
         return response, fault

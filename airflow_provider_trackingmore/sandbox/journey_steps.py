@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from .carriers import Carrier
@@ -25,36 +27,46 @@ class CheckpointText(NamedTuple):
     milestone: str = ""
 
 
-class Checkpoint(NamedTuple):
-    """One checkpoint.
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """What is recorded at a checkpoint, without the time. Shipments share equal checkpoints, to save memory.
 
-    :param local_time: local time in seconds, as if it were UTC.
     :param text: what happened.
     :param place: the place; may be empty.
     :param status: its ``checkpoint_status``.
     :param abroad: whether the carrier in the destination country reported it.
     """
 
-    local_time: int
     text: CheckpointText
     place: str
     status: str
     abroad: bool
 
 
+shared_checkpoint = lru_cache(maxsize=65_536)(Checkpoint)
+"""Returns the same object for the same arguments."""
+
+
 class Step(NamedTuple):
     """One event in a journey.
 
-    :param at: unix seconds.
+    :param at: Unix seconds.
     :param status: status of the parcel from then on.
     :param substatus: its substatus.
     :param checkpoint: the checkpoint; None for a change of status without a checkpoint.
+    :param local_shift: seconds from ``at`` to the time that the checkpoint shows.
     """
 
     at: float
     status: str
     substatus: str
     checkpoint: Checkpoint | None
+    local_shift: int = 0
+
+    @property
+    def local_time(self) -> int:
+        """The local time that the checkpoint shows, in seconds, as if it were UTC."""
+        return int(self.at) + self.local_shift
 
 
 _ACCEPTED = CheckpointText("Picked up", "已揽收", "ItemReceived")
@@ -65,13 +77,13 @@ _CUSTOMS = CheckpointText("Customs clearance completed", "清关完成", "Custom
 _ARRIVED = CheckpointText("Arrived at delivery facility", "到达派送站", "DestinationArrived")
 _HUB = CheckpointText("Processed at hub", "到达中转站")
 _OUT = CheckpointText("Out for delivery", "派送中")
-_DELIVERED = CheckpointText("Delivered", "已签收")
+DELIVERED = CheckpointText("Delivered", "已签收")
 _FAILED = CheckpointText("Delivery attempt failed, nobody at home", "投递失败")
 _LOST = CheckpointText("Parcel damaged or lost in handling", "包裹丢失或损坏")
 _PROOF = CheckpointText("Proof of delivery received", "已收到签收证明")
 _RETURNING = CheckpointText("On its way back to the sender", "退回中")
 _RETURNED = CheckpointText("Returned to sender", "已退回寄件人")
-_REOPENED = CheckpointText("Delivery scan withdrawn, parcel under way again", "重新运输")
+REOPENED = CheckpointText("Delivery scan withdrawn, parcel under way again", "重新运输")
 _LATE = CheckpointText("Passed through sorting centre", "经过分拣中心")
 
 _DOMESTIC_LEGS = (
@@ -89,20 +101,32 @@ _INTERNATIONAL_LEGS = (
     (0.64, _ARRIVED, "transit003", True),
 )
 
+_HUB_SHARES = ((0.335, 0.445), (0.275, 0.315))
+"""When further scans at hubs happen, in domestic and in international transit."""
+
 
 class StepBuilder:
     """Builds the steps of one parcel.
 
     :param carrier: its carrier.
     :param target: ISO-2 code of the destination.
-    :param started: start of the journey in unix seconds.
+    :param started: start of the journey in Unix seconds.
     :param length: seconds from the start to the final step.
     :param interval: seconds between refreshes.
     :param rng: chooses places and jitter.
+    :param events: how many events a delivered parcel has at least; scans at hubs are added to the usual 6 (domestic)
+        or 8 (international).
     """
 
     def __init__(
-        self, carrier: Carrier, target: str, started: float, length: float, interval: float, rng: SeededRandom
+        self,
+        carrier: Carrier,
+        target: str,
+        started: float,
+        length: float,
+        interval: float,
+        rng: SeededRandom,
+        events: int = 0,
     ) -> None:
         self.started = started
         self.length = length
@@ -111,6 +135,7 @@ class StepBuilder:
         self.home = COUNTRIES[carrier.country]
         self.abroad = COUNTRIES[target]
         self.international = target != carrier.country
+        self.more_hubs = max(0, events - (8 if self.international else 6))
         self.destination_city = rng.choice(self.abroad.cities)
         self.steps: list[Step] = []
 
@@ -118,7 +143,7 @@ class StepBuilder:
         """Build the steps.
 
         :param name: name of the journey.
-        :param registered_at: unix seconds.
+        :param registered_at: Unix seconds.
         :return: the steps in chronological order.
         """
         if name == "PENDING":
@@ -140,14 +165,24 @@ class StepBuilder:
             share += 0.05 * self.rng.random()
             city = self.rng.choice((self.abroad if abroad else self.home).cities)
             self._add(self.started + share * span, "transit", substatus, text, city, abroad)
+            if text is _DISPATCHED:
+                self._add_hubs(span)
+
+    def _add_hubs(self, span: float) -> None:
+        """Add scans at hubs between the sorting centre and whatever follows it."""
+        first, last = _HUB_SHARES[self.international]
+        for at in range(self.more_hubs):
+            share = first + (last - first) * at / self.more_hubs
+            city = self.rng.choice(self.home.cities)
+            self._add(self.started + share * span, "transit", "transit002", _HUB, city, False)
 
     def _add(
         self, at: float, status: str, substatus: str, text: CheckpointText, place: str, abroad: bool | None = None
     ) -> None:
         in_destination = self.international if abroad is None else abroad
         offset = (self.abroad if in_destination else self.home).offset
-        checkpoint = Checkpoint(int(at) + offset * 3600, text, place, status, in_destination)
-        self.steps.append(Step(at, status, substatus, checkpoint))
+        checkpoint = shared_checkpoint(text, place, status, in_destination)
+        self.steps.append(Step(at, status, substatus, checkpoint, offset * 3600))
 
     def _add_out_for_delivery(self, at: float) -> None:
         """Add "out for delivery" one refresh interval before the next step, so that it is visible by itself."""
@@ -155,7 +190,7 @@ class StepBuilder:
 
     def _delivered(self, end: float) -> None:
         self._add_out_for_delivery(end)
-        self._add(end, "delivered", "delivered001", _DELIVERED, self.destination_city)
+        self._add(end, "delivered", "delivered001", DELIVERED, self.destination_city)
 
     _instant = _delivered
 
@@ -182,8 +217,8 @@ class StepBuilder:
 
     def _reopen(self, end: float) -> None:
         self._delivered(end)
-        self._add(end + DAY, "transit", "transit001", _REOPENED, self.destination_city)
-        self._add(end + 2 * DAY, "delivered", "delivered003", _DELIVERED, self.destination_city)
+        self._add(end + DAY, "transit", "transit001", REOPENED, self.destination_city)
+        self._add(end + 2 * DAY, "delivered", "delivered003", DELIVERED, self.destination_city)
 
     def _proof(self, end: float) -> None:
         self._delivered(end)
@@ -193,5 +228,5 @@ class StepBuilder:
         self._delivered(end)
         offset = (self.abroad if self.international else self.home).offset
         old = int(self.started + 0.55 * self.length) + offset * 3600
-        checkpoint = Checkpoint(old, _LATE, self.destination_city, "transit", self.international)
-        self.steps.append(Step(end + DAY, "delivered", "delivered001", checkpoint))
+        checkpoint = shared_checkpoint(_LATE, self.destination_city, "transit", self.international)
+        self.steps.append(Step(end + DAY, "delivered", "delivered001", checkpoint, old - int(end + DAY)))

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 
 from .carriers import CARRIERS, POST_OF, Carrier
-from .journey_steps import DAY, HOUR, Step, StepBuilder
+from .journey_steps import DAY, HOUR, Step, StepBuilder, shared_checkpoint
 from .places import CODES, COUNTRIES
 from .seeded_random import SeededRandom
 
@@ -38,7 +38,8 @@ JOURNEYS = {
 _MAGIC = re.compile(r"SBX-([A-Z]+)(?:-(\d{1,3})D)?-.+", re.IGNORECASE)
 _REJECT = re.compile(r"SBX-REJECT-(\d{3,4})-.+", re.IGNORECASE)
 _JOURNEY_SHARES = (
-    (0.855, "DELIVERED"),
+    (0.850, "DELIVERED"),
+    (0.855, "PROOF"),
     (0.895, "UNDELIVERED"),
     (0.905, "LATEEVENT"),
     (0.910, "REOPEN"),
@@ -57,7 +58,7 @@ class Journey:
     """The journey of one parcel.
 
     :param steps: in the order of ``at``.
-    :param first_refresh: unix seconds of the first refresh.
+    :param first_refresh: Unix seconds of the first refresh.
     :param interval: seconds between refreshes.
     :param original: ISO-2 code of the origin.
     :param destination: ISO-2 code of the destination.
@@ -74,8 +75,8 @@ class Journey:
     def visible_at(self, instant: float) -> float:
         """Find the refresh at which a step becomes visible.
 
-        :param instant: unix seconds.
-        :return: unix seconds of the first refresh at or after it.
+        :param instant: Unix seconds.
+        :return: Unix seconds of the first refresh at or after it.
         """
         if instant <= self.first_refresh:
             return self.first_refresh
@@ -85,8 +86,8 @@ class Journey:
     def last_refresh_before(self, now: float) -> float | None:
         """Find the latest refresh.
 
-        :param now: unix seconds.
-        :return: unix seconds; None before the first refresh.
+        :param now: Unix seconds.
+        :return: Unix seconds; None before the first refresh.
         """
         if now < self.first_refresh:
             return None
@@ -95,7 +96,7 @@ class Journey:
     def steps_until(self, now: float) -> int:
         """Count the steps that have happened.
 
-        :param now: unix seconds.
+        :param now: Unix seconds.
         :return: number of steps.
         """
         return bisect_left(self.steps, True, key=lambda step: step.at > now)
@@ -153,6 +154,7 @@ def plan_journey(
     registered_at: float,
     destination: str | None = None,
     refresh_hours: str = "by-type",
+    events: int = 0,
 ) -> Journey:
     """Plan the journey of a parcel.
 
@@ -160,9 +162,10 @@ def plan_journey(
     :param account: index of the account.
     :param carrier_code: a code of :data:`.carriers.CARRIERS`.
     :param number: the tracking number, magic or not.
-    :param registered_at: unix seconds.
+    :param registered_at: Unix seconds.
     :param destination: ISO-2 code, if the caller gave one.
     :param refresh_hours: a position of the switch ``refresh_hours``.
+    :param events: how many events a delivered parcel has at least.
     :return: the journey.
     """
     carrier = CARRIERS[carrier_code]
@@ -184,7 +187,7 @@ def plan_journey(
             length = _default_days(name, carrier) * DAY - interval
         head_start = rng.random()
         started = registered_at - (head_start - 0.85) / 0.15 * length if head_start > 0.85 else registered_at
-    builder = StepBuilder(carrier, target, started, length, interval, rng)
+    builder = StepBuilder(carrier, target, started, length, interval, rng, events)
     steps = builder.build(name, registered_at)
     partner = POST_OF[target].code if international and carrier.kind == "globalpost" and target in POST_OF else None
     if partner is None:
@@ -193,11 +196,10 @@ def plan_journey(
 
 
 def _seen_by_origin_carrier(step: Step) -> Step:
-    return (
-        step._replace(checkpoint=step.checkpoint._replace(abroad=False))
-        if step.checkpoint and step.checkpoint.abroad
-        else step
-    )
+    checkpoint = step.checkpoint
+    if checkpoint is None or not checkpoint.abroad:
+        return step
+    return step._replace(checkpoint=shared_checkpoint(checkpoint.text, checkpoint.place, checkpoint.status, False))
 
 
 def _default_days(name: str, carrier: Carrier) -> int:

@@ -22,8 +22,8 @@ class Entry:
 
     :param serial: number of the request since the last reset.
     :param account: index of the account; None if the API key is unknown.
-    :param real: real time of arrival in unix seconds.
-    :param clock: clock time of arrival in unix seconds.
+    :param real: real time of arrival in Unix seconds.
+    :param clock: clock time of arrival in Unix seconds.
     :param method: HTTP method.
     :param path: path below ``/v2``, as sent.
     :param query: the query; of ``orders`` only the count.
@@ -109,8 +109,8 @@ class Ledger:
         """Add an entry for a request that has arrived.
 
         :param account: index of the account; None if the API key is unknown.
-        :param real: real time in unix seconds.
-        :param clock: clock time in unix seconds.
+        :param real: real time in Unix seconds.
+        :param clock: clock time in Unix seconds.
         :param method: HTTP method.
         :param path: path below ``/v2``.
         :param query: the query.

@@ -22,6 +22,14 @@ FIFTHS_REMOTE = 1
 FIFTHS_TRACKING = 5
 FIFTHS_WAYBILL = 100
 """Quota is counted in fifths: 5 calls of detect or remote cost one, reference 1.14, 1.16, 1.18 and 9.6."""
+CACHED_JOURNEYS = 20_000
+"""How many shipments of an account keep their journey as it was last serialized, 2 kB each."""
+MAX_AGE_DAYS = 36_500
+"""The maximum age of a seeded shipment: a hundred years."""
+MAX_EVENTS = 200
+"""The maximum number of events that seeding can ask for."""
+MAX_PARCELS = 1_000_000
+"""The maximum number of shipments that are seeded at once."""
 
 _EPSILON = 1e-6
 

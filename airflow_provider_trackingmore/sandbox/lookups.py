@@ -39,7 +39,7 @@ def account_info(context: RequestContext) -> ApiResult:
     left = int(account.quota_left)
     phone = f"1000555{account.index:04d}"
     data: dict[str, Any] = {
-        "email": f"account-{account.index}@sandbox.example",
+        "email": account.email,
         "regtime": str(_REGISTERED + account.index),
         "phone": int(phone) if context.switches["userinfo_phone"] == "number" else f"+{phone}",
         "money": 0,

@@ -35,10 +35,15 @@ class SandboxProcess(SandboxClient):
     :param quota: quota of each account in trackings.
     :param start: start of the clock as an ISO 8601 time; None means now.
     :param switches: switch positions other than the defaults.
+    :param keep_answers: remember what was answered about each shipment, for ``answers()``.
+    :param cached_journeys: of how many parcels of an account the journey is kept as JSON, 2 kB each.
+    :param parcels: how many parcels the first account has at the start; a reset removes them.
+    :param over_days: over how many days before the start they were registered.
+    :param events: how many events a delivered one of them has at least.
     :param host: address to listen on.
     :param port: port; 0 picks a free one.
     :param pacing: the ``pacing`` extra of :attr:`connection`; None omits it.
-    :param ready_timeout: real seconds to wait for the sandbox to become ready.
+    :param ready_timeout: real seconds to wait for the sandbox to become ready; each 1,000 parcels add one.
     """
 
     def __init__(
@@ -51,6 +56,11 @@ class SandboxProcess(SandboxClient):
         quota: float = 100_000,
         start: str | None = None,
         switches: Mapping[str, str | bool | float] | None = None,
+        keep_answers: bool = False,
+        cached_journeys: int = 20_000,
+        parcels: int = 0,
+        over_days: float = 90,
+        events: int = 10,
         host: str = "127.0.0.1",
         port: int = 0,
         pacing: str | None = None,
@@ -61,9 +71,12 @@ class SandboxProcess(SandboxClient):
         self.time_scale = time_scale
         self.no_limits = no_limits
         self.pacing = pacing
-        self.ready_timeout = ready_timeout
+        self.ready_timeout = ready_timeout + parcels / 1_000
         self._arguments = ["--host", host, "--port", str(port), "--time-scale", repr(time_scale), "--seed", str(seed)]
         self._arguments += ["--quota", repr(quota), "--exit-with-parent"]
+        self._arguments += ["--parcels", str(parcels), "--over-days", repr(over_days), "--events", str(events)]
+        self._arguments += ["--cached-journeys", str(cached_journeys)]
+        self._arguments += ["--keep-answers"] if keep_answers else []
         self._arguments += ["--no-limits"] if no_limits else []
         self._arguments += ["--start", start] if start else []
         for name, value in (switches or {}).items():

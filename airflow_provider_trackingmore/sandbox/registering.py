@@ -10,7 +10,7 @@ from .envelope import CODES, ApiError, ApiResult
 from .journeys import rejection_code
 from .limits import FIFTHS_TRACKING
 from .request_context import RequestContext, parse_order_time, to_text
-from .store import DETAIL_FIELDS, Key, Shipment
+from .shipments import DETAIL_FIELDS, Key, Shipment
 
 _DATE_FORMS = {
     "tracking_ship_date": re.compile(r"[0-9]{8}"),

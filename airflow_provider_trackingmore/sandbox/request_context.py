@@ -12,9 +12,9 @@ from typing import Any
 from .accounts import Account
 from .carriers import CARRIERS, is_tracking_number
 from .envelope import EMPTY_DATA, ApiError, ApiResult, HttpResponse, encode
-from .rendering import Renderer
+from .rendering import ItemText, Renderer
+from .shipments import Key
 from .state import SandboxState
-from .store import Key
 from .switches import SwitchPositions
 
 _ORDER_TIME = re.compile(r"(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2}))?)?.*")
@@ -26,7 +26,7 @@ class RequestContext:
 
     :param state: the state of the sandbox.
     :param account: the account of the API key.
-    :param now: clock time of arrival in unix seconds.
+    :param now: clock time of arrival in Unix seconds.
     :param params: the path parameters, decoded.
     :param query: the query.
     :param body: the body.
@@ -45,6 +45,16 @@ class RequestContext:
     items: int = 0
     half_done: bool = False
     response: HttpResponse | None = None
+    answered: list[tuple[Key, ItemText | None]] = field(default_factory=list)
+
+    def note_answer(self, key: Key, item: ItemText | None) -> None:
+        """Note what the response says about a shipment, if answers are remembered.
+
+        :param key: carrier code and number.
+        :param item: the item; None if the response says that there is no such shipment.
+        """
+        if self.state.answers.keep:
+            self.answered.append((key, item))
 
     def fail(self, code: int) -> None:
         """Respond with an error.
@@ -61,11 +71,11 @@ class RequestContext:
     @property
     def renderer(self) -> Renderer:
         """A renderer for the time of arrival."""
-        return Renderer(self.switches, self.now)
+        return Renderer(self.switches, self.now, self.account.store.texts)
 
     @property
     def empty_data(self) -> Any:
-        """The ``data`` of an answer without data."""
+        """The ``data`` of a response without data."""
         return EMPTY_DATA[self.switches["empty_data"]]
 
     def json(self) -> Any:
@@ -181,8 +191,8 @@ def validate_carrier_code(value: Any) -> str:
 def parse_order_time(text: str | None) -> float | None:
     """Parse ``order_create_time`` in any of the formats of the samples.
 
-    :param text: such as ``2018/9/8 16:51``, ``2018-05-20 12:00`` or unix seconds; None if it was not given.
-    :return: unix seconds, taking local time as UTC; None if it is no time.
+    :param text: such as ``2018/9/8 16:51``, ``2018-05-20 12:00`` or Unix seconds; None if it was not given.
+    :return: Unix seconds, taking local time as UTC; None if it is no time.
     """
     if text is None:
         return None

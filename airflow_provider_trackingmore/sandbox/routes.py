@@ -199,9 +199,9 @@ def _route(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         context: RequestContext = request.scope["sandbox.context"]
         context.params = {part: unquote(value) for part, value in request.path_params.items()}
         try:
-            answer = endpoint.handler(context)
-            context.items = answer.items
-            context.response = encode(answer)
+            result = endpoint.handler(context)
+            context.items = result.items
+            context.response = encode(result)
         except ApiError as refusal:
             context.fail(refusal.code)
         return Response()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,16 +10,31 @@ from .accounts import Account
 from .carriers import CARRIERS
 from .journey_steps import DAY, HOUR
 from .journeys import Journey
+from .limits import MAX_AGE_DAYS
 from .registering import detail_fields
 from .request_context import parse_order_time
 from .seeded_random import SeededRandom
+from .shipments import Key, Shipment
 from .state import SandboxState
-from .store import Key, Shipment
-
-MAX_AGE_DAYS = 36_500
-"""A hundred years."""
 
 _Row = tuple[Key, float, Journey, dict[str, str]]
+
+
+def seed_at_start(state: SandboxState) -> None:
+    """Register the parcels of the settings, and start the clock again.
+
+    :param state: the state of a sandbox that has just been created.
+    """
+    settings = state.settings
+    if not settings.parcels:
+        return
+    # Millions of objects without cycles: collecting them takes as long as creating them.
+    gc.disable()
+    age = (0, settings.over_days)
+    seed_generated(state, state.accounts[0], settings.parcels, settings.seed, age, (), None, settings.events)
+    gc.freeze()
+    gc.enable()
+    state.clock.restart(settings.start, settings.time_scale)
 
 
 def seed_generated(
@@ -29,6 +45,8 @@ def seed_generated(
     ages_days: tuple[float, float],
     carriers: Sequence[str],
     journey: str | None,
+    events: int = 0,
+    details: Mapping[str, Any] | None = None,
 ) -> list[Shipment]:
     """Register generated shipments.
 
@@ -39,6 +57,8 @@ def seed_generated(
     :param ages_days: range of their ages in days.
     :param carriers: their carriers, in rotation; empty means a typical mix.
     :param journey: a journey such as ``DELIVERED-3D``; None means a mix of journeys.
+    :param events: how many events a delivered parcel has at least.
+    :param details: detail fields of every shipment; ``{number}`` in a text becomes its tracking number.
     :return: the shipments that were new.
     :raises ValueError: a carrier is unknown.
     """
@@ -47,12 +67,14 @@ def seed_generated(
     codes = list(carriers) or ["dhl", "ups", "usps", "royal-mail", "china-ems", "dpd", "gls", "poczta-polska"]
     now = state.clock.now()
     young, old = min(ages_days), max(ages_days)
+    fields = detail_fields(dict(details or {}))
 
     def rows() -> Iterator[_Row]:
         for at in range(count):
             number = f"SBX-{journey}-{seed}X{at:06d}" if journey else f"SB{seed}X{at:07d}"
             age = young + (old - young) * SeededRandom("age", seed, at).random()
-            yield _row(state, account, (codes[at % len(codes)], number), now - age * DAY, {})
+            filled = {name: text.replace("{number}", number) for name, text in fields.items()} if fields else fields
+            yield _row(state, account, (codes[at % len(codes)], number), now - age * DAY, filled, events)
 
     return _add_all(state, account, rows())
 
@@ -83,8 +105,10 @@ def seed_shipments(state: SandboxState, account: Account, shipments: Sequence[Ma
     return _add_all(state, account, rows())
 
 
-def _row(state: SandboxState, account: Account, key: Key, created_at: float, details: dict[str, str]) -> _Row:
-    journey = state.plan_journey(account, key, created_at, details.get("destination_code"))
+def _row(
+    state: SandboxState, account: Account, key: Key, created_at: float, details: dict[str, str], events: int = 0
+) -> _Row:
+    journey = state.plan_journey(account, key, created_at, details.get("destination_code"), events)
     return key, created_at, journey, details
 
 

@@ -11,7 +11,7 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, cast
 
 import uvicorn
@@ -32,7 +32,7 @@ class BusyTrackingSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for events.
 
-        :param timeout: seconds; None means no time-out.
+        :param timeout: seconds; None means no timeout.
         :return: the events.
         """
         events = super().select(0)
@@ -143,6 +143,7 @@ def serve(
     sock: socket.socket,
     on_ready: Callable[[], None],
     exit_with_parent: bool = False,
+    background: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -150,6 +151,7 @@ def serve(
     :param sock: the listening socket.
     :param on_ready: called once the server accepts requests.
     :param exit_with_parent: whether to exit when the parent process exits.
+    :param background: what runs beside the server, until it stops.
     """
     parent = os.getppid()
     # A hundred thousand shipments are millions of objects without cycles; collecting them would block the loop.
@@ -179,10 +181,12 @@ def serve(
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signal_number, stop)
-        watch = asyncio.create_task(_watch_parent(parent, stop)) if exit_with_parent else None
+        tasks = [asyncio.create_task(background())] if background else []
+        if exit_with_parent:
+            tasks.append(asyncio.create_task(_watch_parent(parent, stop)))
         await server.serve([sock])
-        if watch:
-            watch.cancel()
+        for task in tasks:
+            task.cancel()
 
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
         runner.run(run())

@@ -2,125 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from .journey_steps import Step
-from .journeys import FINAL, Journey
+from .journey_rendering import JourneyTextCache
+from .journeys import Journey
+from .shipments import Key, Shipment, shipment_id
 
-Key = tuple[str, str]
-"""Carrier code and tracking number."""
-
-DETAIL_FIELDS = (
-    "title",
-    "logistics_channel",
-    "customer_name",
-    "customer_email",
-    "customer_phone",
-    "order_id",
-    "comment",
-    "order_create_time",
-    "destination_code",
-    "lang",
-    "tracking_ship_date",
-    "tracking_postal_code",
-    "tracking_account_number",
-    "tracking_destination_country",
-)
 _AGE = attrgetter("created_at", "serial")
-
-
-@dataclass(slots=True, eq=False)
-class Shipment:
-    """One registered tracking.
-
-    :param carrier_code: its carrier.
-    :param number: its tracking number.
-    :param id: 32 hex digits, stable for account, carrier and number.
-    :param created_at: time of registration in unix seconds.
-    :param serial: number of the registration within the account.
-    :param journey: its journey.
-    :param details: the detail fields that have a value.
-    """
-
-    carrier_code: str
-    number: str
-    id: str
-    created_at: float
-    serial: int
-    journey: Journey
-    details: dict[str, str]
-    order_time: float | None = None
-    status: str = "pending"
-    seen_steps: int = 0
-    first_refreshed_at: float | None = None
-    changed_at: float | None = None
-    forced: str | None = None
-    stopped_at: float | None = None
-    archived: bool = False
-    due: float | None = None
-
-    @property
-    def key(self) -> Key:
-        """Carrier code and number."""
-        return self.carrier_code, self.number
-
-    @property
-    def step(self) -> Step | None:
-        """The latest visible step."""
-        return self.journey.steps[self.seen_steps - 1] if self.seen_steps else None
-
-    def show_steps(self, steps: int) -> None:
-        """Make steps visible.
-
-        :param steps: how many steps of the journey are visible.
-        """
-        self.seen_steps = steps
-        self.force_status(self.forced)
-
-    def force_status(self, status: str | None) -> None:
-        """Override the status.
-
-        :param status: the status; None shows that of the journey.
-        """
-        self.forced = status
-        self.status = status or (self.journey.steps[self.seen_steps - 1].status if self.seen_steps else "pending")
-
-    @property
-    def track_update(self) -> bool:
-        """Whether the service keeps querying the carrier."""
-        return self.stopped_at is None and self.status not in FINAL
-
-    @property
-    def delivered_at_first_refresh(self) -> bool:
-        """Whether the first refresh found it delivered, and nothing has changed since."""
-        return self.status == "delivered" and self.changed_at == self.first_refreshed_at and not self.forced
-
-    def last_refresh(self, now: float) -> float | None:
-        """Return the time of the latest refresh.
-
-        :param now: unix seconds.
-        :return: unix seconds; None before the first refresh.
-        """
-        until = now if self.stopped_at is None else self.stopped_at
-        if not self.track_update and self.stopped_at is None:
-            return self.changed_at
-        return self.journey.last_refresh_before(until) if self.journey.steps else None
-
-
-def shipment_id(account: int, key: Key) -> str:
-    """Compute the id of a shipment.
-
-    :param account: index of the account.
-    :param key: carrier code and number.
-    :return: 32 hex digits.
-    """
-    text = f"{account}\x1f{key[0]}\x1f{key[1]}".encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 @dataclass(slots=True)
@@ -128,9 +20,13 @@ class Store:
     """All shipments of an account.
 
     :param account: its index.
+    :param texts: keeps the journeys as they were last serialized.
+    :param on_change: called with each shipment whose tracking changes.
     """
 
     account: int
+    texts: JourneyTextCache = field(default_factory=lambda: JourneyTextCache(0))
+    on_change: Callable[[Shipment], None] = field(default=lambda _: None)
     by_key: dict[Key, Shipment] = field(default_factory=dict)
     by_age: list[Shipment] = field(default_factory=list)
     _by_number: dict[str, list[Shipment]] = field(default_factory=dict)
@@ -142,7 +38,7 @@ class Store:
         """Add a new shipment.
 
         :param key: carrier code and number.
-        :param created_at: time of registration in unix seconds, possibly in the past.
+        :param created_at: time of registration in Unix seconds, possibly in the past.
         :param journey: its journey.
         :param details: the detail fields that have a value.
         :return: the shipment.
@@ -185,6 +81,7 @@ class Store:
         del self.by_age[bisect_left(self.by_age, _AGE(shipment), key=_AGE)]
         _remove_from_index(self._by_number, shipment.number, shipment)
         _remove_from_index(self._by_order, shipment.details.get("order_id"), shipment)
+        self.texts.discard(shipment)
         shipment.due = None
         return shipment
 
@@ -218,8 +115,8 @@ class Store:
     def created_between(self, low: float | None, high: float | None) -> list[Shipment]:
         """List the shipments, newest registration first.
 
-        :param low: earliest registration in unix seconds; None for no limit.
-        :param high: latest registration in unix seconds; None for no limit.
+        :param low: earliest registration in Unix seconds; None for no limit.
+        :param high: latest registration in Unix seconds; None for no limit.
         :return: the shipments.
         """
         start = 0 if low is None else bisect_left(self.by_age, low, key=lambda shipment: shipment.created_at)
@@ -229,19 +126,19 @@ class Store:
     def run_due_refreshes(self, now: float) -> None:
         """Run all refreshes that are due and make a new step visible.
 
-        :param now: unix seconds.
+        :param now: Unix seconds.
         """
         while self._due and self._due[0][0] <= now:
             due, _, shipment = heapq.heappop(self._due)
             if shipment.due == due:
-                self._refresh(shipment, due)
+                self._catch_up(shipment, due, now)
                 self._schedule(shipment)
 
     def refresh_now(self, shipment: Shipment, now: float) -> None:
         """Refresh a shipment at once.
 
         :param shipment: the shipment.
-        :param now: unix seconds.
+        :param now: Unix seconds.
         """
         if not shipment.journey.steps:
             return
@@ -252,17 +149,45 @@ class Store:
         """Stop refreshing a shipment.
 
         :param shipment: the shipment.
-        :param now: unix seconds.
+        :param now: Unix seconds.
         """
         shipment.stopped_at = now
         shipment.due = None
+
+    def change_journey(self, shipment: Shipment, journey: Journey, visible: int, now: float) -> None:
+        """Give a shipment another journey.
+
+        :param shipment: the shipment.
+        :param journey: its new journey.
+        :param visible: how many of its steps are visible.
+        :param now: Unix seconds.
+        """
+        shipment.journey = journey
+        if visible and shipment.first_refreshed_at is None:
+            shipment.first_refreshed_at = now
+        shipment.show_steps(visible)
+        self._schedule(shipment)
+        self.on_change(shipment)
+
+    def _catch_up(self, shipment: Shipment, due: float, now: float) -> None:
+        """Run all refreshes that are due. Only the first one and the last one with a new step matter."""
+        journey = shipment.journey
+        if shipment.first_refreshed_at is None:
+            shipment.first_refreshed_at = due
+        seen = journey.steps_until(now)
+        while journey.visible_at(journey.steps[seen - 1].at) > now:
+            seen -= 1
+        shipment.mark_changed(journey.visible_at(journey.steps[seen - 1].at))
+        shipment.show_steps(seen)
+        self.on_change(shipment)
 
     def _refresh(self, shipment: Shipment, at: float) -> None:
         steps_until = shipment.journey.steps_until(at)
         if shipment.first_refreshed_at is None:
             shipment.first_refreshed_at = at
         if steps_until > shipment.seen_steps or shipment.changed_at is None:
-            shipment.changed_at = at
+            shipment.mark_changed(at)
+            self.on_change(shipment)
         shipment.show_steps(max(steps_until, shipment.seen_steps))
 
     def _schedule(self, shipment: Shipment) -> None:

@@ -184,6 +184,26 @@ SWITCHES: Mapping[str, Switch] = {
         "1.14",
     ),
     "waybill_max": Switch((), "20", "maximum number of air waybills in one call", "2.3 (4162); 1.16 names none", 1),
+    # webhooks
+    "webhook_form": Switch(
+        ("v2", "v3"), "v2", "webhooks signed in `verifyInfo`, or beside `data` with the names of v3", "5 LIVE has v2"
+    ),
+    "webhook_time": Switch(("number", "text"), "number", "the signed time of a webhook as number or as text", "5 LIVE"),
+    "webhook_wrapping": Switch(
+        ("none", "text"),
+        "none",
+        "whether there is text around the JSON of a webhook",
+        "5; the vendor's class allows it",
+    ),
+    "webhook_success": Switch(
+        ("2xx", "200-text"), "2xx", "a webhook has arrived with any 2xx, or only with 200 and the text `200`", "5"
+    ),
+    "webhook_retries": Switch(
+        ("14", "none"), "14", "retries of a webhook that has not arrived, after 60 s, 120 s, 240 s, …", "5; v4 only"
+    ),
+    "webhook_retry_time": Switch(
+        ("same", "renewed"), "same", "whether a retry of a webhook is signed with the time of the retry", "5, unknown"
+    ),
     # limits
     "rate_limit_form": Switch(("http200", "http429"), "http200", "HTTP status of a 429", "4 INFERRED"),
     "retry_after": Switch(("absent", "present"), "absent", "whether a 429 has a Retry-After header", "4"),

@@ -31,9 +31,9 @@ LIMITS = ("rate_limit_form", "retry_after", "cool_down_refresh", "rate_tolerance
 
 DELIVERED = ShipmentKey("usps", "SBX-DELIVERED-2D-1")
 UNDER_WAY = ShipmentKey("china-post", "SBX-STUCK-1")
-IN_TROUBLE = ShipmentKey("dhl", "SBX-EXCEPTION-2D-1")
+WITH_EXCEPTION = ShipmentKey("dhl", "SBX-EXCEPTION-2D-1")
 NOT_LOOKED_UP = ShipmentKey("ups", "SBX-PENDING-1")
-SEEDED = {DELIVERED, UNDER_WAY, IN_TROUBLE, NOT_LOOKED_UP}
+SEEDED = {DELIVERED, UNDER_WAY, WITH_EXCEPTION, NOT_LOOKED_UP}
 NOWHERE = ShipmentKey("usps", "NOWHERE1")
 
 
@@ -49,17 +49,17 @@ EACH_POSITION = [
 
 
 def mixed(seed: int) -> dict[str, str]:
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     # Where realtime is not activated there is nothing to mix.
     return {
-        name: chance.choice((*positions_of(switch), switch.default))
+        name: rng.choice((*positions_of(switch), switch.default))
         for name, switch in SWITCHES.items()
         if name != "realtime_activated"
     }
 
 
 @dataclass
-class World:
+class Scenario:
     hook: TrackingMoreHook
     sandbox: SandboxProcess
     positions: Mapping[str, str]
@@ -74,10 +74,10 @@ def body(key: ShipmentKey, **details: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def enter(
+def start(
     trackingmore_sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[Mapping[str, str]], World]]:
-    """Enter a world with these positions; its clock stands still."""
+) -> Iterator[Callable[[Mapping[str, str]], Scenario]]:
+    """Start a scenario with these positions; its clock stands still."""
     sandbox = trackingmore_sandbox
     connection = sandbox.connection
     connection["extra"] |= {
@@ -90,93 +90,93 @@ def enter(
 
     with TrackingMoreHook() as hook:
 
-        def enter(positions: Mapping[str, str]) -> World:
+        def start(positions: Mapping[str, str]) -> Scenario:
             sandbox.set_time_scale(TIME_SCALE)
             sandbox.freeze()
             sandbox.switch(**positions)
             details = {"order_id": "ORDER-7", "customer_email": "buyer@shop.example"}
             shipments = [body(key) | {"age_hours": 24 * 20} for key in SEEDED - {DELIVERED}]
             sandbox.seed(shipments=[*shipments, body(DELIVERED, **details) | {"age_hours": 24 * 20}])
-            return World(hook, sandbox, positions)
+            return Scenario(hook, sandbox, positions)
 
-        yield enter
+        yield start
 
 
 def rejected(report: BatchReport) -> list[ShipmentKey]:
-    return [ShipmentKey(one.carrier_code, one.tracking_number) for one in report.rejected]
+    return [ShipmentKey(item.carrier_code, item.tracking_number) for item in report.rejected]
 
 
-CHECKS: list[Callable[[World], None]] = []
+CHECKS: list[Callable[[Scenario], None]] = []
 
 
-def check(function: Callable[[World], None]) -> Callable[[World], None]:
+def check(function: Callable[[Scenario], None]) -> Callable[[Scenario], None]:
     CHECKS.append(function)
     return function
 
 
 @pytest.mark.parametrize(("name", "value"), EACH_POSITION, ids=lambda part: part)
 def test_the_hook_says_the_same_at_each_position(
-    enter: Callable[[Mapping[str, str]], World], name: str, value: str
+    start: Callable[[Mapping[str, str]], Scenario], name: str, value: str
 ) -> None:
     assert CHECKS
-    world = enter({name: value})
-    for one in CHECKS:
-        one(world)
+    scenario = start({name: value})
+    for check_scenario in CHECKS:
+        check_scenario(scenario)
 
 
-def test_the_hook_says_the_same_with_all_defaults(enter: Callable[[Mapping[str, str]], World]) -> None:
-    world = enter({})
-    for one in CHECKS:
-        one(world)
+def test_the_hook_says_the_same_with_all_defaults(start: Callable[[Mapping[str, str]], Scenario]) -> None:
+    scenario = start({})
+    for check_scenario in CHECKS:
+        check_scenario(scenario)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_the_hook_says_the_same_in_any_mix(enter: Callable[[Mapping[str, str]], World], seed: int) -> None:
-    world = enter(mixed(seed))
-    for one in CHECKS:
-        one(world)
+def test_the_hook_says_the_same_in_any_mix(start: Callable[[Mapping[str, str]], Scenario], seed: int) -> None:
+    scenario = start(mixed(seed))
+    for check_scenario in CHECKS:
+        check_scenario(scenario)
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name in LIMITS for value in positions_of(SWITCHES[name])], ids=lambda x: x
 )
 def test_after_a_429_the_account_is_silent_and_then_goes_on(
-    enter: Callable[[Mapping[str, str]], World], name: str, value: str
+    start: Callable[[Mapping[str, str]], Scenario], name: str, value: str
 ) -> None:
-    world = enter({name: value})
-    world.sandbox.freeze(False)
-    world.sandbox.fault("429", nth=2, cool_down=True)
+    scenario = start({name: value})
+    scenario.sandbox.freeze(False)
+    scenario.sandbox.fault("429", nth=2, cool_down=True)
     for _ in range(4):
-        world.hook.get_account()
+        scenario.hook.get_account()
     for at in range(4):
-        assert world.hook.realtime_tracking(body(ShipmentKey("dhl", f"SBX-STUCK-{at}"))).carrier_code == "dhl"
-    assert world.sandbox.ledger()["rate_limited"] == 1
-    if not world.at("retry_after", "present"):
-        refused, *others = (call for call in world.sandbox.calls() if call["real"] >= at_the_429(world))
+        assert scenario.hook.realtime_tracking(body(ShipmentKey("dhl", f"SBX-STUCK-{at}"))).carrier_code == "dhl"
+    assert scenario.sandbox.ledger()["rate_limited"] == 1
+    if not scenario.at("retry_after", "present"):
+        refused, *others = (call for call in scenario.sandbox.calls() if call["real"] >= at_the_429(scenario))
         assert others[0]["real"] - refused["real"] >= 120 / TIME_SCALE
 
 
-def at_the_429(world: World) -> float:
-    return next(call["real"] for call in world.sandbox.calls() if call["code"] == 429)
+def at_the_429(scenario: Scenario) -> float:
+    return next(call["real"] for call in scenario.sandbox.calls() if call["code"] == 429)
 
 
 # What the hook says ---------------------------------------------------------------------------------------------------
 
 
 @check
-def reading_one(world: World) -> None:
-    found = world.hook.get_tracking(*DELIVERED)
+def reading_one(scenario: Scenario) -> None:
+    found = scenario.hook.get_tracking(*DELIVERED)
     assert found.key == DELIVERED
     assert found.status is ShipmentStatus.DELIVERED
     assert found.order_id == "ORDER-7"
     assert found.customer_emails == ("buyer@shop.example",)
     assert found.title is found.comment is found.customer_name is found.customer_phone is None
     assert found.archived is False
-    assert found.updating in ((None,) if world.at("track_update", "absent") else (False,))
-    assert found.substatus in (("delivered001", "delivered003") if world.at("substatus", "filled") else (None,))
+    assert found.updating in ((None,) if scenario.at("track_update", "absent") else (False,))
+    assert found.substatus in (("delivered001", "delivered003") if scenario.at("substatus", "filled") else (None,))
     assert found.created_at is not None
     assert found.created_at.utcoffset() is not None
-    age = datetime.fromtimestamp(world.sandbox.clock()["unix"], UTC) - found.created_at
+    age = datetime.fromtimestamp(scenario.sandbox.clock()["unix"], UTC) - found.created_at
     assert 19.9 < age.total_seconds() / 86_400 < 20.1
     assert found.updated_at is None or found.updated_at >= found.created_at
     assert found.delivered_at is not None
@@ -184,29 +184,29 @@ def reading_one(world: World) -> None:
     assert len(found.delivered_at) == len("2026-03-02T08:00:00")
     assert datetime.fromisoformat(found.delivered_at).tzinfo is None
     assert found.checkpoints[0].status is ShipmentStatus.DELIVERED
-    assert [one.time for one in found.checkpoints] == sorted(
-        (one.time or "" for one in found.checkpoints), reverse=True
+    assert [checkpoint.time for checkpoint in found.checkpoints] == sorted(
+        (checkpoint.time or "" for checkpoint in found.checkpoints), reverse=True
     )
 
 
 @check
-def reading_others(world: World) -> None:
-    trouble, pending = world.hook.get_tracking(*IN_TROUBLE), world.hook.get_tracking(*NOT_LOOKED_UP)
-    assert trouble.status is ShipmentStatus.EXCEPTION
-    assert (trouble.substatus or "exception").startswith("exception")
-    assert trouble.delivered_at is None
+def reading_others(scenario: Scenario) -> None:
+    exception, pending = scenario.hook.get_tracking(*WITH_EXCEPTION), scenario.hook.get_tracking(*NOT_LOOKED_UP)
+    assert exception.status is ShipmentStatus.EXCEPTION
+    assert (exception.substatus or "exception").startswith("exception")
+    assert exception.delivered_at is None
     assert pending.status is ShipmentStatus.PENDING
     assert pending.checkpoints == pending.customer_emails == ()
     assert pending.order_id is pending.last_update is None
     for lang in ("en", "cn"):
-        assert world.hook.get_tracking(*UNDER_WAY, lang).status is ShipmentStatus.TRANSIT
+        assert scenario.hook.get_tracking(*UNDER_WAY, lang).status is ShipmentStatus.TRANSIT
     with pytest.raises(TrackingNotFoundError, match="NOWHERE1"):
-        world.hook.get_tracking(*NOWHERE)
+        scenario.hook.get_tracking(*NOWHERE)
 
 
 @check
-def listing(world: World) -> None:
-    hook = world.hook
+def listing(scenario: Scenario) -> None:
+    hook = scenario.hook
     for page_size in (2000, 4, 2):
         keys = [found.key for found in hook.list_trackings(page_size=page_size)]
         assert set(keys) == SEEDED
@@ -220,81 +220,81 @@ def listing(world: World) -> None:
 
 
 @check
-def looking_up(world: World) -> None:
-    found = world.hook.find_trackings([body(key) for key in (*SEEDED, NOWHERE, ShipmentKey("ups", DELIVERED[1]))])
+def looking_up(scenario: Scenario) -> None:
+    found = scenario.hook.find_trackings([body(key) for key in (*SEEDED, NOWHERE, ShipmentKey("ups", DELIVERED[1]))])
     assert set(found) == SEEDED
-    looked = world.hook.look_up([DELIVERED, NOWHERE])
+    looked = scenario.hook.look_up([DELIVERED, NOWHERE])
     assert looked[DELIVERED] is not None
     assert looked[NOWHERE] is None
-    assert world.hook.find_trackings([body(NOWHERE)]) == {}
+    assert scenario.hook.find_trackings([body(NOWHERE)]) == {}
 
 
 @check
-def counting(world: World) -> None:
+def counting(scenario: Scenario) -> None:
     expected = dict.fromkeys((status for status in ShipmentStatus if status != "unknown"), 0)
-    assert world.hook.count_by_status(created_at_min=world.sandbox.clock()["unix"] + 86_400) == expected
+    assert scenario.hook.count_by_status(created_at_min=scenario.sandbox.clock()["unix"] + 86_400) == expected
     expected |= {ShipmentStatus(status): 1 for status in ("delivered", "transit", "exception", "pending")}
-    assert world.hook.count_by_status() == expected
+    assert scenario.hook.count_by_status() == expected
 
 
 @check
-def creating_one(world: World) -> None:
+def creating_one(scenario: Scenario) -> None:
     new = ShipmentKey("gls", "SBX-PENDING-2")
     dates = {"tracking_ship_date": "2026-11-25", "order_create_time": "2026-11-25 9:30"}
-    created = world.hook.create_tracking({**new._asdict(), "title": "A box", "order_id": 9, **dates})
+    created = scenario.hook.create_tracking({**new._asdict(), "title": "A box", "order_id": 9, **dates})
     assert (created.key, created.created, created.status) == (new, True, ShipmentStatus.PENDING)
     assert (created.title, created.order_id, created.comment) == ("A box", "9", None)
-    again = world.hook.create_tracking(body(DELIVERED))
+    again = scenario.hook.create_tracking(body(DELIVERED))
     assert (again.key, again.created, again.status) == (DELIVERED, False, ShipmentStatus.DELIVERED)
     with pytest.raises(TrackingMoreError) as caught:
-        world.hook.create_tracking(body(ShipmentKey("dhl", "SBX-REJECT-4014-1")))
+        scenario.hook.create_tracking(body(ShipmentKey("dhl", "SBX-REJECT-4014-1")))
     assert caught.value.code == 4014
 
 
 @check
-def creating_many(world: World) -> None:
+def creating_many(scenario: Scenario) -> None:
     new = [ShipmentKey("dpd", f"SBX-PENDING-{at}") for at in range(10, 13)]
     bad = [ShipmentKey("no-such-carrier", "NUMBER0001"), ShipmentKey("dhl", "SBX-REJECT-4032-1")]
-    report = world.hook.create_trackings(
+    report = scenario.hook.create_trackings(
         [*map(body, [*new, DELIVERED, UNDER_WAY, *bad, *new]), {"carrier_code": "dhl"}]
     )
     assert set(report.created) == set(new)
     assert set(report.existing) == {DELIVERED, UNDER_WAY}
-    assert {one.tracking_number: one.code for one in report.rejected} == {
+    assert {item.tracking_number: item.code for item in report.rejected} == {
         "NUMBER0001": 4015,
         "SBX-REJECT-4032-1": 4032,
         "": None,
     }
     assert report.duplicates == 3
-    assert world.sandbox.ledger()["created_twice"] == []
+    assert scenario.sandbox.ledger()["created_twice"] == []
 
 
 @check
-def the_account(world: World) -> None:
-    account = world.hook.get_account()
+def the_account(scenario: Scenario) -> None:
+    account = scenario.hook.get_account()
     assert account.quota_left == 100_000 - 4
     assert account.balance == 0
     assert account.email == "account-0@sandbox.example"
     assert (account.phone or "").lstrip("+") == "10005550000"
     assert account.registered_at is not None
-    works, message = world.hook.test_connection()
+    works, message = scenario.hook.test_connection()
     assert works
     assert message == "TrackingMore answered for a…@sandbox.example; quota left: 99996"
 
 
 @check
-def changing(world: World) -> None:
-    hook = world.hook
+def changing(scenario: Scenario) -> None:
+    hook = scenario.hook
     changed = hook.update_tracking(*DELIVERED, title="Changed", archived=True)
     assert (changed.key, changed.title, changed.archived) == (DELIVERED, "Changed", True)
     assert {found.key for found in hook.list_trackings(archived=True)} == {DELIVERED}
     with pytest.raises(TrackingNotFoundError):
         hook.update_tracking(*NOWHERE, title="Changed")
     report = hook.update_trackings(
-        [body(UNDER_WAY, title="Both"), body(IN_TROUBLE, title="Both"), body(NOWHERE, title="")]
+        [body(UNDER_WAY, title="Both"), body(WITH_EXCEPTION, title="Both"), body(NOWHERE, title="")]
     )
-    assert set(report.done) == {UNDER_WAY, IN_TROUBLE}
-    assert hook.get_tracking(*UNDER_WAY).title == hook.get_tracking(*IN_TROUBLE).title == "Both"
+    assert set(report.done) == {UNDER_WAY, WITH_EXCEPTION}
+    assert hook.get_tracking(*UNDER_WAY).title == hook.get_tracking(*WITH_EXCEPTION).title == "Both"
     assert rejected(report) == [NOWHERE]
     for status in ("delivered", "exception"):
         hook.update_tracking(*NOT_LOOKED_UP, status=status)
@@ -304,51 +304,51 @@ def changing(world: World) -> None:
 
 
 @check
-def changing_the_carrier(world: World) -> None:
+def changing_the_carrier(scenario: Scenario) -> None:
     wrong, right = (ShipmentKey(code, "SBX-PENDING-20") for code in ("gls", "dpd"))
-    world.hook.create_tracking(body(wrong))
+    scenario.hook.create_tracking(body(wrong))
     for _ in range(2):
-        world.hook.change_carrier(carrier_code="gls", tracking_number=wrong.tracking_number, new_carrier_code="dpd")
-        assert set(world.hook.find_trackings([body(wrong), body(right)])) == {right}
+        scenario.hook.change_carrier(carrier_code="gls", tracking_number=wrong.tracking_number, new_carrier_code="dpd")
+        assert set(scenario.hook.find_trackings([body(wrong), body(right)])) == {right}
     with pytest.raises(TrackingNotFoundError):
-        world.hook.change_carrier(carrier_code="gls", tracking_number="NOWHERE1", new_carrier_code="dpd")
-    assert world.hook.delete_tracking(*right)
+        scenario.hook.change_carrier(carrier_code="gls", tracking_number="NOWHERE1", new_carrier_code="dpd")
+    assert scenario.hook.delete_tracking(*right)
 
 
 @check
-def stopping(world: World) -> None:
-    report = world.hook.stop_updates([body(UNDER_WAY), body(NOWHERE)])
+def stopping(scenario: Scenario) -> None:
+    report = scenario.hook.stop_updates([body(UNDER_WAY), body(NOWHERE)])
     assert report.done == (UNDER_WAY,)
     assert rejected(report) == [NOWHERE]
-    states = {state["tracking_number"]: state["track_update"] for state in world.sandbox.trackings()}
+    states = {state["tracking_number"]: state["track_update"] for state in scenario.sandbox.trackings()}
     assert states[UNDER_WAY.tracking_number] is False
 
 
 @check
-def asking_the_carrier(world: World) -> None:
-    if world.at("realtime_activated", "false"):
+def asking_the_carrier(scenario: Scenario) -> None:
+    if scenario.at("realtime_activated", "false"):
         with pytest.raises(ActivationRequiredError, match="support"):
-            world.hook.realtime_tracking(body(IN_TROUBLE))
+            scenario.hook.realtime_tracking(body(WITH_EXCEPTION))
         return
-    found = world.hook.realtime_tracking(body(IN_TROUBLE))
-    assert (found.key, found.status) == (IN_TROUBLE, ShipmentStatus.EXCEPTION)
+    found = scenario.hook.realtime_tracking(body(WITH_EXCEPTION))
+    assert (found.key, found.status) == (WITH_EXCEPTION, ShipmentStatus.EXCEPTION)
     assert found.checkpoints
     with pytest.raises(TrackingMoreError, match="only once in 2 hours"):
-        world.hook.realtime_tracking(body(IN_TROUBLE))
+        scenario.hook.realtime_tracking(body(WITH_EXCEPTION))
     stranger = ShipmentKey("royal-mail", "SBX-STUCK-9")
-    assert world.hook.realtime_tracking(body(stranger)).key == stranger
-    assert world.hook.delete_tracking(*stranger) is world.at("realtime_registers", "true")
+    assert scenario.hook.realtime_tracking(body(stranger)).key == stranger
+    assert scenario.hook.delete_tracking(*stranger) is scenario.at("realtime_registers", "true")
 
 
 @check
-def deleting(world: World) -> None:
-    hook = world.hook
+def deleting(scenario: Scenario) -> None:
+    hook = scenario.hook
     assert hook.delete_tracking("gls", "SBX-PENDING-2") is True
     assert hook.delete_tracking("gls", "SBX-PENDING-2") is False
     gone = [ShipmentKey("dpd", f"SBX-PENDING-{at}") for at in range(10, 13)]
     report = hook.delete_trackings([body(key) for key in (*gone, NOWHERE)])
     assert set(gone) <= set(report.done)
-    assert (NOWHERE in report.unchanged) is world.at("item_reports", "full")
+    assert (NOWHERE in report.unchanged) is scenario.at("item_reports", "full")
     assert {*report.done, *report.unchanged} == {*gone, NOWHERE}
     assert report.rejected == ()
     assert hook.find_trackings(map(body, gone)) == {}
@@ -357,8 +357,8 @@ def deleting(world: World) -> None:
 
 
 @check
-def carriers_lanes_and_places(world: World) -> None:
-    hook = world.hook
+def carriers_lanes_and_places(scenario: Scenario) -> None:
+    hook = scenario.hook
     carriers = {carrier.code: carrier for carrier in hook.list_carriers()}
     assert {"usps", "china-post", "dhl"} <= set(carriers)
     assert {carrier.type for carrier in carriers.values()} == {"express", "globalpost"}
@@ -369,7 +369,7 @@ def carriers_lanes_and_places(world: World) -> None:
     areas = hook.check_remote_areas(places)
     remote = [area for area in areas if area.listed_as == "remote"]
     assert [(area.company, area.country_code, area.postcode) for area in remote] == [("dhl", "US", "REMOTE-1")]
-    others = [] if world.at("remote_other", "empty") else ["CITY-1"]
+    others = [] if scenario.at("remote_other", "empty") else ["CITY-1"]
     assert [area.postcode for area in areas if area.listed_as == "other"] == others
     (times,) = hook.get_transit_times([{"carrier_code": "usps", "original": "US", "destination": "DE"}])
     assert (times.carrier_code, times.original, times.destination) == ("usps", "US", "DE")
@@ -381,44 +381,44 @@ def carriers_lanes_and_places(world: World) -> None:
 
 
 @check
-def air_cargo(world: World) -> None:
-    found = world.hook.track_air_cargo(["172-28891937", "555-12345678"])
+def air_cargo(scenario: Scenario) -> None:
+    found = scenario.hook.track_air_cargo(["172-28891937", "555-12345678"])
     assert set(found) == {"172-28891937"}
     assert found["172-28891937"].flights[0].flight_number
     assert found["172-28891937"].events
-    assert world.hook.track_air_cargo(["555-12345678"]) == {}
+    assert scenario.hook.track_air_cargo(["555-12345678"]) == {}
 
 
 @check
-def one_429_on_the_way(world: World) -> None:
-    world.sandbox.fault("429", nth=2)
+def one_429_on_the_way(scenario: Scenario) -> None:
+    scenario.sandbox.fault("429", nth=2)
     for _ in range(3):
-        assert world.hook.get_account().balance == 0
-    calls = world.sandbox.calls("GET", "/trackings/getuserinfo")
+        assert scenario.hook.get_account().balance == 0
+    calls = scenario.sandbox.calls("GET", "/trackings/getuserinfo")
     assert [call["code"] for call in calls][-4:] == [200, 429, 200, 200]
 
 
 @check
-def quota_that_runs_out(world: World) -> None:
-    world.sandbox.change_account(quota=2)
+def quota_that_runs_out(scenario: Scenario) -> None:
+    scenario.sandbox.change_account(quota=2)
     new = [ShipmentKey("yanwen", f"SBX-PENDING-{at}") for at in range(30, 35)]
-    report = world.hook.create_trackings(map(body, [*new, DELIVERED]))
-    registered = {(found["carrier_code"], found["tracking_number"]) for found in world.sandbox.trackings()}
+    report = scenario.hook.create_trackings(map(body, [*new, DELIVERED]))
+    registered = {(found["carrier_code"], found["tracking_number"]) for found in scenario.sandbox.trackings()}
     assert {*report.created, *report.existing} == registered & {*new, DELIVERED}
     assert len(registered & {*new}) == (
-        0 if world.at("batch_quota", "refuse") and not world.at("batch_max", "1") else 2
+        0 if scenario.at("batch_quota", "refuse") and not scenario.at("batch_max", "1") else 2
     )
-    quota_code = 4019 if world.at("quota_code", "4019") else 4021
-    assert {one.code for one in report.rejected} == {quota_code}
+    quota_code = 4019 if scenario.at("quota_code", "4019") else 4021
+    assert {item.code for item in report.rejected} == {quota_code}
     assert len(report) == 6
-    world.sandbox.change_account(quota=0)
+    scenario.sandbox.change_account(quota=0)
     with pytest.raises(QuotaExceededError, match="top up"):
-        world.hook.create_tracking(body(new[-1]))
+        scenario.hook.create_tracking(body(new[-1]))
 
 
 @check
-def a_wrong_key(world: World) -> None:
-    connection = world.sandbox.connection | {"password": "not-the-key-of-anybody"}
+def a_wrong_key(scenario: Scenario) -> None:
+    connection = scenario.sandbox.connection | {"password": "not-the-key-of-anybody"}
     with pytest.MonkeyPatch.context() as patch, TrackingMoreHook("trackingmore_wrong") as hook:
         patch.setenv("AIRFLOW_CONN_TRACKINGMORE_WRONG", json.dumps(connection))
         with pytest.raises(AuthenticationError, match="password field"):

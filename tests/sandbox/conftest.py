@@ -18,6 +18,24 @@ from airflow_provider_trackingmore.sandbox.pytest_plugin import (  # noqa: F401 
 KEYS = ("first-test-key", "second-test-key")
 START = "2026-03-02T08:00:00+00:00"
 
+CREATED_FIELDS = {
+    "id",
+    "tracking_number",
+    "carrier_code",
+    "order_create_time",
+    "status",
+    "created_at",
+    "customer_email",
+    "customer_name",
+    "customer_phone",
+    "order_id",
+    "comment",
+    "title",
+    "logistics_channel",
+    "destination",
+}
+"""The fields of a new tracking."""
+
 
 @dataclass
 class Caller:

@@ -4,22 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-CREATED_FIELDS = {
-    "id",
-    "tracking_number",
-    "carrier_code",
-    "order_create_time",
-    "status",
-    "created_at",
-    "customer_email",
-    "customer_name",
-    "customer_phone",
-    "order_id",
-    "comment",
-    "title",
-    "logistics_channel",
-    "destination",
-}
+from .conftest import CREATED_FIELDS
 
 
 def test_updating_changes_what_is_given_and_nothing_else(caller):

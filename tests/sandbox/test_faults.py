@@ -167,7 +167,7 @@ def test_a_key_can_be_rotated(caller, second, sandbox):
     assert second.code("GET", "/carriers") == 200
     headers = {"Trackingmore-Api-Key": "a-new-key"}
     found = requests.get(f"{sandbox.base_url}/trackings/get", headers=headers, timeout=10).json()
-    assert [one["tracking_number"] for one in found["data"]["items"]] == ["NUMBER0001"]
+    assert [shipment["tracking_number"] for shipment in found["data"]["items"]] == ["NUMBER0001"]
     with pytest.raises(SandboxError, match="has this key already"):
         sandbox.change_account(1, api_key="a-new-key")
 

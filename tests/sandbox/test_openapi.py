@@ -33,7 +33,9 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 CONTROL = [
     *("GET /clock", "POST /clock", "GET /switches", "POST /switches", "POST /seed", "GET /faults", "POST /faults"),
     *("DELETE /faults", "DELETE /faults/{fault_id}", "GET /ledger", "DELETE /ledger", "GET /ledger/summary"),
-    *("GET /trackings", "GET /accounts", "PATCH /accounts/{index}", "POST /reset"),
+    *("GET /webhooks", "POST /webhooks"),
+    *("GET /answers", "POST /answers", "DELETE /answers"),
+    *("POST /trackings/changes", "GET /trackings", "GET /accounts", "PATCH /accounts/{index}", "POST /reset"),
 ]
 
 

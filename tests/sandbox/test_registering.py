@@ -6,22 +6,7 @@ import re
 
 import pytest
 
-CREATED_FIELDS = {
-    "id",
-    "tracking_number",
-    "carrier_code",
-    "order_create_time",
-    "status",
-    "created_at",
-    "customer_email",
-    "customer_name",
-    "customer_phone",
-    "order_id",
-    "comment",
-    "title",
-    "logistics_channel",
-    "destination",
-}
+from .conftest import CREATED_FIELDS
 
 
 def test_creating_answers_with_the_new_tracking(caller):
