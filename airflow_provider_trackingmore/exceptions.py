@@ -39,6 +39,10 @@ from airflow_provider_trackingmore.api.interruptions import (
     InterruptedJobError,
     LookupInterruptedError,
 )
+from airflow_provider_trackingmore.events.webhooks import WebhookError, WebhookSignatureError
+from airflow_provider_trackingmore.loading.state import LoadStateError
+from airflow_provider_trackingmore.transfers.files.errors import LoadConflictError
+from airflow_provider_trackingmore.transfers.sql.errors import LoadDatabaseError
 
 
 class QuotaFloorError(AirflowFailException):
@@ -79,6 +83,9 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidRequestError",
     "InvalidSettingsError",
+    "LoadConflictError",
+    "LoadDatabaseError",
+    "LoadStateError",
     "LookupInterruptedError",
     "MalformedResponseError",
     "QuotaExceededError",
@@ -99,4 +106,6 @@ __all__ = [
     "TrackingMoreError",
     "TrackingNotFoundError",
     "TransportError",
+    "WebhookError",
+    "WebhookSignatureError",
 ]

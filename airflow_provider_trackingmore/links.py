@@ -37,11 +37,20 @@ def tracking_url(shipment: ShipmentKey) -> str:
     return TRACKING_PAGE.format(number=quote(shipment.tracking_number, safe=""), carrier=quote(shipment.carrier_code))
 
 
+def is_public(base_url: str) -> bool:
+    """Tell whether TrackingMore's public pages know the shipments of an account; they do not know the sandbox's.
+
+    :param base_url: the base URL of the API.
+    """
+    host = urlsplit(base_url).hostname or ""
+    return host == "trackingmore.com" or host.endswith(".trackingmore.com")
+
+
 def push_links(task: BaseOperator, context: Context, shipments: Iterable[ShipmentKey], hook: TrackingMoreHook) -> None:
     """Push the addresses that the links show, those of the first shipments.
 
-    There are none for shipments at another base URL than TrackingMore's, such as the sandbox: its public pages do not
-    know them.
+    The list is empty for shipments at another base URL than TrackingMore's, such as the sandbox: its public pages do
+    not know them.
 
     :param task: the task; with ``do_xcom_push=False`` nothing is pushed.
     :param context: Airflow task context; without a task instance, as in tests of a task alone, nothing is pushed.
@@ -55,9 +64,9 @@ def push_links(task: BaseOperator, context: Context, shipments: Iterable[Shipmen
         base_url = hook.get_conn().settings.base_url
     except Exception:  # a link is not worth a failure; if the connection is needed, the task reports what is wrong
         return
-    host = urlsplit(base_url).hostname or ""
-    if host == "trackingmore.com" or host.endswith(".trackingmore.com"):
-        context["ti"].xcom_push(key=LINK_XCOM, value=[tracking_url(shipment) for shipment in first])
+    public = is_public(base_url)
+    # An empty list rather than no XCom: Airflow 3 reads the XCom for each link, and logs an error if there is none.
+    context["ti"].xcom_push(key=LINK_XCOM, value=[tracking_url(shipment) for shipment in first] if public else [])
 
 
 class ShipmentLink(BaseOperatorLink):

@@ -22,9 +22,9 @@ PREFIX = "trackingmore."
 class AirflowMetrics(Observer):
     """Sends metrics to Airflow's stats, prefixed with :data:`PREFIX`. Nothing identifies the account."""
 
-    def count(self, name: Counter) -> None:
+    def count(self, name: Counter, number: int = 1) -> None:
         """Increment a counter."""
-        self._send("incr", name)
+        self._send("incr", name, number)
 
     def timing(self, name: Timing, seconds: float) -> None:
         """Add a value to a timer, which is shown in milliseconds."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackingmore.atomic_file import replace_file
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_trackingmore.api.models import Tracking
 
 
-def tracking_to_dict(tracking: Tracking, *, include_raw: bool = False) -> dict[str, Any]:
+def tracking_to_dict(tracking: Tracking, *, include_raw: bool = False) -> dict[str, object]:
     """Convert a tracking to the fields that a DAG works with.
 
     :param tracking: the tracking.
@@ -40,7 +41,7 @@ def tracking_to_dict(tracking: Tracking, *, include_raw: bool = False) -> dict[s
     return with_raw(row, tracking.raw) if include_raw else row
 
 
-def record_to_dict(record: DataclassInstance, *, include_raw: bool = False) -> dict[str, Any]:
+def record_to_dict(record: DataclassInstance, *, include_raw: bool = False) -> dict[str, object]:
     """Convert any other record: the fields that its repr shows, none of which is personal data.
 
     :param record: a dataclass of ``api.resources``.
@@ -51,7 +52,7 @@ def record_to_dict(record: DataclassInstance, *, include_raw: bool = False) -> d
     return with_raw(row, getattr(record, "raw", {})) if include_raw else row
 
 
-def with_raw(row: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+def with_raw(row: dict[str, object], raw: Mapping[str, Any]) -> dict[str, object]:
     """Add the vendor's record to a row.
 
     :param row: a plain dict.
@@ -61,7 +62,7 @@ def with_raw(row: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "raw": dict(raw)}
 
 
-def write_ndjson(rows: Iterable[dict[str, Any]], path: str) -> int:
+def write_ndjson(rows: Iterable[dict[str, object]], path: str) -> int:
     """Write rows to a file as NDJSON, one at a time as they arrive.
 
     :param rows: plain dicts.
@@ -80,6 +81,8 @@ def write_ndjson(rows: Iterable[dict[str, Any]], path: str) -> int:
 def _to_plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
     if isinstance(value, tuple):
         return [_to_plain(item) for item in value]
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

@@ -7,7 +7,7 @@ The functions are request flows: generators that yield a ``Request`` and receive
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -27,14 +27,13 @@ from airflow_provider_trackingmore.api.errors import (
 from airflow_provider_trackingmore.api.interruptions import BatchInterruptedError, cause_of
 from airflow_provider_trackingmore.api.limits import BATCH_SIZE
 from airflow_provider_trackingmore.api.lookups import find_trackings
-from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.api.models import Body, ShipmentKey
 from airflow_provider_trackingmore.api.reports import BatchReport, BatchResponse, Rejection
 from airflow_provider_trackingmore.api.shipments import CheckedShipments
 
 log = logging.getLogger(__name__)
 
 ReportT = TypeVar("ReportT", bound=BatchReport)
-Body: TypeAlias = Mapping[str, Any]
 
 Progress: TypeAlias = Callable[[BatchReport, int, int], None]
 """Called whenever the result of some shipments is known: their report, the number of known results, and the total."""

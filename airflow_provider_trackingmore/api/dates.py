@@ -84,5 +84,5 @@ def _from_number(number: float) -> datetime | date | None:
 
 def _to_number(value: object) -> float | None:
     if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
-        return float(value)
+        return float(value.strip())
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None

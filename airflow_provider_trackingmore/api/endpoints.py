@@ -5,8 +5,8 @@ The numbers in the docstrings are sections of the project's API reference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NotRequired, TypedDict, get_args
+from collections.abc import Callable, Sequence
+from typing import Literal, NotRequired, TypedDict, get_args
 
 from airflow_provider_trackingmore.api import parsers
 from airflow_provider_trackingmore.api.envelope import Repeat, Request, path
@@ -14,7 +14,7 @@ from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.filters import CountFilters, ListFilters, filter_query
 from airflow_provider_trackingmore.api.formatting import format_value
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
-from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
+from airflow_provider_trackingmore.api.models import Body, ShipmentKey, ShipmentStatus, Tracking
 from airflow_provider_trackingmore.api.reports import BatchResponse
 from airflow_provider_trackingmore.api.resources import Account, AirCargo, Carrier, Page, RemoteArea, TransitTimes
 from airflow_provider_trackingmore.api.shipments import REALTIME_NAMES
@@ -43,7 +43,7 @@ class Lane(TypedDict):
 CarrierLanguage = Literal["en", "cn", "tw", "es", "ru", "it"]
 
 
-def create_tracking(body: Mapping[str, Any]) -> Request[Tracking]:
+def create_tracking(body: Body) -> Request[Tracking]:
     """``POST /trackings/post`` (1.1). An existing number is success, with ``created`` False."""
     key = ShipmentKey.from_body(body)
     return Request(
@@ -67,7 +67,7 @@ def get_tracking(carrier_code: str, tracking_number: str, *, lang: str | None = 
     )
 
 
-def update_tracking(carrier_code: str, tracking_number: str, changes: Mapping[str, Any]) -> Request[Tracking]:
+def update_tracking(carrier_code: str, tracking_number: str, changes: Body) -> Request[Tracking]:
     """``PUT /trackings/{carrier_code}/{tracking_number}`` with the result of ``changes_body`` (1.3)."""
     key = ShipmentKey(carrier_code, tracking_number)
     return Request(
@@ -90,25 +90,25 @@ def delete_tracking(carrier_code: str, tracking_number: str) -> Request[bool]:
     )
 
 
-def create_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
+def create_batch(bodies: Sequence[Body]) -> Request[BatchResponse]:
     """``POST /trackings/batch`` (1.5), up to 40 shipments."""
     keys = _keys(bodies)
     return _batch("batch", bodies, lambda data: parsers.parse_batch_created(keys, data))
 
 
-def update_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
+def update_batch(bodies: Sequence[Body]) -> Request[BatchResponse]:
     """``POST /trackings/updatemore`` (1.7), up to 40 shipments."""
     keys = _keys(bodies)
     return _batch("updatemore", bodies, lambda data: parsers.parse_batch_updated(keys, data))
 
 
-def delete_batch(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
+def delete_batch(bodies: Sequence[Body]) -> Request[BatchResponse]:
     """``POST /trackings/delete`` (1.8), up to 40 shipments."""
     keys = _keys(bodies)
     return _batch("delete", bodies, lambda data: parsers.parse_batch_deleted(keys, data))
 
 
-def stop_updates(bodies: Sequence[Mapping[str, Any]]) -> Request[BatchResponse]:
+def stop_updates(bodies: Sequence[Body]) -> Request[BatchResponse]:
     """``POST /trackings/notupdate`` (1.13), up to 40 shipments."""
     keys = _keys(bodies)
     return _batch("notupdate", bodies, lambda data: parsers.parse_batch_stopped(keys, data))
@@ -130,7 +130,7 @@ def list_page(filters: ListFilters | None = None, *, page: int = 1, limit: int =
     )
 
 
-def realtime_tracking(body: Mapping[str, Any]) -> Request[Tracking]:
+def realtime_tracking(body: Body) -> Request[Tracking]:
     """``POST /trackings/realtime`` (1.9), which has other names for two of the create fields.
 
     It is not repeated after its response was lost, because of the two-hour rule.
@@ -243,13 +243,11 @@ def detect_carrier(tracking_number: str) -> Request[list[Carrier]]:
     )
 
 
-def _keys(bodies: Sequence[Mapping[str, Any]]) -> tuple[ShipmentKey, ...]:
+def _keys(bodies: Sequence[Body]) -> tuple[ShipmentKey, ...]:
     return tuple(map(ShipmentKey.from_body, bodies))
 
 
-def _batch(
-    name: str, bodies: Sequence[Mapping[str, Any]], parse: Callable[[object], BatchResponse]
-) -> Request[BatchResponse]:
+def _batch(name: str, bodies: Sequence[Body], parse: Callable[[object], BatchResponse]) -> Request[BatchResponse]:
     return Request(
         method="POST",
         path=path("trackings", name),

@@ -106,7 +106,7 @@ class Request(Generic[T]):
         """Return the same request with another result.
 
         :param parse: turns the ``data`` of a successful response into that result.
-        :param empty: makes the result for ``expected_codes``; None: they are errors.
+        :param empty: returns the result for the codes in ``expected_codes``; None treats these codes as errors.
         :param parse_row: reduces each row to what ``parse`` needs; it must not raise.
         """
         expected_codes = {} if empty is None else dict.fromkeys(self.expected_codes, empty)

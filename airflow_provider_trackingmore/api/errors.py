@@ -41,6 +41,8 @@ class Hint(enum.StrEnum):
     SHARE_RATE_LIMIT = (
         "make all programs that use this key share one rate limit (see 'requests_per_second' and 'pacing')"
     )
+    SET_WEBHOOK_VERSION = "set the version of webhooks to v2 at TrackingMore"
+    SET_WEBHOOK_EMAIL = "check the e-mail address of the account: it is the key of the signature"
     LIST_CARRIERS = "list_carriers() returns all codes, detect_carrier() suggests one"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import islice
 
 MAX_LISTED = 20
 """Items that a message lists."""
@@ -26,13 +27,18 @@ def format_value(value: object, *, with_type: bool = False) -> str:
     return f"{name} {literal}" if with_type else literal
 
 
-def format_list(items: Collection[object], *, separator: str = ", ", limit: int = MAX_LISTED) -> str:
-    """List the first items, and count the others.
+def format_list(
+    items: Collection[object], *, separator: str = ", ", limit: int = MAX_LISTED, more: str = "more"
+) -> str:
+    """List the first items on one line, and count the others.
 
     :param items: the items.
     :param separator: what to put between two items.
     :param limit: how many items to list.
-    :return: such as ``a, b and 3 more``.
+    :param more: what to call the others.
+    :return: such as ``a, b, and 3 more``.
     """
-    first = separator.join(str(item) for _, item in zip(range(limit), items, strict=False))
-    return f"{first} and {len(items) - limit} more" if len(items) > limit else first
+    listed = [str(item) for item in islice(items, limit)]
+    if len(items) > limit:
+        listed.append(f"and {len(items) - limit} {more}")
+    return separator.join(listed)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Generic, TypeVar
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.api.reports import BatchReport
 
 FoundT = TypeVar("FoundT")
@@ -49,11 +51,20 @@ class LookupInterruptedError(InterruptedJobError, Generic[FoundT]):
     :param cause: how the request failed.
     :param found: what was found nevertheless, in the form of the lookup's result.
     :param message: what happened; None for the cause's message.
+    :param failed: the shipments whose requests failed, if all others were looked up; None if the lookup ended early.
     """
 
-    def __init__(self, cause: TrackingMoreError, found: FoundT, message: str | None = None) -> None:
+    def __init__(
+        self,
+        cause: TrackingMoreError,
+        found: FoundT,
+        message: str | None = None,
+        *,
+        failed: Collection[ShipmentKey] | None = None,
+    ) -> None:
         super().__init__(cause, message)
         self.found = found
+        self.failed = failed
 
 
 def cause_of(error: TrackingMoreError) -> TrackingMoreError:

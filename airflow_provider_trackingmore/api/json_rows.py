@@ -31,12 +31,12 @@ def loads(
     max_rows: int | None = None,
     max_values: int | None = None,
     parse_row: Callable[[object], object] | None = None,
-) -> Any:
+) -> object:
     """Decode JSON.
 
     :param body: UTF-8, as all responses.
-    :param max_rows: rows that it may have in ``items`` of ``data``; None: any number.
-    :param max_values: values that it may have in total, approximately; None: any number.
+    :param max_rows: rows that it may have in ``items`` of ``data``; None for any number.
+    :param max_values: values that it may have in total, approximately; None for any number.
     :param parse_row: replaces each row in ``items`` of ``data`` with its result; it must not raise.
     :return: what ``json.loads`` returns, except for replaced rows.
     :raises ValueError: it is not JSON.

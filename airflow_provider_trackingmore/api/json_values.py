@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 
 def parse_text(value: object) -> str | None:
@@ -87,7 +86,7 @@ def parse_local_time(value: object) -> str | None:
         return None
 
 
-def parse_object(value: object) -> Mapping[str, Any]:
+def parse_object(value: object) -> Mapping[str, object]:
     """Parse an object, which the API sends as ``{}``, ``[]`` or null if it is empty.
 
     :param value: the value in the response.
@@ -96,7 +95,7 @@ def parse_object(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def parse_objects(value: object) -> list[dict[str, Any]]:
+def parse_objects(value: object) -> list[dict[str, object]]:
     """Parse a list of objects, which the API sends as ``[]``, ``{}`` or null if it is empty.
 
     :param value: the value in the response.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import TypeVar
 from urllib.parse import quote_plus
 
 from airflow_provider_trackingmore.api import endpoints
@@ -23,6 +24,8 @@ from airflow_provider_trackingmore.api.interruptions import LookupInterruptedErr
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS, MAX_FILTER_CHARACTERS
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
 
+FoundT = TypeVar("FoundT")
+
 MAX_SERVICE_FAILURES = 3
 """After this many failures of the same kind in a row, the service is down: the lookup ends."""
 SMALL_REQUEST = 10
@@ -33,7 +36,9 @@ MAX_NAMED = 5
 """Shipments that an error message names."""
 
 
-def find_trackings(keys: Iterable[ShipmentKey], lang: str | None = None) -> RequestFlow[dict[ShipmentKey, Tracking]]:
+def find_trackings(
+    keys: Iterable[ShipmentKey], lang: str | None = None, *, is_service_up: bool = False
+) -> RequestFlow[dict[ShipmentKey, Tracking]]:
     """Look up shipments, up to 40 per request.
 
     Two carriers may use the same number, so a tracking is returned only for the shipment with its carrier. Numbers that
@@ -46,12 +51,13 @@ def find_trackings(keys: Iterable[ShipmentKey], lang: str | None = None) -> Requ
 
     :param keys: the shipments.
     :param lang: two-letter language of the carriers' texts; None for the carrier's own.
+    :param is_service_up: whether other requests have just succeeded, so that failures are due to some of the numbers.
     :return: the shipments that are registered.
     :raises LookupInterruptedError: if the account or the connection fails, or some shipments could not be looked up;
         its ``found`` has all the others.
     """
     wanted = list(dict.fromkeys(keys))
-    lookup = _Lookup(lang)
+    lookup = _Lookup(lang, is_service_up)
     is_alone = lang is not None and len(wanted) == 1
     single = [key for key in wanted if is_alone or "," in key.tracking_number]
     listed = [key for key in wanted if not (is_alone or "," in key.tracking_number)]
@@ -61,21 +67,23 @@ def find_trackings(keys: Iterable[ShipmentKey], lang: str | None = None) -> Requ
         yield from lookup.request_single(single)
     except TrackingMoreError as error:
         raise LookupInterruptedError(error, lookup.found(wanted)) from error
-    failed = [key for key in wanted if key.tracking_number in lookup.failed_numbers]
+    found = lookup.found(wanted)
+    failed = [key for key in wanted if key.tracking_number in lookup.failed_numbers and key not in found]
     if lookup.failure is not None and failed:
-        message = f"{lookup.failure.message}; not looked up: {format_list(failed, limit=MAX_NAMED)}"
-        raise LookupInterruptedError(lookup.failure, lookup.found(wanted), message) from lookup.failure
-    return lookup.found(wanted)
+        raise _incomplete(lookup.failure, found, failed) from lookup.failure
+    return found
 
 
 class _Lookup:
-    """The trackings found so far, and the requests that failed."""
+    """The trackings found so far, and the requests that failed; ``confirmed`` is the result of single requests."""
 
-    def __init__(self, lang: str | None) -> None:
+    def __init__(self, lang: str | None, is_service_up: bool) -> None:
         self._lang = lang
+        self._is_service_up = is_service_up
         self.failure: TrackingMoreError | None = None
         self.failed_numbers: set[str] = set()
         self._trackings: dict[ShipmentKey, Tracking] = {}
+        self.confirmed: dict[ShipmentKey, Tracking | None] = {}
         self._succeeded = False
         self._failures_in_a_row: list[TrackingMoreError] = []
 
@@ -106,19 +114,26 @@ class _Lookup:
             except (TrackingNotFoundError, InvalidRequestError) as error:
                 if not error.from_api:
                     raise
+                self.confirmed[key] = None
             except TrackingMoreError as error:
                 self._count_failure(error, 1)
                 self.failed_numbers.add(key.tracking_number)
             else:
+                self.confirmed[key] = tracking
                 self._add({key: tracking})
 
-    def found(self, wanted: Iterable[ShipmentKey]) -> dict[ShipmentKey, Tracking]:
-        return {key: self._trackings[key.normalized] for key in wanted if key.normalized in self._trackings}
+    def found(self, wanted: Collection[ShipmentKey]) -> dict[ShipmentKey, Tracking]:
+        trackings = self._trackings
+        if any(key not in trackings for key in wanted):  # missing, or spelled differently in the response
+            by_normalized = {key.normalized: tracking for key, tracking in trackings.items()}
+            respelled = {key: by_normalized.get(key.normalized) for key in wanted if key not in trackings}
+            trackings = trackings | {key: tracking for key, tracking in respelled.items() if tracking is not None}
+        return {key: trackings[key] for key in wanted if key in trackings}
 
     def _add(self, trackings: dict[ShipmentKey, Tracking]) -> None:
         self._succeeded = True
         self._failures_in_a_row.clear()
-        self._trackings.update((key.normalized, tracking) for key, tracking in trackings.items())
+        self._trackings |= trackings
 
     def _count_failure(self, error: TrackingMoreError, numbers: int) -> None:
         """Count a failed request.
@@ -135,7 +150,7 @@ class _Lookup:
             if (type(last), last.code) != (type(error), error.code):
                 self._failures_in_a_row.clear()
         self._failures_in_a_row.append(error)
-        is_small = self._succeeded and numbers < SMALL_REQUEST
+        is_small = self._is_service_up or (self._succeeded and numbers < SMALL_REQUEST)
         if len(self._failures_in_a_row) >= (MAX_SMALL_REQUEST_FAILURES if is_small else MAX_SERVICE_FAILURES):
             raise error
 
@@ -148,28 +163,36 @@ def look_up(keys: Iterable[ShipmentKey]) -> RequestFlow[dict[ShipmentKey, Tracki
 
     :param keys: the shipments.
     :return: an entry for each shipment; None for those that are not registered.
-    :raises LookupInterruptedError: if a request fails; its ``found`` has the trackings that were found.
+    :raises LookupInterruptedError: if the account or the connection fails, or some shipments could not be looked up;
+        its ``found`` has all the others.
     """
     wanted = list(dict.fromkeys(keys))
-    found = yield from find_trackings(wanted)
-    confirmed: dict[ShipmentKey, Tracking | None] = {**found}
-    for key in wanted:
-        if key not in confirmed and "," not in key.tracking_number:
-            try:
-                confirmed[key] = yield from _get_if_registered(key)
-            except TrackingMoreError as error:
-                raise LookupInterruptedError(error, confirmed) from error
-    return {key: confirmed.get(key) for key in wanted}
-
-
-def _get_if_registered(key: ShipmentKey) -> RequestFlow[Tracking | None]:
+    cause: TrackingMoreError | None = None
+    failed: set[ShipmentKey] = set()
+    confirmed: dict[ShipmentKey, Tracking | None]
     try:
-        tracking: Tracking = yield endpoints.get_tracking(*key)
-    except (TrackingNotFoundError, InvalidRequestError) as error:
-        if not error.from_api:
+        confirmed = {**(yield from find_trackings(wanted))}
+    except LookupInterruptedError as error:
+        if error.failed is None:
             raise
-        return None
-    return tracking
+        cause, confirmed, failed = error.cause, {**error.found}, set(error.failed)
+    missing = [key for key in wanted if key not in confirmed and key not in failed]
+    confirmed |= dict.fromkeys(key for key in missing if "," in key.tracking_number)
+    lookup = _Lookup(None, is_service_up=True)
+    try:
+        yield from lookup.request_single(key for key in missing if key not in confirmed)
+    except TrackingMoreError as error:
+        raise LookupInterruptedError(error, confirmed | lookup.confirmed) from error
+    confirmed |= lookup.confirmed
+    cause = lookup.failure or cause
+    if cause is not None:
+        raise _incomplete(cause, confirmed, [key for key in wanted if key not in confirmed]) from cause
+    return {key: confirmed[key] for key in wanted}
+
+
+def _incomplete(cause: TrackingMoreError, found: FoundT, failed: list[ShipmentKey]) -> LookupInterruptedError[FoundT]:
+    message = f"{cause.message}; not looked up: {format_list(failed, limit=MAX_NAMED)}"
+    return LookupInterruptedError(cause, found, message, failed=failed)
 
 
 def filter_chunks(numbers: Sequence[str]) -> list[Sequence[str]]:

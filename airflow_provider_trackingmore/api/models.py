@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from airflow_provider_trackingmore.api.errors import MalformedResponseError
 from airflow_provider_trackingmore.api.json_values import (
@@ -59,6 +59,10 @@ def parse_status(value: object) -> ShipmentStatus:
     return _STATUSES.get(value, ShipmentStatus.UNKNOWN) if isinstance(value, str) else ShipmentStatus.UNKNOWN
 
 
+Body: TypeAlias = "Mapping[str, str | int]"
+"""The body of a request for one shipment, in the API's format."""
+
+
 class ShipmentKey(NamedTuple):
     """The identity of a shipment. Two carriers may use the same number."""
 
@@ -66,13 +70,13 @@ class ShipmentKey(NamedTuple):
     tracking_number: str
 
     @classmethod
-    def from_body(cls, body: Mapping[str, Any]) -> ShipmentKey:
+    def from_body(cls, body: Body) -> ShipmentKey:
         """Return the key of a request body.
 
         :param body: a body with ``carrier_code`` and ``tracking_number``.
         :return: the key.
         """
-        return cls(body["carrier_code"], body["tracking_number"])
+        return cls(str(body["carrier_code"]), str(body["tracking_number"]))
 
     @property
     def normalized(self) -> ShipmentKey:

@@ -70,9 +70,11 @@ def parse_batch_created(sent: Sequence[ShipmentKey], data: object) -> BatchRespo
     done = tuple(sent_key[key] for key in added if key in sent_key and key in new)
     unchanged = [sent_key[key] for key in added if key in sent_key and key not in new]
     corrected = tuple(
-        (sent_key[key], key)
-        for key in added
-        if key in sent_key and key.normalized.carrier_code not in ("", sent_key[key].normalized.carrier_code)
+        (sent, key)
+        for key, sent in sent_key.items()
+        if key in added
+        and key.carrier_code not in ("", sent.carrier_code)
+        and key.normalized.carrier_code != sent.normalized.carrier_code
     )
     rejected: list[Rejection] = []
     for key, row in refused.items():

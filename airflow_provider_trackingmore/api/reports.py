@@ -67,7 +67,12 @@ class BatchReport:
     @property
     def keys(self) -> tuple[ShipmentKey, ...]:
         """All shipments of the report."""
-        return (*self.done, *self.unchanged, *(rejection.key for rejection in self.rejected))
+        return (*self.accepted, *(rejection.key for rejection in self.rejected))
+
+    @property
+    def accepted(self) -> tuple[ShipmentKey, ...]:
+        """All shipments that were not rejected."""
+        return self.done + self.unchanged
 
     @property
     def totals(self) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from airflow_provider_trackingmore.api.errors import MalformedResponseError
 from airflow_provider_trackingmore.api.json_values import (
@@ -135,6 +136,15 @@ class Carrier:
         ]
 
 
+class RemoteList(enum.StrEnum):
+    """The list of a response in which a place is."""
+
+    REMOTE = "remote"
+    """The carrier treats the place as remote."""
+    OTHER = "other"
+    """Not documented; probably places that no carrier treats as remote, and unknown places."""
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteArea:
     """A place that a carrier may treat as remote, for which it usually charges extra.
@@ -143,8 +153,7 @@ class RemoteArea:
     :param country_code: ISO 3166 alpha-2.
     :param country: its English name, or the request's country.
     :param postcode: the postcode, or the city where there are none.
-    :param listed_as: the list in the response: ``"remote"``, or ``"other"``, which is not documented (probably places
-        that no carrier treats as remote, and unknown places).
+    :param listed_as: the list in the response.
     :param raw: the vendor's record.
     """
 
@@ -152,7 +161,7 @@ class RemoteArea:
     country_code: str | None
     country: str | None
     postcode: str | None
-    listed_as: Literal["remote", "other"] = "remote"
+    listed_as: RemoteList = RemoteList.REMOTE
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -164,12 +173,10 @@ class RemoteArea:
         :raises MalformedResponseError: if it is neither an object nor empty.
         """
         record = _expect_object(data, "remote areas") if data else {}
-        return [cls._from_row("remote", row) for row in parse_objects(record.get("remote"))] + [
-            cls._from_row("other", row) for row in parse_objects(record.get("other"))
-        ]
+        return [cls._from_row(name, row) for name in RemoteList for row in parse_objects(record.get(name.value))]
 
     @classmethod
-    def _from_row(cls, listed_as: Literal["remote", "other"], row: Mapping[str, Any]) -> RemoteArea:
+    def _from_row(cls, listed_as: RemoteList, row: Mapping[str, Any]) -> RemoteArea:
         # No source shows an entry of "other": it may look like the others, or like the request.
         return cls(
             company=parse_text(row.get("far_express_company")) or parse_text(row.get("company")),

@@ -100,14 +100,34 @@ def shipment_key(shipment: object) -> ShipmentKey:
             "a shipment is a mapping with tracking_number and carrier_code, "
             f"not {format_value(shipment, with_type=True)}"
         )
-    number = check_tracking_number(fields.get("tracking_number"))
+    return check_key(fields.get("carrier_code"), fields.get("tracking_number"))
+
+
+def shipment_keys(shipments: object) -> list[ShipmentKey]:
+    """Validate the identities of several shipments.
+
+    :param shipments: one shipment or an iterable of them.
+    :return: carrier and number of each.
+    :raises InvalidArgumentError: naming the first invalid shipment.
+    """
+    return [shipment_key(shipment) for shipment in as_shipment_list(shipments)]
+
+
+def check_key(carrier_code: object, tracking_number: object) -> ShipmentKey:
+    """Validate a carrier and a number.
+
+    :param carrier_code: what the user passed.
+    :param tracking_number: what the user passed.
+    :raises InvalidArgumentError: saying what is wrong with either of them.
+    """
+    number = check_tracking_number(tracking_number)
     try:
-        return ShipmentKey(check_carrier_code(fields.get("carrier_code")), number)
+        return ShipmentKey(check_carrier_code(carrier_code), number)
     except InvalidArgumentError as error:
         raise error.replace(message=f"{error.message} (tracking_number {number})") from None
 
 
-def shipment_body(shipment: object, fields: Sequence[str], *, warn: bool = False) -> dict[str, Any]:
+def shipment_body(shipment: object, fields: Sequence[str], *, warn: bool = False) -> dict[str, str | int]:
     """Build the request body for a shipment.
 
     :param shipment: as the user passed it.
@@ -116,14 +136,22 @@ def shipment_body(shipment: object, fields: Sequence[str], *, warn: bool = False
     :return: the body in the API's format, without unset fields.
     :raises InvalidArgumentError: if the identity or a field is invalid.
     """
-    body = _body(shipment_key(shipment), shipment, fields)
+    body = build_body(shipment_key(shipment), shipment, fields)
     if warn:
         _warn_of_ignored(_ignored(shipment, fields))
     return body
 
 
-def _body(key: ShipmentKey, shipment: object, fields: Sequence[str]) -> dict[str, Any]:
-    body: dict[str, Any] = {"tracking_number": key.tracking_number, "carrier_code": key.carrier_code}
+def build_body(key: ShipmentKey, shipment: object, fields: Sequence[str]) -> dict[str, str | int]:
+    """Build the request body for a shipment whose identity has been validated.
+
+    :param key: its identity.
+    :param shipment: as the user passed it.
+    :param fields: the optional fields that the endpoint accepts; others are ignored.
+    :return: the body in the API's format, without unset fields.
+    :raises InvalidArgumentError: if a field is invalid.
+    """
+    body: dict[str, str | int] = {"tracking_number": key.tracking_number, "carrier_code": key.carrier_code}
     if isinstance(shipment, Mapping):
         for name in fields:
             value = shipment.get(name)
@@ -145,7 +173,7 @@ class CheckedShipments:
     :param duplicates: how many further mentions of the same shipments there were.
     """
 
-    bodies: Mapping[ShipmentKey, dict[str, Any]]
+    bodies: Mapping[ShipmentKey, dict[str, str | int]]
     rejected: tuple[Rejection, ...]
     duplicates: int
 
@@ -156,23 +184,27 @@ def check_shipments(shipments: object, fields: Sequence[str] = (), *, warn: bool
     :param shipments: one shipment or an iterable of them.
     :param fields: the optional fields that the endpoint accepts.
     :param warn: whether to log the names of ignored fields.
-    :return: valid and invalid shipments. If a shipment is mentioned more than once, the first mention counts.
+    :return: valid and invalid shipments. If a shipment is mentioned more than once, in whatever spelling, the first
+        mention counts.
     :raises InvalidArgumentError: only if ``shipments`` is not a list of anything.
     """
-    bodies: dict[ShipmentKey, dict[str, Any]] = {}
+    bodies: dict[ShipmentKey, dict[str, str | int]] = {}
     rejected: list[Rejection] = []
     ignored: set[str] = set()
+    seen: set[ShipmentKey] = set()
     duplicates = 0
     for position, shipment in enumerate(as_shipment_list(shipments), start=1):
         try:
             key = shipment_key(shipment)
-            body = _body(key, shipment, fields)
+            body = build_body(key, shipment, fields)
         except InvalidArgumentError as error:
             rejected.append(_rejection(position, shipment, error))
             continue
-        if key in bodies:
+        normalized = key.normalized
+        if normalized in seen:
             duplicates += 1
             continue
+        seen.add(normalized)
         bodies[key] = body
         if warn:
             ignored |= _ignored(shipment, fields)

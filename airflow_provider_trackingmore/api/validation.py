@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import TypeVar, cast
 
 from airflow_provider_trackingmore.api.dates import format_order_time, format_ship_date
 from airflow_provider_trackingmore.api.errors import Hint, InvalidArgumentError
 from airflow_provider_trackingmore.api.formatting import format_list, format_value
 from airflow_provider_trackingmore.api.limits import MAX_NUMBER_LENGTH
+
+T = TypeVar("T")
 
 _CARRIER_CODE = re.compile(r"[0-9A-Za-z_-]{1,100}")
 _WAYBILL = re.compile(r"[0-9]{3}[ -]?[0-9]{7,8}")
@@ -168,6 +171,21 @@ def check_mapping(value: object, names: Sequence[str], optional: Sequence[str], 
             f"a {description} is a mapping with {', '.join(names)}; {', '.join(missing)} is missing"
         )
     return texts
+
+
+def as_entries(argument: str, entries: Sequence[T] | Mapping[str, object]) -> Sequence[T]:
+    """Return places or lanes as a list.
+
+    :param argument: the name of the argument, for the error.
+    :param entries: a list, or a single mapping.
+    :return: the entries, not validated.
+    :raises InvalidArgumentError: if it is text or not iterable.
+    """
+    if isinstance(entries, Mapping):
+        return [cast(T, entries)]
+    if isinstance(entries, str | bytes) or not isinstance(entries, Iterable):
+        raise InvalidArgumentError(f"{argument} must be a list of mappings, not {type(entries).__name__}")
+    return list(entries)
 
 
 def check_waybills(waybills: object) -> list[str]:

@@ -120,7 +120,12 @@ class Call:
 
     def _try_acquire(self, *, warm: bool, replaces: Departure | None) -> SlotBusy | None:
         try:
-            acquired = self._limiter.try_acquire(warm=warm, timeout=self.lock_timeout(), replaces=replaces)
+            acquired = self._limiter.try_acquire(
+                warm=warm,
+                timeout=self.lock_timeout(),
+                replaces=replaces,
+                has_waited=self._rounds > 0 or replaces is not None,
+            )
         except RateLimitLockedError as locked:
             raise locked.replace(message=f"{self._name}: not sent: {locked.message}") from None
         if isinstance(acquired, SlotBusy):

@@ -21,6 +21,8 @@ from airflow_provider_trackingmore.client.executor import MAX_THREADS, account_e
 from airflow_provider_trackingmore.client.observer import Observer
 from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter, SlotBusy
 from airflow_provider_trackingmore.client.rate_limit.stores import open_store
+from airflow_provider_trackingmore.client.rate_limit.usage import AccountUsage
+from airflow_provider_trackingmore.client.rate_limit.usage_stores import open_usage
 from airflow_provider_trackingmore.client.retry import RetryPolicy, WaitBudget
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.client.transport import Transport
@@ -58,6 +60,7 @@ class TrackingMoreClient:
     :param async_sleep: how :meth:`send_async` sleeps.
     :param observer: receives metrics.
     :param hint_texts: hints for error messages, in the words of the program that uses the client.
+    :param component: the kind of this process, such as ``"worker"``: who shares the rate limit is recorded by it.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class TrackingMoreClient:
         async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         observer: Observer | None = None,
         hint_texts: HintTexts | None = None,
+        component: str = "worker",
     ) -> None:
         self.observer = observer or Observer()
         self._settings = settings
@@ -80,7 +84,8 @@ class TrackingMoreClient:
         self._executor = account_executor(settings.fingerprint)
         self._policy = RetryPolicy(settings.max_attempts, settings.cool_down_seconds)
         # Processes that share a file do not share a monotonic clock (two hosts, a restart), so they use the wall clock.
-        shared_clock = clock or time.time
+        self._shared_clock = shared_clock = clock or time.time
+        self._component = component
         name = settings.fingerprint
 
         def limiter(name: str, rate: float) -> RateLimiter:
@@ -90,6 +95,7 @@ class TrackingMoreClient:
         self._limiter = self._realtime_limiter = limiter(name, settings.requests_per_second)
         if settings.realtime_requests_per_second is not None:
             self._realtime_limiter = limiter(f"{name}-realtime", settings.realtime_requests_per_second)
+        self._usage = open_usage(settings.pacing, name)
         self._statistics = Statistics()
         self._lock = threading.Lock()
 
@@ -115,6 +121,11 @@ class TrackingMoreClient:
         return self._settings.fingerprint
 
     @property
+    def route(self) -> str:
+        """Identifies the account and the way to it: host, proxies, and how the server's certificate is verified."""
+        return self._settings.route
+
+    @property
     def statistics(self) -> Statistics:
         """A copy of the counters."""
         with self._lock:
@@ -126,6 +137,17 @@ class TrackingMoreClient:
         :return: False while another request is on its way, or the account cools down after a 429.
         """
         return self._limiter.is_free()
+
+    def read_usage(self) -> tuple[AccountUsage, str]:
+        """Read how all processes that share the rate limit have used the account. This blocks for a moment.
+
+        :return: the usage of the last day; and where it is kept: what comes from the same place is the same usage.
+        """
+        return self._usage.read(self._shared_clock()), self._usage.scope
+
+    def cool_down_seconds(self) -> float:
+        """Return for how long the account sends nothing after a 429, in seconds; 0 if it does not cool down."""
+        return self._limiter.cool_down_seconds()
 
     def close(self) -> None:
         """Close all connections and end idle threads. A closed client can be used again."""
@@ -210,6 +232,7 @@ class TrackingMoreClient:
         self.observer.count("requests")
         self.observer.timing("slot_wait", call.reset_waiting())
         started = self._clock()
+        was_sent = True
         error: TrackingMoreError
         try:
             response = self._transport.exchange(
@@ -221,11 +244,14 @@ class TrackingMoreClient:
             body = self._redact_body(response.body)
             return parse_response(request, response.status, headers, body, hint_texts=self._hint_texts)
         except SlotMissedError as missed:
+            was_sent = False
             return missed.busy
         except TrackingMoreError as caught:
             error = caught
         finally:
             self.observer.timing("exchange", self._clock() - started)
+            if was_sent and self._limiter.is_available:  # else each call would wait for a server that hangs
+                self._usage.record_call(self._component, self._shared_clock())
         if isinstance(error, RateLimitError):
             error = self._start_cool_down(error, call)
         if self._settings.api_key in error.message:
@@ -241,6 +267,8 @@ class TrackingMoreClient:
         with self._lock:
             self._statistics.rate_limited += 1
         self.observer.count("rate_limited")
+        if self._limiter.is_available:
+            self._usage.record_429(self._shared_clock())
         return error.replace(retry_after=seconds)
 
     def _redact_body(self, body: bytes) -> bytes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-Counter: TypeAlias = Literal["requests", "retries", "rate_limited"]
+Counter: TypeAlias = Literal["requests", "retries", "rate_limited", "changes.reported"]
 Timing: TypeAlias = Literal["slot_wait", "exchange", "waits.late"]
-Gauge: TypeAlias = Literal["waits.open", "waits.failed_polls", "quota_left"]
+Gauge: TypeAlias = Literal["waits.open", "waits.failed_polls", "changes.failed_rounds", "quota_left"]
 
 
 class Observer:
@@ -15,10 +15,11 @@ class Observer:
     It is called from any thread, including those of event loops, so its methods must return quickly and not raise.
     """
 
-    def count(self, name: Counter) -> None:
+    def count(self, name: Counter, number: int = 1) -> None:
         """Increment a counter.
 
         :param name: the counter.
+        :param number: by how much.
         """
 
     def timing(self, name: Timing, seconds: float) -> None:

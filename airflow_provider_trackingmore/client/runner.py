@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from airflow_provider_trackingmore.api.envelope import Request, RequestFlow
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
@@ -15,7 +15,7 @@ from airflow_provider_trackingmore.client.client import TrackingMoreClient
 T = TypeVar("T")
 
 
-def run(flow: RequestFlow[T], send: Callable[[Request[Any]], Any]) -> T:
+def run(flow: RequestFlow[T], send: Callable[[Request[object]], object]) -> T:
     """Run a flow to its end, blocking.
 
     :param flow: the flow.
@@ -37,7 +37,7 @@ def run(flow: RequestFlow[T], send: Callable[[Request[Any]], Any]) -> T:
         return returned
 
 
-def run_stepwise(flow: RequestFlow[object], send: Callable[[Request[Any]], Any]) -> Iterator[None]:
+def run_stepwise(flow: RequestFlow[object], send: Callable[[Request[object]], object]) -> Iterator[None]:
     """Run a flow to its end, blocking, and pause after each response.
 
     :param flow: the flow.

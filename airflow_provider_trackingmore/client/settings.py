@@ -85,6 +85,12 @@ class ClientSettings:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
+    def route(self) -> str:
+        """An identifier of the account and of the way to it: 16 hexadecimal digits that do not reveal the key."""
+        text = f"{self.fingerprint}\0{self.verify}\0{sorted(self.proxies.items())}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
     def host(self) -> str:
         """Host and port of the base URL, for messages."""
         return urlsplit(self.base_url).netloc

@@ -25,7 +25,9 @@ if more than half of the grace has passed.
 
 A slot is acquired at the moment of departure. There is no queue and there are no reservations, so a waiter that is
 killed blocks nobody, and a cool-down that begins while others wait applies to all of them. To keep this fair, a
-waiter wakes up earlier within the slot the more often it has come too late.
+waiter wakes up earlier within the slot the more often it has come too late, and a request that has not waited yet
+leaves the first moments of a slot to those who have. Otherwise a process that polls once per interval would ask at the
+very moment when the slot becomes free, each time, and the other processes would hardly get any.
 
 The clock is read while the store is locked. A state with a time in the future therefore means that the clock was set
 back.
@@ -110,11 +112,14 @@ class Departure:
 
 
 Change = Callable[[SlotState, float], tuple[SlotState | None, R]]
-"""Receives the state and the time; returns the new state (None: unchanged) and a result."""
+"""Receives the state and the time; returns the new state (None if it is unchanged) and a result."""
 
 
 class SlotStore(Protocol):
     """Storage for a :class:`SlotState`."""
+
+    is_available: bool
+    """False while a server that keeps it cannot be reached, and something else replaces it."""
 
     def update(self, change: Change[R], clock: Callable[[], float], *, timeout: float = LOCK_TIMEOUT_SECONDS) -> R:
         """Read, change and write the state atomically.
@@ -138,6 +143,7 @@ def try_acquire(
     departure: str,
     ahead: float = 0.0,
     replaces: str = "",
+    has_waited: bool = True,
 ) -> SlotState | SlotBusy:
     """Acquire the slot, if it is free.
 
@@ -149,6 +155,8 @@ def try_acquire(
     :param ahead: the minimum travel time of this request, in seconds.
     :param replaces: the id of an earlier departure of the same request, which was not sent. The slot is free if no
         other request has departed since.
+    :param has_waited: whether the request has found the slot busy before. If not, it leaves the first moments of a slot
+        to those that have.
     :return: the new state, or how long to wait. The wait is short while another request is unanswered, since its
         response can free the slot earlier.
     """
@@ -158,6 +166,8 @@ def try_acquire(
         if state.departure:
             seconds = min(seconds, max(state.earliest_at - now, interval * RECHECK_SHARE))
         return SlotBusy(seconds)
+    if not has_waited and -seconds < min(interval, 1.0) * SPREAD:
+        return SlotBusy(0.0)
     earliest_at = now + interval + _margin(state, interval)
     return replace(
         state, next_free_at=earliest_at + grace, earliest_at=earliest_at, departure=departure, written_at=now
@@ -246,7 +256,12 @@ class RateLimiter:
         self._rtt = RoundTripTimes(interval)
 
     def try_acquire(
-        self, *, warm: bool, timeout: float = LOCK_TIMEOUT_SECONDS, replaces: Departure | None = None
+        self,
+        *,
+        warm: bool,
+        timeout: float = LOCK_TIMEOUT_SECONDS,
+        replaces: Departure | None = None,
+        has_waited: bool = True,
     ) -> Departure | SlotBusy:
         """Acquire the slot, if it is free, for a request that is sent at once.
 
@@ -254,6 +269,7 @@ class RateLimiter:
         :param timeout: how long to wait for the lock, in seconds.
         :param replaces: the departure for which this request was late. The new one gets twice its grace, so that even a
             slow process gets to send.
+        :param has_waited: whether the request has found the slot busy before; if not, those that have come first.
         :return: the departure, for :meth:`is_late` and :meth:`release`; or how long to wait.
         :raises RateLimitLockedError: if another process holds the lock for longer; no slot was acquired.
         """
@@ -270,7 +286,14 @@ class RateLimiter:
 
         def decide(state: SlotState, now: float) -> tuple[SlotState | None, SlotBusy | None]:
             acquired = try_acquire(
-                state, now, interval=self._interval, grace=grace, departure=departure, ahead=ahead, replaces=late
+                state,
+                now,
+                interval=self._interval,
+                grace=grace,
+                departure=departure,
+                ahead=ahead,
+                replaces=late,
+                has_waited=has_waited,
             )
             return (None, acquired) if isinstance(acquired, SlotBusy) else (acquired, None)
 
@@ -283,12 +306,29 @@ class RateLimiter:
         """
         return self._clock() - departure.at > departure.grace / 2
 
+    @property
+    def is_available(self) -> bool:
+        """Whether the server that keeps the state answered the last time."""
+        return self._store.is_available
+
     def is_free(self) -> bool:
         """Return whether a request could be sent at once. Acquires nothing and does not wait for a lock."""
         try:
             return self._update(lambda state, now: (None, state.next_free_at <= now), 0.0)
         except RateLimitLockedError:
             return False
+
+    def cool_down_seconds(self) -> float:
+        """Return for how long the account is blocked after a 429, in seconds; 0 if it is not. Waits for no lock."""
+
+        def remaining(state: SlotState, now: float) -> tuple[None, float]:
+            is_blocked = not state.departure and state.earliest_at - state.written_at > 2 * self._interval
+            return None, max(state.earliest_at - now, 0.0) if is_blocked else 0.0
+
+        try:
+            return self._update(remaining, 0.0)
+        except RateLimitLockedError:
+            return 0.0
 
     def release(self, departure: Departure, *, warm: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
         """Record that the response to a request has begun to arrive.

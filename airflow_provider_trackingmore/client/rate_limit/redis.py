@@ -11,14 +11,12 @@ account until requests sent by the old clock must have arrived, and for the rest
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.client.rate_limit.clock import (
     LOCK_TIMEOUT_SECONDS,
     Change,
@@ -27,18 +25,17 @@ from airflow_provider_trackingmore.client.rate_limit.clock import (
     block_for,
 )
 from airflow_provider_trackingmore.client.rate_limit.codec import decode, encode
+from airflow_provider_trackingmore.client.redis_connection import KEY_PREFIX, connect_redis
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-PREFIX = "airflow-provider-trackingmore:pace:"
+PREFIX = f"{KEY_PREFIX}:pace:"
 EXPIRY_SECONDS = 86_400
 """The state of an account that is not used expires after a day. No cool-down lasts longer than an hour."""
 RETRY_SECONDS = 5.0
 """During an outage, seconds between two attempts of a host to reach Redis."""
-REDIS_TIMEOUT_SECONDS = 1.0
-"""For connecting, and for each response. A Redis server that hangs delays one call per host every five seconds."""
 ATTEMPTS = 50
 """How many conflicts with other hosts are tolerated before Redis counts as unavailable."""
 REPLACE = """
@@ -61,28 +58,7 @@ class RedisStore:
     """
 
     def __init__(self, url: str, name: str, *, file: SlotStore, outage: SlotStore, handover_seconds: float) -> None:
-        try:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
-        except ModuleNotFoundError:
-            raise InvalidSettingsError(
-                "the redis package, which pacing needs here, is not installed: "
-                "pip install 'airflow-provider-trackingmore[redis]'"
-            ) from None
-        client: redis.Redis | None = None
-        with contextlib.suppress(ValueError, TypeError):  # the text of the error may contain parts of the URL
-            client = redis.Redis.from_url(
-                url,
-                socket_timeout=REDIS_TIMEOUT_SECONDS,
-                socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-                # Retry once on a new connection, since an idle one may have been closed; never after a timeout.
-                retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
-            )
-        if client is None:
-            raise InvalidSettingsError("pacing is not a valid Redis URL")
-        self._redis = client
-        self._error = redis.RedisError
+        self._redis, self._error = connect_redis(url)
         parts = urlsplit(url)
         self._address = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
         self._key = PREFIX + name
@@ -90,7 +66,7 @@ class RedisStore:
         self._file = file
         self._outage = outage
         self._handover_seconds = handover_seconds
-        self._is_unavailable = False
+        self.is_available = True
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._address} {self._key}>"
@@ -112,8 +88,8 @@ class RedisStore:
             except self._error as error:
                 self._begin_outage(error, clock, remaining(), first=not outage)
             else:
-                if self._is_unavailable:
-                    self._is_unavailable = False
+                if not self.is_available:
+                    self.is_available = True
                     log.info(
                         "Redis at %s is back; all hosts share the rate limit of account %s again",
                         self._address,
@@ -122,7 +98,7 @@ class RedisStore:
                 if left > self._handover_seconds:  # a cool-down must survive an outage of Redis
                     _block(self._file, left, clock, remaining())
                 return result
-        elif not self._is_unavailable:
+        elif self.is_available:
             self._warn("reported by another process of this host")
         return self._file.update(change, clock, timeout=remaining())
 
@@ -152,11 +128,11 @@ class RedisStore:
         if first:
             _block(self._file, self._handover_seconds, clock, timeout)
         self._outage.update(lambda _, now: (_outage_from(now), None), clock, timeout=timeout)
-        if not self._is_unavailable:
+        if self.is_available:
             self._warn(type(error).__name__)  # its text may contain parts of the URL
 
     def _warn(self, reason: str) -> None:
-        self._is_unavailable = True
+        self.is_available = False
         log.warning(
             "Redis at %s is unavailable (%s). Until it is back, the rate limit of account %s is shared within this "
             "host only, and other hosts may cause a 429",

@@ -36,6 +36,8 @@ DIRECTORY_VARIABLE = "TRACKINGMORE_PACING_DIR"
 class MemoryStore:
     """A slot clock for the threads and event loops of one process."""
 
+    is_available = True
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._state = SlotState()
@@ -69,8 +71,10 @@ class FileStore:
     cause a 429.
 
     :param name: the account's fingerprint; the file's name.
-    :param directory: the directory of the file; None: the user's own directory for temporary files.
+    :param directory: the directory of the file; None for the user's own directory for temporary files.
     """
+
+    is_available = True
 
     def __init__(self, name: str, directory: Path | None = None) -> None:
         self._name = name
@@ -80,7 +84,7 @@ class FileStore:
     def update(self, change: Change[R], clock: Callable[[], float], *, timeout: float = LOCK_TIMEOUT_SECONDS) -> R:
         """See :meth:`SlotStore.update`."""
         try:
-            with self._locked(timeout) as descriptor:
+            with self.locked(timeout) as descriptor:
                 state, result = change(decode(os.pread(descriptor, RECORD_BYTES, 0)), clock())
                 if state is not None:
                     os.pwrite(descriptor, encode(state), 0)
@@ -97,11 +101,25 @@ class FileStore:
                 )
         return memory_store(self._name).update(change, clock)
 
+    def path(self) -> Path:
+        """Return where the file is, or will be.
+
+        :raises OSError: if the user's own directory cannot be created, or belongs to another user.
+        """
+        return (self._directory or _own_directory()) / f"{self._name}.json"
+
     @contextlib.contextmanager
-    def _locked(self, timeout: float) -> Iterator[int]:
+    def locked(self, timeout: float) -> Iterator[int]:
+        """Open and lock the file.
+
+        :param timeout: how long to wait for the lock, in seconds.
+        :return: the file's descriptor, in a ``with`` block.
+        :raises OSError: if the file cannot be opened or created.
+        :raises RateLimitLockedError: if another process holds the lock for longer.
+        """
         if self._directory:
             self._directory.mkdir(parents=True, exist_ok=True)
-        path = (self._directory or _own_directory()) / f"{self._name}.json"
+        path = self.path()
         deadline = time.monotonic() + timeout
         while True:
             descriptor = _open(path)
@@ -179,7 +197,7 @@ def open_store(pacing: str, name: str, *, interval: float) -> SlotStore:
     """
     if pacing == "memory":
         return memory_store(name)
-    directory = Path(os.environ[DIRECTORY_VARIABLE]) if os.environ.get(DIRECTORY_VARIABLE) else None
+    directory = configured_directory()
     file = FileStore(name, directory)
     if pacing == "file":
         return file
@@ -187,6 +205,11 @@ def open_store(pacing: str, name: str, *, interval: float) -> SlotStore:
 
     outage = FileStore(f"{name}-outage", directory)
     return RedisStore(pacing, name, file=file, outage=outage, handover_seconds=interval + COLD_GRACE_SECONDS)
+
+
+def configured_directory() -> Path | None:
+    """Return the directory for the files that the environment names; None for the user's own."""
+    return Path(os.environ[DIRECTORY_VARIABLE]) if os.environ.get(DIRECTORY_VARIABLE) else None
 
 
 def _own_directory() -> Path:

@@ -83,7 +83,7 @@ def make_client(fake_time: FakeTime) -> Iterator[Callable[..., TrackingMoreClien
 
 @pytest.fixture
 def assert_no_key(caplog: pytest.LogCaptureFixture) -> Callable[[BaseException], None]:
-    """Look for the key in all that an error and the log show, local variables of all frames included."""
+    """Search for the key in everything that an error and the log show, including the local variables of all frames."""
     caplog.set_level(logging.DEBUG)
 
     def check(error: BaseException) -> None:

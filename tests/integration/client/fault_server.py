@@ -51,6 +51,17 @@ class Exchange:
         self.connection.close()
 
 
+class Replay(Exchange):
+    """An exchange whose request was read already."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(exchange.server, exchange.connection)
+        self.request = exchange.read_request()
+
+    def read_request(self) -> bytes | None:
+        return self.request
+
+
 Behaviour = Callable[[Exchange], bool | None]
 """Handles one request; a true result keeps the connection open for the next one."""
 

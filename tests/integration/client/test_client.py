@@ -58,7 +58,7 @@ def test_two_clients_of_one_account_share_the_pace(
     assert len(fake_time.slept) == 1
 
 
-def test_a_429_silences_all_clients_of_the_account(
+def test_a_429_starts_a_cool_down_for_all_clients_of_the_account(
     server: FaultServer, make_client: MakeClient, fake_time: FakeTime
 ) -> None:
     server.does(answer(envelope(429)), answer())
@@ -96,7 +96,7 @@ def test_realtime_calls_share_the_pace_unless_they_have_their_own(
     assert fake_time.slept[1:] == [pytest.approx(1 / 3, abs=0.01)]
 
 
-def test_a_429_for_a_realtime_call_silences_the_other_calls_too(
+def test_a_429_for_a_realtime_call_starts_a_cool_down_for_the_other_calls_too(
     server: FaultServer, make_client: MakeClient, fake_time: FakeTime
 ) -> None:
     server.does(answer(envelope(429)), answer())
@@ -170,7 +170,7 @@ def test_a_client_shows_its_account_and_not_its_key(make_client: MakeClient) -> 
     assert repr(client) == f"<TrackingMoreClient http://127.0.0.1:1/v2 account {client.settings.fingerprint}>"
 
 
-async def test_asend_leaves_the_loop_to_others_while_it_waits_for_the_answer(
+async def test_send_async_leaves_the_loop_to_others_while_it_waits_for_the_response(
     server: FaultServer, make_client: MakeClient
 ) -> None:
     asked, others_ran = threading.Event(), threading.Event()
@@ -186,7 +186,7 @@ async def test_asend_leaves_the_loop_to_others_while_it_waits_for_the_answer(
     assert await call == {"fine": True}
 
 
-async def test_a_cancelled_asend_leaves_the_pace_as_it_should_be(
+async def test_a_cancelled_send_async_leaves_the_pace_as_it_should_be(
     server: FaultServer, make_client: MakeClient, fake_time: FakeTime
 ) -> None:
     asked, go_on = threading.Event(), threading.Event()
@@ -283,11 +283,13 @@ def test_a_closed_client_keeps_no_connection_and_can_be_used_again(
     assert server.connections == 3
 
 
-def test_the_pacing_file_holds_no_key(server: FaultServer, make_client: MakeClient) -> None:
+def test_the_files_of_the_rate_limit_hold_no_key(server: FaultServer, make_client: MakeClient) -> None:
     make_client(server.url).send(REQUEST)
-    (file,) = Path(os.environ["TRACKINGMORE_PACING_DIR"]).iterdir()
-    assert re.fullmatch(r"[0-9a-f]{16}\.json", file.name)
-    assert KEY not in file.read_text()
+    files = sorted(Path(os.environ["TRACKINGMORE_PACING_DIR"]).iterdir())
+    assert len(files) == 2
+    for file, name in zip(files, (r"[0-9a-f]{16}-usage\.json", r"[0-9a-f]{16}\.json"), strict=True):
+        assert re.fullmatch(name, file.name)
+        assert KEY not in file.read_text()
 
 
 def test_importing_the_client_loads_no_airflow() -> None:

@@ -1,4 +1,4 @@
-"""The threads in which ``send_async`` makes its calls: an account that hangs holds up itself alone, and no exit."""
+"""The threads in which ``send_async`` makes its calls: an account that hangs delays no other and no exit."""
 
 from __future__ import annotations
 

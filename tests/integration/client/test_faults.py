@@ -1,4 +1,4 @@
-"""Every way in which an exchange can fail, over a real socket: its class, what is repeated, what arrives and leaks."""
+"""Every way in which an exchange can fail, over a real socket: its class, what is retried, arrives and leaks."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_a_handshake_that_breaks_off_never_left(
     assert_no_key(caught.value)
 
 
-def test_an_endless_answer_is_given_up(server: FaultServer, make_client: MakeClient) -> None:
+def test_an_endless_response_is_abandoned(server: FaultServer, make_client: MakeClient) -> None:
     server.does(answer(b" " * (9 << 20)))
     with pytest.raises(ResponseTooLargeError, match="larger than 8 MB"):
         make_client(server.url).send(call())
@@ -327,7 +327,7 @@ def test_what_is_no_refusal_does_not_count_as_the_vendors(
 
 @pytest.mark.parametrize("repeat", Repeat)
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_asks_for_a_password_is_asked_again_for_the_request_never_left(
+def test_a_request_is_retried_when_a_proxy_wants_a_password_since_it_never_left(
     scheme: str, repeat: Repeat, server: FaultServer, make_client: MakeClient
 ) -> None:
     server.does(answer(HTML, status=407, headers={"Proxy-Authenticate": "Basic"}))

@@ -1,4 +1,4 @@
-"""Answers that are larger than what was asked for are refused while they are read, whatever they would become."""
+"""Responses that are larger than requested are refused while they are read, compressed ones included."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ BOMBS: dict[str, tuple[bytes, Request[Any], int]] = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_a_small_answer_that_would_become_large_is_refused_while_it_is_read(
+def test_a_small_response_that_would_become_large_is_refused_while_it_is_read(
     bomb: str, server: FaultServer, make_client: MakeClient
 ) -> None:
     data, request, most = BOMBS[bomb]
@@ -134,6 +134,6 @@ def test_what_cannot_be_decompressed_is_malformed(
         make_client(server.url, max_attempts=1).send(endpoints.list_page())
 
 
-def test_only_a_compression_that_can_be_bounded_is_asked_for(server: FaultServer, make_client: MakeClient) -> None:
+def test_only_compressions_that_can_be_bounded_are_accepted(server: FaultServer, make_client: MakeClient) -> None:
     make_client(server.url).send(endpoints.get_account())
     assert b"\r\naccept-encoding: gzip\r\n" in server.requests[0].lower()

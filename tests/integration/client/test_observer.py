@@ -1,4 +1,4 @@
-"""An observer hears of each request, repetition, 429, wait and exchange: as often as it happens, in either mode."""
+"""An observer is notified of each request, retry, 429, wait and exchange, with the blocking and the async client."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ REQUEST: Request[object] = Request(method="GET", path="/trackings/get", query={"
 
 
 class Recorder(Observer):
-    """Remembers all that it hears."""
+    """Remembers all notifications."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, float]] = []
+        self.notified: list[tuple[str, float]] = []
 
     def count(self, name: Counter) -> None:
-        self.heard.append((name, 1))
+        self.notified.append((name, 1))
 
     def timing(self, name: Timing, seconds: float) -> None:
-        self.heard.append((name, seconds))
+        self.notified.append((name, seconds))
 
     def gauge(self, name: Gauge, value: float) -> None:
-        self.heard.append((name, value))
+        self.notified.append((name, value))
 
     def of(self, name: str) -> list[float]:
-        return [value for heard, value in self.heard if heard == name]
+        return [value for notified, value in self.notified if notified == name]
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def client(server: FaultServer, fake_time: FakeTime, recorder: Recorder) -> Trac
 
 
 @pytest.mark.parametrize("mode", ["threads", "event loop"])
-def test_a_429_is_heard_with_its_repetition_and_what_it_made_wait(
+def test_a_429_is_observed_with_its_retry_and_the_wait_before_it(
     server: FaultServer, client: TrackingMoreClient, recorder: Recorder, mode: str
 ) -> None:
     server.does(answer(envelope(429)), answer())
@@ -70,7 +70,7 @@ def test_a_429_is_heard_with_its_repetition_and_what_it_made_wait(
     assert recorder.of("slot_wait")[0] == 0.0
 
 
-def test_the_wait_for_a_slot_is_told_once_a_request_all_its_pauses_together(
+def test_the_wait_for_a_slot_is_observed_once_per_request_as_a_total(
     client: TrackingMoreClient, recorder: Recorder, fake_time: FakeTime
 ) -> None:
     with client:
@@ -80,7 +80,7 @@ def test_the_wait_for_a_slot_is_told_once_a_request_all_its_pauses_together(
     assert sum(recorder.of("slot_wait")) == pytest.approx(sum(fake_time.slept))
 
 
-def test_an_exchange_without_an_answer_is_timed_too(
+def test_an_exchange_without_a_response_is_timed_too(
     server: FaultServer, client: TrackingMoreClient, recorder: Recorder
 ) -> None:
     server.close()
@@ -89,7 +89,7 @@ def test_an_exchange_without_an_answer_is_timed_too(
     assert len(recorder.of("exchange")) == len(recorder.of("requests")) == 3
 
 
-def test_what_an_observer_hears_is_what_the_statistics_say(server: FaultServer, recorder: Recorder) -> None:
+def test_an_observer_and_the_statistics_agree(server: FaultServer, recorder: Recorder) -> None:
     settings = ClientSettings(api_key=KEY, base_url=server.url, requests_per_second=1000, pacing="memory")
     with TrackingMoreClient(settings, observer=recorder) as client, concurrent.futures.ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda _: client.send(REQUEST), range(20)))

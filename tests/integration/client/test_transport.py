@@ -217,7 +217,7 @@ def test_threads_do_not_share_a_connection(server: FaultServer) -> None:
     assert server.connections == 4
 
 
-def test_the_start_of_an_answer_is_reported_before_its_end(server: FaultServer) -> None:
+def test_the_start_of_a_response_is_reported_before_its_end(server: FaultServer) -> None:
     started = threading.Event()
 
     def waits_between_headers_and_body(exchange: Exchange) -> None:

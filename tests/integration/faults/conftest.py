@@ -15,7 +15,7 @@ from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.client.rate_limit import stores
 from airflow_provider_trackingmore.client.settings import ClientSettings
-from airflow_provider_trackingmore.hooks import trackingmore
+from airflow_provider_trackingmore.hooks import base as hooks_base
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.integration.faults.fault_cases import ATTEMPTS
@@ -27,8 +27,8 @@ PEOPLE = {"customer_name": "Ottilie Brandvold", "customer_email": "o.brandvold@m
 SECRETS = [KEY, "Ottilie", "randvold", "Quentin"]
 
 
-class Waits:
-    """A clock that only sleeping moves, and how far each request moved it."""
+class WaitingClock:
+    """A clock that only sleeping moves. It records how long each request waited."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -45,30 +45,30 @@ class Waits:
 class Run:
     """One method of the hook on a sandbox with one fault."""
 
-    def __init__(self, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, waits: Waits) -> None:
+    def __init__(self, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, waits: WaitingClock) -> None:
         self.sandbox = sandbox
         self.waits = waits
-        self.said: list[str] = []
+        self.output: list[str] = []
         self._monkeypatch = monkeypatch
 
     def seed(self) -> None:
         rows = [{**key._asdict(), **PEOPLE, "age_hours": at + 1} for at, key in enumerate(chain(*NINETY))]
         self.sandbox.seed(shipments=rows)
 
-    def names_are_unknown(self, times: int | None) -> None:
-        """Let the next look-ups of a name fail, all of them for None."""
-        real, left = socket.getaddrinfo, [float("inf") if times is None else times]
+    def break_dns(self, times: int | None) -> None:
+        """Make the next DNS lookups fail; all of them if ``times`` is None."""
+        resolve, remaining = socket.getaddrinfo, [float("inf") if times is None else times]
 
-        def look_up(*given: Any, **more: Any) -> Any:
-            if left[0] > 0:
-                left[0] -= 1
+        def failing(*arguments: Any, **options: Any) -> Any:
+            if remaining[0] > 0:
+                remaining[0] -= 1
                 raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-            return real(*given, **more)
+            return resolve(*arguments, **options)
 
-        self._monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        self._monkeypatch.setattr(socket, "getaddrinfo", failing)
 
-    def names_are_known(self, real: Any = socket.getaddrinfo) -> None:
-        self._monkeypatch.setattr(socket, "getaddrinfo", real)
+    def restore_dns(self, resolve: Any = socket.getaddrinfo) -> None:
+        self._monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
     def hook(self, *, timeout_seconds: float, max_wait_seconds: float | None) -> TrackingMoreHook:
         extra = {
@@ -92,12 +92,12 @@ def _unlimited() -> Iterator[SandboxProcess]:
 
 @pytest.fixture
 def run(_unlimited: SandboxProcess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Run]:
-    """Afterwards neither the log, at DEBUG, nor what errors say of themselves may hold the key or name a person."""
+    """Check afterwards that neither the log, at DEBUG, nor the errors contain the key or personal data."""
     caplog.set_level(logging.DEBUG)
-    waits = Waits()
+    waits = WaitingClock()
 
     class Client(TrackingMoreClient):
-        """Waits on the clock of the test."""
+        """A client that waits on the clock of the test."""
 
         def __init__(self, settings: ClientSettings, **options: Any) -> None:
             super().__init__(settings, clock=waits, sleep=waits.sleep, **options)
@@ -110,7 +110,7 @@ def run(_unlimited: SandboxProcess, monkeypatch: pytest.MonkeyPatch, caplog: pyt
                 waits.each.append(waits.now - before)
                 waits.requests += self.statistics.requests - sent
 
-    monkeypatch.setattr(trackingmore, "TrackingMoreClient", Client)
+    monkeypatch.setattr(hooks_base, "TrackingMoreClient", Client)
     monkeypatch.setattr(stores, "_in_this_process", {})
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -119,6 +119,6 @@ def run(_unlimited: SandboxProcess, monkeypatch: pytest.MonkeyPatch, caplog: pyt
     run = Run(_unlimited, monkeypatch, waits)
     yield run
     written = [logging.Formatter().format(record) for record in caplog.get_records("call")]
-    assert written or not waits.requests, "the search has something to look through"
-    said = "\n".join([*written, *run.said])
-    assert not [secret for secret in SECRETS if secret in said]
+    assert written or not waits.requests, "there is no log to search"
+    output = "\n".join([*written, *run.output])
+    assert not [secret for secret in SECRETS if secret in output]

@@ -1,4 +1,4 @@
-"""Every fault, and the outcome it leads to: how often the request is sent, what takes effect, how the method ends."""
+"""Every fault and its expected outcome: how often the request is sent, what takes effect, how the method ends."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ ATTEMPTS = 3
 class FaultCase:
     """One fault.
 
-    :param kind: what the sandbox calls it; ``dns`` happens on this side.
-    :param ends: how it ends what it does not pass by; None: it goes unnoticed.
-    :param again: ``always`` sent again, ``if repeatable``, or ``never``.
-    :param applied: whether the server carries the request out all the same.
+    :param kind: its name in the sandbox; ``dns`` happens on the client's side.
+    :param ends: the error of a method that does not survive it; None: it goes unnoticed.
+    :param again: whether the request is sent again: ``always``, ``if repeatable``, or ``never``.
+    :param applied: whether the server applies the request nevertheless.
     :param times: how many requests in a row it hits before it passes.
     :param settings: settings of the fault in the sandbox.
     """
@@ -55,28 +55,28 @@ FAULT_CASES: dict[str, FaultCase] = {
     "JSON that is cut off": FaultCase("truncated", MalformedResponseError, "if repeatable", applied=True),
     "a wrong content type": FaultCase("content_type", None, "never", applied=True),
     "an empty body": FaultCase("empty", MalformedResponseError, "if repeatable", applied=True),
-    "an answer too late": FaultCase(
+    "a response that is too late": FaultCase(
         "slow", ResponseLostError, "if repeatable", applied=True, settings={"seconds": 1.0}
     ),
     "a reset before it was done": FaultCase("reset_before", ResponseLostError, "if repeatable"),
     "a reset after it was done": FaultCase("reset_after", ResponseLostError, "if repeatable", applied=True),
-    "half an answer": FaultCase("partial", MalformedResponseError, "if repeatable", applied=True),
+    "half a response": FaultCase("partial", MalformedResponseError, "if repeatable", applied=True),
     "no such host": FaultCase("dns", ConnectError, "always"),
     "an expired key": FaultCase("expired_key", AuthenticationError, "never"),
     "no quota left": FaultCase("quota", QuotaExceededError, "never"),
 }
 PERSISTENT = ("expired_key", "quota")
-"""What does not pass by itself."""
+"""The kinds of faults that do not pass by themselves."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What follows for one operation.
+    """The expected outcome for one operation.
 
     :param hit: which of its requests the fault hits.
-    :param sent: how often that one is sent.
-    :param faulted: how many of these the fault hits.
-    :param succeeds: whether the method ends as if nothing had been.
+    :param sent: how often that request is sent.
+    :param faulted: how many of these attempts the fault hits.
+    :param succeeds: whether the method ends as if nothing had happened.
     :param finds_own_work: whether a retry finds that the first attempt took effect.
     :param failed: how many requests fail for good before the method gives up.
     """
@@ -89,23 +89,23 @@ class Expected:
     failed: int = 1
 
     def requests(self, operation: Operation) -> int:
-        """All requests of the method."""
+        """Return the number of requests of the method."""
         rest = operation.calls - self.hit if self.succeeds else 0
-        return self.hit - 1 + self.sent * self.failed + rest + (operation.look if self.finds_own_work else 0)
+        return self.hit - 1 + self.sent * self.failed + rest + (operation.extra_requests if self.finds_own_work else 0)
 
     def times(self, operation: Operation, fault: FaultCase) -> list[int]:
-        """How often each request is carried out."""
-        of_the_hit_one = self.sent - (0 if fault.applied else self.faulted)
+        """Return how often each request is applied."""
+        of_the_faulted = self.sent - (0 if fault.applied else self.faulted)
         rest = int(self.succeeds)
-        return [1] * (self.hit - 1) + [of_the_hit_one] + [rest] * (operation.calls - self.hit)
+        return [1] * (self.hit - 1) + [of_the_faulted] + [rest] * (operation.calls - self.hit)
 
 
 def expected(operation: Operation, fault: FaultCase, *, passes: bool, attempts: int = ATTEMPTS) -> Expected:
-    """Apply the rules.
+    """Compute the expected outcome.
 
-    :param operation: what is done.
-    :param fault: what goes wrong.
-    :param passes: whether it passes after its ``times``, or stays.
+    :param operation: the operation.
+    :param fault: the fault.
+    :param passes: whether the fault passes after its ``times``, or stays.
     :param attempts: how often one request may be sent.
     """
     hit = 1 if fault.kind == "dns" else operation.hit  # an open connection needs no name
@@ -121,6 +121,6 @@ def expected(operation: Operation, fault: FaultCase, *, passes: bool, attempts: 
         sent=faulted + succeeds,
         faulted=faulted,
         succeeds=succeeds,
-        finds_own_work=succeeds and fault.applied and operation.settles,
+        finds_own_work=succeeds and fault.applied and operation.idempotent,
         failed=3 if operation.halves and not succeeds and fault.ends in (ServerError, MalformedResponseError) else 1,
     )

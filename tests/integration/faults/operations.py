@@ -1,4 +1,4 @@
-"""Every public method of the hook: what it asks for, whether that may be asked twice, what it does and costs."""
+"""Every public method of the hook: its requests, whether they may be repeated, their effects and their cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Chunks = tuple[tuple[ShipmentKey, ...], ...]
 
 
 def keys(first: int, count: int) -> tuple[ShipmentKey, ...]:
-    """Shipments that never arrive, so that they stay as they are."""
+    """Return shipments that never arrive, so that they stay as they are."""
     return tuple(ShipmentKey("usps", f"SBX-PENDING-{at:05d}") for at in range(first, first + count))
 
 
@@ -33,22 +33,22 @@ def shipments(chunks: Chunks, **more: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One method of the hook, and what a run without faults is.
+    """One method of the hook, and its expected behaviour without faults.
 
-    :param use: calls it.
-    :param calls: how many requests that makes.
-    :param hit: which of them meets the fault: in the middle, where there is a middle.
-    :param repeatable: whether a request may be sent again although the server may have carried it out.
-    :param effect: what the sandbox's ledger calls it when it does something.
-    :param done: how many of these each request does.
-    :param settles: whether doing it twice does it once.
-    :param costs: quota that each request costs.
-    :param spends: whether a request is refused when there is no quota left.
-    :param look: requests more, to find out what there is, when a repetition meets its own work.
-    :param again: what is returned in that case, if it differs.
-    :param report: the shipments of each request, where the method gives an account of each.
+    :param use: calls the method.
+    :param calls: how many requests the method makes.
+    :param hit: which of them meets the fault: one in the middle, if there is one.
+    :param repeatable: whether a request may be sent again although the server may have applied it.
+    :param effect: the name of its effect in the sandbox's ledger.
+    :param done: how many such effects each request has.
+    :param idempotent: whether the request is idempotent.
+    :param costs: the quota that each request costs.
+    :param spends: whether a request is refused if there is no quota left.
+    :param extra_requests: how many more requests it makes if a retry finds that the first attempt took effect.
+    :param again: the result in that case, if it differs.
+    :param report: the shipments of each request, if the method reports on each.
     :param halves: whether a call that fails is halved, until three in a row have failed.
-    :param seeded: whether the shipments have to be there before.
+    :param seeded: whether the shipments must exist before.
     """
 
     use: Use
@@ -57,10 +57,10 @@ class Operation:
     repeatable: bool = True
     effect: str = ""
     done: tuple[int, ...] = ()
-    settles: bool = False
+    idempotent: bool = False
     costs: tuple[float, ...] = ()
     spends: bool = False
-    look: int = 0
+    extra_requests: int = 0
     again: Any = None
     report: Chunks = ()
     halves: bool = False
@@ -76,16 +76,16 @@ OPERATIONS: dict[str, Operation] = {
         use=lambda hook: hook.create_tracking(ONE._asdict()),
         effect="created",
         done=(1,),
-        settles=True,
+        idempotent=True,
         costs=(1,),
         spends=True,
-        look=1,
+        extra_requests=1,
         seeded=False,
     ),
     "create_trackings": batch(
         lambda hook: hook.create_trackings(shipments(NINETY)),
         "created",
-        settles=True,
+        idempotent=True,
         costs=(40, 40, 10),
         spends=True,
         seeded=False,
@@ -97,9 +97,9 @@ OPERATIONS: dict[str, Operation] = {
     "update_tracking": Operation(use=lambda hook: hook.update_tracking(*ONE, title="New"), effect="updated", done=(1,)),
     "update_trackings": batch(lambda hook: hook.update_trackings(shipments(NINETY, title="New")), "updated"),
     "delete_tracking": Operation(
-        use=lambda hook: hook.delete_tracking(*ONE), effect="deleted", done=(1,), settles=True, again=False
+        use=lambda hook: hook.delete_tracking(*ONE), effect="deleted", done=(1,), idempotent=True, again=False
     ),
-    "delete_trackings": batch(lambda hook: hook.delete_trackings(shipments(NINETY)), "deleted", settles=True),
+    "delete_trackings": batch(lambda hook: hook.delete_trackings(shipments(NINETY)), "deleted", idempotent=True),
     "realtime_tracking": Operation(
         use=lambda hook: hook.realtime_tracking(ONE._asdict()),
         repeatable=False,
@@ -123,12 +123,13 @@ OPERATIONS: dict[str, Operation] = {
         ),
         effect="carrier changed",
         done=(1,),
-        settles=True,
-        look=1,
+        idempotent=True,
+        extra_requests=1,
     ),
     "stop_updates": batch(lambda hook: hook.stop_updates(shipments(NINETY)), "stopped"),
     "count_by_status": Operation(use=lambda hook: hook.count_by_status()),
     "get_account": Operation(use=lambda hook: hook.get_account()),
+    "check_quota": Operation(use=lambda hook: hook.check_quota(0, 0)),
     "test_connection": Operation(use=lambda hook: hook.test_connection()),
     "check_remote_areas": Operation(
         use=lambda hook: hook.check_remote_areas(PLACES),

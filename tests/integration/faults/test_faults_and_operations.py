@@ -1,4 +1,4 @@
-"""Every fault in the middle of every method of the hook: how it ends, what was asked, done, paid and reported."""
+"""Every fault in the middle of every method of the hook: outcome, requests, effects, cost and report."""
 
 from __future__ import annotations
 
@@ -63,22 +63,22 @@ def run_operation(
     slow = fault is not None and fault.kind == "slow"
     with run.hook(timeout_seconds=(0.3 if passes else 0.2) if slow else 5, max_wait_seconds=max_wait_seconds) as hook:
         if fault is not None and fault.kind == "dns":
-            run.names_are_unknown(fault.times if passes else None)
+            run.break_dns(fault.times if passes else None)
         elif fault is not None:
             count = fault.times if passes or fault.kind in PERSISTENT else None
             run.sandbox.fault(fault.kind, nth=operation.hit, count=count, **fault.settings)
         try:
             return Outcome(result=operation.use(hook))
         except TrackingMoreError as error:
-            run.said += [repr(error), *traceback.format_exception(error)]  # the latter is what Airflow logs
-            run.said += [str(error.report.as_dict())] if isinstance(error, BatchInterruptedError) else []
+            run.output += [repr(error), *traceback.format_exception(error)]  # the latter is what Airflow logs
+            run.output += [str(error.report.as_dict())] if isinstance(error, BatchInterruptedError) else []
             return Outcome(error=error)
         finally:
-            run.names_are_known()
+            run.restore_dns()
 
 
 def comparable(result: Any) -> Any:
-    """The gist of a result: what does not depend on when it was asked for."""
+    """Return the part of a result that does not depend on the time of the request."""
     if isinstance(result, Tracking):
         return result.key, result.title
     if isinstance(result, Account):
@@ -98,7 +98,7 @@ def check_requests_and_effects(run: Run, operation: Operation, fault: FaultCase,
     effects: Counter[str] = Counter()
     for call in calls:
         effects.update(call["effect"])
-    done = [min(each, 1) if operation.settles else each for each in times]
+    done = [min(each, 1) if operation.idempotent else each for each in times]
     wanted = sum(count * each for count, each in zip(operation.done, done, strict=False))
     assert effects == Counter({operation.effect: wanted} if wanted else {})
     paid = sum(cost for cost, each in zip(operation.costs, times, strict=False) if each)
@@ -107,14 +107,14 @@ def check_requests_and_effects(run: Run, operation: Operation, fault: FaultCase,
 
 
 def check_report(operation: Operation, expectation: Expected, report: BatchReport | None) -> None:
-    """Each shipment is in exactly one list: what is certain as done, what is not as rejected, with the reason."""
+    """Check that each shipment is in one list: as done if that is certain, otherwise as rejected with a reason."""
     assert report is not None
     before, hit, after = (
         flat(operation.report[: expectation.hit - 1]),
         operation.report[expectation.hit - 1],
         flat(operation.report[expectation.hit :]),
     )
-    rejected = tuple(ShipmentKey(one.carrier_code, one.tracking_number) for one in report.rejected)
+    rejected = tuple(ShipmentKey(item.carrier_code, item.tracking_number) for item in report.rejected)
     assert len(report) == len(flat(operation.report))
     if expectation.succeeds and expectation.finds_own_work:
         assert (report.done, report.unchanged, rejected) == (before + after, hit, ())
@@ -122,7 +122,7 @@ def check_report(operation: Operation, expectation: Expected, report: BatchRepor
         assert (report.done, report.unchanged, rejected) == (before + hit + after, (), ())
     else:
         assert (report.done, report.unchanged, rejected) == (before, (), hit + after)
-        reasons = {ShipmentKey(one.carrier_code, one.tracking_number): one.message for one in report.rejected}
+        reasons = {ShipmentKey(item.carrier_code, item.tracking_number): item.message for item in report.rejected}
         assert all(reasons[key] for key in hit)
         assert all("because an earlier request failed: run it again" in reasons[key] for key in after)
 
@@ -152,12 +152,12 @@ def check_outcome(
 
 @pytest.fixture(scope="module")
 def baseline() -> dict[str, Any]:
-    """What each method returns when nothing goes wrong; filled by the first test that wants it."""
+    """The result of each method without a fault; filled by the first test that needs it."""
     return {}
 
 
 @pytest.fixture
-def usual(run: Run, baseline: dict[str, Any], name: str) -> dict[str, Any]:
+def usual_results(run: Run, baseline: dict[str, Any], name: str) -> dict[str, Any]:
     if name not in baseline:
         outcome = run_operation(run, OPERATIONS[name], None)
         assert outcome.error is None
@@ -170,12 +170,13 @@ def usual(run: Run, baseline: dict[str, Any], name: str) -> dict[str, Any]:
 
 def test_every_method_of_the_hook_is_in_the_table() -> None:
     own = {name for name, value in vars(TrackingMoreHook).items() if callable(value) and not name.startswith("_")}
-    others = {"get_conn", "aget_conn", "close", "get_ui_field_behaviour", "get_connection_form_widgets"}
-    assert own - others == set(OPERATIONS)
+    loads = {"shipment_source", "stream_shipments"}  # tests/unit/loading lets loads fail at random
+    connection = {"get_ui_field_behaviour", "get_connection_form_widgets"}
+    assert own - loads - connection == set(OPERATIONS)
 
 
 @every_operation
-def test_without_a_fault_each_method_asks_does_and_pays_what_the_table_says(run: Run, name: str) -> None:
+def test_without_a_fault_each_method_sends_does_and_costs_what_the_table_says(run: Run, name: str) -> None:
     operation = OPERATIONS[name]
     outcome = run_operation(run, operation, None)
     nothing = FaultCase("nothing", None, "never")
@@ -187,13 +188,13 @@ def test_without_a_fault_each_method_asks_does_and_pays_what_the_table_says(run:
 
 @every_operation
 @every_passing_fault
-def test_a_fault_that_passes_changes_nothing_that_may_be_asked_again(
-    run: Run, usual: dict[str, Any], name: str, what: str
+def test_a_fault_that_passes_makes_no_difference_to_calls_that_may_be_repeated(
+    run: Run, usual_results: dict[str, Any], name: str, what: str
 ) -> None:
     operation, fault = OPERATIONS[name], FAULT_CASES[what]
     outcome = run_operation(run, operation, fault)
     expectation = expected(operation, fault, passes=True)
-    check_outcome(name, fault, expectation, outcome, usual)
+    check_outcome(name, fault, expectation, outcome, usual_results)
     check_requests_and_effects(run, operation, fault, expectation)
     repetitions, waited = expectation.sent - 1, sum(run.waits.each)
     least, most = (COOL_DOWN, COOL_DOWN + 1) if fault.kind == "429" else (SHORTEST_WAIT, LONGEST_BACKOFF + GRACE)
@@ -202,25 +203,25 @@ def test_a_fault_that_passes_changes_nothing_that_may_be_asked_again(
 
 @every_operation
 @every_persistent_fault
-def test_a_fault_that_stays_ends_it_with_an_account_of_everything(
-    run: Run, usual: dict[str, Any], name: str, what: str
+def test_a_fault_that_stays_ends_the_method_with_a_complete_report(
+    run: Run, usual_results: dict[str, Any], name: str, what: str
 ) -> None:
     operation, fault = OPERATIONS[name], FAULT_CASES[what]
     if fault.kind == "quota" and operation.spends and operation.report:
-        return  # no error: the report tells it, see below
+        return  # no error, but a report: see below
     outcome = run_operation(run, operation, fault, passes=False)
     expectation = expected(operation, fault, passes=False)
-    check_outcome(name, fault, expectation, outcome, usual)
+    check_outcome(name, fault, expectation, outcome, usual_results)
     check_requests_and_effects(run, operation, fault, expectation)
 
 
 @every_operation
 @every_retried_fault
-def test_nothing_waits_longer_than_it_was_told_to(run: Run, usual: dict[str, Any], name: str, what: str) -> None:
+def test_nothing_waits_longer_than_it_may(run: Run, usual_results: dict[str, Any], name: str, what: str) -> None:
     operation, fault = OPERATIONS[name], FAULT_CASES[what]
     outcome = run_operation(run, operation, fault, passes=False, max_wait_seconds=MAX_WAIT_SECONDS)
     expectation = expected(operation, fault, passes=False, attempts=1)
-    check_outcome(name, fault, expectation, outcome, usual)
+    check_outcome(name, fault, expectation, outcome, usual_results)
     check_requests_and_effects(run, operation, fault, expectation)
     assert max(run.waits.each) <= MAX_WAIT_SECONDS
 
@@ -230,22 +231,22 @@ def test_quota_that_runs_out_in_the_middle_leaves_each_shipment_accounted_for(ru
     operation = OPERATIONS["create_trackings"]
     outcome = run_operation(run, operation, FaultCase("quota", None, "never", settings={"left": left}))
     assert outcome.error is None
-    all_of_them = flat(NINETY)
-    refused = [key.tracking_number for key in all_of_them[40 + left :]]
-    registered = {ShipmentKey(one["carrier_code"], one["tracking_number"]) for one in run.sandbox.trackings()}
+    keys = flat(NINETY)
+    refused = [key.tracking_number for key in keys[40 + left :]]
+    registered = {ShipmentKey(row["carrier_code"], row["tracking_number"]) for row in run.sandbox.trackings()}
     assert outcome.report is not None
-    assert {*outcome.report.done, *outcome.report.unchanged} == registered == set(all_of_them[: 40 + left])
-    assert [one.tracking_number for one in outcome.report.rejected] == refused
-    assert {one.code for one in outcome.report.rejected} == {4021}
+    assert {*outcome.report.done, *outcome.report.unchanged} == registered == set(keys[: 40 + left])
+    assert [item.tracking_number for item in outcome.report.rejected] == refused
+    assert {item.code for item in outcome.report.rejected} == {4021}
     assert run.sandbox.ledger()["quota_charged"] == 40 + left
     assert run.sandbox.ledger()["created_twice"] == []
-    refused_as_a_whole = 1 if left else 2  # each is followed by a look at what is there
+    refused_as_a_whole = 1 if left else 2  # each is followed by a lookup of its shipments
     assert run.sandbox.ledger()["requests"] == 3 + refused_as_a_whole
 
 
-def test_quota_that_runs_out_while_carriers_are_asked_ends_the_asking(run: Run) -> None:
+def test_no_more_carriers_are_queried_once_the_quota_has_run_out(run: Run) -> None:
     outcome = run_operation(run, OPERATIONS["realtime_trackings"], FAULT_CASES["no quota left"])
     assert outcome.error is None
     assert outcome.report is not None
-    assert (len(outcome.report.done), [one.code for one in outcome.report.rejected]) == (1, [4021, 4021])
+    assert (len(outcome.report.done), [item.code for item in outcome.report.rejected]) == (1, [4021, 4021])
     assert run.sandbox.ledger()["requests"] == 2

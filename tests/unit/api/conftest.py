@@ -1,4 +1,4 @@
-"""Recorded forms of the vendor's requests and answers, as fixtures: real shapes with invented values."""
+"""Recorded requests and responses of the vendor, as fixtures: real shapes with invented values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No answer whatsoever makes the reading of the envelope raise anything but a TrackingMoreError."""
+"""Whatever the response is, parsing its envelope raises nothing but a TrackingMoreError."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No answer whatsoever raises anything but a ``TrackingMoreError``, and no value read from one ever raises at all."""
+"""Whatever the response is, parsing it raises nothing but a ``TrackingMoreError``, and its values never raise."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def read(request: Request[Any], status: int, body: bytes) -> None:
     if isinstance(result, BatchResponse):
         rejected = [(rejection.carrier_code, rejection.tracking_number) for rejection in result.rejected]
         named = [*result.done, *result.unchanged, *rejected, *result.unconfirmed]
-        assert sorted(named) == sorted((one["carrier_code"], one["tracking_number"]) for one in SENT)
+        assert sorted(named) == sorted((shipment["carrier_code"], shipment["tracking_number"]) for shipment in SENT)
 
 
 @endpoint
@@ -156,7 +156,7 @@ def test_any_data_in_a_proper_envelope(name: str, status: int, code: object, dat
 @endpoint
 @moderate(60)
 @given(source=st.data())
-def test_any_change_of_a_recorded_answer(name: str, source: st.DataObject) -> None:
+def test_any_change_of_a_recorded_response(name: str, source: st.DataObject) -> None:
     request, recorded = REQUESTS[name]
     answer = copy.deepcopy(RECORDS[recorded]["response"])
     for _ in range(source.draw(st.integers(1, 3))):
@@ -172,14 +172,14 @@ def test_any_change_of_a_recorded_answer(name: str, source: st.DataObject) -> No
     carrier=st.sampled_from([None, "", "GLS", "another"]),
 )
 @pytest.mark.parametrize("name", ["create_batch", "update_batch", "delete_batch", "stop_updates"])
-def test_a_batch_answer_accounts_for_each_shipment_once_even_if_it_repeats_itself(
+def test_a_batch_response_accounts_for_each_shipment_once_even_if_it_repeats_itself(
     name, added, refused, carrier
 ) -> None:
     override = {} if carrier is None else {"carrier_code": carrier}
     data = {
-        "trackings": [{**one, **override} for one in added]
-        + [{"meta": {**one, "code": code}} for one, code in refused],
-        "errors": [{**one, "code": code, "message": "no"} for one, code in refused],
+        "trackings": [{**shipment, **override} for shipment in added]
+        + [{"meta": {**shipment, "code": code}} for shipment, code in refused],
+        "errors": [{**shipment, "code": code, "message": "no"} for shipment, code in refused],
         "delete": len(SENT),
     }
     read(REQUESTS[name][0], 200, json.dumps({"meta": {"code": 201}, "data": data}).encode())

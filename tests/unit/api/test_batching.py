@@ -1,4 +1,4 @@
-"""Many shipments in few calls, and an account of each: driven against a small server in the test, without a socket."""
+"""Many shipments in few calls, and a report on each: run against a small server in the test, without a socket."""
 
 from __future__ import annotations
 
@@ -124,13 +124,13 @@ class Server:
     def _change(self, rows: list[tuple[ShipmentKey, Any]]) -> tuple[int, Any]:
         return 200, self._each(rows, "change", lambda key: None)
 
-    def _each(self, rows: list[tuple[ShipmentKey, Any]], count: str, carry_out: Callable[[ShipmentKey], None]) -> Any:
+    def _each(self, rows: list[tuple[ShipmentKey, Any]], count: str, apply: Callable[[ShipmentKey], None]) -> Any:
         done, entries = 0, []
         for key, _ in rows:
             conduct = self.conduct.get(key.tracking_number)
             code = conduct if isinstance(conduct, int) else 200 if key in self.registered else 4017
             if code == 200 and conduct not in ("forgets", "slow"):
-                carry_out(key)
+                apply(key)
                 done += 1
             if conduct not in ("silent", "forgets", "slow"):
                 entries.append({"meta": self._error(key, code)})
@@ -171,7 +171,7 @@ def send(server: Server, shipments: Any, job: Job = REGISTER) -> BatchReport:
 
 
 def rejected(report: BatchReport) -> dict[str, int | None]:
-    return {one.tracking_number: one.code for one in report.rejected}
+    return {item.tracking_number: item.code for item in report.rejected}
 
 
 JOBS = pytest.mark.parametrize("job", [REGISTER, UPDATE, DELETE, STOP], ids=["register", "update", "delete", "stop"])
@@ -212,27 +212,27 @@ def test_what_cannot_be_sent_is_rejected_in_its_place_and_costs_the_others_nothi
     server = Server()
     report = send(server, [shipment("n1"), shipment("", "dhl"), shipment("n2"), {"carrier_code": "dhl"}, 7])
     assert report.done == (("usps", "n1"), ("usps", "n2"))
-    assert [one.code for one in report.rejected] == [None] * 3
-    assert [one.message[:10] for one in report.rejected] == ["shipment 2", "shipment 4", "shipment 5"]
+    assert [item.code for item in report.rejected] == [None] * 3
+    assert [item.message[:10] for item in report.rejected] == ["shipment 2", "shipment 4", "shipment 5"]
     assert len(server.calls) == 1
 
 
-def test_progress_is_told_after_each_call_and_ends_with_all_of_them() -> None:
-    told: list[tuple[int, int, int]] = []
+def test_progress_is_reported_after_each_call_and_ends_with_all_shipments() -> None:
+    reported: list[tuple[int, int, int]] = []
     checked = check_shipments([*many(90), shipment("")])
 
     def tell(part: BatchReport, settled: int, total: int) -> None:
-        told.append((len(part), settled, total))
+        reported.append((len(part), settled, total))
 
     run(send_batches(REGISTER, checked, BatchReport(), tell), Server().send)
-    assert told == [(40, 41, 91), (40, 81, 91), (10, 91, 91)]
+    assert reported == [(40, 41, 91), (40, 81, 91), (10, 91, 91)]
 
 
 # Reports on the items ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("conduct", ["", "lists", "silent"])
-def test_one_that_exists_already_counts_as_registered_however_it_is_said(conduct: str) -> None:
+def test_a_number_that_already_exists_counts_as_registered_in_every_form_of_the_response(conduct: str) -> None:
     server = Server({ShipmentKey("usps", "n0001")}, {"n0001": conduct})
     report = send(server, many(3))
     assert report.done == (("usps", "n0000"), ("usps", "n0002"))
@@ -252,7 +252,7 @@ def test_a_number_that_comes_back_in_capitals_is_still_the_one_that_was_sent() -
     assert len(server.calls) == 1
 
 
-def test_what_an_answer_does_not_mention_is_looked_up_in_one_call() -> None:
+def test_shipments_that_a_response_omits_are_looked_up_with_one_call() -> None:
     server = Server(conduct={"n0001": "silent", "n0002": "silent", "n0003": "forgets"})
     report = send(server, many(5))
     assert report.done == (("usps", "n0000"), ("usps", "n0004"))
@@ -331,7 +331,7 @@ def test_what_is_registered_but_not_counted_as_changed_is_unchanged(job: Job, ca
     assert caplog.text == ""
 
 
-def test_when_nobody_can_tell_who_was_changed_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_says_when_it_is_unknown_which_shipments_were_changed(caplog: pytest.LogCaptureFixture) -> None:
     answers = [{"change": 1, "trackings": many(3)}, {"items": many(3)}]
 
     def says(request: Request[Any]) -> Any:
@@ -345,10 +345,11 @@ def test_when_nobody_can_tell_who_was_changed_the_log_says_so(caplog: pytest.Log
 # What only PUT takes --------------------------------------------------------------------------------------------------
 
 
-def test_a_change_that_only_put_takes_goes_by_put() -> None:
+def test_a_change_that_only_put_accepts_is_sent_with_put() -> None:
     server = Server(set(keys(many(43))))
     rows = [
-        one | {"title": "New"} | ({"customer_phone": "+1"} if at % 20 == 0 else {}) for at, one in enumerate(many(43))
+        shipment | {"title": "New"} | ({"customer_phone": "+1"} if at % 20 == 0 else {})
+        for at, shipment in enumerate(many(43))
     ]
     checked = check_shipments(rows, ("title", "customer_phone"))
     report = run(send_batches(UPDATE, checked, BatchReport()), server.send)
@@ -359,20 +360,20 @@ def test_a_change_that_only_put_takes_goes_by_put() -> None:
 
 
 @pytest.mark.parametrize("error", [ResponseLostError("no answer"), ServerError("it failed", code=500)], ids=repr)
-def test_a_failure_among_single_changes_leaves_an_account_of_everything(error: TrackingMoreError) -> None:
-    rows = [*many(2), *(one | {"customer_phone": "+1"} for one in many(5)[2:])]
+def test_a_failure_among_single_changes_leaves_a_complete_report(error: TrackingMoreError) -> None:
+    rows = [*many(2), *(shipment | {"customer_phone": "+1"} for shipment in many(5)[2:])]
     server = Server(set(keys(many(5))), fail=lambda call: error if call == 3 else None)
     with pytest.raises(BatchInterruptedError) as caught:
         run(send_batches(UPDATE, check_shipments(rows, ("customer_phone",)), BatchReport()), server.send)
     report = caught.value.report
     assert caught.value.cause is error
     assert report.done == keys(many(3))
-    assert ["not sent" in one.message for one in report.rejected] == [False, True]
+    assert ["not sent" in item.message for item in report.rejected] == [False, True]
 
 
 def test_a_single_change_of_what_is_not_registered_is_rejected() -> None:
     server = Server({ShipmentKey("usps", "n0001")})
-    rows = [one | {"customer_phone": "+1"} for one in many(2)]
+    rows = [shipment | {"customer_phone": "+1"} for shipment in many(2)]
     report = run(send_batches(UPDATE, check_shipments(rows, ("customer_phone",)), BatchReport()), server.send)
     assert report.done == (("usps", "n0001"),)
     assert rejected(report) == {"n0000": 4017}
@@ -384,7 +385,7 @@ def test_a_single_change_of_what_is_not_registered_is_rejected() -> None:
 
 @JOBS
 @pytest.mark.parametrize("code", WHOLE_CALL)
-def test_one_that_brings_its_call_down_costs_none_of_the_others(job: Job, code: int) -> None:
+def test_a_shipment_that_makes_its_call_fail_does_not_affect_the_others(job: Job, code: int) -> None:
     shipments = many(80)
     registered = set() if job is REGISTER else set(keys(shipments))
     server = Server(registered, {"n0017": -code})
@@ -395,7 +396,7 @@ def test_one_that_brings_its_call_down_costs_none_of_the_others(job: Job, code: 
     assert len(server.calls) <= 2 + 2 * 6
 
 
-def test_several_that_bring_their_call_down_are_each_found() -> None:
+def test_several_shipments_that_make_their_call_fail_are_each_found() -> None:
     bad = {"n0000": -4014, "n0013": -4015, "n0014": -4012, "n0039": -4020}
     server = Server(conduct=dict(bad))
     report = send(server, many(40))
@@ -432,7 +433,7 @@ def test_a_server_that_takes_fewer_than_forty_gets_fewer() -> None:
 
 
 @JOBS
-def test_a_function_that_is_not_activated_rejects_what_was_asked(job: Job) -> None:
+def test_an_endpoint_that_is_not_activated_rejects_the_shipments(job: Job) -> None:
     report = send(Server(conduct={"n0000": -4018}), many(40), job)
     assert set(rejected(report).values()) == {4018}
     assert "ask TrackingMore's support" in report.rejected[0].message
@@ -466,7 +467,7 @@ def test_an_account_that_must_pay_has_changed_nothing(job: Job) -> None:
 
 @JOBS
 @pytest.mark.parametrize("error", [ResponseLostError("no answer"), ServerError("it failed", code=500)], ids=repr)
-def test_a_failure_in_mid_run_leaves_an_account_of_everything(job: Job, error: TrackingMoreError) -> None:
+def test_a_failure_midway_leaves_a_complete_report(job: Job, error: TrackingMoreError) -> None:
     shipments = [*many(130), shipment("n0000"), shipment("")]
     server = Server(set() if job is REGISTER else set(keys(shipments)), fail=lambda call: error if call == 3 else None)
     with pytest.raises(BatchInterruptedError) as caught:
@@ -477,7 +478,7 @@ def test_a_failure_in_mid_run_leaves_an_account_of_everything(job: Job, error: T
     assert report.done == keys(many(80))
     assert report.duplicates == 1
     assert len(report) == 131
-    messages = {one.tracking_number: one.message for one in report.rejected}
+    messages = {item.tracking_number: item.message for item in report.rejected}
     assert len(messages) == 51
     assert all("may or may not have been processed" in messages[f"n{at:04d}"] for at in range(80, 120))
     assert all("not sent" in messages[f"n{at:04d}"] for at in range(120, 130))
@@ -493,7 +494,7 @@ def test_a_key_that_is_refused_ends_the_run_at_once() -> None:
     assert len(caught.value.report.rejected) == 200
 
 
-def test_a_failure_while_the_unmentioned_are_looked_up_leaves_an_account_too() -> None:
+def test_a_failure_while_omitted_shipments_are_looked_up_leaves_a_report_too() -> None:
     server = Server(conduct={"n0001": "silent"}, fail=lambda call: ResponseLostError("gone") if call == 2 else None)
     with pytest.raises(BatchInterruptedError) as caught:
         send(server, many(3))
@@ -537,14 +538,12 @@ def test_whatever_happens_every_shipment_stands_in_the_report_once(
     says: str,
     fails_at: int | None,
 ) -> None:
-    # Numbers that differ in case only are two shipments here; a server that writes them alike cannot tell them apart.
-    conduct = {number: "" if value == "upper" and number[0] in "aA" else value for number, value in conduct.items()}
     server = Server(set(there), conduct, quota, quota_says, says=says)
     server.fail = lambda call: ResponseLostError("gone") if call == fails_at else None
     checked = check_shipments(entries)
     report = report_in_spite_of_failures(server, entries, job)
     named = [*report.done, *report.unchanged]
-    named += [ShipmentKey(one.carrier_code, one.tracking_number) for one in report.rejected]
+    named += [ShipmentKey(item.carrier_code, item.tracking_number) for item in report.rejected]
     assert Counter(key for key in named if key in checked.bodies) == Counter(dict.fromkeys(checked.bodies, 1))
     assert len(report) + report.duplicates == len(entries)
     registered = {_folded(key) for key in server.registered}
@@ -574,7 +573,7 @@ def lookup(server: Server, wanted: Iterable[ShipmentKey]) -> dict[ShipmentKey, T
     return run(find_trackings(wanted), server.send)
 
 
-def test_forty_numbers_go_into_one_look() -> None:
+def test_forty_numbers_are_looked_up_with_one_call() -> None:
     server = Server(set(keys(many(100))))
     assert set(lookup(server, [*keys(many(100)), *keys(many(20))])) == set(keys(many(100)))
     assert [len(call.query["numbers"].split(",")) for call in server.calls] == [40, 40, 20]
@@ -602,7 +601,7 @@ def test_case_makes_no_difference_to_what_is_found() -> None:
 
 
 @pytest.mark.parametrize("number", ["1 2 3", "50%", "50%2C1", "a&b=c", "é-ß-漢", "a+b", "#1", "a;b", 'a"b', "a/b?c"])
-def test_odd_numbers_are_asked_for_as_they_are(number: str) -> None:
+def test_odd_numbers_are_requested_as_they_are(number: str) -> None:
     server = Server({ShipmentKey("usps", number)})
     assert lookup(server, [ShipmentKey("usps", number)])[ShipmentKey("usps", number)].tracking_number == number
     assert server.calls[0].path == "/trackings/get"
@@ -610,7 +609,7 @@ def test_odd_numbers_are_asked_for_as_they_are(number: str) -> None:
     assert server.calls[0].target.isascii()
 
 
-def test_a_number_with_a_comma_cannot_stand_in_a_list_and_is_asked_for_alone() -> None:
+def test_a_number_with_a_comma_is_requested_alone() -> None:
     listed, alone, missing = (ShipmentKey("usps", number) for number in ("n1", "n1,2", "x,y"))
     server = Server({listed, alone})
     assert set(lookup(server, [listed, alone, missing])) == {listed, alone}
@@ -627,7 +626,7 @@ def test_long_numbers_are_divided_so_that_no_address_grows_too_long() -> None:
     assert len(server.calls) == 22
 
 
-def test_a_number_that_spoils_the_list_is_found_by_halving_and_left_out() -> None:
+def test_a_number_that_makes_the_call_fail_is_found_by_halving_and_left_out() -> None:
     server = Server(set(keys(many(40))), {"n0023": -4014})
     assert set(lookup(server, keys(many(40)))) == set(keys(many(40))) - {("usps", "n0023")}
     assert len(server.calls) <= 1 + 2 * 6
@@ -641,7 +640,7 @@ def test_a_failed_account_is_no_missing_shipment() -> None:
         run(look_up(keys(many(3))), server.send)
 
 
-def test_before_any_is_called_missing_it_is_asked_for_alone() -> None:
+def test_a_shipment_is_requested_alone_before_it_is_reported_as_missing() -> None:
     server = Server(set(keys(many(5))), hidden=set(keys(many(2))))
     found = run(look_up(keys(many(7))), server.send)
     assert [key for key, tracking in found.items() if tracking is None] == [("usps", "n0005"), ("usps", "n0006")]
@@ -651,7 +650,36 @@ def test_before_any_is_called_missing_it_is_asked_for_alone() -> None:
     ]
 
 
-def test_when_nothing_is_missing_nothing_is_asked_twice() -> None:
+def test_a_request_that_fails_does_not_keep_other_missing_shipments_from_being_confirmed() -> None:
+    listed, fails, hidden, missing = wanted = keys(many(4))
+    server = Server({listed, fails, hidden}, hidden={fails, hidden})
+    server.fail = lambda call: ServerError("broken") if call == 2 else None
+    with pytest.raises(LookupInterruptedError) as caught:
+        run(look_up(wanted), server.send)
+    assert caught.value.failed == [fails]
+    assert set(caught.value.found) == {listed, hidden, missing}
+    assert caught.value.found[missing] is None
+    assert str(caught.value) == "broken; not looked up: usps n0001"
+
+
+def test_a_number_that_no_list_can_contain_does_not_keep_others_from_being_confirmed() -> None:
+    fails, missing = wanted = keys(many(2))
+    server = Server()
+    server.fail = lambda call: ServerError("broken") if call <= 2 else None  # the list, and its first half
+    with pytest.raises(LookupInterruptedError) as caught:
+        run(look_up(wanted), server.send)
+    assert (caught.value.failed, caught.value.found) == ([fails], {missing: None})
+
+
+def test_when_every_request_fails_the_lookup_ends() -> None:
+    server = Server(fail=lambda call: ServerError("broken") if call > 1 else None)
+    with pytest.raises(LookupInterruptedError) as caught:
+        run(look_up(keys(many(30))), server.send)
+    assert caught.value.failed is None
+    assert len(server.calls) == 1 + 10
+
+
+def test_when_nothing_is_missing_nothing_is_requested_twice() -> None:
     server = Server(set(keys(many(60))))
     assert None not in run(look_up(keys(many(60))), server.send).values()
     assert len(server.calls) == 2

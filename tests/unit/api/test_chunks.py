@@ -1,4 +1,4 @@
-"""Look-ups of many entries: how many go into a call, what a call that is too large costs, what an error keeps."""
+"""Lookups of many entries: how many fit into a call, what a call that is too large costs, what an error keeps."""
 
 from __future__ import annotations
 

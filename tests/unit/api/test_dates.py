@@ -7,7 +7,7 @@ from typing import Any
 
 import pendulum
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api.dates import format_order_time, format_ship_date, to_unix_seconds
@@ -72,7 +72,7 @@ def test_a_time_that_leaves_the_calendar_in_utc_is_no_time() -> None:
 
 
 @given(st.datetimes(min_value=datetime(1975, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.timezones()))  # noqa: DTZ001
-def test_every_form_of_one_moment_is_sent_alike(moment: datetime) -> None:
+def test_every_form_of_the_same_time_is_sent_alike(moment: datetime) -> None:
     moment = moment.replace(microsecond=0)
     seconds = int(moment.timestamp())
     if moment.utcoffset() == timedelta(minutes=round(moment.utcoffset() / timedelta(minutes=1))):  # type: ignore[operator]
@@ -87,6 +87,7 @@ ANYTHING |= st.from_regex(r"[0-9/:T+ -]{1,30}") | st.dates()
 
 
 @given(ANYTHING)
+@example("0\x1f")  # white space to str.strip(), but not to float()
 def test_anything_is_a_date_in_its_form_or_none(value: object) -> None:
     day, time, seconds = format_ship_date(value), format_order_time(value), to_unix_seconds(value)
     assert day is None or datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC)

@@ -130,7 +130,7 @@ def test_done_but_over_the_limit_is_success_with_a_warning(read: Read, caplog: p
     assert "202" in warning
 
 
-def test_success_is_quiet(read: Read, caplog: pytest.LogCaptureFixture) -> None:
+def test_success_logs_nothing(read: Read, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger="airflow_provider_trackingmore"):
         read(ONE, FOUND)
     assert caplog.messages == []
@@ -139,20 +139,20 @@ def test_success_is_quiet(read: Read, caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize("name", ["Retry-After", "retry-after", "RETRY-AFTER"])
 @pytest.mark.parametrize(("code", "error"), [(429, errors.RateLimitError), (503, errors.ServiceUnavailableError)])
 @pytest.mark.parametrize("status", [200, 429, 503])
-def test_the_servers_wish_to_wait_is_kept(name: str, code: int, error, status: int, read: Read) -> None:
+def test_retry_after_of_the_server_is_kept(name: str, code: int, error, status: int, read: Read) -> None:
     with pytest.raises(error) as caught:
         read(ACCOUNT, {"meta": {"code": code}}, status=status, headers={name: "37"})
     assert caught.value.retry_after == 37.0
 
 
 @pytest.mark.parametrize("value", ["", "soon", "-5", "1e9", "999999999", "٣", "Wed, 21 Oct 2026 07:28:00 GMT"])
-def test_a_wish_that_cannot_be_followed_is_none(value: str, read: Read) -> None:
+def test_an_unusable_retry_after_is_ignored(value: str, read: Read) -> None:
     with pytest.raises(errors.RateLimitError) as caught:
         read(ACCOUNT, {"meta": {"code": 429}}, headers={"Retry-After": value})
     assert caught.value.retry_after is None
 
 
-def test_other_errors_carry_no_wish_to_wait(read: Read) -> None:
+def test_other_errors_have_no_retry_after(read: Read) -> None:
     with pytest.raises(errors.AuthenticationError) as caught:
         read(ACCOUNT, {"meta": {"code": 4001}}, headers={"Retry-After": "37"})
     assert caught.value.retry_after is None
@@ -187,7 +187,7 @@ def test_other_errors_carry_no_wish_to_wait(read: Read) -> None:
     ],
     ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else "",
 )
-def test_an_answer_that_is_not_the_vendors_says_so(body: bytes, described: str, read: Read) -> None:
+def test_the_error_says_when_a_response_is_not_the_vendors(body: bytes, described: str, read: Read) -> None:
     with pytest.raises(MalformedResponseError) as caught:
         read(ONE, body, headers={"content-type": "text/html"})
     assert described in caught.value.message
@@ -197,7 +197,7 @@ def test_an_answer_that_is_not_the_vendors_says_so(body: bytes, described: str, 
     assert caught.value.http_status == 200
 
 
-def test_a_redirect_is_not_an_answer(read: Read) -> None:
+def test_a_redirect_is_not_a_response_of_the_api(read: Read) -> None:
     with pytest.raises(MalformedResponseError, match="HTTP 302 with an empty body"):
         read(ONE, b"", status=302)
 
@@ -211,7 +211,7 @@ def test_a_byte_order_mark_or_another_unicode_form_does_no_harm(encoding: str, r
 @pytest.mark.parametrize(
     "data", [{"data": []}, {"data": {}}, {"data": None}, {}], ids=["list", "object", "null", "none"]
 )
-def test_an_empty_answer_means_the_same_in_every_form(data: dict[str, Any], read: Read) -> None:
+def test_an_empty_response_means_the_same_in_every_form(data: dict[str, Any], read: Read) -> None:
     empty = {"meta": {"code": 200}, **data}
     body = {"carrier_code": "ups", "tracking_number": "1Z5R89390357567127"}
     assert read(endpoints.list_page(), empty) == Page((), 0)
@@ -248,11 +248,11 @@ def test_nothing_to_list_is_an_empty_result_and_no_error(status: int, record: Ca
     assert read(endpoints.delete_tracking("ups", "1"), nothing, status=status) is False
 
 
-def test_a_carrier_that_cannot_be_told_is_an_empty_result(read: Read) -> None:
+def test_a_carrier_that_cannot_be_detected_is_an_empty_result(read: Read) -> None:
     assert read(endpoints.detect_carrier("1"), {"meta": {"code": 4032, "type": "No Content"}, "data": []}) == []
 
 
-def test_odd_scalars_inside_a_tracking_do_no_harm() -> None:
+def test_odd_scalars_inside_a_tracking_are_harmless() -> None:
     body = (
         b'{"meta": {"code": 200}, "data": {"total": NaN, "items": [{"tracking_number": "A1", "carrier_code": "ups",'
         b'"status": "\\ud83d", "itemTimeLength": NaN, "stayTimeLength": 1e999, "order_id": ' + b"7" * 4000 + b","
@@ -300,6 +300,6 @@ def test_a_message_never_holds_what_was_sent(read: Read) -> None:
         (429, "share one rate limit"),
     ],
 )
-def test_an_error_that_a_user_can_mend_says_how(code: int, way_out: str, read: Read) -> None:
+def test_an_error_that_a_user_can_fix_says_how(code: int, way_out: str, read: Read) -> None:
     with pytest.raises(ApiError, match=way_out):
         read(ONE, {"meta": {"code": code}})

@@ -1,4 +1,4 @@
-"""Every error says whether trying again can help, and survives the way between two processes."""
+"""Every error says whether a retry can help, and survives pickling."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def tree(root: type[TrackingMoreError]) -> Iterator[type[TrackingMoreError]]:
             yield from tree(branch)
 
 
-def test_every_class_of_the_tree_says_whether_trying_again_can_help() -> None:
+def test_every_error_class_says_whether_a_retry_can_help() -> None:
     assert {cls: cls.retry for cls in tree(TrackingMoreError)} == RETRY
 
 

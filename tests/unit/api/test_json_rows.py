@@ -1,4 +1,4 @@
-"""Large answers are decoded row by row, to the same result as at once."""
+"""Large responses are decoded row by row, with the same result as at once."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Row:
     number: str
     created: int
     updated: int
-    chance: float
+    rng: float
     matches: bool = True
 
     @property
@@ -40,10 +40,10 @@ class Row:
 
 
 ORDERS: dict[str, Callable[[Row], tuple[float, ...]]] = {
-    "newest first": lambda row: (-row.created, row.chance),
-    "oldest first": lambda row: (row.created, row.chance),
-    "by update": lambda row: (-row.updated, row.chance),
-    "arbitrary": lambda row: (row.chance,),
+    "newest first": lambda row: (-row.created, row.rng),
+    "oldest first": lambda row: (row.created, row.rng),
+    "by update": lambda row: (-row.updated, row.rng),
+    "arbitrary": lambda row: (row.rng,),
 }
 
 
@@ -107,9 +107,9 @@ class Vendor:
 
 
 def some_rows(count: int, seconds_apart: float, seed: int = 0) -> list[Row]:
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     return [
-        Row(f"N{at:05d}", START + int(at * seconds_apart), START + chance.randrange(10_000), chance.random())
+        Row(f"N{at:05d}", START + int(at * seconds_apart), START + rng.randrange(10_000), rng.random())
         for at in range(count)
     ]
 
@@ -135,7 +135,7 @@ def everything_moves(vendor: Vendor) -> None:
 
 
 def walk(vendor: Vendor, page_size: int, **filters: Any) -> Iterator[Tracking]:
-    """Drive the listing as the hook does."""
+    """Run the listing as the hook does."""
     steps = list_trackings(filters, page_size=page_size)
     try:
         step = next(steps)
@@ -176,7 +176,7 @@ class TestAnyVendor:
             assert set(keys) <= vendor.there_at_all, seed
 
 
-def test_a_row_registered_again_comes_once_even_if_an_answer_that_holds_it_is_still_to_be_handed_on() -> None:
+def test_a_row_registered_again_is_returned_once_even_if_a_response_with_it_is_not_consumed_yet() -> None:
     def move(vendor: Vendor) -> None:
         by_number = {row.number: row for row in vendor.rows}
         if len(vendor.calls) == 1:  # the totals of the first two answers do not add up
@@ -193,7 +193,7 @@ def test_a_row_registered_again_comes_once_even_if_an_answer_that_holds_it_is_st
 
 
 @pytest.mark.parametrize("page_size", [1, 50, 2000])
-def test_what_fits_one_answer_costs_one_call_that_carries_the_filters_alone(page_size: int) -> None:
+def test_a_list_that_fits_one_response_costs_one_call_with_the_filters_alone(page_size: int) -> None:
     vendor = Vendor(some_rows(page_size, 1.0))
     since = datetime(2026, 3, 1, tzinfo=UTC)
     assert len(list(walk(vendor, page_size, status="transit", created_at_min=since, archived=None))) == page_size
@@ -243,7 +243,7 @@ def test_pages_by_the_thousand_do_not_pile_up_in_the_wrong_order() -> None:
 @pytest.mark.parametrize("page_size", [1, 4, 30, 2000])
 @pytest.mark.parametrize("inclusive", [True, False], ids=["inclusive", "exclusive"])
 @pytest.mark.parametrize("order", ORDERS)
-def test_the_users_own_ends_mean_the_same_however_many_calls_it_takes(
+def test_the_users_own_range_means_the_same_however_many_calls_it_takes(
     order: str, inclusive: bool, page_size: int
 ) -> None:
     vendor = Vendor(some_rows(300, 1 / 3), order, inclusive)
@@ -256,7 +256,7 @@ def test_the_users_own_ends_mean_the_same_however_many_calls_it_takes(
     )
 
 
-def test_ends_that_leave_nothing_in_between_find_nothing() -> None:
+def test_an_empty_range_of_times_finds_nothing() -> None:
     vendor = Vendor(some_rows(50, 1.0))
     assert list(walk(vendor, 10, created_at_min=START + 30, created_at_max=START + 10)) == []
     assert len(vendor.calls) == 1
@@ -288,7 +288,7 @@ def test_rows_without_a_readable_date_come_once_too(order: str, page_size: int) 
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_total_that_counts_the_whole_account_neither_hides_rows_nor_asks_for_ever(order: str) -> None:
+def test_a_total_that_counts_the_whole_account_neither_hides_rows_nor_causes_endless_requests(order: str) -> None:
     rows = some_rows(60, 3_600.0)
     for row in rows[::2]:
         row.matches = False
@@ -297,9 +297,9 @@ def test_a_total_that_counts_the_whole_account_neither_hides_rows_nor_asks_for_e
     assert len(keys) == len(set(keys)) == 30
 
 
-def test_rows_are_let_go_once_they_are_handed_on() -> None:
+def test_rows_are_released_once_they_have_been_yielded() -> None:
     def trackings() -> int:
-        return sum(type(one) is Tracking for one in gc.get_objects())
+        return sum(type(thing) is Tracking for thing in gc.get_objects())
 
     def most_alive(count: int) -> int:
         gc.collect()

@@ -236,8 +236,8 @@ def test_an_event_of_both_legs_counts_once_when_only_one_leg_knows_its_details()
         ),
         Checkpoint("2019-07-08T10:00:00", "Sorted", "", ShipmentStatus.TRANSIT, "transit", "transit002"),
     )  # fmt: skip
-    for one, other in ((origin, destination), (destination, origin)):
-        read = tracking(origin_info={"trackinfo": one}, destination_info={"trackinfo": other})
+    for leg, other in ((origin, destination), (destination, origin)):
+        read = tracking(origin_info={"trackinfo": leg}, destination_info={"trackinfo": other})
         assert read.checkpoints == merged
 
 
@@ -338,7 +338,7 @@ def test_delivered_at_falls_back_to_the_last_update() -> None:
     assert read.delivered_at == "2019-07-12T08:30:00"
 
 
-def test_delivered_at_is_none_where_nothing_tells() -> None:
+def test_delivered_at_is_none_if_nothing_indicates_it() -> None:
     assert tracking(status="delivered").delivered_at is None
 
 

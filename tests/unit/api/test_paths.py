@@ -1,4 +1,4 @@
-"""Whatever stands in a number, it stays one segment of the path."""
+"""Whatever a number contains, it stays one segment of the path."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_number_that_is_no_unicode_text_is_refused() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(carrier=ANY_TEXT, number=ANY_TEXT, lang=st.none() | ANY_TEXT)
-def test_an_accepted_path_decodes_back_to_what_was_asked_for(carrier: str, number: str, lang: str | None) -> None:
+def test_an_accepted_path_decodes_to_the_arguments(carrier: str, number: str, lang: str | None) -> None:
     try:
         request = endpoints.get_tracking(carrier, number, lang=lang)
     except InvalidArgumentError:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.api import endpoints
-from airflow_provider_trackingmore.api.changes import changes_body
 from airflow_provider_trackingmore.api.envelope import Repeat, Request
 from airflow_provider_trackingmore.api.limits import DEFAULT_BASE_URL
 from airflow_provider_trackingmore.api.shipments import CREATE_FIELDS, REALTIME_FIELDS, shipment_body
+from airflow_provider_trackingmore.api.updates import changes_body
 
 KEYS_ONLY = (
     {"tracking_number": "1Z5R89390357567127", "carrier_code": "ups", "title": "never sent here"},
@@ -76,7 +76,7 @@ CALLS: dict[str, Callable[[], Request[Any]]] = {
     "post_trackings_updatemore": lambda: endpoints.update_batch(
         [{**shipment_body(shipment, ()), **MORE_CHANGES} for shipment in (LAMP, CABLE)]
     ),
-    "post_trackings_delete": lambda: endpoints.delete_batch([shipment_body(one, ()) for one in KEYS_ONLY]),
+    "post_trackings_delete": lambda: endpoints.delete_batch([shipment_body(shipment, ()) for shipment in KEYS_ONLY]),
     "post_trackings_realtime": lambda: endpoints.realtime_tracking(
         {"tracking_number": "RR907115226SE", "carrier_code": "sweden-posten"}
     ),
@@ -156,7 +156,7 @@ def test_an_update_of_one_field_sends_one_field(record: Callable[[str], Any]) ->
     assert endpoints.update_batch([{**key, **changes}]).body == wanted
 
 
-def test_carriers_are_asked_for_in_every_documented_language(record: Callable[[str], Any]) -> None:
+def test_carriers_are_requested_in_every_documented_language(record: Callable[[str], Any]) -> None:
     for lang in record("get_carriers")["languages"]:
         assert endpoints.list_carriers(lang).headers == {"Lang": lang}
 
@@ -165,7 +165,7 @@ def test_air_cargo_without_a_language_sends_none() -> None:
     assert endpoints.track_air_cargo(["020-44718203"]).body == {"track_number": ["020-44718203"]}
 
 
-def test_only_calls_that_cost_each_time_are_not_repeated_when_their_answer_is_lost() -> None:
+def test_only_calls_that_cost_quota_each_time_are_not_retried_after_a_lost_response() -> None:
     costly = {name for name, call in CALLS.items() if call().repeat is Repeat.UNLESS_SENT}
     assert costly == {
         "post_trackings_realtime",

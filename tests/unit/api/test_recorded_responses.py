@@ -1,4 +1,4 @@
-"""Each recorded answer becomes the value that it stands for, field by field."""
+"""Each recorded response is parsed into the value that it stands for, field by field."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_number_that_already_exists_is_success_and_says_so(form: int, record: 
 
 
 def test_a_number_that_already_exists_may_come_back_as_it_stands(record: Record, read: Read) -> None:
-    """The third form: success, with the object; a status past pending tells that it is not new."""
+    """The third form: success, with the object; a status after pending shows that it is not new."""
     item = record("get_trackings_get")["response"]["data"]["items"][1]
     request = endpoints.create_tracking({"tracking_number": "7714000912352", "carrier_code": "gls"})
     tracking = read(request, {"meta": {"code": 201}, "data": item})
@@ -237,7 +237,7 @@ def test_many_no_longer_refreshed(record: Record, read: Read) -> None:
     )
 
 
-def test_a_realtime_answer_is_a_list_of_one(record: Record, read: Read) -> None:
+def test_a_realtime_response_is_a_list_of_one(record: Record, read: Read) -> None:
     recorded = record("post_trackings_realtime")
     tracking = read(endpoints.realtime_tracking(recorded["request"]["body"]), recorded["response"])
     assert tracking == Tracking(
@@ -491,7 +491,7 @@ def test_a_pushed_tracking_reads_like_a_fetched_one(record: Record, read: Read) 
         ("429", RateLimitError),
     ],
 )
-def test_a_recorded_refusal(code: str, error: type[TrackingMoreError], record: Record, read: Read) -> None:
+def test_a_recorded_error_response(code: str, error: type[TrackingMoreError], record: Record, read: Read) -> None:
     answer = record("errors")[code]
     with pytest.raises(error) as caught:
         read(endpoints.get_tracking("ups", "1Z5R89390357567127"), answer)

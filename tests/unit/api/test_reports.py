@@ -1,4 +1,4 @@
-"""Every shipment put in stands in exactly one place of the report, and the report holds nothing else."""
+"""Every shipment that was passed in is in exactly one place of the report, and nothing else is."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_mentioned_shipment_is_recognised(sent, mentioned, found) -> None:
     assert match_keys(sent, mentioned) == found
 
 
-def test_two_carriers_that_share_a_number_are_told_apart() -> None:
+def test_two_carriers_with_the_same_number_are_kept_apart() -> None:
     ups, dpd = ShipmentKey("ups", "A1"), ShipmentKey("dpd", "A1")
     assert match_keys([ups, dpd], [dpd]) == {dpd: dpd}
     assert match_keys([ups, dpd], [ShipmentKey("DPD", "a1")]) == {ShipmentKey("DPD", "a1"): dpd}
@@ -171,8 +171,8 @@ def created(data: object, read: Callable[..., Any], sent: tuple[ShipmentKey, ...
 
 
 @pytest.mark.parametrize("data", [[], {}, None, {"submitted": 3}, {"trackings": None, "errors": {}}, "x", [1], 7])
-def test_what_an_answer_does_not_mention_is_said(data: object, read: Callable[..., Any]) -> None:
-    """Success without a record is one form of "already there"; only a look can tell."""
+def test_shipments_that_a_response_omits_are_unconfirmed(data: object, read: Callable[..., Any]) -> None:
+    """Success without a record is one form of "already exists"; only a lookup can tell."""
     assert created(data, read) == BatchResponse(unconfirmed=(A, B, C))
 
 
@@ -229,7 +229,7 @@ def test_a_refused_shipment_without_its_carrier_is_still_recognised(read: Callab
     assert answer.corrected == ()
 
 
-def test_strangers_in_an_answer_are_ignored(read: Callable[..., Any]) -> None:
+def test_unknown_shipments_in_a_response_are_ignored(read: Callable[..., Any]) -> None:
     stranger = body(ShipmentKey("usps", "Z9"))
     data = {"trackings": [stranger, body(A), body(B), body(C)], "errors": [{**stranger, "code": 4014}]}
     assert created(data, read) == BatchResponse(done=(A, B, C))
@@ -312,7 +312,7 @@ def test_without_a_count_only_a_code_of_success_is_proof(build, count: str, wron
 
 @COUNTED
 @pytest.mark.parametrize("data", [[], {}, None, "x", 7, {"trackings": {}}], ids=repr)
-def test_an_answer_that_says_nothing_confirms_nothing(build, count: str, data: object, read) -> None:
+def test_an_empty_response_confirms_nothing(build, count: str, data: object, read) -> None:
     assert changed(build, data, read) == BatchResponse(unconfirmed=(A, B, C))
 
 
@@ -320,7 +320,7 @@ def test_an_answer_that_says_nothing_confirms_nothing(build, count: str, data: o
 def test_an_entry_says_whose_it_is_inside_or_beside_its_meta(build, count: str, read) -> None:
     entries = [{**body(A), "meta": {"code": 4012, "message": "no"}}, {"meta": {"tracking_number": "B2", "code": 4013}}]
     answer = changed(build, {"trackings": entries}, read)
-    assert [(one.key, one.code) for one in answer.rejected] == [(A, 4012), (B, 4013)]
+    assert [(item.key, item.code) for item in answer.rejected] == [(A, 4012), (B, 4013)]
 
 
 @COUNTED
@@ -343,7 +343,7 @@ def test_what_stands_among_the_errors_is_refused(build, count: str, code: Any, r
         ({"status": "transit"}, False),
     ],
 )
-def test_a_single_create_tells_new_from_existing(data: object, is_new: bool, read: Callable[..., Any]) -> None:
+def test_a_single_create_distinguishes_new_from_existing(data: object, is_new: bool, read: Callable[..., Any]) -> None:
     tracking = read(endpoints.create_tracking(body(A)), {"meta": {"code": 201}, "data": data})
     assert tracking.created is is_new
     assert tracking.key == A

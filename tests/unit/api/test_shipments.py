@@ -1,4 +1,4 @@
-"""Shipments are checked before any call; what is wrong with one is said, and costs none of the others."""
+"""Shipments are checked before any call; an invalid one is reported and does not affect the others."""
 
 from __future__ import annotations
 
@@ -156,6 +156,13 @@ def test_duplicates_are_counted_and_the_first_mention_is_sent() -> None:
     )
     assert checked.duplicates == 2
     assert list(checked.bodies.values()) == [{**GOOD, "title": "first"}, other_carrier]
+
+
+def test_a_shipment_in_two_spellings_is_one_shipment() -> None:
+    """The API ignores case."""
+    checked = check_shipments([GOOD, {"tracking_number": "1z5r89390357567127", "carrier_code": "UPS"}])
+    assert checked.duplicates == 1
+    assert list(checked.bodies.values()) == [GOOD]
 
 
 def test_surrounding_white_space_is_not_sent() -> None:

@@ -1,4 +1,4 @@
-"""Filters, changes, places, lanes and waybills are put into the vendor's form, or refused with the way out."""
+"""Filters, changes, places, lanes and waybills are converted to the vendor's form, or refused with a hint."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api import endpoints
-from airflow_provider_trackingmore.api.changes import TEXT_FIELDS, changes_body, check_changes
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.filters import CountFilters, ListFilters, filter_query
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS, PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
 from airflow_provider_trackingmore.api.shipments import check_shipments
+from airflow_provider_trackingmore.api.updates import TEXT_FIELDS, changes_body, check_changes
 from airflow_provider_trackingmore.api.validation import check_mapping, check_waybills
 
 NEW_YEAR = 1546300800

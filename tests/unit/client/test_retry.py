@@ -1,4 +1,4 @@
-"""What is repeated, how long it waits before, and when it gives up; no socket, and a sleep that takes no time."""
+"""Which calls are retried, after which pauses, and when retries end; without a socket, and without real sleeps."""
 
 from __future__ import annotations
 
@@ -117,13 +117,13 @@ def test_retry_after_is_honoured_when_it_is_longer() -> None:
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(None, 120), (7, 120), (300, 300), (99_999, 3600)])
-def test_the_account_is_silent_for_the_cool_down_or_longer_if_the_server_asks(
+def test_the_account_cools_down_for_the_configured_time_or_longer_if_the_server_says_so(
     asked: float | None, seconds: float
 ) -> None:
     assert RetryPolicy(5, 120).cool_down_for(RateLimitError("x", retry_after=asked)) == seconds
 
 
-def test_no_server_can_ask_for_more_than_an_hour() -> None:
+def test_no_server_can_impose_more_than_an_hour() -> None:
     run = Run(RateLimitError("x", retry_after=99_999), ServiceUnavailableError("x", retry_after=99_999))
     run.sync()
     assert run.slept == [3600, 3600]

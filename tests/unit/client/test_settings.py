@@ -87,7 +87,7 @@ def test_neither_the_key_nor_a_proxy_password_is_shown() -> None:
         ("user_agent", "two\r\nlines", "printable ASCII"),
     ],
 )
-def test_a_setting_that_cannot_work_is_named_with_the_way_out(name: str, value: object, way_out: str) -> None:
+def test_a_setting_that_cannot_work_is_named_with_a_hint(name: str, value: object, way_out: str) -> None:
     with pytest.raises(InvalidSettingsError) as caught:
         settings(**{name: value})
     message = str(caught.value)
@@ -107,7 +107,7 @@ def test_addresses_of_one_account_are_one_account() -> None:
     assert one.fingerprint == other.fingerprint
 
 
-def test_the_fingerprint_tells_accounts_apart_and_hides_the_key() -> None:
+def test_the_fingerprint_identifies_an_account_and_hides_the_key() -> None:
     fingerprints = {
         settings().fingerprint,
         settings(api_key=KEY[::-1]).fingerprint,

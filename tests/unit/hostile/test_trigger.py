@@ -1,4 +1,4 @@
-"""A trigger that another version stored, or nobody: it waits or ends in one event that says why, and never raises."""
+"""Whatever is stored for a trigger, it waits or ends in one event that says why, and never raises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lock on the slot clock that somebody keeps: calls end on time and say who it is, and a fork keeps none."""
+"""A lock on the slot clock that another process holds: calls end on time and name it, and a fork keeps none."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def hold(client: TrackingMoreClient) -> Iterator[Callable[[], Holder]]:
 
 
 @pytest.mark.parametrize("how", ["send", "send_async"])
-def test_a_call_ends_on_time_although_somebody_keeps_the_lock_and_says_who(
+def test_a_call_ends_on_time_although_another_process_holds_the_lock_and_names_it(
     how: str, client: TrackingMoreClient, server: FaultServer, hold: Callable[[], Holder]
 ) -> None:
     client.send(REQUEST)
@@ -134,7 +134,7 @@ def test_an_account_whose_clock_is_locked_counts_as_busy_without_waiting(
 
 
 @pytest.mark.parametrize("code", [200, 429])
-def test_an_answer_is_not_lost_when_somebody_takes_the_lock_while_it_comes(
+def test_a_response_is_not_lost_when_another_process_takes_the_lock_meanwhile(
     code: int,
     client: TrackingMoreClient,
     server: FaultServer,

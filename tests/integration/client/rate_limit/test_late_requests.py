@@ -1,4 +1,4 @@
-"""A process that is held up between acquiring its slot and sending must not send when others may be on their way."""
+"""A process that is delayed after acquiring its slot must not send if others may have sent in the meantime."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.client.settings import ClientSettings
 
 url, key, pacing, times, suspended_at_port = sys.argv[1:]
-look_up = socket.getaddrinfo
+resolve = socket.getaddrinfo
 
 def suspended(host, port, *arguments, **options):
     if str(port) == suspended_at_port:
         os.kill(os.getpid(), signal.SIGSTOP)
-    return look_up(host, port, *arguments, **options)
+    return resolve(host, port, *arguments, **options)
 
 socket.getaddrinfo = suspended
 request = Request(method="GET", path="/carriers", parse=lambda data: data)
@@ -70,7 +70,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 class Sender:
     """Another process that uses the account.
 
-    :param suspended_at_port: it suspends itself where it connects to this port.
+    :param suspended_at_port: the process suspends itself when it connects to this port.
     """
 
     def __init__(self, sandbox: SandboxProcess, pacing: str, *, times: int = 1, suspended_at_port: str = "") -> None:
@@ -79,25 +79,25 @@ class Sender:
         self._process = subprocess.Popen([sys.executable, "-c", SENDER, *settings], env=environment)
 
     def suspend(self) -> None:
-        """Suspend it."""
+        """Suspend the process."""
         self._process.send_signal(signal.SIGSTOP)
         self.wait_until_suspended()
 
     def wait_until_suspended(self) -> None:
-        """Wait until it is suspended."""
+        """Wait until the process is suspended."""
         _, status = os.waitpid(self._process.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status), "it has ended"
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume the process."""
         self._process.send_signal(signal.SIGCONT)
 
     def result(self) -> int:
-        """Wait for its end."""
+        """Wait for the process to end, and return its exit code."""
         return self._process.wait(timeout=60)
 
     def kill(self) -> None:
-        """End it."""
+        """Kill the process."""
         self._process.kill()
         self._process.wait()
 
@@ -110,8 +110,8 @@ def running(sender: Sender) -> Iterator[Sender]:
         sender.kill()
 
 
-class Gate:
-    """Stands between one client and Redis, and keeps the answer to some of the client's commands.
+class RedisProxy:
+    """A proxy between one client and Redis that can hold back the reply to a command.
 
     :param server: the Redis server.
     """
@@ -120,31 +120,34 @@ class Gate:
         self._server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = server.url.replace(f":{server.port}/", f":{self._listener.getsockname()[1]}/")
-        self._kept: tuple[bytes, int] = (b"", 0)
-        self._is_keeping = threading.Event()
-        self._opened = threading.Event()
+        self._held: tuple[bytes, int] = (b"", 0)
+        self._is_holding = threading.Event()
+        self._released = threading.Event()
+        self._forwarded = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def keep_answer(self, command: bytes, occurrence: int) -> None:
-        """Keep the answer to a command.
+    def hold_reply(self, command: bytes, occurrence: int) -> None:
+        """Hold back the reply to a command.
 
         :param command: its name.
-        :param occurrence: to which of its occurrences from now on, from 1.
+        :param occurrence: which of its occurrences from now on, from 1.
         """
-        self._opened.clear()
-        self._is_keeping.clear()
-        self._kept = (command, occurrence)
+        self._released.clear()
+        self._forwarded.clear()
+        self._is_holding.clear()
+        self._held = (command, occurrence)
 
-    def wait_until_keeping(self) -> None:
-        """Wait until Redis has answered, and the client has not got the answer."""
-        assert self._is_keeping.wait(60)
+    def wait_until_held(self) -> None:
+        """Wait until Redis has replied and the reply is held back."""
+        assert self._is_holding.wait(60)
 
-    def open(self) -> None:
-        """Let the answer through."""
-        self._opened.set()
+    def release(self) -> None:
+        """Forward the reply to the client, so that a process that is resumed finds it before its timeout is over."""
+        self._released.set()
+        assert self._forwarded.wait(60)
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Accept no more connections."""
         self._listener.close()
 
     def _accept(self) -> None:
@@ -158,21 +161,23 @@ class Gate:
         with contextlib.suppress(ConnectionError), client, redis:
             while commands := client.recv(65536):
                 redis.sendall(commands)
-                answered = redis.recv(65536)
-                command, occurrence = self._kept
+                reply = redis.recv(65536)
+                command, occurrence = self._held
                 if command and command in commands:
-                    self._kept = (command, occurrence - 1) if occurrence > 1 else (b"", 0)
+                    self._held = (command, occurrence - 1) if occurrence > 1 else (b"", 0)
                     if occurrence == 1:
-                        self._is_keeping.set()
-                        self._opened.wait(60)
-                client.sendall(answered)
+                        self._is_holding.set()
+                        self._released.wait(60)
+                client.sendall(reply)
+                if self._released.is_set():
+                    self._forwarded.set()
 
 
 @pytest.fixture
-def gate(redis_server: RedisServer) -> Iterator[Gate]:
-    made = Gate(redis_server)
-    yield made
-    made.close()
+def redis_proxy(redis_server: RedisServer) -> Iterator[RedisProxy]:
+    proxy = RedisProxy(redis_server)
+    yield proxy
+    proxy.close()
 
 
 def send(sandbox: SandboxProcess, pacing: str) -> None:
@@ -200,14 +205,14 @@ def test_a_process_that_is_suspended_while_it_connects_acquires_another_slot(
 @needs_redis
 @pytest.mark.parametrize("earlier_calls", [0, 1], ids=["without a connection", "with an open connection"])
 def test_a_process_that_is_suspended_when_it_has_its_slot_acquires_another_one(
-    sandbox: SandboxProcess, redis_server: RedisServer, gate: Gate, earlier_calls: int
+    sandbox: SandboxProcess, redis_server: RedisServer, redis_proxy: RedisProxy, earlier_calls: int
 ) -> None:
-    # A call writes to Redis twice: when it takes its slot, and when its answer is here.
-    gate.keep_answer(b"EVAL", 1 + 2 * earlier_calls)
-    with running(Sender(sandbox, gate.url, times=1 + earlier_calls)) as other:
-        gate.wait_until_keeping()
+    # A call writes to Redis twice: when it acquires its slot, and when the response has arrived.
+    redis_proxy.hold_reply(b"EVAL", 1 + 2 * earlier_calls)
+    with running(Sender(sandbox, redis_proxy.url, times=1 + earlier_calls)) as other:
+        redis_proxy.wait_until_held()
         other.suspend()
-        gate.open()
+        redis_proxy.release()
         send(sandbox, redis_server.url)
         other.resume()
         assert other.result() == 0
@@ -216,19 +221,19 @@ def test_a_process_that_is_suspended_when_it_has_its_slot_acquires_another_one(
 
 @needs_redis
 def test_a_process_that_acquired_its_slot_by_an_old_time_acquires_another_one(
-    sandbox: SandboxProcess, redis_server: RedisServer, gate: Gate
+    sandbox: SandboxProcess, redis_server: RedisServer, redis_proxy: RedisProxy
 ) -> None:
-    gate.keep_answer(b"TIME", 1)
-    with running(Sender(sandbox, gate.url)) as other:
-        gate.wait_until_keeping()
+    redis_proxy.hold_reply(b"TIME", 1)
+    with running(Sender(sandbox, redis_proxy.url)) as other:
+        redis_proxy.wait_until_held()
         other.suspend()
-        time.sleep(2.6)  # the slot that begins at the time it was told is over
-        gate.keep_answer(b"EVAL", 1)
-        gate.open()
+        time.sleep(2.6)  # until the slot that begins at the old time has passed
+        redis_proxy.hold_reply(b"EVAL", 1)
+        redis_proxy.release()
         other.resume()
-        gate.wait_until_keeping()
+        redis_proxy.wait_until_held()
         other.suspend()
-        gate.open()
+        redis_proxy.release()
         send(sandbox, redis_server.url)
         other.resume()
         assert other.result() == 0
@@ -237,21 +242,21 @@ def test_a_process_that_acquired_its_slot_by_an_old_time_acquires_another_one(
 
 @pytest.fixture
 def while_connecting(monkeypatch: pytest.MonkeyPatch, server: FaultServer) -> Iterator[list[Callable[[], object]]]:
-    """What happens during the next look-ups of the server's name, one for each."""
+    """Functions to run during the next lookups of the server's name, one for each."""
     planned: list[Callable[[], object]] = []
-    look_up = socket.getaddrinfo
+    resolve = socket.getaddrinfo
 
     def slow(host: str, port: int, *arguments: int, **options: int) -> object:
         if planned:
             planned.pop(0)()
-        return look_up(host, port, *arguments, **options)
+        return resolve(host, port, *arguments, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     yield planned
     assert not planned
 
 
-def test_a_slow_connection_waits_for_nobody_when_nobody_has_sent_meanwhile(
+def test_a_slow_connection_sends_at_once_if_nobody_else_has_sent(
     server: FaultServer, make_client: MakeClient, fake_time: FakeTime, while_connecting: list[Callable[[], object]]
 ) -> None:
     client = make_client(server.url)
@@ -259,10 +264,10 @@ def test_a_slow_connection_waits_for_nobody_when_nobody_has_sent_meanwhile(
     client.send(REQUEST)
     assert fake_time.slept == [3.0]
     make_client(server.url).send(REQUEST)
-    assert fake_time.slept[1] == pytest.approx(1.0, abs=0.011), "the next one counts from the moment of sending"
+    assert fake_time.slept[1] == pytest.approx(1.0, abs=0.011), "the next slot counts from the time of sending"
 
 
-def test_a_slow_connection_is_kept_for_the_next_slot_when_others_have_sent_meanwhile(
+def test_a_slow_connection_is_kept_for_the_next_slot_if_others_have_sent(
     server: FaultServer, make_client: MakeClient, fake_time: FakeTime, while_connecting: list[Callable[[], object]]
 ) -> None:
     def others_send() -> None:
@@ -292,7 +297,7 @@ def test_a_connection_is_not_kept_through_a_cool_down(
     assert (len(server.requests), server.connections) == (2, 3)
 
 
-def test_a_late_request_waits_no_longer_than_it_may_and_silences_nobody(
+def test_a_late_request_waits_no_longer_than_it_may_and_starts_no_cool_down(
     server: FaultServer, make_client: MakeClient, fake_time: FakeTime, while_connecting: list[Callable[[], object]]
 ) -> None:
     def others_send() -> None:

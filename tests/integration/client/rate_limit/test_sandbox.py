@@ -19,9 +19,11 @@ from redis import Redis
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.integration.client.redis_server import RedisServer, find_binary
 
+pytestmark = pytest.mark.slow
+
 SCALE = 10.0
 COOL_DOWN_SECONDS = 30.0
-"""Of the clients, on the clock; the sandbox's own silence is ended by hand before."""
+"""The cool-down of the clients on the sandbox's clock; the sandbox's own cool-down is ended before."""
 
 SENDER = """
 import sys
@@ -104,11 +106,13 @@ def test_after_a_429_from_outside_no_process_sends_until_the_cool_down_is_over(
     while sandbox.ledger()["requests"] < 8:
         time.sleep(0.05)
     codes = [outsider(sandbox) for _ in range(3)]
-    assert 429 in codes  # three in a row are above any pace: the account is silent for everybody
+    assert 429 in codes  # three in a row are above any pace: the account cools down for everybody
     while not [call for call in sandbox.calls(path="/trackings/*") if call["code"] == 429]:
         time.sleep(0.02)
     time.sleep(0.3)  # what was on its way has arrived
-    sandbox.change_account(cool_down=False)  # the server would serve again: whoever is silent is so of their own
+    sandbox.change_account(
+        cool_down=False
+    )  # the server would serve again: whoever cools down does so of their own accord
     for process in processes:
         assert process.wait(timeout=120) == 0
     calls = sandbox.calls(path="/trackings/*")
@@ -124,7 +128,7 @@ def smallest_gap(moments: list[float]) -> float:
 
 
 @pytest.mark.skipif(find_binary() is None, reason="no Redis server on this machine")
-def test_processes_outlive_a_redis_that_is_killed_in_mid_run(
+def test_processes_survive_a_redis_that_is_killed_midway(
     sandbox: SandboxProcess, processes: Processes, tmp_path: Path
 ) -> None:
     redis = RedisServer(str(find_binary()), tmp_path)

@@ -1,4 +1,4 @@
-"""The slot clock under a clock that the test moves: no gap too small, hardly a slot lost, nobody starved."""
+"""The slot clock under a clock that the test moves: no gap is too small, hardly a slot is lost, nobody starves."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_request_that_must_connect_first_gets_more_time(limiter: RateLimiter, 
     assert waiting(limiter.try_acquire(warm=True)) == 0.03125
 
 
-def test_an_answer_frees_the_slot_one_interval_after_it(limiter: RateLimiter, clock: Clock) -> None:
+def test_a_response_frees_the_slot_one_interval_after_it(limiter: RateLimiter, clock: Clock) -> None:
     departure = departed(limiter.try_acquire(warm=True))
     clock.now += 0.125
     limiter.release(departure)
@@ -123,14 +123,14 @@ def test_a_late_request_waits_for_a_cool_down_like_any_other(limiter: RateLimite
     assert waiting(limiter.try_acquire(warm=True, replaces=late)) == 120
 
 
-def test_a_late_answer_does_not_put_the_slot_off(limiter: RateLimiter, clock: Clock) -> None:
+def test_a_late_response_does_not_postpone_the_slot(limiter: RateLimiter, clock: Clock) -> None:
     departure = departed(limiter.try_acquire(warm=True))
     clock.now += 1.25
     limiter.release(departure)
     assert waiting(limiter.try_acquire(warm=True)) == 0.25
 
 
-def test_the_answer_to_an_older_request_says_nothing_about_the_last_one(limiter: RateLimiter, clock: Clock) -> None:
+def test_the_response_to_an_older_request_says_nothing_about_the_last_one(limiter: RateLimiter, clock: Clock) -> None:
     older = departed(limiter.try_acquire(warm=True))
     clock.now += 1.5
     departed(limiter.try_acquire(warm=False))
@@ -142,7 +142,7 @@ def test_the_answer_to_an_older_request_says_nothing_about_the_last_one(limiter:
     assert waiting(limiter.try_acquire(warm=True)) == 0.03125
 
 
-def test_a_waiter_looks_again_an_interval_after_the_departure_since_an_answer_may_have_freed_the_slot(
+def test_a_waiter_tries_again_an_interval_after_the_departure_since_a_response_may_have_freed_the_slot(
     limiter: RateLimiter, clock: Clock
 ) -> None:
     departure = departed(limiter.try_acquire(warm=False))
@@ -153,7 +153,7 @@ def test_a_waiter_looks_again_an_interval_after_the_departure_since_an_answer_ma
     assert waiting(limiter.try_acquire(warm=True)) == 0.125
 
 
-def test_a_cool_down_holds_for_everybody_and_no_answer_ends_it(limiter: RateLimiter, clock: Clock) -> None:
+def test_a_cool_down_applies_to_everybody_and_no_response_ends_it(limiter: RateLimiter, clock: Clock) -> None:
     departure = departed(limiter.try_acquire(warm=True))
     clock.now += 0.125
     limiter.penalize(120)
@@ -171,7 +171,7 @@ def test_a_shorter_cool_down_does_not_end_a_longer_one(limiter: RateLimiter) -> 
     assert waiting(limiter.try_acquire(warm=True)) == 300
 
 
-def test_no_silence_is_longer_than_an_hour(limiter: RateLimiter) -> None:
+def test_no_cool_down_is_longer_than_an_hour(limiter: RateLimiter) -> None:
     limiter.penalize(1e9)
     assert waiting(limiter.try_acquire(warm=True)) == 3600
 
@@ -244,21 +244,19 @@ def travelled(limiter: RateLimiter, clock: Clock, seconds: float, *, warm: bool 
     return departure
 
 
-def test_who_knows_that_every_trip_takes_as_long_does_not_wait_for_the_answers_way_back(
-    limiter: RateLimiter, clock: Clock
-) -> None:
+def test_a_caller_with_a_stable_rtt_does_not_wait_for_the_response(limiter: RateLimiter, clock: Clock) -> None:
     departures = [travelled(limiter, clock, 0.25) for _ in range(20)]
     gaps = [after - before for before, after in itertools.pairwise(departures)]
     assert gaps[:11] == [1.25] * 11
     assert gaps[12:] == pytest.approx([1 + RTT_TOLERANCE] * 7)
 
 
-def test_trips_that_include_the_connection_teach_nothing(limiter: RateLimiter, clock: Clock) -> None:
+def test_round_trips_that_include_connecting_are_not_sampled(limiter: RateLimiter, clock: Clock) -> None:
     departures = [travelled(limiter, clock, 0.25, warm=False) for _ in range(20)]
     assert [after - before for before, after in itertools.pairwise(departures)] == [1.25] * 19
 
 
-def test_who_knows_nothing_about_its_trips_follows_the_certain_gap_of_one_who_does(clock: Clock) -> None:
+def test_a_caller_without_rtt_samples_follows_the_gap_of_one_that_has_them(clock: Clock) -> None:
     store = MemoryStore()
     far, new = (RateLimiter(store, interval=1.0, clock=clock) for _ in range(2))
     for _ in range(20):
@@ -267,7 +265,7 @@ def test_who_knows_nothing_about_its_trips_follows_the_certain_gap_of_one_who_do
     assert travelled(new, clock, 0.01) == pytest.approx(answered + 1 - (0.25 - RTT_TOLERANCE) / 2)
 
 
-def test_trips_that_differ_teach_nothing(limiter: RateLimiter, clock: Clock) -> None:
+def test_round_trips_that_vary_are_not_relied_on(limiter: RateLimiter, clock: Clock) -> None:
     random.seed(7)
     for _ in range(200):
         travelled(limiter, clock, random.uniform(0, 0.15))
@@ -275,7 +273,7 @@ def test_trips_that_differ_teach_nothing(limiter: RateLimiter, clock: Clock) -> 
     assert travelled(limiter, clock, 0.0) == pytest.approx(before + 1.15)
 
 
-def test_each_429_widens_the_gap_and_answers_narrow_it_slowly(limiter: RateLimiter, clock: Clock) -> None:
+def test_each_429_widens_the_gap_and_responses_narrow_it_slowly(limiter: RateLimiter, clock: Clock) -> None:
     def gap() -> float:
         before = travelled(limiter, clock, 0.0)
         return travelled(limiter, clock, 0.0) - before
@@ -295,7 +293,7 @@ def test_each_429_widens_the_gap_and_answers_narrow_it_slowly(limiter: RateLimit
     assert gap() == pytest.approx(1)
 
 
-def test_the_refusals_of_one_silence_count_once(clock: Clock) -> None:
+def test_the_refusals_of_one_cool_down_count_once(clock: Clock) -> None:
     store = MemoryStore()
     for limiter in [RateLimiter(store, interval=1.0, clock=clock) for _ in range(3)]:
         limiter.penalize(120)
@@ -303,7 +301,7 @@ def test_the_refusals_of_one_silence_count_once(clock: Clock) -> None:
     assert travelled(limiter, clock, 0.0) - before == pytest.approx(1 + FIRST_MARGIN)
 
 
-def test_what_was_learnt_is_forgotten_after_a_429(limiter: RateLimiter, clock: Clock) -> None:
+def test_rtt_samples_are_discarded_after_a_429(limiter: RateLimiter, clock: Clock) -> None:
     for _ in range(20):
         travelled(limiter, clock, 0.25)
     limiter.penalize(120)
@@ -316,14 +314,14 @@ def test_what_was_learnt_is_forgotten_after_a_429(limiter: RateLimiter, clock: C
 
 @dataclass
 class Caller:
-    greedy: bool = True
+    pause: float = 0.0
     rounds: int = 0
     since: float = START
     waits: list[float] = field(default_factory=list)
 
 
 def simulate(callers: list[Caller], seconds: float, trip: Callable[[], float], *, killed: float = 0.0) -> list[float]:
-    """Let callers send as fast as they may (or every ten seconds); return the moments at which requests arrive.
+    """Let callers send as soon as they may after their pauses; return the moments at which requests arrive.
 
     :param trip: how long a request or an answer travels.
     :param killed: share of requests whose caller dies on the way: nobody notes the answer.
@@ -347,10 +345,10 @@ def simulate(callers: list[Caller], seconds: float, trip: Callable[[], float], *
         if departure:
             if random.random() >= killed:
                 limiter.release(departure, warm=True)
-            caller.since = clock.now + (0 if caller.greedy else 10)
+            caller.since = clock.now + caller.pause
             at(caller.since, caller)
             continue
-        outcome = limiter.try_acquire(warm=True)
+        outcome = limiter.try_acquire(warm=True, has_waited=caller.rounds > 0)
         if isinstance(outcome, SlotBusy):
             at(clock.now + limiter.pause(outcome, caller.rounds), caller)
             caller.rounds += 1
@@ -402,9 +400,17 @@ def test_random_delays_of_150_ms_cost_less_than_15_percent_of_the_slots() -> Non
 
 def test_greedy_callers_do_not_starve_one_that_calls_now_and_then() -> None:
     random.seed(7)
-    greedy, sensor = [Caller() for _ in range(8)], Caller(greedy=False)
+    greedy, sensor = [Caller() for _ in range(8)], Caller(pause=10)
     simulate([*greedy, sensor], 1000, lambda: random.uniform(0, 0.05))
     assert len(sensor.waits) >= 40
     assert max(sensor.waits) <= 2 * 9  # nobody has two turns before it has one
     shares = [len(caller.waits) for caller in greedy]
     assert max(shares) - min(shares) <= 5
+
+
+def test_a_caller_that_comes_round_exactly_once_per_interval_does_not_starve_the_others() -> None:
+    random.seed(7)
+    poller, sensor = Caller(pause=1), Caller(pause=10)
+    simulate([poller, sensor], 1000, lambda: random.uniform(0.01, 0.02))
+    assert len(sensor.waits) >= 80
+    assert max(sensor.waits) <= 3

@@ -117,7 +117,7 @@ def test_by_default_the_file_is_in_a_directory_that_only_this_user_can_enter(
         max_leaves=8,
     ).map(lambda value: json.dumps(value).encode())
 )
-def test_a_damaged_file_is_a_fresh_start_and_is_mended_by_the_next_writing(damage: bytes, tmp_path: Path) -> None:
+def test_a_damaged_file_counts_as_empty_and_is_repaired_by_the_next_write(damage: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(damage)
     store = FileStore("a", tmp_path)
     found = get(store)
@@ -174,7 +174,7 @@ def blocked_by_a_link(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("blocked", [blocked_by_a_file, blocked_by_a_link])
-def test_a_directory_that_cannot_be_used_degrades_to_memory_and_says_so_once(
+def test_a_directory_that_cannot_be_used_is_replaced_by_memory_with_one_warning(
     blocked: Callable[[Path], Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)

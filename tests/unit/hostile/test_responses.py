@@ -1,4 +1,4 @@
-"""Whatever is answered, call after call, a method of the hook ends in a result or in an error of this package."""
+"""Whatever the responses are, a method of the hook ends in a result or in an error of this package."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from airflow_provider_trackingmore.api.envelope import Request, parse_response
 from airflow_provider_trackingmore.api.errors import AuthenticationError, MalformedResponseError, TrackingMoreError
 from airflow_provider_trackingmore.api.interruptions import BatchInterruptedError
 from airflow_provider_trackingmore.api.reports import BatchReport
+from airflow_provider_trackingmore.exceptions import QuotaFloorError
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from tests.integration.faults.operations import NINETY, OPERATIONS, keys
 from tests.unit.api.test_any_response import ANY_JSON
@@ -61,7 +62,7 @@ class Oracle:
 @pytest.mark.parametrize("name", OPERATIONS)
 @hypothesis_settings(25)
 @given(answers=st.lists(st.tuples(CODES, DATA), min_size=1, max_size=4))
-def test_no_sequence_of_answers_breaks_a_method(
+def test_no_sequence_of_responses_breaks_a_method(
     monkeypatch: pytest.MonkeyPatch, name: str, answers: list[tuple[Any, Any]]
 ) -> None:
     oracle = Oracle(answers)
@@ -73,13 +74,15 @@ def test_no_sequence_of_answers_breaks_a_method(
     except TrackingMoreError as error:
         assert_readable_message(error.message)
         report = error.report if isinstance(error, BatchInterruptedError) else None
+    except QuotaFloorError as error:
+        assert_readable_message(str(error))
     if OPERATIONS[name].report:
         assert report is not None
         assert len(report) == len(list(chain(*OPERATIONS[name].report)))
         assert report.duplicates == 0
 
 
-def test_a_method_that_asks_for_ninety_shipments_asks_no_more_often_than_once_for_each_and_call(
+def test_a_lookup_of_ninety_shipments_sends_at_most_one_request_per_shipment_and_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     oracle = Oracle([(4012, None)])
@@ -102,7 +105,7 @@ def test_a_list_whose_total_is_wrong_comes_to_an_end(
         assert len(list(TrackingMoreHook().list_trackings(page_size=page_size))) == 1
 
 
-def test_a_wrong_key_is_asked_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_key_causes_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
     oracle = Oracle([(401, None)])
     monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: oracle)
     with pytest.raises(BatchInterruptedError, check=lambda error: isinstance(error.cause, AuthenticationError)):
