@@ -1,0 +1,1 @@
+"""Changes of status as asset events."""
