@@ -6,12 +6,16 @@ import contextlib
 import io
 import logging
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.api.limits import DEFAULT_BASE_URL
 from airflow_provider_trackingmore.cli.exit_codes import CommandError, ExitCode
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.hooks.connection import settings_from
+
+if TYPE_CHECKING:
+    from airflow.models import Connection
 
 DEFAULT_CONNECTION = "trackingmore_default"
 KEY_VARIABLE = "TRACKINGMORE_API_KEY"
@@ -44,12 +48,21 @@ def settings(conn_id: str | None, environment: Mapping[str, str]) -> ClientSetti
             return ClientSettings(api_key=key.strip(), base_url=environment.get(URL_VARIABLE) or DEFAULT_BASE_URL)
         except InvalidSettingsError as error:
             raise InvalidSettingsError(f"{KEY_VARIABLE}, {URL_VARIABLE}: {error.message}") from None
-    return _from_airflow(conn_id or DEFAULT_CONNECTION)
+    connection = find_connection(
+        conn_id or DEFAULT_CONNECTION, f"create it with 'airflow connections add', or set {KEY_VARIABLE}"
+    )
+    return settings_from(connection, connection.extra_dejson)
 
 
-def _from_airflow(conn_id: str) -> ClientSettings:
-    hint = f"create it with 'airflow connections add', or set {KEY_VARIABLE}"
-    with _quiet():
+def find_connection(conn_id: str, hint: str) -> Connection:  # noqa: AIR311
+    """Find an Airflow connection, wherever Airflow keeps it.
+
+    :param conn_id: the ID of the Airflow connection.
+    :param hint: what to do if there is none.
+    :return: the connection.
+    :raises CommandError: if it does not exist.
+    """
+    with quiet():
         try:
             from airflow.models import Connection
         except Exception as error:
@@ -64,12 +77,11 @@ def _from_airflow(conn_id: str) -> ClientSettings:
             raise CommandError(
                 f"Airflow has no connection {conn_id!r} ({type(error).__name__}): {hint}", ExitCode.ACCOUNT
             ) from error
-        extra = connection.extra_dejson
-    return settings_from(connection, extra)
+        return connection
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence Airflow: it warns when it is imported, and logs a traceback for each place without the connection."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

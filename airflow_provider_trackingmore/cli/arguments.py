@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from airflow_provider_trackingmore.cli.suggestions import did_you_mean
 from airflow_provider_trackingmore.cli.time_arguments import parse_period, parse_time
+from airflow_provider_trackingmore.transfers.files.tables import FILE_TABLES
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ class Argument:
     """
 
     flags: tuple[str, ...]
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     completions: tuple[str, ...] = ()
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
@@ -35,20 +36,20 @@ class Argument:
 
         :param parser: the parser of the command.
         """
-        action = parser.add_argument(*self.flags, **self.options)
+        action = parser.add_argument(*self.flags, **cast("Mapping[str, Any]", self.options))
         if self.completions:
             action.completer = lambda **_: self.completions  # type: ignore[attr-defined]  # read by argcomplete
         if self.options.get("nargs") == argparse.REMAINDER:
             parser.prefix_chars = "\0"  # everything that follows is for another program, --help included
 
 
-def argument(*flags: str, completions: Sequence[str] = (), **options: Any) -> Argument:
+def argument(*flags: str, completions: Sequence[str] = (), **options: object) -> Argument:
     """Describe an argument as for ``add_argument`` of argparse."""
     return Argument(flags, options, tuple(completions))
 
 
 def checked(read: Callable[[str], T]) -> Callable[[str], T]:
-    """Show the user the message of a ``ValueError`` that a type raises; argparse alone would hide it."""
+    """Make argparse show the message of a ``ValueError``, which it would hide otherwise."""
 
     def read_value(text: str) -> T:
         try:
@@ -59,7 +60,7 @@ def checked(read: Callable[[str], T]) -> Callable[[str], T]:
     return read_value
 
 
-def choice(flag: str, values: Sequence[str], help: str, **options: Any) -> Argument:
+def choice(flag: str, values: Sequence[str], help: str, **options: object) -> Argument:
     """Describe an option with a few allowed values; a similar one is suggested for any other value."""
 
     def read(text: str) -> str:
@@ -81,10 +82,10 @@ def parse_until(text: str) -> datetime:
 
 
 def positive_period(text: str) -> timedelta:
-    """Read a period that is longer than nothing."""
+    """Read a period that is not zero."""
     period = parse_period(text)
     if not period:
-        raise ValueError(f"{text!r} is no time at all")
+        raise ValueError(f"{text!r} is not longer than zero")
     return period
 
 
@@ -101,6 +102,15 @@ def comma_separated(text: str) -> list[str]:
     if not all(values):
         raise ValueError(f"{text!r} has an empty entry")
     return values
+
+
+def file_tables(text: str) -> list[str]:
+    """Read names of tables, separated by commas."""
+    names = comma_separated(text)
+    for name in names:
+        if name not in FILE_TABLES:
+            raise ValueError(f"{name!r} is not one of {', '.join(FILE_TABLES)}{did_you_mean(name, FILE_TABLES)}")
+    return names
 
 
 def assignment(text: str) -> tuple[str, str]:
@@ -152,7 +162,7 @@ SHARED = (
 INCLUDE_RAW = argument(
     "--include-raw",
     action="store_true",
-    help="add TrackingMore's own record, which may hold personal data; only with ndjson and json",
+    help="add TrackingMore's own record, which may contain personal data; only with ndjson and json",
 )
 LANG = argument("--lang", metavar="LL", help="language of the checkpoint texts, where the carrier offers it")
 NUMBER = argument("tracking_number", metavar="NUMBER", help="tracking number")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import enum
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_trackingmore.api import batching, endpoints
-from airflow_provider_trackingmore.api.changes import UPDATE_FIELDS, changes_body
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.api.interruptions import BatchInterruptedError
@@ -18,7 +18,8 @@ from airflow_provider_trackingmore.api.limits import BATCH_SIZE
 from airflow_provider_trackingmore.api.lookups import find_trackings
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.api.reports import BatchReport, RegistrationReport
-from airflow_provider_trackingmore.api.shipments import CREATE_FIELDS, CheckedShipments, shipment_body, shipment_key
+from airflow_provider_trackingmore.api.shipments import CREATE_FIELDS, CheckedShipments, build_body, shipment_key
+from airflow_provider_trackingmore.api.updates import UPDATE_FIELDS, changes_body
 from airflow_provider_trackingmore.cli.csv_file import Row, Sheet
 from airflow_provider_trackingmore.cli.exit_codes import QUOTA_CODES, CommandError, ExitCode
 from airflow_provider_trackingmore.cli.messages import with_hint
@@ -29,7 +30,19 @@ from airflow_provider_trackingmore.cli.terminal import Progress, echo, output_is
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.client.runner import run, run_stepwise
 
-PLANNED = "planned"
+
+class RowOutcome(enum.StrEnum):
+    """The outcome of a row."""
+
+    PLANNED = "planned"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+    CREATED = "created"
+    EXISTING = "existing"
+    DELETED = "deleted"
+    MISSING = "missing"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
 
 
 @dataclass(frozen=True)
@@ -51,16 +64,16 @@ class Action:
     job: batching.Job
     report: BatchReport
     fields: tuple[str, ...]
-    body: Callable[[Mapping[str, Any]], dict[str, Any]]
-    done: str
-    unchanged: str
+    body: Callable[[ShipmentKey, Mapping[str, object]], dict[str, str | int]]
+    done: RowOutcome
+    unchanged: RowOutcome
     requires: bool = True
     refusal: str = ""
 
 
 @dataclass
 class RowResult:
-    """What becomes of a row.
+    """The result for a row.
 
     :param row: the row.
     :param outcome: ``planned``, or what was done with it.
@@ -69,7 +82,7 @@ class RowResult:
     """
 
     row: Row
-    outcome: str
+    outcome: RowOutcome
     message: str | None = None
     code: int | None = None
 
@@ -79,40 +92,40 @@ class RowResult:
         :param message: the reason.
         :param code: TrackingMore's code, if it has rejected the row.
         """
-        self.outcome, self.message, self.code = "rejected", message, code
+        self.outcome, self.message, self.code = RowOutcome.REJECTED, message, code
 
-    def as_dict(self) -> dict[str, Any]:
-        """The row as it is shown: the identity of its shipment and the outcome, without other cells of the file."""
+    def as_dict(self) -> dict[str, object]:
+        """Return the row for the output: the identity of its shipment and the outcome, but no other cells."""
         shipment = self.row.shipment
         return {
             "line": self.row.line or None,
             "carrier_code": shipment.get("carrier_code"),
             "tracking_number": shipment.get("tracking_number"),
             "order_id": shipment.get("order_id"),
-            "outcome": self.outcome,
+            "outcome": self.outcome.value,
             "code": self.code,
             "message": self.message,
         }
 
 
 @dataclass
-class Plan:
-    """What will be sent.
+class ChangePlan:
+    """The changes to send.
 
     :param results: one for each row, in the order of the file.
-    :param bodies: what is sent.
-    :param by_key: the row of each of them.
+    :param bodies: the body that is sent for each shipment.
+    :param by_key: the row of each of these shipments.
     """
 
     results: list[RowResult] = field(default_factory=list)
-    bodies: dict[ShipmentKey, dict[str, Any]] = field(default_factory=dict)
+    bodies: dict[ShipmentKey, dict[str, str | int]] = field(default_factory=dict)
     by_key: dict[ShipmentKey, RowResult] = field(default_factory=dict)
 
     def record(self, action: Action, report: BatchReport) -> list[int]:
-        """Set the outcome of the rows that a report is about.
+        """Set the outcome of the rows in a report.
 
         :param action: what was done.
-        :param report: on some of the rows.
+        :param report: the report on some of the rows.
         :return: the positions of these rows.
         """
         for key in report.done:
@@ -121,12 +134,11 @@ class Plan:
             self.by_key[key].outcome = action.unchanged
         for rejection in report.rejected:
             self.by_key[rejection.key].reject(rejection.message, rejection.code)
-        keys = (*report.done, *report.unchanged, *(rejection.key for rejection in report.rejected))
-        return [id(self.by_key[key]) for key in keys]
+        return [id(self.by_key[key]) for key in report.keys]
 
     def planned(self) -> dict[ShipmentKey, RowResult]:
-        """Return the rows that would still be changed."""
-        return {key: result for key, result in self.by_key.items() if result.outcome == PLANNED}
+        """Return the rows that are still to be changed."""
+        return {key: result for key, result in self.by_key.items() if result.outcome is RowOutcome.PLANNED}
 
     @property
     def totals(self) -> str:
@@ -135,28 +147,31 @@ class Plan:
         return ", ".join(f"{number} {outcome}" for outcome, number in counts.items()) or "no shipments"
 
 
-def make_plan(sheet: Sheet, action: Action) -> Plan:
+def make_plan(sheet: Sheet, action: Action) -> ChangePlan:
     """Check the rows one by one, so that an invalid row does not affect the others.
 
     :param sheet: the rows.
     :param action: what to do with them.
     :return: the plan.
     """
-    plan = Plan()
+    plan = ChangePlan()
+    first_lines: dict[ShipmentKey, int | None] = {}
     for row in sheet.rows:
-        result = RowResult(row, PLANNED)
+        result = RowResult(row, RowOutcome.PLANNED)
         plan.results.append(result)
         try:
             if row.problem:
                 raise InvalidArgumentError(row.problem)
-            key, body = shipment_key(row.shipment), action.body(row.shipment)
+            key = shipment_key(row.shipment)
+            body = action.body(key, row.shipment)
         except InvalidArgumentError as error:
             result.reject(with_hint(error))
             continue
-        if key in plan.bodies:
-            first = plan.by_key[key].row.line
-            result.outcome, result.message = "duplicate", f"the same as line {first}" if first else "repeated"
+        if key.normalized in first_lines:
+            first = first_lines[key.normalized]
+            result.outcome, result.message = RowOutcome.DUPLICATE, f"the same as line {first}" if first else "repeated"
             continue
+        first_lines[key.normalized] = row.line
         plan.bodies[key], plan.by_key[key] = body, result
     return plan
 
@@ -168,9 +183,9 @@ def create(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCod
         batching.REGISTER,
         RegistrationReport(),
         CREATE_FIELDS,
-        lambda shipment: shipment_body(shipment, CREATE_FIELDS),
-        done="created",
-        unchanged="existing",
+        lambda key, shipment: build_body(key, shipment, CREATE_FIELDS),
+        done=RowOutcome.CREATED,
+        unchanged=RowOutcome.EXISTING,
         requires=False,
     )
     plan = _plan_from_arguments(arguments, action)
@@ -196,9 +211,9 @@ def delete(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCod
         batching.DELETE,
         BatchReport(),
         (),
-        lambda shipment: shipment_body(shipment, ()),
-        done="deleted",
-        unchanged="missing",
+        lambda key, shipment: build_body(key, shipment, ()),
+        done=RowOutcome.DELETED,
+        unchanged=RowOutcome.MISSING,
     )
     return _change(client, arguments, action)
 
@@ -211,8 +226,7 @@ def update(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCod
             hint = did_you_mean(name, UPDATE_FIELDS) or f"; the fields are {', '.join(UPDATE_FIELDS)}"
             raise CommandError(f"--set cannot change {name!r}{hint}", ExitCode.USAGE)
 
-    def body(shipment: Mapping[str, Any]) -> dict[str, Any]:
-        key = shipment_key(shipment)
+    def body(key: ShipmentKey, shipment: Mapping[str, object]) -> dict[str, str | int]:
         fields = {name: shipment[name] for name in UPDATE_FIELDS if name in shipment} | changes
         return key._asdict() | changes_body(fields)
 
@@ -222,8 +236,8 @@ def update(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCod
         BatchReport(),
         UPDATE_FIELDS,
         body,
-        done="updated",
-        unchanged="unchanged",
+        done=RowOutcome.UPDATED,
+        unchanged=RowOutcome.UNCHANGED,
         refusal="it is not registered; the command create registers it",
     )
     return _change(client, arguments, action)
@@ -238,7 +252,7 @@ def _change(client: TrackingMoreClient, arguments: argparse.Namespace, action: A
     return _exit_code(plan)
 
 
-def _plan_from_arguments(arguments: argparse.Namespace, action: Action) -> Plan:
+def _plan_from_arguments(arguments: argparse.Namespace, action: Action) -> ChangePlan:
     sheet = read_shipments(arguments.shipments, action.fields)
     if sheet.unknown:
         echo(f"Columns that are not used: {', '.join(sheet.unknown)}")
@@ -247,7 +261,7 @@ def _plan_from_arguments(arguments: argparse.Namespace, action: Action) -> Plan:
     return make_plan(sheet, action)
 
 
-def _check_carriers(client: TrackingMoreClient, plan: Plan) -> None:
+def _check_carriers(client: TrackingMoreClient, plan: ChangePlan) -> None:
     codes = {carrier.code for carrier in client.send(endpoints.list_carriers())}
     for key, result in plan.by_key.items():
         if key.carrier_code not in codes:
@@ -255,8 +269,8 @@ def _check_carriers(client: TrackingMoreClient, plan: Plan) -> None:
             result.reject(f"TrackingMore has no carrier {key.carrier_code!r}{hint}")
 
 
-def _check_registered(client: TrackingMoreClient, plan: Plan, action: Action) -> None:
-    """Look up which shipments are registered. That is free; 40 shipments take one call."""
+def _check_registered(client: TrackingMoreClient, plan: ChangePlan, action: Action) -> None:
+    """Find out which shipments are registered. This is free; 40 shipments take one call."""
     planned = plan.planned()
     with progress_bar("Checking", threshold=BATCH_SIZE) as progress:
         done = 0
@@ -278,7 +292,7 @@ def _check_registered(client: TrackingMoreClient, plan: Plan, action: Action) ->
             result.outcome = action.unchanged
 
 
-def _show_plan(plan: Plan, arguments: argparse.Namespace, cost: str = "") -> None:
+def _show_plan(plan: ChangePlan, arguments: argparse.Namespace, cost: str = "") -> None:
     _write(plan.results, arguments)
     echo(plan.totals)
     if plan.planned():
@@ -287,7 +301,9 @@ def _show_plan(plan: Plan, arguments: argparse.Namespace, cost: str = "") -> Non
         echo("Nothing was changed. --yes makes the changes.")
 
 
-def _execute_plan(client: TrackingMoreClient, plan: Plan, action: Action, arguments: argparse.Namespace) -> ExitCode:
+def _execute_plan(
+    client: TrackingMoreClient, plan: ChangePlan, action: Action, arguments: argparse.Namespace
+) -> ExitCode:
     # A table on a terminal is written at the end, so that it does not mix with the progress bar.
     at_end = arguments.output == "table" and sys.stdout.isatty()
     threshold = BATCH_SIZE if at_end or output_is_file() else sys.maxsize
@@ -297,7 +313,7 @@ def _execute_plan(client: TrackingMoreClient, plan: Plan, action: Action, argume
             results = _send(client, plan, action, progress)
             if not at_end:
                 _write(results, arguments, sample=plan.results, action=action)
-            # The reader of the rows may be gone by now; the rest of the file is sent all the same.
+            # The reader of the rows may have gone away; the rest of the file is sent nevertheless.
             finished.extend(results)
     except TrackingMoreError:
         if at_end:
@@ -307,7 +323,7 @@ def _execute_plan(client: TrackingMoreClient, plan: Plan, action: Action, argume
     except KeyboardInterrupt:
         if at_end:
             _write(finished, arguments)
-        echo("Interrupted. What was done so far is kept, and it is safe to run the command again.")
+        echo("Interrupted. The changes made so far are kept, and it is safe to run the command again.")
         raise
     if at_end:
         _write(finished, arguments)
@@ -315,23 +331,25 @@ def _execute_plan(client: TrackingMoreClient, plan: Plan, action: Action, argume
     return _exit_code(plan)
 
 
-def _send(client: TrackingMoreClient, plan: Plan, action: Action, progress: Progress) -> Iterator[RowResult]:
+def _send(client: TrackingMoreClient, plan: ChangePlan, action: Action, progress: Progress) -> Iterator[RowResult]:
     """Send the plan. Each row is yielded once its outcome and those of the rows above it are known."""
     remaining = deque(plan.results)
     settled: set[int] = set()
 
-    def note(part: BatchReport, done: int, total: int) -> None:
+    def record_progress(part: BatchReport, done: int, total: int) -> None:
         settled.update(plan.record(action, part))
         progress(done, total)
 
-    flow = batching.send_batches(action.job, CheckedShipments(plan.bodies, (), 0), replace(action.report), note)
+    flow = batching.send_batches(
+        action.job, CheckedShipments(plan.bodies, (), 0), replace(action.report), record_progress
+    )
     try:
         for _ in run_stepwise(flow, client.send):
             unsettled = []
             while settled:
                 result = remaining.popleft()
                 settled.discard(id(result))
-                if result.outcome == PLANNED:
+                if result.outcome is RowOutcome.PLANNED:
                     unsettled.append(result)
                 else:
                     yield result
@@ -343,10 +361,10 @@ def _send(client: TrackingMoreClient, plan: Plan, action: Action, progress: Prog
     yield from remaining
 
 
-def _exit_code(plan: Plan) -> ExitCode:
+def _exit_code(plan: ChangePlan) -> ExitCode:
     if any(result.code in QUOTA_CODES for result in plan.results):
         return ExitCode.QUOTA
-    return ExitCode.REFUSED if any(result.outcome == "rejected" for result in plan.results) else ExitCode.OK
+    return ExitCode.REFUSED if any(result.outcome is RowOutcome.REJECTED for result in plan.results) else ExitCode.OK
 
 
 def _write(
@@ -359,6 +377,6 @@ def _write(
     rows = (result.as_dict() for result in results)
     widest = None
     if sample is not None and action is not None:
-        longest = max(("duplicate", action.done, action.unchanged), key=len)
-        widest = ({**result.as_dict(), "outcome": longest} for result in sample)
+        longest = max((RowOutcome.DUPLICATE, action.done, action.unchanged), key=len)
+        widest = ({**result.as_dict(), "outcome": longest.value} for result in sample)
     write_rows(rows, arguments, sample=widest)

@@ -84,7 +84,7 @@ def _decode(content: bytes) -> str:
         try:
             return content.decode("utf-16")
         except UnicodeDecodeError:
-            raise FileError("it begins like UTF-16 and is not: save the file as 'CSV UTF-8'") from None
+            raise FileError("it begins like UTF-16 but is not valid: save the file as 'CSV UTF-8'") from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -120,7 +120,7 @@ def _row(line: int, columns: Sequence[str], cells: Sequence[str]) -> Row:
     shipment = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if name and cell.strip()}
     problem = ""
     if any(cell.strip() for cell in cells[len(columns) :]):
-        problem = f"more cells than the {len(columns)} columns: put cells that contain the delimiter in quotes"
+        problem = f"more cells than the {len(columns)} columns: quote cells that contain the delimiter"
     elif _ROUNDED_NUMBER.fullmatch(number := shipment.get("tracking_number", "")):
-        problem = f"a spreadsheet rounded the tracking number to {number}: format the column as text there"
+        problem = f"a spreadsheet rounded the tracking number to {number}: format its column as text"
     return Row(line, shipment, problem)

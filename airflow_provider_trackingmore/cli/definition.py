@@ -22,11 +22,16 @@ from airflow_provider_trackingmore.cli.arguments import (
     checked,
     choice,
     comma_separated,
+    file_tables,
     positive_count,
     positive_period,
     time_range,
 )
 from airflow_provider_trackingmore.cli.exit_codes import MEANINGS
+from airflow_provider_trackingmore.cli.time_arguments import parse_period
+from airflow_provider_trackingmore.transfers.files.formats import FORMATS as FILE_FORMATS
+from airflow_provider_trackingmore.transfers.files.tables import FILE_TABLES
+from airflow_provider_trackingmore.transfers.sql.tables import ARGUMENTS as TABLE_ARGUMENTS
 
 STATUSES = tuple(status.value for status in ShipmentStatus if status is not ShipmentStatus.UNKNOWN)
 LANGUAGES = ("en", "cn", "tw", "es", "ru", "it")
@@ -66,6 +71,7 @@ class Command:
     :param fields: the fields of its rows.
     :param columns: those that a table has by default.
     :param details: the rest of its description.
+    :param plan_fields: the fields of its rows without ``--yes``, where they differ.
     """
 
     name: str
@@ -74,6 +80,7 @@ class Command:
     fields: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     details: str = field(default="", repr=False)
+    plan_fields: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
@@ -90,7 +97,7 @@ class Command:
             # A CSV file or a list: more than argparse's own usage can say.
             else f"{each.options['metavar']}..."
             if each.options.get("nargs") == "+"
-            else each.options["metavar"]
+            else str(each.options["metavar"])
             for each in positional
         ]
         return " ".join([self.name, *(["[OPTIONS]"] if len(names) < len(self.arguments) else []), *names])
@@ -190,6 +197,90 @@ COMMANDS = (
         SHIPMENT_FIELDS,
         SHIPMENT_COLUMNS,
         f"Rows are written as they arrive, {PAGE_SIZE} per call.",
+    ),
+    Command(
+        "load",
+        "Load shipments and their events into a database or files",
+        (
+            choice("target", ("sql", "files"), "sql: a database; files: NDJSON or Parquet", metavar="sql|files"),
+            argument(
+                "where",
+                metavar="TARGET",
+                help="sql: the Airflow connection of the database; files: a folder, or an object store's address",
+            ),
+            argument(
+                "--filter",
+                dest="filters",
+                action="append",
+                type=checked(assignment),
+                metavar="FIELD=VALUE",
+                help="load only shipments that match, such as status=delivered; may be repeated",
+            ),
+            argument("--full-refresh", action="store_true", help="read everything again; nothing is deleted"),
+            argument(
+                "--settle",
+                type=checked(parse_period),
+                metavar="PERIOD",
+                help="later loads omit delivered and expired shipments that are unchanged for PERIOD (default: 3d)",
+            ),
+            argument(
+                "--max-open",
+                type=checked(parse_period),
+                metavar="PERIOD",
+                help="look shipments up by number from PERIOD after their registration on (default: 90d)",
+            ),
+            choice(
+                "--event-texts",
+                ("keep", "drop"),
+                "keep (default) or drop the carriers' texts, which sometimes contain the receiver's name",
+                default="keep",
+                metavar="keep|drop",
+            ),
+            argument(
+                "--include-personal-data",
+                action="store_true",
+                help="load names, e-mail addresses and phones too",
+            ),
+            argument(
+                "--include-raw",
+                dest="load_raw",
+                action="store_true",
+                help="load TrackingMore's own record too, which may hold personal data",
+            ),
+            argument(
+                "--account", metavar="NAME", help="value of the column account (default: the ID of the connection)"
+            ),
+            argument("--stream", metavar="NAME", help="name of the state (default: from account and filters)"),
+            argument("--no-mark-missing", action="store_true", help="leave missing_since as it is"),
+            argument("--schema", metavar="NAME", help="sql: the schema of the tables"),
+            *(
+                argument(f"--{name.replace('_', '-')}", metavar="NAME", help=f"sql: the table (default: {table})")
+                for table, name in TABLE_ARGUMENTS.items()
+            ),
+            argument(
+                "--promised-table", metavar="NAME", help="sql: your table of promised dates, for the view on_time"
+            ),
+            argument("--no-create", action="store_true", help="sql: create and change no tables and views"),
+            choice(
+                "--file-format",
+                FILE_FORMATS,
+                f"files: {', '.join(FILE_FORMATS)} (default: {FILE_FORMATS[0]})",
+                metavar="FORMAT",
+            ),
+            argument(
+                "--tables",
+                type=checked(file_tables),
+                metavar="A,B,...",
+                help=f"files: the tables to write (default: {','.join(FILE_TABLES)})",
+            ),
+            YES,
+            *SHARED,
+        ),
+        ("table", "new", "changed", "unchanged"),
+        ("table", "new", "changed", "unchanged"),
+        "It loads what the operators load, and goes on where they have ended if account, filters and stream are the "
+        f"same. Up to {PAGE_SIZE} shipments take one call; no call costs quota.",
+        ("request", "since", "shipments", "calls"),
     ),
     Command(
         "sandbox",

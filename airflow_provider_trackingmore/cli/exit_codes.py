@@ -6,6 +6,9 @@ import enum
 
 from airflow_provider_trackingmore.api import errors
 from airflow_provider_trackingmore.api.interruptions import cause_of
+from airflow_provider_trackingmore.loading.state import LoadStateError
+from airflow_provider_trackingmore.transfers.files.errors import LoadConflictError
+from airflow_provider_trackingmore.transfers.sql.errors import LoadDatabaseError
 
 
 class ExitCode(enum.IntEnum):
@@ -28,7 +31,7 @@ MEANINGS = {
     ExitCode.USAGE: "invalid arguments, or a file that cannot be read",
     ExitCode.ACCOUNT: "no Airflow connection, or an API key that TrackingMore does not accept",
     ExitCode.QUOTA: "the account's quota is used up or not sufficient",
-    ExitCode.SERVICE: "TrackingMore or the network failed, retries included",
+    ExitCode.SERVICE: "TrackingMore, the network or the database of a load failed, retries included",
     ExitCode.TIMED_OUT: "the wait timed out",
     ExitCode.BUG: "a bug in this program; --debug shows a traceback",
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
@@ -58,9 +61,9 @@ def exit_code(error: Exception) -> ExitCode:
     match cause_of(error) if isinstance(error, errors.TrackingMoreError) else error:
         case CommandError(code=code):
             return code
-        case errors.InvalidArgumentError():
+        case errors.InvalidArgumentError() | LoadStateError():
             return ExitCode.USAGE
-        case errors.ApiError(http_status=int(), from_api=False):  # a proxy cannot know about key or quota
+        case errors.ApiError(http_status=int(), from_api=False):  # a proxy does not know the key or the quota
             return ExitCode.SERVICE
         case errors.AuthenticationError():
             return ExitCode.ACCOUNT
@@ -72,6 +75,8 @@ def exit_code(error: Exception) -> ExitCode:
             | errors.ServerError()
             | errors.TransportError()
             | errors.MalformedResponseError()
+            | LoadDatabaseError()
+            | LoadConflictError()
         ):
             return ExitCode.SERVICE
         case errors.ApiError():

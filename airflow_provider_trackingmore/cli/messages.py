@@ -1,4 +1,4 @@
-"""Errors and other messages as one line for the terminal."""
+"""Format errors and other messages as one line for the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_trackingmore.cli.exit_codes import ExitCode, exit_code
 
 HINTS = {
     errors.Hint.REGISTER_FIRST: "register it first, with the command create",
-    errors.Hint.LIST_CARRIERS: "the commands carriers and detect know the codes",
+    errors.Hint.LIST_CARRIERS: "find the code with the commands carriers and detect",
 }
 """Hints that are different on the command line."""
 
@@ -46,7 +46,7 @@ def with_hint(error: errors.TrackingMoreError, hints: Mapping[errors.Hint, str] 
 
 
 def printable(text: str) -> str:
-    """Replace control characters, which could otherwise steer the terminal, and line ends.
+    """Replace line ends and control characters, which the terminal would interpret.
 
     :param text: any text.
     :return: the text on one line.

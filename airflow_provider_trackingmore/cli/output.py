@@ -37,16 +37,19 @@ def check_output(command: Command, arguments: argparse.Namespace) -> None:
     if include_raw and arguments.output in ("table", "csv"):
         raise CommandError(f"--include-raw needs --output ndjson or json, not {arguments.output}", ExitCode.USAGE)
     arguments.output = arguments.output or ("table" if sys.stdout.isatty() and not include_raw else "ndjson")
-    known = (*command.fields, "raw") if include_raw else command.fields
+    is_plan = bool(command.plan_fields) and not arguments.yes
+    fields = command.plan_fields if is_plan else command.fields
+    known = (*fields, "raw") if include_raw else fields
     for name in arguments.fields or ():
         if name not in known:
             hint = did_you_mean(name, known) or f"; the fields are {', '.join(known)}"
-            raise CommandError(f"{command.name} has no field {name!r}{hint}", ExitCode.USAGE)
+            what = f"{command.name} without --yes" if is_plan else command.name
+            raise CommandError(f"{what} has no field {name!r}{hint}", ExitCode.USAGE)
         if name in NESTED_FIELDS and arguments.output in ("table", "csv"):
             raise CommandError(f"the field {name} needs --output ndjson or json", ExitCode.USAGE)
-    arguments.columns = arguments.fields or command.columns
+    arguments.columns = arguments.fields or (command.plan_fields if is_plan else command.columns)
     if arguments.output == "csv" and not arguments.fields:
-        arguments.fields = [name for name in command.fields if name not in NESTED_FIELDS]
+        arguments.fields = [name for name in fields if name not in NESTED_FIELDS]
 
 
 def write_rows(rows: Iterable[Row], arguments: argparse.Namespace, *, sample: Iterable[Row] | None = None) -> None:
@@ -80,16 +83,16 @@ def select_fields(rows: Iterable[Row], fields: Sequence[str] | None) -> Iterable
 
 @contextlib.contextmanager
 def until_closed() -> Iterator[None]:
-    """Write for as long as the reader of a pipe is there: ``| head`` is not an error."""
+    """Stop writing when the reader of a pipe closes it: ``| head`` is not an error."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        # Otherwise the interpreter complains at exit about what is still in the buffer.
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        # Otherwise the interpreter would fail at exit to flush its buffer.
+        with open(os.devnull, "w") as devnull:
+            os.dup2(devnull.fileno(), sys.stdout.fileno())
 
 
 def write_ndjson(rows: Iterable[Row]) -> None:
@@ -129,7 +132,7 @@ def write_csv(rows: Iterable[Row], fields: Sequence[str]) -> None:
 
 def _use_utf8() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # half a character becomes its JSON escape
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # a lone surrogate becomes its JSON escape
 
 
 def _to_json(row: Row) -> str:

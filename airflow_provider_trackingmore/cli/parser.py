@@ -1,4 +1,4 @@
-"""The command line of ``trackingmore-airflow``, read with argparse."""
+"""Parse the command line of ``trackingmore-airflow`` with argparse."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def build_parser(prog: str) -> tuple[CommandLineParser, dict[str, CommandLinePar
 
 
 def parse_arguments(prog: str, argv: Sequence[str]) -> argparse.Namespace:
-    """Read the command line; complete it instead where a shell asks for completion.
+    """Parse the command line, or complete it if a shell requests that.
 
     :param prog: the program's name.
     :param argv: the arguments.

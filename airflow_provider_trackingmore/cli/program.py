@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""Runs a command and turns errors into one line and an exit code."""
+"""Run a command, and turn errors into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run(name: str, arguments: argparse.Namespace) -> int:
 
 
 def _run(name: str, arguments: argparse.Namespace, debug: bool) -> int:
-    from airflow_provider_trackingmore.cli import account, bulk, output, queries, wait
+    from airflow_provider_trackingmore.cli import account, bulk, load, output, queries, wait
     from airflow_provider_trackingmore.client.client import TrackingMoreClient
 
     functions: dict[str, Callable[[TrackingMoreClient, argparse.Namespace], ExitCode]] = {
@@ -70,6 +70,7 @@ def _run(name: str, arguments: argparse.Namespace, debug: bool) -> int:
         "delete": bulk.delete,
         "detect": queries.detect,
         "get": queries.get,
+        "load": load.load,
         "list": queries.list_shipments,
         "update": bulk.update,
         "wait": wait.wait,
@@ -79,7 +80,7 @@ def _run(name: str, arguments: argparse.Namespace, debug: bool) -> int:
     settings = account.settings(arguments.conn_id, os.environ)
     # After the import of Airflow, which sets up its own logging.
     _log_to_standard_error(debug)
-    with TrackingMoreClient(settings) as client:
+    with TrackingMoreClient(settings, component="command line") as client:
         return functions[name](client, arguments)
 
 

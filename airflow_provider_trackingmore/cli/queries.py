@@ -15,7 +15,7 @@ from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.api.listing import list_trackings
 from airflow_provider_trackingmore.api.models import Tracking
 from airflow_provider_trackingmore.api.resources import Page
-from airflow_provider_trackingmore.api.shipments import shipment_key
+from airflow_provider_trackingmore.api.shipments import check_key
 from airflow_provider_trackingmore.api.validation import check_tracking_number
 from airflow_provider_trackingmore.cli.exit_codes import ExitCode
 from airflow_provider_trackingmore.cli.output import until_closed, write_rows
@@ -72,7 +72,7 @@ def detect(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCod
 
 def get(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCode:
     """Show a shipment with its checkpoints."""
-    key = shipment_key({"carrier_code": arguments.carrier_code, "tracking_number": arguments.tracking_number})
+    key = check_key(arguments.carrier_code, arguments.tracking_number)
     tracking = client.send(endpoints.get_tracking(*key, lang=arguments.lang))
     # Without the texts of the checkpoints: carriers write there who signed.
     checkpoints: list[dict[str, Any]] = [
@@ -94,7 +94,7 @@ def list_shipments(client: TrackingMoreClient, arguments: argparse.Namespace) ->
     for name in ("numbers", "orders"):
         if given := getattr(arguments, name):
             filters[name] = [value for values in given for value in values]
-    # Elsewhere the rows themselves show the progress, or the reader of the pipe writes to the terminal.
+    # On a terminal the rows themselves show the progress; the reader of a pipe may write to the terminal.
     threshold = PAGE_SIZE if output_is_file() else sys.maxsize
     with progress_bar("Shipments", threshold=threshold) as progress:
         trackings = _list_trackings(client, filters, arguments.limit, progress)

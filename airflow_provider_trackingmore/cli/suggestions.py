@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Suggest the known word that is most similar.
+    """Suggest the most similar known word.
 
     :param word: the unknown word.
     :param known: the known words.

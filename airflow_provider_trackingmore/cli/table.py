@@ -1,4 +1,4 @@
-"""Rows as a table. A terminal gets one that fits its width, drawn with rich, which Airflow brings, if it is there."""
+"""Rows as a table. On a terminal it fits the width, if rich is installed, as it is with Airflow."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice, takewhile
-from typing import Any, TextIO
+from typing import TextIO
 
 from airflow_provider_trackingmore.cli.messages import printable
 
 Cells = list[str]
 
 SAMPLE_ROWS = 100
-"""The first rows decide how wide the columns are; to wait for more would keep the reader waiting."""
+"""How many rows determine the widths of the columns; more would delay the output."""
 GAP = 2
 MIN_WIDTH = 8
 UNBROKEN_COLUMNS = frozenset({"line", "carrier_code", "tracking_number", "code", "account"})
-"""Columns at the left that are never wrapped, however narrow the terminal: people copy what is in them."""
+"""Columns at the left that are never wrapped, however narrow the terminal, because people copy their values."""
 
 STYLES = {
     **dict.fromkeys(("delivered", "created", "updated", "deleted"), "green"),
     **dict.fromkeys(("exception", "expired", "undelivered", "rejected", "returned", "not_registered"), "red"),
     **dict.fromkeys(("notfound", "duplicate", "missing", "timed_out"), "yellow"),
 }
-"""Colours of words that fill a whole cell."""
+"""The colours of cells with exactly these words."""
 
 
 def write_table(
-    rows: Iterable[Mapping[str, Any]],
+    rows: Iterable[Mapping[str, object]],
     columns: Sequence[str],
     *,
-    sample: Iterable[Mapping[str, Any]] | None = None,
+    sample: Iterable[Mapping[str, object]] | None = None,
 ) -> None:
     """Write a table, row by row as the rows arrive.
 
     :param rows: plain data.
-    :param columns: the fields that are shown; their names make the headings.
+    :param columns: the fields to show; their names are the headings.
     :param sample: rows that are as wide as those to come, so that each row is written at once; None samples the first
         rows.
     """

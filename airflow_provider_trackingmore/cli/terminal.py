@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from airflow_provider_trackingmore.cli.messages import printable
 
 Progress = Callable[[int, int | None], None]
-"""Takes how much is done, and of how much; None while that is unknown."""
+"""Called with the amount of work done, and the total; None if that is unknown."""
 
 
 def echo(message: str) -> None:
@@ -23,7 +23,7 @@ def echo(message: str) -> None:
 
 
 def output_is_file() -> bool:
-    """Tell whether standard output is a file; the reader of a pipe may write to the same terminal as a progress bar."""
+    """Tell whether standard output is a file. The reader of a pipe may write to the terminal of the progress bar."""
     return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
 
 
@@ -33,7 +33,7 @@ def progress_bar(title: str, *, threshold: int) -> Iterator[Progress]:
 
     :param title: what is being done.
     :param threshold: the largest amount of work that needs no bar.
-    :return: a function that takes the progress.
+    :return: a function to report progress with.
     """
     with contextlib.ExitStack() as stack:
         draw: Progress | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 UNITS = {
     "s": timedelta(seconds=1),
@@ -26,23 +26,23 @@ def parse_time(text: str, *, now: datetime, end_of_day: bool = False) -> datetim
     :return: an aware datetime.
     :raises ValueError: if it is neither, or before 1970.
     """
+    import pendulum  # slow, and not needed for --help
+
     text = text.strip()
     if _PERIOD.fullmatch(text):
         try:
-            parsed = now - parse_period(text)
+            parsed = pendulum.instance(now) - parse_period(text)
         except OverflowError:
             raise ValueError(f"{text!r} is too long ago") from None
     else:
         try:
-            parsed = datetime.fromisoformat(text)
+            parsed = pendulum.instance(datetime.fromisoformat(text))
         except ValueError:
             example = "a time such as 7d, 12h, 2026-03-01 or 2026-03-01T08:00+01:00"
             raise ValueError(f"{text!r} is not {example}") from None
-        if parsed.tzinfo is None:
-            parsed = parsed.replace(tzinfo=UTC)
         if end_of_day and _DAY.fullmatch(text):
-            parsed += timedelta(days=1, seconds=-1)
-    if parsed < datetime.fromtimestamp(0, UTC):
+            parsed = parsed.end_of("day").start_of("second")
+    if parsed.timestamp() < 0:
         raise ValueError(f"{text!r} is too long ago")
     return parsed
 

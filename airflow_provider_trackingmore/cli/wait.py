@@ -1,4 +1,4 @@
-"""The command that waits: ``wait orders.csv``."""
+"""The command ``wait``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
+
+import pendulum
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.interruptions import LookupInterruptedError
@@ -37,7 +39,7 @@ def wait(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCode:
     shipments = _shipments(read_shipments(arguments.shipments, ()))
     condition = Condition(
         WaitSpec.create(
-            orders={str(key): [key] for key in shipments},  # each on its own: one that fails does not end the wait
+            orders={str(key): [key] for key in shipments},  # so that a shipment that fails does not end the wait
             statuses=arguments.statuses or ("delivered",),
             fail_on=FAIL_ON,
         )
@@ -84,25 +86,27 @@ def _decided(
             return
         next_check = now + every if deadline is None else min(now + every, deadline)
         if sys.stderr.isatty():
-            at = datetime.fromtimestamp(next_check).astimezone().strftime("%H:%M:%S")
+            at = pendulum.from_timestamp(next_check, tz="local").to_time_string()
             echo(f"{len(written)} of {len(condition.spec.shipments)} decided; next check at {at}")
         time.sleep(max(next_check - time.time(), 0))
 
 
 def _check(client: TrackingMoreClient, condition: Condition) -> None:
-    keys = condition.open
+    open_shipments = condition.open
     found: Mapping[ShipmentKey, Any]
     try:
-        found = run(look_up(keys), client.send)
+        found = run(look_up(open_shipments.values()), client.send)
     except LookupInterruptedError as error:
         if is_final(error.cause):
             raise
         echo(f"Check failed, the wait continues: {error}")
-        found = {key: tracking for key, tracking in error.found.items() if tracking is not None}
+        found = error.found
     now = time.time()
-    for key, tracking in found.items():
-        observed = NOT_REGISTERED if tracking is None else Observation.from_record(tracking.raw, now)
-        condition.update(key.normalized, observed, now)
+    for normalized, key in open_shipments.items():
+        if key in found:
+            tracking = found[key]
+            observed = NOT_REGISTERED if tracking is None else Observation.from_record(tracking.raw, now)
+            condition.update(normalized, observed, now)
     condition.decide()
 
 

@@ -1,4 +1,4 @@
-"""Every order is settled once and every parcel registered once, whatever is killed with SIGKILL meanwhile.
+"""Every order is settled once and every parcel registered once, whichever process is killed with SIGKILL.
 
 `make test-chaos SEEDS="6 7 11"` runs it; its name keeps it out of `make test`. The seed decides the orders and the plan
 of kills, and both are printed; Airflow's own timing decides the rest.
@@ -49,14 +49,14 @@ class Orders:
     """Fifteen orders with two parcels each, and what has to become of them."""
 
     def __init__(self, seed: int) -> None:
-        chance = random.Random(seed)
+        rng = random.Random(seed)
         self.parcels: list[tuple[str, str, str]] = []
         for number in range(15):
             for part in "ab":
-                carrier = chance.choice(("dhl", "ups", "gls", "dpd", "usps"))
-                days = chance.randint(1, 8)
+                carrier = rng.choice(("dhl", "ups", "gls", "dpd", "usps"))
+                days = rng.randint(1, 8)
                 self.parcels.append((f"O-{number:02}", carrier, f"SBX-DELIVERED-{days}D-{number:02}{part}"))
-        lost, refused, known = chance.sample(range(0, 30, 2), 3)
+        lost, refused, known = rng.sample(range(0, 30, 2), 3)
         order_id, carrier, _ = self.parcels[lost]
         self.parcels[lost] = (order_id, carrier, f"SBX-EXCEPTION-2D-{lost}")
         self.parcels[refused] = (self.parcels[refused][0], "dhll", self.parcels[refused][2])
@@ -70,7 +70,7 @@ class Orders:
 
 
 class Watch:
-    """One run: keeps the orders going, kills, starts again, and tells."""
+    """One run: runs orders, kills a process, restarts it, and reports."""
 
     def __init__(self, airflow: Any, sandbox: SandboxProcess, shop: Shop, began: float) -> None:
         self.airflow = airflow
@@ -80,7 +80,7 @@ class Watch:
         self.waits_began = False
         self.next_half_day = 0.0
 
-    def say(self, text: str) -> None:
+    def echo(self, text: str) -> None:
         print(f"[{time.monotonic() - self.began:5.1f} s] {text}", flush=True)
 
     def rows(self, query: str) -> list[Any]:
@@ -104,7 +104,7 @@ class Watch:
         if states and not left:
             return True
         if states:
-            self.say(f"the run ended as {states[-1]}, {left} orders are open: the next one begins")
+            self.echo(f"the run ended as {states[-1]}, {left} orders are open: the next one begins")
         self.airflow.call("POST", f"dags/{DAG_ID}/dagRuns", {"logical_date": None})
         return False
 
@@ -134,14 +134,16 @@ class Watch:
             number = self.sandbox.fault("slow", **where, seconds=kill.hold)
 
         def held() -> bool:
-            return any(one["fired"] for one in self.sandbox.request("GET", "/faults")["planned"] if one["id"] == number)
+            return any(
+                fault["fired"] for fault in self.sandbox.request("GET", "/faults")["planned"] if fault["id"] == number
+            )
 
         def registered() -> bool:
             return any(task_id == "register" for task_id, *_ in self.tasks("success"))
 
         self.until(lambda: held() or registered())
         if not held():
-            self.say(f"not killed: {kill}: the registration was over before")
+            self.echo(f"not killed: {kill}: the registration was over before")
             return
         time.sleep(kill.after)
         self.execute_kill(kill, "register")
@@ -150,7 +152,7 @@ class Watch:
         """Kill while orders are waited for."""
         self.until(lambda: (self.waits_began and self.settled >= kill.settled) or self.over())
         if self.settled == len(self.shop.orders()):
-            self.say(f"not killed: {kill}: all orders were settled before")
+            self.echo(f"not killed: {kill}: all orders were settled before")
             return
         time.sleep(kill.after)
         self.execute_kill(kill)
@@ -164,10 +166,10 @@ class Watch:
             self.kill_task(kill, task, at)
             return
         self.airflow.kill(component, alone=kill.victim == "scheduler")
-        self.say(f"killed: {kill} ({at})")
+        self.echo(f"killed: {kill} ({at})")
         time.sleep(kill.down)
         self.airflow.start(component)
-        self.say(f"started again: {component}")
+        self.echo(f"started again: {component}")
 
     def kill_task(self, kill: Kill, task: str, at: str) -> None:
         """Kill the process of a running task."""
@@ -178,7 +180,9 @@ class Watch:
                 titles = [f"airflow worker -- {key}"]
                 if kill.victim == "task and its worker":
                     titles.insert(0, f"airflow worker -- LocalExecutor: {key}")
-                processes = [one for title in titles for one in psutil.process_iter() if _title(one) == title]
+                processes = [
+                    process for title in titles for process in psutil.process_iter() if _title(process) == title
+                ]
                 if task in ("", task_id) and len(processes) == len(titles):
                     found.append((f"{task_id}[{map_index}]", processes))
                     return True
@@ -186,12 +190,12 @@ class Watch:
 
         self.until(runs)
         if not found:
-            self.say(f"not killed: {kill}: no task ran any more")
+            self.echo(f"not killed: {kill}: no task ran any more")
             return
         name, processes = found[0]
         for process in processes:
             process.kill()
-        self.say(f"killed: {kill}: {name} ({at})")
+        self.echo(f"killed: {kill}: {name} ({at})")
 
 
 def _title(process: psutil.Process) -> str:
@@ -230,7 +234,7 @@ def test_every_order_is_settled_once_and_every_parcel_registered_once(seed: int,
         with Airflow(tmp_path / "airflow", log, settings) as airflow:
             airflow.wait_for_dag(DAG_ID, 120)
             watch = Watch(airflow, sandbox, shop, began)
-            watch.say("Airflow is there")
+            watch.echo("Airflow is there")
             for kill in registration:
                 watch.in_registration(kill)
             for kill in waits:
@@ -240,7 +244,7 @@ def test_every_order_is_settled_once_and_every_parcel_registered_once(seed: int,
             tries = watch.rows("SELECT task_id, sum(try_number - 1) FROM task_instance WHERE try_number > 1 GROUP BY 1")
             ledger = sandbox.ledger()
             calls, refused = ledger["by_endpoint"], ledger["rate_limited"]
-            watch.say(f"over: runs {runs}, repeated tries {dict(tries)}, calls {calls}, of them {refused} times 429")
+            watch.echo(f"over: runs {runs}, repeated tries {dict(tries)}, calls {calls}, of them {refused} times 429")
 
         log.flush()
         assert files_holding(tmp_path, key, *OF_PEOPLE) == [], "of what was killed neither key nor people are left"

@@ -1,4 +1,4 @@
-"""What one run kills, and when: drawn from a seed. Kills nothing."""
+"""The plan of a run, drawn from a seed: which process is killed, and when."""
 
 from __future__ import annotations
 
@@ -45,22 +45,22 @@ def draw(seed: int) -> tuple[list[Kill], list[Kill]]:
 
     Three use up the retries of the registration, so that a second run has to take the orders up.
     """
-    chance = random.Random(seed)
-    registration = [_kill(chance, chance.choice(IN_REGISTRATION), True) for _ in range(chance.randint(1, 2))]
-    waits = [_kill(chance, victim, False) for victim in ("triggerer", chance.choice(IN_WAITS))]
-    if len(registration) == 2 and chance.random() < 0.3:
-        registration.append(_kill(chance, chance.choice(IN_REGISTRATION), True))
+    rng = random.Random(seed)
+    registration = [_kill(rng, rng.choice(IN_REGISTRATION), True) for _ in range(rng.randint(1, 2))]
+    waits = [_kill(rng, victim, False) for victim in ("triggerer", rng.choice(IN_WAITS))]
+    if len(registration) == 2 and rng.random() < 0.3:
+        registration.append(_kill(rng, rng.choice(IN_REGISTRATION), True))
     return registration, sorted(waits, key=lambda kill: kill.settled)
 
 
-def _kill(chance: random.Random, victim: Victim, registering: bool) -> Kill:
-    moment: Moment = chance.choice(("batch on its way", "batch applied")) if registering else "waits"
-    hold = chance.uniform(3, 9)
+def _kill(rng: random.Random, victim: Victim, registering: bool) -> Kill:
+    moment: Moment = rng.choice(("batch on its way", "batch applied")) if registering else "waits"
+    hold = rng.uniform(3, 9)
     return Kill(
         victim,
         moment,
-        settled=0 if registering else chance.randint(0, 8),
-        after=chance.uniform(0.1, 2.5),
+        settled=0 if registering else rng.randint(0, 8),
+        after=rng.uniform(0.1, 2.5),
         hold=hold,
-        down=chance.uniform(0, 4),
+        down=rng.uniform(0, 4),
     )

@@ -49,7 +49,7 @@ class Program:
     def __init__(self, sandbox: SandboxProcess, directory: Path) -> None:
         self.directory = directory
         self.keys = list(sandbox.api_keys)
-        # A terminal tells its own size; whoever runs the tests may have set another.
+        # A terminal reports its own size; the environment of the tests may say something else.
         inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         # A pace of its own for each test: otherwise each would wait for the one before.
         self.environment = {

@@ -69,6 +69,13 @@ def test_with_yes_all_are_created_and_a_second_run_costs_nothing(
     assert trackingmore_sandbox.accounts()[0]["quota_left"] == 99_997
 
 
+def test_a_shipment_in_two_spellings_is_a_duplicate(program: Program, file: Path) -> None:
+    file.write_text("carrier_code,tracking_number\nusps,SBX-PENDING-1\nUSPS,sbx-pending-1\n")
+    ended = program("create", str(file))
+    assert outcomes(ended.rows) == {2: "planned", 3: "duplicate"}
+    assert ended.rows[1]["message"] == "the same as line 2"
+
+
 @pytest.mark.parametrize("typed", [(), ("--yes",)], ids=["planned", "done"])
 def test_an_invalid_row_does_not_affect_the_others(
     program: Program, trackingmore_sandbox: SandboxProcess, file: Path, typed: tuple[str, ...]
@@ -81,7 +88,7 @@ def test_an_invalid_row_does_not_affect_the_others(
     assert found[3][0] == "rejected"
     assert "a spreadsheet rounded" in found[3][2]
     assert found[5][0] == "rejected"
-    assert "the commands carriers and detect know the codes" in found[5][2]
+    assert "find the code with the commands carriers and detect" in found[5][2]
     assert found[6] == (good, None, None)
     assert found[7] == ("duplicate", None, "the same as line 6")
     assert found[8][0] == "rejected"
@@ -181,7 +188,7 @@ def test_closing_the_pipe_does_not_stop_the_registration(
     assert len(trackingmore_sandbox.ledger()["created"]) == 120
 
 
-def test_ctrl_c_keeps_the_rows_that_were_done(
+def test_ctrl_c_keeps_the_rows_that_were_finished(
     program: Program, trackingmore_sandbox: SandboxProcess, file: Path
 ) -> None:
     file.write_text("carrier_code,tracking_number\n" + "".join(f"usps,SBX-PENDING-{n:04d}\n" for n in range(120)))
@@ -201,7 +208,7 @@ def test_ctrl_c_keeps_the_rows_that_were_done(
     out, err = process.communicate(timeout=30)
     assert {row["outcome"] for row in rows} == {"created"}
     assert (process.returncode, out) == (130, b"")
-    assert b"Interrupted. What was done so far is kept" in err
+    assert b"Interrupted. The changes made so far are kept" in err
 
 
 def test_a_quota_that_runs_out_midway_is_reported_row_by_row(

@@ -1,4 +1,4 @@
-"""What a script and a person learn when something fails."""
+"""Exit codes and messages of failures."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_service_that_is_not_there_ends_with_5(program: Program, connection: d
     assert "(host) of the connection" not in ended.err
 
 
-def test_a_short_silence_is_waited_for_and_told(
+def test_a_short_cool_down_is_waited_for_and_reported(
     program: Program, trackingmore_sandbox: SandboxProcess, connection: dict[str, Any]
 ) -> None:
     trackingmore_sandbox.fault("429", count=1)
@@ -127,4 +127,7 @@ def test_ctrl_c_ends_with_130(program: Program, trackingmore_sandbox: SandboxPro
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert (out, err) == ("", "Interrupted. What was done so far is kept, and it is safe to run the command again.\n")
+    assert (out, err) == (
+        "",
+        "Interrupted. The changes made so far are kept, and it is safe to run the command again.\n",
+    )

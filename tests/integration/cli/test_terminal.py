@@ -1,4 +1,4 @@
-"""The same program before a person."""
+"""The same program on a terminal."""
 
 from __future__ import annotations
 

@@ -45,9 +45,7 @@ def test_a_number_is_kept_as_text() -> None:
 @pytest.mark.parametrize("number", ["9.4001E+21", "9,4001E+21", "9E+21", "9.4001e+21"])
 def test_a_number_that_a_spreadsheet_rounded_is_a_problem(number: str) -> None:
     text = f"carrier_code;tracking_number\nusps;{number}\n"
-    assert problems(text) == [
-        (2, f"a spreadsheet rounded the tracking number to {number}: format the column as text there")
-    ]
+    assert problems(text) == [(2, f"a spreadsheet rounded the tracking number to {number}: format its column as text")]
 
 
 def test_case_blanks_and_hyphens_in_column_names_do_not_matter() -> None:
@@ -82,7 +80,7 @@ def test_the_line_of_a_row_is_where_it_begins() -> None:
 
 def test_an_extra_cell_is_a_problem_unless_it_is_empty() -> None:
     text = "carrier_code,tracking_number,title\nusps,A1,a mug, blue\nusps,A2,a mug,,\n"
-    assert problems(text) == [(2, "more cells than the 3 columns: put cells that contain the delimiter in quotes")]
+    assert problems(text) == [(2, "more cells than the 3 columns: quote cells that contain the delimiter")]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +94,7 @@ def test_an_extra_cell_is_a_problem_unless_it_is_empty() -> None:
         (b"carrier_code,tracking_number,Tracking Number\n", "more than one column tracking_number"),
         (b"carrier_code,tracking_number\nusps,M\xfcller\n", "line 2 is not UTF-8: save the file as 'CSV UTF-8'"),
         ("carrier_code,tracking_number\n".encode("utf-16-le"), "no column carrier_code"),
-        (b"\xff\xfea", "it begins like UTF-16 and is not: save the file as 'CSV UTF-8'"),
+        (b"\xff\xfea", "it begins like UTF-16 but is not valid: save the file as 'CSV UTF-8'"),
         (b'carrier_code,tracking_number\nusps,"A1"x\n', "line 2: "),
         (b'carrier_code,tracking_number\nusps,"A1\nups,A2\n', "line 2: unexpected end of data"),
         (b"carrier_code,tracking_number\nusps," + b"9" * 200_000, "line 2: field larger than field limit"),

@@ -81,6 +81,12 @@ def test_a_date_as_the_end_of_a_range_includes_the_day() -> None:
         ("wait", "a.csv", "--every", "0s"),
         ("wait", "a.csv", "--for", "arrived"),
         ("delete",),
+        ("load", "sql"),
+        ("load", "ftp", "host"),
+        ("load", "sql", "warehouse", "--settle", "soon"),
+        ("load", "sql", "warehouse", "--filter", "status"),
+        ("load", "sql", "warehouse", "--event-texts", "no"),
+        ("load", "files", "lake", "--file-format", "avro"),
     ],
 )
 def test_invalid_arguments_end_with_2(typed: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:

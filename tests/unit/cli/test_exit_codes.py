@@ -11,6 +11,9 @@ from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.api.shipments import shipment_key
 from airflow_provider_trackingmore.cli.exit_codes import MEANINGS, CommandError, ExitCode, exit_code
 from airflow_provider_trackingmore.cli.messages import explain, printable, with_hint
+from airflow_provider_trackingmore.loading.state import LoadStateError
+from airflow_provider_trackingmore.transfers.files.errors import LoadConflictError
+from airflow_provider_trackingmore.transfers.sql.errors import LoadDatabaseError
 
 CODES = {
     errors.InvalidArgumentError: ExitCode.USAGE,
@@ -40,6 +43,18 @@ CODES = {
 @pytest.mark.parametrize("kind", CODES)
 def test_every_error_has_its_exit_code(kind: type[errors.TrackingMoreError]) -> None:
     assert exit_code(kind("it failed")) is CODES[kind]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (LoadDatabaseError("writing failed"), ExitCode.SERVICE),
+        (LoadConflictError("another load was faster"), ExitCode.SERVICE),
+        (LoadStateError("it is damaged"), ExitCode.USAGE),
+    ],
+)
+def test_errors_of_loads_have_exit_codes(error: errors.TrackingMoreError, code: ExitCode) -> None:
+    assert exit_code(error) is code
 
 
 @pytest.mark.parametrize("status", [401, 402, 404])
@@ -80,11 +95,11 @@ def test_a_rejected_key_names_its_source() -> None:
     [
         (
             {"tracking_number": "A1"},
-            "carrier_code is missing (tracking_number A1): the commands carriers and detect know the codes",
+            "carrier_code is missing (tracking_number A1): find the code with the commands carriers and detect",
         ),
         (
             {"tracking_number": "A1", "carrier_code": "a b"},
-            "'china-post' (tracking_number A1): the commands carriers and detect know the codes",
+            "'china-post' (tracking_number A1): find the code with the commands carriers and detect",
         ),
     ],
 )

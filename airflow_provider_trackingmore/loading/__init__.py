@@ -1,0 +1,1 @@
+"""Incremental loads: decide what to request, build rows and find what has changed; the targets write them."""

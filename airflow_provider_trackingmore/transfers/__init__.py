@@ -1,0 +1,1 @@
+"""Operators that load trackings into databases and files."""

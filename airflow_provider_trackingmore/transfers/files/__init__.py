@@ -1,0 +1,1 @@
+"""Files of a load: their columns and formats, the manifests that name them, and the state between loads."""

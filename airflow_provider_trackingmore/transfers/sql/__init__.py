@@ -1,0 +1,1 @@
+"""The databases that loads write to: one writer each, over the connection of Airflow's hook."""
