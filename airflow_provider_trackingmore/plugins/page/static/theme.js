@@ -1,0 +1,25 @@
+// Light or dark: as Airflow's own UI where this page is inside it, otherwise as the system is set.
+
+function themeOfAirflow() {
+  try {
+    if (window.parent === window) return null;
+    const { classList, dataset } = window.parent.document.documentElement;
+    return ["dark", "light"].find((theme) => classList.contains(theme) || dataset.theme === theme) ?? null;
+  } catch {
+    return null; // framed by another site
+  }
+}
+
+/** Apply the theme, and follow it when somebody changes it in Airflow. */
+export function followTheme() {
+  const apply = () => {
+    const theme = themeOfAirflow();
+    if (theme) document.documentElement.dataset.theme = theme;
+    else delete document.documentElement.dataset.theme;
+  };
+  apply();
+  if (document.documentElement.dataset.theme) {
+    const changes = new MutationObserver(apply);
+    changes.observe(window.parent.document.documentElement, { attributeFilter: ["class", "data-theme"] });
+  }
+}
