@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.api.limits import DEFAULT_BASE_URL
 from airflow_provider_trackingmore.client.settings import ClientSettings
-from airflow_provider_trackingmore.get_provider_info import CONNECTION_TYPE
+from airflow_provider_trackingmore.events.webhook_settings import HINTS_PER_MINUTE, MIN_SECRET_LENGTH, WebhookSettings
+from airflow_provider_trackingmore.events.webhooks import TOLERANCE_SECONDS
+from airflow_provider_trackingmore.get_provider_info import CLIENT_FIELDS, CONNECTION_TYPE
 from airflow_provider_trackingmore.hooks.hints import AIRFLOW_HINTS
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def settings_from(connection: Connection, extra: Mapping[str, Any]) -> ClientSet
     try:
         if not connection.password:
             raise InvalidSettingsError("it has no API key: put the key into its password field")
-        known = {name: _read(name, extra[name]) for name in FIELDS if _given(extra, name)}
+        known = {name: _read(name, extra[name]) for name in CLIENT_FIELDS if _given(extra, name)}
         return ClientSettings(api_key=connection.password, base_url=_base_url(connection), **known)
     except InvalidSettingsError as error:
         hint_text = AIRFLOW_HINTS.get(error.hint) if error.hint is not None else None
@@ -100,7 +102,8 @@ def form_behaviour() -> dict[str, Any]:
     :return: ``hidden_fields``, ``relabeling``, ``placeholders``.
     """
     behaviour = {name.replace("-", "_"): value for name, value in CONNECTION_TYPE["ui-field-behaviour"].items()}
-    defaults = {field.name: field.default for field in fields(ClientSettings) if field.name in FIELDS}
+    defaults = {field.name: field.default for field in fields(ClientSettings) if field.name in CLIENT_FIELDS}
+    defaults |= {"webhook_tolerance_seconds": TOLERANCE_SECONDS, "webhook_hints_per_minute": HINTS_PER_MINUTE}
     placeholders = {
         name: str(value).lower() for name, value in defaults.items() if isinstance(value, (str, float, int))
     }
@@ -134,7 +137,10 @@ def form_widgets() -> dict[str, Any]:
         if name == "verify":
             return  # the CA bundle is on the workers, perhaps not here
         try:
-            ClientSettings(api_key="not-looked-at", **{name: _read(name, field.data)})
+            if name in CLIENT_FIELDS:
+                ClientSettings(api_key="not-looked-at", **{name: _read(name, field.data)})
+            else:
+                WebhookSettings.from_extra({"webhook_secret": "x" * MIN_SECRET_LENGTH, name: field.data})
         except InvalidSettingsError as error:
             raise ValidationError(error.message) from None
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import operator
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Self, TypeVar, Unpack, cast
-
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import BaseHook
+from typing import Literal, Unpack
 
 from airflow_provider_trackingmore.api import batching, endpoints, listing, lookups, realtime
-from airflow_provider_trackingmore.api.changes import UPDATE_FIELDS, Changes, changes_body, check_changes
 from airflow_provider_trackingmore.api.chunks import request_in_chunks
 from airflow_provider_trackingmore.api.endpoints import Lane, Place
-from airflow_provider_trackingmore.api.envelope import Request, RequestFlow
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingNotFoundError
 from airflow_provider_trackingmore.api.filters import CountFilters, ListFilters
+from airflow_provider_trackingmore.api.formatting import format_value
 from airflow_provider_trackingmore.api.limits import BATCH_SIZE, PAGE_SIZE, WAYBILLS
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking
 from airflow_provider_trackingmore.api.reports import BatchReport, RealtimeReport, RegistrationReport
@@ -29,32 +24,32 @@ from airflow_provider_trackingmore.api.shipments import (
     REALTIME_FIELDS,
     CheckedShipments,
     Shipment,
-    as_shipment_list,
+    check_key,
     check_shipments,
     shipment_body,
-    shipment_key,
+    shipment_keys,
 )
+from airflow_provider_trackingmore.api.updates import UPDATE_FIELDS, Changes, changes_body, check_changes
 from airflow_provider_trackingmore.api.validation import (
+    as_entries,
     check_carrier_code,
     check_language,
     check_tracking_number,
     check_waybills,
 )
-from airflow_provider_trackingmore.client.client import TrackingMoreClient
-from airflow_provider_trackingmore.client.runner import run, run_listing
-from airflow_provider_trackingmore.client.settings import ClientSettings
-from airflow_provider_trackingmore.hooks.connection import form_behaviour, form_widgets, settings_from
-from airflow_provider_trackingmore.hooks.hints import AIRFLOW_HINTS
+from airflow_provider_trackingmore.client.runner import run_listing
+from airflow_provider_trackingmore.exceptions import QuotaFloorError
+from airflow_provider_trackingmore.hooks.base import TrackingMoreBaseHook
+from airflow_provider_trackingmore.hooks.batch_log import ReportT, log_report, progress_logger
+from airflow_provider_trackingmore.hooks.connection import form_behaviour, form_widgets
+from airflow_provider_trackingmore.loading.load import MAX_OPEN, SETTLE, LoadOptions
+from airflow_provider_trackingmore.loading.rows import RowOptions
+from airflow_provider_trackingmore.loading.source import ShipmentSource
+from airflow_provider_trackingmore.loading.stream import ShipmentStream
 from airflow_provider_trackingmore.metrics import METRICS
 
-T = TypeVar("T")
-ReportT = TypeVar("ReportT", bound=BatchReport)
 
-PROGRESS_SECONDS = 30.0
-"""How often a long batch logs its progress."""
-
-
-class TrackingMoreHook(BaseHook):
+class TrackingMoreHook(TrackingMoreBaseHook):
     """Use TrackingMore with the account of an Airflow connection.
 
     Every method raises a :class:`~airflow_provider_trackingmore.api.errors.TrackingMoreError` if the account or the
@@ -67,57 +62,9 @@ class TrackingMoreHook(BaseHook):
         no limit.
     """
 
-    conn_name_attr = "trackingmore_conn_id"
-    default_conn_name = "trackingmore_default"
-    conn_type = "trackingmore"
-    hook_name = "TrackingMore"
     # Airflow 2.11 looks for these two in the class itself, not in its bases.
     get_connection_form_widgets = staticmethod(form_widgets)
     get_ui_field_behaviour = staticmethod(form_behaviour)
-
-    def __init__(
-        self,
-        trackingmore_conn_id: str = default_conn_name,
-        *,
-        max_wait_seconds: float | None = None,
-        wait_until: float | None = None,
-    ) -> None:
-        super().__init__()
-        self.wait_until = wait_until
-        self.max_wait_seconds = max_wait_seconds
-        self.trackingmore_conn_id = trackingmore_conn_id
-        self._client: TrackingMoreClient | None = None
-
-    # The connection --------------------------------------------------------------------------------------------------
-
-    def get_conn(self) -> TrackingMoreClient:
-        """Return the client for the connection. It is created by the first call; no request is sent.
-
-        :raises InvalidSettingsError: if a field of the connection is invalid.
-        """
-        if self._client is None:
-            connection = self.get_connection(self.trackingmore_conn_id)
-            self._client = _new_client(settings_from(connection, connection.extra_dejson))
-        return self._client
-
-    async def aget_conn(self) -> TrackingMoreClient:
-        """Return the client like :meth:`get_conn`, without blocking the event loop; for triggers."""
-        if self._client is None:
-            connection = await get_async_connection(self.trackingmore_conn_id, hook=type(self))
-            self._client = _new_client(settings_from(connection, await get_async_extra_dejson(connection)))
-        return self._client
-
-    def close(self) -> None:
-        """Close all open connections; the next request opens new ones."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def test_connection(self) -> tuple[bool, str]:
         """Test the connection, with ``GET /trackings/getuserinfo``.
@@ -149,17 +96,24 @@ class TrackingMoreHook(BaseHook):
                 return tracking
         return tracking
 
-    def create_trackings(self, shipments: Iterable[Shipment]) -> RegistrationReport:
+    def create_trackings(
+        self, shipments: Iterable[Shipment], *, quota_floor: float | None = None
+    ) -> RegistrationReport:
         """Register any number of shipments, 40 per request, with ``POST /trackings/batch``.
 
         Each new one costs one unit of quota. Invalid shipments are rejected before any request; the others are sent.
         It is safe to repeat.
 
         :param shipments: as for :meth:`create_tracking`; duplicates are sent once.
+        :param quota_floor: units of quota that must remain if all shipments are new; None for no floor.
         :return: the account of every shipment.
+        :raises QuotaFloorError: before any shipment is sent.
         :raises BatchInterruptedError: if the account or the connection fails; its ``report`` has the results so far.
         """
-        return self._batch(batching.REGISTER, shipments, CREATE_FIELDS, RegistrationReport(), warn=True)
+        checked = check_shipments(shipments, CREATE_FIELDS, warn=True)
+        if checked.bodies and quota_floor is not None:
+            self.check_quota(len(checked.bodies), quota_floor)
+        return self._batch(batching.REGISTER, checked, RegistrationReport())
 
     def get_tracking(self, carrier_code: str, tracking_number: str, lang: str | None = None) -> Tracking:
         """Get one tracking, with ``GET /trackings/{carrier_code}/{tracking_number}[/{lang}]``.
@@ -170,7 +124,7 @@ class TrackingMoreHook(BaseHook):
         :return: the tracking.
         :raises TrackingNotFoundError: if it is not registered.
         """
-        key = self._key(carrier_code, tracking_number)
+        key = check_key(carrier_code, tracking_number)
         return self._send(endpoints.get_tracking(*key, lang=lang))
 
     def list_trackings(self, *, page_size: int = PAGE_SIZE, **filters: Unpack[ListFilters]) -> Iterator[Tracking]:
@@ -204,7 +158,7 @@ class TrackingMoreHook(BaseHook):
         :raises LookupInterruptedError: if some could not be looked up; its ``found`` has the others.
         """
         lang = check_language(lang) if lang else None
-        return self._run(lookups.find_trackings(_keys(shipments), lang))
+        return self.run(lookups.find_trackings(shipment_keys(shipments), lang))
 
     def look_up(self, shipments: Iterable[Shipment]) -> dict[ShipmentKey, Tracking | None]:
         """Look up shipments like :meth:`find_trackings`, and confirm each missing one.
@@ -214,7 +168,7 @@ class TrackingMoreHook(BaseHook):
         :raises InvalidArgumentError: before any request, naming the invalid shipment.
         :raises LookupInterruptedError: if some could not be looked up; its ``found`` has the others.
         """
-        return self._run(lookups.look_up(_keys(shipments)))
+        return self.run(lookups.look_up(shipment_keys(shipments)))
 
     def update_tracking(self, carrier_code: str, tracking_number: str, **changes: Unpack[Changes]) -> Tracking:
         """Change a shipment in the account, with ``PUT /trackings/{carrier_code}/{tracking_number}``.
@@ -227,7 +181,7 @@ class TrackingMoreHook(BaseHook):
         :return: the tracking.
         :raises InvalidArgumentError: before any request, if a change is invalid.
         """
-        key = self._key(carrier_code, tracking_number)
+        key = check_key(carrier_code, tracking_number)
         return self._send(endpoints.update_tracking(*key, changes_body(changes)))
 
     def update_trackings(self, shipments: Iterable[Mapping[str, object]]) -> BatchReport:
@@ -241,7 +195,8 @@ class TrackingMoreHook(BaseHook):
             as changed: usually they were in the desired state already.
         :raises BatchInterruptedError: if the account or the connection fails; its ``report`` has the results so far.
         """
-        return self._batch(batching.UPDATE, shipments, UPDATE_FIELDS, BatchReport(), warn=True, changes=True)
+        checked = check_changes(check_shipments(shipments, UPDATE_FIELDS, warn=True))
+        return self._batch(batching.UPDATE, checked, BatchReport())
 
     def delete_tracking(self, carrier_code: str, tracking_number: str) -> bool:
         """Delete one shipment, with ``DELETE /trackings/{carrier_code}/{tracking_number}``.
@@ -250,7 +205,7 @@ class TrackingMoreHook(BaseHook):
         :param tracking_number: the carrier's number.
         :return: False if it was not registered.
         """
-        return self._send(endpoints.delete_tracking(*self._key(carrier_code, tracking_number)))
+        return self._send(endpoints.delete_tracking(*check_key(carrier_code, tracking_number)))
 
     def delete_trackings(self, shipments: Iterable[Shipment]) -> BatchReport:
         """Delete many shipments, 40 per request, with ``POST /trackings/delete``.
@@ -259,7 +214,7 @@ class TrackingMoreHook(BaseHook):
         :return: the account of every shipment; ``unchanged`` ones were not registered.
         :raises BatchInterruptedError: if the account or the connection fails; its ``report`` has the results so far.
         """
-        return self._batch(batching.DELETE, shipments, (), BatchReport())
+        return self._batch(batching.DELETE, check_shipments(shipments), BatchReport())
 
     def realtime_tracking(self, shipment: Shipment) -> Tracking:
         """Have TrackingMore query the carrier of one shipment now, with ``POST /trackings/realtime``.
@@ -282,7 +237,7 @@ class TrackingMoreHook(BaseHook):
         :raises BatchInterruptedError: if the account or the connection fails; its ``report`` has the results so far.
         """
         checked = check_shipments(shipments, REALTIME_FIELDS, warn=True)
-        return self._log_report(self._run(realtime.query_carriers(checked, self._progress())))
+        return log_report(self.log, self.run(realtime.query_carriers(checked, progress_logger(self.log))))
 
     def change_carrier(self, *, carrier_code: str, tracking_number: str, new_carrier_code: str) -> None:
         """Change the carrier of a registered shipment, with ``POST /trackings/update``. It is safe to repeat.
@@ -292,13 +247,13 @@ class TrackingMoreHook(BaseHook):
         :param new_carrier_code: the correct carrier.
         :raises TrackingNotFoundError: if the shipment is registered with neither.
         """
-        key = self._key(carrier_code, tracking_number)
+        key = check_key(carrier_code, tracking_number)
         new = ShipmentKey(check_carrier_code(new_carrier_code, "new_carrier_code"), key.tracking_number)
         try:
             self._send(endpoints.change_carrier(**key._asdict(), new_carrier_code=new.carrier_code))
         except TrackingNotFoundError:
             # It may have been changed already, by a request whose response was lost or by an earlier run.
-            if new not in self._run(lookups.find_trackings([new])):
+            if new not in self.run(lookups.find_trackings([new])):
                 raise
 
     def stop_updates(self, shipments: Iterable[Shipment]) -> BatchReport:
@@ -309,7 +264,7 @@ class TrackingMoreHook(BaseHook):
             as stopped: usually they were stopped already.
         :raises BatchInterruptedError: if the account or the connection fails; its ``report`` has the results so far.
         """
-        return self._batch(batching.STOP, shipments, (), BatchReport())
+        return self._batch(batching.STOP, check_shipments(shipments), BatchReport())
 
     def count_by_status(self, **filters: Unpack[CountFilters]) -> dict[ShipmentStatus, int]:
         """Count the shipments of the account by status, with ``GET /trackings/getstatusnumber``.
@@ -318,6 +273,64 @@ class TrackingMoreHook(BaseHook):
         :return: a number for each status.
         """
         return self._send(endpoints.count_by_status(filters))
+
+    # Loading ---------------------------------------------------------------------------------------------------------
+
+    def shipment_source(self) -> ShipmentSource:
+        """Return what a load reads from, with the account of this hook. No request is sent."""
+        client = self.get_conn()
+        return ShipmentSource(self._send, lambda: client.statistics.requests)
+
+    def stream_shipments(
+        self,
+        state: Mapping[str, object] | None = None,
+        *,
+        account: str | None = None,
+        filters: ListFilters | None = None,
+        settle: timedelta = SETTLE,
+        max_open: timedelta = MAX_OPEN,
+        full_refresh: bool = False,
+        mark_missing: bool = True,
+        event_texts: Literal["keep", "drop"] = "keep",
+        include_personal_data: bool = False,
+        include_raw: bool = False,
+    ) -> ShipmentStream:
+        """Stream the shipments and events that are new or have changed since a state, for dlt, pandas or your own code.
+
+        These are the rows of ``TrackingMoreToSqlOperator``, read by the same requests: ``GET /trackings/get`` by
+        registration and by change, then by number, and ``GET /trackings/{carrier_code}/{tracking_number}`` for
+        shipments that may be missing.
+
+        All events of a shipment that has changed are repeated, with a new ``first_seen_at``: insert those whose
+        ``event_key`` you do not have, and leave the others as they are.
+
+        :param state: the ``state`` of the previous stream; None for everything. Store it together with the rows.
+        :param account: the value of the column ``account``; None for the id of the connection.
+        :param filters: as for :meth:`list_trackings`, without ``update_time_min`` and ``update_time_max``.
+        :param settle: how long a delivered or expired shipment must be unchanged before later loads omit it.
+        :param max_open: how long after its registration a shipment may be read with the list; older ones are read by
+            number.
+        :param full_refresh: whether to read everything again.
+        :param mark_missing: whether to report shipments that are no longer registered.
+        :param event_texts: ``"drop"`` leaves out the carriers' texts, which sometimes contain the receiver's name.
+        :param include_personal_data: whether to read names, e-mail addresses and phone numbers.
+        :param include_raw: whether to add the vendor's record as JSON, which may contain personal data.
+        :return: an iterator of :class:`~airflow_provider_trackingmore.loading.stream.RowBatch`; its ``state`` is
+            available after the last one.
+        :raises InvalidArgumentError: before any request, naming the argument.
+        :raises LoadStateError: before any request, if the state cannot be used.
+        """
+        if event_texts not in ("keep", "drop"):
+            raise InvalidArgumentError(f"event_texts must be 'keep' or 'drop', not {format_value(event_texts)}")
+        rows = RowOptions(
+            self.trackingmore_conn_id if account is None else account,
+            event_texts == "keep",
+            include_personal_data,
+            include_raw,
+        )
+        options = LoadOptions(rows, filters or {}, settle, max_open, full_refresh, mark_missing)
+        options.check()
+        return ShipmentStream(self.shipment_source(), state, options, datetime.now(UTC))
 
     # Account, carriers, lanes, air cargo -----------------------------------------------------------------------------
 
@@ -331,19 +344,38 @@ class TrackingMoreHook(BaseHook):
             METRICS.gauge("quota_left", account.quota_left)
         return account
 
+    def check_quota(self, cost: float, floor: float) -> None:
+        """Fail if less than ``floor`` units of quota would remain, with ``GET /trackings/getuserinfo``.
+
+        :param cost: units of quota that are about to be spent.
+        :param floor: units that must remain.
+        :raises QuotaFloorError: saying how much is left.
+        """
+        left = self.get_account().quota_left
+        if left is None:
+            raise QuotaFloorError(
+                "quota_floor is set, but TrackingMore does not say how much quota is left. No quota was spent"
+            )
+        # Fifths of a unit do not add up exactly in binary.
+        if round(left - cost, 6) < floor:
+            raise QuotaFloorError(
+                f"{left} units of quota are left and this task costs {cost:g}, so that less than "
+                f"quota_floor={floor:g} would remain. No quota was spent. Top up the account or lower quota_floor"
+            )
+
     def check_remote_areas(self, places: Sequence[Place]) -> list[RemoteArea]:
         """Find out which places carriers treat as remote, 40 per request, with ``POST /trackings/remote``.
 
         5 requests cost one unit of quota.
 
         :param places: mappings with ``country`` (name or ISO alpha-2), ``postcode`` (or city), optionally ``company``.
-        :return: an entry for each carrier that treats a place as remote (``listed_as`` is ``"remote"``), and whatever
-            TrackingMore lists as ``"other"``. It knows the lists of DHL, UPS, FedEx and TNT only.
+        :return: an entry for each carrier that treats a place as remote, with ``listed_as`` ``RemoteList.REMOTE``, and
+            whatever else TrackingMore lists, with ``OTHER``. It knows the lists of DHL, UPS, FedEx and TNT only.
         :raises LookupInterruptedError: if a request fails; its ``found`` is the result of those before, which cost
             quota.
         """
-        return self._run(
-            request_in_chunks(endpoints.check_remote_areas, _entries("places", places), BATCH_SIZE, [], operator.add)
+        return self.run(
+            request_in_chunks(endpoints.check_remote_areas, as_entries("places", places), BATCH_SIZE, [], operator.add)
         )
 
     def get_transit_times(self, lanes: Sequence[Lane]) -> list[TransitTimes]:
@@ -353,8 +385,8 @@ class TrackingMoreHook(BaseHook):
         :return: one entry per lane that TrackingMore knows, with shares of the delivered shipments, 0 to 1.
         :raises LookupInterruptedError: if a request fails; its ``found`` is the result of those before.
         """
-        return self._run(
-            request_in_chunks(endpoints.get_transit_times, _entries("lanes", lanes), BATCH_SIZE, [], operator.add)
+        return self.run(
+            request_in_chunks(endpoints.get_transit_times, as_entries("lanes", lanes), BATCH_SIZE, [], operator.add)
         )
 
     def track_air_cargo(self, waybills: Sequence[str], lang: str | None = None) -> dict[str, AirCargo]:
@@ -367,7 +399,7 @@ class TrackingMoreHook(BaseHook):
             quota.
         """
         endpoint = partial(endpoints.track_air_cargo, lang=lang)
-        return self._run(request_in_chunks(endpoint, check_waybills(waybills), WAYBILLS, {}, operator.or_))
+        return self.run(request_in_chunks(endpoint, check_waybills(waybills), WAYBILLS, {}, operator.or_))
 
     def list_carriers(self, lang: str = "en") -> list[Carrier]:
         """List all carriers that TrackingMore supports, with ``GET /carriers``.
@@ -385,64 +417,5 @@ class TrackingMoreHook(BaseHook):
         """
         return self._send(endpoints.detect_carrier(check_tracking_number(tracking_number)))
 
-    # Sending ---------------------------------------------------------------------------------------------------------
-
-    def _send(self, request: Request[T]) -> T:
-        remaining = math.inf if self.wait_until is None else max(self.wait_until - time.monotonic(), 0.0)
-        seconds = min(remaining, math.inf if self.max_wait_seconds is None else self.max_wait_seconds)
-        return self.get_conn().send(request, max_wait_seconds=None if math.isinf(seconds) else seconds)
-
-    def _run(self, flow: RequestFlow[T]) -> T:
-        return run(flow, self._send)
-
-    def _batch(
-        self,
-        job: batching.Job,
-        shipments: object,
-        fields: tuple[str, ...],
-        report: ReportT,
-        *,
-        warn: bool = False,
-        changes: bool = False,
-    ) -> ReportT:
-        checked: CheckedShipments = check_shipments(shipments, fields, warn=warn)
-        if changes:
-            checked = check_changes(checked)
-        return self._log_report(self._run(batching.send_batches(job, checked, report, self._progress())))
-
-    def _log_report(self, report: ReportT) -> ReportT:
-        self.log.info("TrackingMore: %s", report.totals)
-        for rejection in report.rejected:
-            self.log.warning("Rejected: %s", rejection)
-        return report
-
-    def _progress(self) -> batching.Progress:
-        last = time.monotonic()
-
-        def log_progress(_: BatchReport, known: int, total: int) -> None:
-            nonlocal last
-            if time.monotonic() - last >= PROGRESS_SECONDS:
-                last = time.monotonic()
-                self.log.info("TrackingMore: %d of %d shipments", known, total)
-
-        return log_progress
-
-    @staticmethod
-    def _key(carrier_code: object, tracking_number: object) -> ShipmentKey:
-        return shipment_key({"carrier_code": carrier_code, "tracking_number": tracking_number})
-
-
-def _new_client(settings: ClientSettings) -> TrackingMoreClient:
-    return TrackingMoreClient(settings, observer=METRICS, hint_texts=AIRFLOW_HINTS)
-
-
-def _keys(shipments: object) -> list[ShipmentKey]:
-    return [shipment_key(shipment) for shipment in as_shipment_list(shipments)]
-
-
-def _entries(argument: str, entries: Sequence[T] | Mapping[str, object]) -> Sequence[T]:
-    if isinstance(entries, Mapping):
-        return [cast(T, entries)]
-    if isinstance(entries, str | bytes) or not isinstance(entries, Iterable):
-        raise InvalidArgumentError(f"{argument} must be a list of mappings, not {type(entries).__name__}")
-    return list(entries)
+    def _batch(self, job: batching.Job, checked: CheckedShipments, report: ReportT) -> ReportT:
+        return log_report(self.log, self.run(batching.send_batches(job, checked, report, progress_logger(self.log))))

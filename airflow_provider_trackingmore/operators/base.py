@@ -1,4 +1,4 @@
-"""The base classes of all operators: connection, hook, link, quota check and the report on a batch of shipments."""
+"""The base classes of all operators: connection, hook, links, quota check, and the report on a batch of shipments."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_trackingmore.api.shipments import check_shipments
-from airflow_provider_trackingmore.exceptions import BatchInterruptedError, QuotaFloorError, ShipmentsRejectedError
+from airflow_provider_trackingmore.api.formatting import format_list
+from airflow_provider_trackingmore.exceptions import BatchInterruptedError, ShipmentsRejectedError
 from airflow_provider_trackingmore.links import SHIPMENT_LINKS, push_links
 from airflow_provider_trackingmore.operators.template_values import (
     as_shipments,
     parse_choice,
-    parse_literal,
-    parse_number,
+    parse_quota_floor,
 )
 
 if TYPE_CHECKING:
@@ -56,20 +55,9 @@ class TrackingMoreBaseOperator(BaseOperator):
 
     def _check_quota(self, hook: TrackingMoreHook, cost: float, floor: object) -> None:
         """Fail before spending quota if less than ``floor`` units would remain; None is no floor."""
-        if parse_literal(floor) is None:
-            return
-        minimum = parse_number("quota_floor", floor)
-        left = hook.get_account().quota_left
-        if left is None:
-            raise QuotaFloorError(
-                "quota_floor is set, but TrackingMore does not say how much quota is left. No quota was spent"
-            )
-        # Fifths of a unit do not add up exactly in binary.
-        if round(left - cost, 6) < minimum:
-            raise QuotaFloorError(
-                f"{left} units of quota are left and this task costs {cost:g}, so that less than "
-                f"quota_floor={minimum:g} would remain. No quota was spent. Top up the account or lower quota_floor"
-            )
+        minimum = parse_quota_floor(floor)
+        if minimum is not None:
+            hook.check_quota(cost, minimum)
 
 
 class ShipmentsBaseOperator(TrackingMoreBaseOperator):
@@ -91,7 +79,7 @@ class ShipmentsBaseOperator(TrackingMoreBaseOperator):
         self.on_rejected = on_rejected
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Send the shipments and report on each. If the task fails on the way, the report so far is pushed.
+        """Send the shipments and report on each. If the task fails midway, it pushes the report so far.
 
         :param context: Airflow task context.
         :return: the report as plain data.
@@ -100,13 +88,14 @@ class ShipmentsBaseOperator(TrackingMoreBaseOperator):
         shipments = as_shipments(self.shipments)
         if not shipments:
             self.log.info("No shipments: nothing to do")
-        try:
-            with self.hook as hook:
-                push_links(self, context, check_shipments(shipments).bodies, hook)
+        with self.hook as hook:
+            try:
                 report = self._send_shipments(hook, shipments)
-        except BatchInterruptedError as error:
-            self._push_result(context, self._report_to_dict(error.report))
-            raise
+            except BatchInterruptedError as error:
+                push_links(self, context, error.report.accepted, hook)
+                self._push_result(context, self._report_to_dict(error.report))
+                raise
+            push_links(self, context, report.accepted, hook)
         if report.rejected and on_rejected == "fail":
             self._push_result(context, self._report_to_dict(report))
             raise ShipmentsRejectedError(_describe_rejected(report))
@@ -114,13 +103,12 @@ class ShipmentsBaseOperator(TrackingMoreBaseOperator):
 
     @abstractmethod
     def _send_shipments(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
-        """Do the operator's work with the shipments as the user gave them."""
+        """Send the shipments, as the user gave them, with the call of this operator."""
 
     def _report_to_dict(self, report: BatchReport) -> dict[str, Any]:
         return report.as_dict()
 
 
 def _describe_rejected(report: BatchReport) -> str:
-    first = "; ".join(map(str, report.rejected[:20]))
-    more = f"; and {len(report.rejected) - 20} more in the report" if report.rejected[20:] else ""
-    return f"{len(report.rejected)} of {len(report)} shipments were rejected: {first}{more}"
+    reasons = format_list(report.rejected, separator="; ", more="more in the report")
+    return f"{len(report.rejected)} of {len(report)} shipments were rejected: {reasons}"

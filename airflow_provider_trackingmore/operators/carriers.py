@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.api.formatting import format_list
 from airflow_provider_trackingmore.api.limits import BATCH_SIZE, DETECT_QUOTA, REMOTE_QUOTA
+from airflow_provider_trackingmore.api.resources import RemoteList
 from airflow_provider_trackingmore.api.validation import check_tracking_number
 from airflow_provider_trackingmore.exceptions import CarrierNotDecidedError, LookupInterruptedError
 from airflow_provider_trackingmore.operators.base import TrackingMoreBaseOperator
@@ -22,6 +24,8 @@ from airflow_provider_trackingmore.serialization import record_to_dict
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_trackingmore.api.endpoints import Lane, Place
 
 
 class ListCarriersOperator(TrackingMoreBaseOperator):
@@ -159,7 +163,7 @@ class TransitTimesOperator(TrackingMoreBaseOperator):
             self.log.info("No lanes: nothing to do")
             return []
         with self.hook as hook:
-            times = hook.get_transit_times(lanes)
+            times = hook.get_transit_times(cast("list[Lane]", lanes))
         self.log.info("TrackingMore knows %d of %d lanes", len(times), len(lanes))
         return [record_to_dict(lane, include_raw=include_raw) for lane in times]
 
@@ -195,7 +199,7 @@ class RemoteAreasOperator(TrackingMoreBaseOperator):
         self.include_raw = include_raw
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Look the places up.
+        """Look up the places.
 
         :param context: Airflow task context.
         :return: one dict for each carrier that treats a place as remote, then the other entries.
@@ -208,19 +212,19 @@ class RemoteAreasOperator(TrackingMoreBaseOperator):
         with self.hook as hook:
             self._check_quota(hook, REMOTE_QUOTA * math.ceil(len(places) / BATCH_SIZE), self.quota_floor)
             try:
-                areas = hook.check_remote_areas(places)
+                areas = hook.check_remote_areas(cast("list[Place]", places))
             except LookupInterruptedError as error:
                 self._push_result(context, [record_to_dict(area, include_raw=include_raw) for area in error.found])
                 raise
-        remote = sum(area.listed_as == "remote" for area in areas)
+        remote = sum(area.listed_as is RemoteList.REMOTE for area in areas)
         self.log.info("Found %d remote-area entries for %d places", remote, len(places))
         return [record_to_dict(area, include_raw=include_raw) for area in areas]
 
 
 def _describe_undetected(entries: list[dict[str, Any]]) -> str:
-    first = "; ".join(
+    candidates = [
         f"{entry['tracking_number']}: {', '.join(each['code'] for each in entry['candidates']) or 'no carrier found'}"
-        for entry in entries[:20]
-    )
-    more = f"; and {len(entries) - 20} more in the result" if entries[20:] else ""
-    return f"No carrier was chosen for {first}{more}. Set carrier_code yourself, or use another pick"
+        for entry in entries
+    ]
+    listed = format_list(candidates, separator="; ", more="more in the result")
+    return f"No carrier was chosen for {listed}. Set carrier_code yourself, or use another pick"

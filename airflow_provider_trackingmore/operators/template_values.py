@@ -8,14 +8,18 @@ and anything else that an argument cannot take is an error that names the argume
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from datetime import timedelta
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.formatting import format_value
 from airflow_provider_trackingmore.api.shipments import as_shipment_list
 from airflow_provider_trackingmore.api.validation import check_language
 from airflow_provider_trackingmore.hooks.hints import TEMPLATE_HINT
+
+_DURATION = re.compile(r"(?:(\d+) days?, )?(\d+):(\d{2}):(\d{2}(?:\.\d+)?)")
+"""A ``timedelta`` as text."""
 
 _LITERALS: dict[str, bool | None] = {"true": True, "false": False, "none": None, "": None}
 
@@ -40,7 +44,7 @@ def parse_bool(name: str, value: object) -> bool:
     parsed = parse_literal(value)
     if parsed is None or isinstance(parsed, bool):
         return bool(parsed)
-    raise InvalidArgumentError(f"{name} must be True or False, not {_describe(value)}")
+    raise InvalidArgumentError(f"{name} must be True or False, not {format_value(value)}")
 
 
 def parse_number(name: str, value: object) -> float:
@@ -56,8 +60,39 @@ def parse_number(name: str, value: object) -> float:
     except (ValueError, OverflowError):
         parsed = math.nan
     if not 0 <= parsed < math.inf:
-        raise InvalidArgumentError(f"{name} must be a number, 0 or more, not {_describe(value)}")
+        raise InvalidArgumentError(f"{name} must be a number, 0 or more, not {format_value(value)}")
     return parsed
+
+
+def parse_quota_floor(value: object) -> float | None:
+    """Read ``quota_floor``.
+
+    :param value: units of quota, or a text that spells them; None, or the text of None, for no floor.
+    :return: the units.
+    :raises InvalidArgumentError: if it is anything else.
+    """
+    return None if parse_literal(value) is None else parse_number("quota_floor", value)
+
+
+def parse_duration(name: str, value: object) -> timedelta:
+    """Read a duration.
+
+    :param name: the argument's name, for the error.
+    :param value: a ``timedelta``, its text such as ``3 days, 0:00:00``, or seconds, 0 or more.
+    :return: the duration.
+    :raises InvalidArgumentError: if it is anything else.
+    """
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
+        days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        value = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    try:
+        return timedelta(seconds=parse_number(name, value))
+    except (InvalidArgumentError, OverflowError):
+        raise InvalidArgumentError(
+            f"{name} must be a timedelta or a number of seconds, 0 or more, not {format_value(value)}"
+        ) from None
 
 
 def parse_text(name: str, value: object) -> str | None:
@@ -71,7 +106,7 @@ def parse_text(name: str, value: object) -> str | None:
     parsed = parse_literal(value)
     if parsed is None or isinstance(parsed, str):
         return parsed
-    raise InvalidArgumentError(f"{name} must be text, not {_describe(value)}")
+    raise InvalidArgumentError(f"{name} must be text, not {format_value(value)}")
 
 
 def parse_language(name: str, value: object) -> str | None:
@@ -97,10 +132,10 @@ def parse_choice(name: str, value: object, allowed: Sequence[str]) -> str:
     """
     if isinstance(value, str) and value in allowed:
         return value
-    raise InvalidArgumentError(f"{name} must be {' or '.join(map(repr, allowed))}, not {_describe(value)}")
+    raise InvalidArgumentError(f"{name} must be {' or '.join(map(repr, allowed))}, not {format_value(value)}")
 
 
-def as_list(name: str, value: object, kind: str) -> list[Any]:
+def as_list(name: str, value: object, kind: str) -> list[object]:
     """Read a list, or a single entry as a list of one.
 
     :param name: the argument's name, for the error.
@@ -118,7 +153,7 @@ def as_list(name: str, value: object, kind: str) -> list[Any]:
     if isinstance(value, Mapping) and kind == "mappings":
         return [value]
     if isinstance(value, (Mapping, bytes)) or not isinstance(value, Iterable):
-        raise InvalidArgumentError(f"{name} must be a list of {kind}, not {_describe(value)}")
+        raise InvalidArgumentError(f"{name} must be a list of {kind}, not {format_value(value)}")
     return list(value)
 
 
@@ -134,7 +169,7 @@ def as_shipments(value: object) -> list[object]:
     return as_shipment_list(value)
 
 
-def as_mapping(name: str, value: object) -> dict[str, Any]:
+def as_mapping(name: str, value: object) -> dict[str, object]:
     """Read a mapping of names to values.
 
     :param name: the argument's name, for the error.
@@ -148,7 +183,3 @@ def as_mapping(name: str, value: object) -> dict[str, Any]:
         hint = f" ({TEMPLATE_HINT})" if isinstance(value, str) else ""
         raise InvalidArgumentError(f"{name} must be a mapping of names to values, not {type(value).__name__}{hint}")
     return {key: parse_literal(entry) if key == "archived" else entry for key, entry in value.items()}
-
-
-def _describe(value: object) -> str:
-    return format_value(value) or type(value).__name__

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from airflow_provider_trackingmore.api.changes import UPDATE_FIELDS, changes_body
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
-from airflow_provider_trackingmore.api.filters import CountFilters, filter_query
-from airflow_provider_trackingmore.api.formatting import format_value
-from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
-from airflow_provider_trackingmore.api.shipments import check_shipments, shipment_key
+from airflow_provider_trackingmore.api.filters import CountFilters, ListFilters, filter_query
+from airflow_provider_trackingmore.api.formatting import format_list
+from airflow_provider_trackingmore.api.shipments import check_key, check_shipments
+from airflow_provider_trackingmore.api.updates import apply_changes
 from airflow_provider_trackingmore.exceptions import ShipmentsMissingError, ShipmentsRejectedError, TooManyRowsError
 from airflow_provider_trackingmore.links import SHIPMENT_LINKS, push_links
 from airflow_provider_trackingmore.operators.base import OnRejected, ShipmentsBaseOperator, TrackingMoreBaseOperator
@@ -22,6 +21,7 @@ from airflow_provider_trackingmore.operators.template_values import (
     parse_choice,
     parse_language,
     parse_number,
+    parse_quota_floor,
     parse_text,
 )
 from airflow_provider_trackingmore.serialization import tracking_to_dict, write_ndjson
@@ -78,9 +78,7 @@ class CreateTrackingsOperator(ShipmentsBaseOperator):
         self.quota_floor = quota_floor
 
     def _send_shipments(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
-        if new := len(check_shipments(shipments).bodies):
-            self._check_quota(hook, new, self.quota_floor)
-        return hook.create_trackings(shipments)
+        return hook.create_trackings(shipments, quota_floor=parse_quota_floor(self.quota_floor))
 
 
 class UpdateTrackingsOperator(ShipmentsBaseOperator):
@@ -104,13 +102,13 @@ class UpdateTrackingsOperator(ShipmentsBaseOperator):
 
     template_fields = (*ShipmentsBaseOperator.template_fields, "changes")
 
-    def __init__(self, *, changes: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, changes: Mapping[str, object] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.changes = changes
 
     def _send_shipments(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
         if self.changes is not None:
-            shipments = _apply_changes(shipments, self.changes)
+            shipments = apply_changes(shipments, as_mapping("changes", self.changes))
         return hook.update_trackings(shipments)
 
 
@@ -221,7 +219,7 @@ class ChangeCarrierOperator(TrackingMoreBaseOperator):
                 tracking_number=self.tracking_number,
                 new_carrier_code=self.new_carrier_code,
             )
-            key = shipment_key({"tracking_number": self.tracking_number, "carrier_code": self.new_carrier_code})
+            key = check_key(self.new_carrier_code, self.tracking_number)
             push_links(self, context, [key], hook)
         self.log.info("The carrier of %s is now %s", key.tracking_number, key.carrier_code)
         return key._asdict()
@@ -274,18 +272,22 @@ class GetTrackingsOperator(TrackingMoreBaseOperator):
         :param context: Airflow task context.
         :return: the shipments that are registered and those that are not, each in the order of ``shipments``.
         """
+        from airflow_provider_trackingmore.api.lookups import find_trackings
+
         on_missing = parse_choice("on_missing", self.on_missing, ("fail", "report"))
         include_raw, lang = parse_bool("include_raw", self.include_raw), parse_language("lang", self.lang)
         checked = check_shipments(as_shipments(self.shipments))
         if checked.rejected:
-            raise InvalidArgumentError("; ".join(rejection.message for rejection in checked.rejected[:20]))
+            raise InvalidArgumentError(
+                format_list([rejection.message for rejection in checked.rejected], separator="; ")
+            )
         keys = list(checked.bodies)
         if not keys:
             self.log.info("No shipments: nothing to do")
             return {"found": [], "missing": []}
         with self.hook as hook:
             push_links(self, context, keys, hook)
-            found = hook.find_trackings(keys, lang)
+            found = hook.run(find_trackings(keys, lang))
         missing = [key for key in keys if key not in found]
         self.log.info("Found %d, missing %d", len(found), len(missing))
         result = {
@@ -298,7 +300,9 @@ class GetTrackingsOperator(TrackingMoreBaseOperator):
         }
         if missing and on_missing == "fail":
             self._push_result(context, result)
-            raise ShipmentsMissingError(_describe_missing(missing))
+            raise ShipmentsMissingError(
+                f"Not registered with TrackingMore: {format_list(missing)}. Run CreateTrackingsOperator first"
+            )
         return result
 
 
@@ -311,7 +315,7 @@ class ListTrackingsOperator(TrackingMoreBaseOperator):
     ``path`` can be passed on as the ``shipments`` of another operator or of a sensor.
 
     :param filters: ``status``, ``created_at_min``/``_max``, ``update_time_min``/``_max``,
-        ``order_created_time_min``/``_max`` (ISO 8601 with a zone, or unix seconds), ``numbers`` and ``orders`` (at most
+        ``order_created_time_min``/``_max`` (ISO 8601 with a zone, or Unix seconds), ``numbers`` and ``orders`` (at most
         40 each), ``archived`` (True, False, None for both), ``lang`` (like the argument).
     :param max_rows: the largest number of shipments to return; more are an error. Not used with ``path``.
     :param path: a local file or an object store's address, as ``ObjectStoragePath`` takes it. Each run replaces the
@@ -329,7 +333,7 @@ class ListTrackingsOperator(TrackingMoreBaseOperator):
     def __init__(
         self,
         *,
-        filters: Mapping[str, Any] | None = None,
+        filters: Mapping[str, object] | None = None,
         max_rows: int = 1000,
         path: str | None = None,
         include_raw: bool = False,
@@ -358,7 +362,10 @@ class ListTrackingsOperator(TrackingMoreBaseOperator):
         filters["lang"] = lang or filter_lang
         filter_query(filters)
         with self.hook as hook:
-            rows = (tracking_to_dict(tracking, include_raw=include_raw) for tracking in hook.list_trackings(**filters))
+            rows = (
+                tracking_to_dict(tracking, include_raw=include_raw)
+                for tracking in hook.list_trackings(**cast("ListFilters", filters))
+            )
             if path is not None:
                 count = write_ndjson(rows, path)
                 self.log.info("Wrote %d shipments to %s", count, path)
@@ -378,14 +385,14 @@ class CountByStatusOperator(TrackingMoreBaseOperator):
 
     It returns a dict, status -> number of shipments, with every known status.
 
-    :param filters: ``created_at_min``/``_max``, ``order_created_time_min``/``_max`` (ISO 8601 with a zone, or unix
+    :param filters: ``created_at_min``/``_max``, ``order_created_time_min``/``_max`` (ISO 8601 with a zone, or Unix
         seconds).
     :param trackingmore_conn_id: the Airflow connection.
     """
 
     template_fields = ("filters", "trackingmore_conn_id")
 
-    def __init__(self, *, filters: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, filters: Mapping[str, object] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = filters
 
@@ -398,36 +405,7 @@ class CountByStatusOperator(TrackingMoreBaseOperator):
         filters = as_mapping("filters", self.filters)
         filter_query(filters, CountFilters.__optional_keys__)
         with self.hook as hook:
-            counts = hook.count_by_status(**filters)
+            counts = hook.count_by_status(**cast("CountFilters", filters))
         totals = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
         self.log.info("Shipments: %s", totals or "none")
         return {status.value: count for status, count in counts.items()}
-
-
-def _describe_missing(missing: Sequence[ShipmentKey]) -> str:
-    first = ", ".join(map(str, missing[:20])) + (f" and {len(missing) - 20} more" if missing[20:] else "")
-    return f"Not registered with TrackingMore: {first}. Run CreateTrackingsOperator first"
-
-
-def _apply_changes(shipments: Sequence[object], given: object) -> list[Any]:
-    """Combine the identity of each shipment with the same changes; leave to the hook what is not a shipment."""
-    changes = as_mapping("changes", given)
-    if unknown := sorted(set(changes) - set(UPDATE_FIELDS)):
-        names = ", ".join(
-            name if name.isidentifier() and len(name) <= 60 else format_value(name) for name in unknown[:20]
-        )
-        raise InvalidArgumentError(f"changes cannot contain {names}; the fields are {', '.join(UPDATE_FIELDS)}")
-    try:
-        changes_body(changes)
-    except InvalidArgumentError as error:
-        raise InvalidArgumentError(f"changes: {error.message}") from None
-    return [_apply_change(shipment, changes) for shipment in shipments]
-
-
-def _apply_change(shipment: object, changes: Mapping[str, Any]) -> object:
-    names = ("tracking_number", "carrier_code")
-    if isinstance(shipment, (ShipmentKey, Tracking)):
-        return {**changes, **{name: getattr(shipment, name) for name in names}}
-    if isinstance(shipment, Mapping):
-        return {**changes, **{name: shipment.get(name) for name in names}}
-    return shipment

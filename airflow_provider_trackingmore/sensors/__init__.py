@@ -1,1 +1,1 @@
-"""Sensors: wait for shipments on a worker, or defer."""
+"""Sensors, which wait for shipments on a worker or in the triggerer."""

@@ -1,4 +1,4 @@
-"""Sensors: wait until shipments have a status. Arguments, modes and results; ``waiting`` decides when it is over."""
+"""Sensors that wait until shipments have a status: their arguments, and the three modes of Airflow."""
 
 from __future__ import annotations
 
@@ -19,18 +19,16 @@ from airflow.providers.common.compat.sdk import (
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
+from airflow_provider_trackingmore.api.formatting import format_value
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
-from airflow_provider_trackingmore.exceptions import ShipmentsFailedError
 from airflow_provider_trackingmore.hooks.hints import TEMPLATE_HINT
 from airflow_provider_trackingmore.links import SHIPMENT_LINKS, push_links
-from airflow_provider_trackingmore.sensors.checks import check_open_shipments, describe_open_shipments, format_time
-from airflow_provider_trackingmore.sensors.start_args import ComputedWhenRead, is_plain
-from airflow_provider_trackingmore.triggers.events import WaitEvent
+from airflow_provider_trackingmore.sensors.start_args import ComputedWhenRead, check_plain, start_args
+from airflow_provider_trackingmore.sensors.worker_wait import WorkerWait
+from airflow_provider_trackingmore.triggers.events import WaitEvent, is_check_again
 from airflow_provider_trackingmore.triggers.shipments import GRACE_SECONDS, ShipmentStatusTrigger, can_end_in_triggerer
 from airflow_provider_trackingmore.triggers.stored_size import check_stored_size
-from airflow_provider_trackingmore.waiting.condition import Condition
-from airflow_provider_trackingmore.waiting.failures import is_final
-from airflow_provider_trackingmore.waiting.outcome import Verdict, WaitResult, first_listed, summary
+from airflow_provider_trackingmore.waiting.outcome import WaitResult
 from airflow_provider_trackingmore.waiting.spec import RECONCILE_SECONDS, WaitSpec
 
 if TYPE_CHECKING:
@@ -49,25 +47,25 @@ T = TypeVar("T")
 FIRST_CHECK_SECONDS = 2.0
 """How long the calls of the check before a deferral may wait for their slots: the check occupies a worker."""
 TRIGGER_TIMEOUTS = ("Trigger timeout", "Trigger/execution timeout")
-"""What Airflow 3 and Airflow 2 give as the reason for ending a deferral whose ``timeout`` is over."""
+"""The errors with which Airflow 3 and Airflow 2 resume a task whose deferral has timed out."""
 LAST_CHECK_SECONDS = 30.0
 """How long the calls of the last check, after the deadline, may wait for their slots."""
 
 
 class ShipmentStatusSensor(BaseSensorOperator):
-    """Wait until shipments have one of some statuses.
+    """Wait until shipments have one of the given statuses.
 
-    A check costs a call per 40 shipments (``GET /trackings/get?numbers=…``), and one more for each that the answer
-    leaves out (``GET /trackings/{carrier_code}/{tracking_number}``). In deferrable mode all waits of an account in a
-    triggerer share their calls. TrackingMore itself asks a carrier every 3 to 6 hours: a ``poke_interval`` of half an
-    hour loses nothing.
+    A check costs a call per 40 shipments (``GET /trackings/get?numbers=…``), and one more for each that the response
+    omits (``GET /trackings/{carrier_code}/{tracking_number}``). In deferrable mode all waits of an account in a
+    triggerer share their calls. TrackingMore itself polls a carrier every 3 to 6 hours, so nothing is lost with a
+    ``poke_interval`` of half an hour.
 
     It returns a list with one dict per shipment, in the order of ``shipments``: ``carrier_code``, ``tracking_number``,
     ``status``, ``substatus``, ``delivered_at`` and ``last_update`` (ISO 8601, local time of the place, without zone),
     ``order_id``, and ``outcome``: the status that ended the wait, or ``returned``, ``stuck``, ``waiting``,
-    ``not_registered``, ``timed_out``. With ``orders`` it is one dict per order: ``order`` (its name), ``outcome``,
+    ``not_registered``, ``timed_out``. With ``orders`` it returns one dict per order: ``order`` (its name), ``outcome``,
     ``delivered_at`` (of the last shipment, None unless the order has arrived), ``shipments`` (as above). A shipment
-    that is named twice, in whatever spelling, has one entry.
+    that is listed twice, in whatever spelling, has one entry.
 
     :param shipments: mappings with ``tracking_number`` and ``carrier_code``; one mapping is accepted too. An empty list
         succeeds at once.
@@ -77,12 +75,12 @@ class ShipmentStatusSensor(BaseSensorOperator):
     :param wait_for: how many must arrive: ``"all"``, ``"any"``, or a number.
     :param fail_on: statuses that count as failed; ``"returned"`` alone names the exceptions that are a return. The wait
         fails as soon as too few shipments are left that can arrive.
-    :param settle_seconds: for how long a shipment must have been seen arrived before it counts; one that is on its way
-        again meanwhile does not. In reschedule mode, which remembers nothing, the vendor's whole days count.
+    :param settle_seconds: how long a shipment must have been seen as arrived before it counts, without being on its way
+        again in the meantime. Reschedule mode remembers nothing, so there the vendor's whole days count.
     :param stuck_after: seconds without a new event, in whole days as the vendor counts them, after which a shipment is
-        ``stuck``, which counts as failed; None: never.
-    :param on_failed: ``"fail"`` raises; ``"report"`` ends the wait all the same and returns the list, also when the
-        time is up, so that the DAG can go by each ``outcome``.
+        ``stuck``, which counts as failed; None for never.
+    :param on_failed: ``"fail"`` raises; ``"report"`` returns the list instead, also after a timeout, so that the DAG
+        can act on each ``outcome``.
     :param deferrable: wait in the triggerer; the default is the option ``[operators] default_deferrable``.
     :param reconcile_seconds: in deferrable mode, the longest time between two checks of a shipment that do not rely on
         what the vendor says has changed.
@@ -91,8 +89,8 @@ class ShipmentStatusSensor(BaseSensorOperator):
     :param start_from_trigger: on Airflow 3.3 and newer, begin the wait in the triggerer, without a first check on a
         worker. Only with plain values as arguments, and not for mapped tasks. Implies ``deferrable``.
     :param trackingmore_conn_id: the Airflow connection.
-    :raises ShipmentsFailedError: if too few can arrive any more, or one is not registered; names each shipment.
-    :raises AirflowSensorTimeout: if ``timeout`` is over, in every mode after one more check.
+    :raises ShipmentsFailedError: if too few can still arrive, or one is not registered; names each shipment.
+    :raises AirflowSensorTimeout: after ``timeout`` and, in every mode, one more check.
     :raises InvalidArgumentError: if an argument cannot be used; names it and says what to do.
     """
 
@@ -139,8 +137,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
         self.end_from_trigger = end_from_trigger
         self.trackingmore_conn_id = trackingmore_conn_id
         self._start_requested = start_from_trigger
-        self._condition: Condition | None = None
-        self._deadline: float | None = None
+        self._wait: WorkerWait | None = None
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
@@ -158,10 +155,10 @@ class ShipmentStatusSensor(BaseSensorOperator):
     # What Airflow calls ----------------------------------------------------------------------------------------------
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Check, and wait in the chosen mode if that is not enough.
+        """Check, and wait in the chosen mode if necessary.
 
-        In deferrable mode the first check is left to the triggerer when it takes more than one call, or when the
-        account is busy.
+        In deferrable mode the triggerer makes the first check if it takes more than one call, or if the account is
+        busy.
 
         :param context: Airflow task context.
         :return: one dict per shipment or per order, in order.
@@ -174,23 +171,23 @@ class ShipmentStatusSensor(BaseSensorOperator):
         try:
             result: list[dict[str, Any]] = super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException) as error:
-            # With soft_fail Airflow reports a time-out as a skip; a skip with a cause reports something else.
+            # With soft_fail, Airflow reports a timeout as a skip; a skip with a cause is something else.
             if self.on_failed == "fail" or error.__cause__ is not None:
                 raise
-            return self._timed_out(self._current().verdict())
+            return self._current().time_out()
         return result
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Check once.
 
         :param context: Airflow task context.
-        :return: whether the wait is over, and with what.
+        :return: whether the wait is over, and its result.
         """
-        condition = self._current()
-        self._check(max(self._time_left(), LAST_CHECK_SECONDS))
-        if not condition.is_over():
+        wait = self._current()
+        wait.check(max(wait.time_left, LAST_CHECK_SECONDS))
+        if not wait.is_over:
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._conclude(condition.verdict()))
+        return PokeReturnValue(is_done=True, xcom_value=wait.conclude())
 
     def execute_complete(
         self,
@@ -200,17 +197,19 @@ class ShipmentStatusSensor(BaseSensorOperator):
         began: float | None = None,
         deadline: float | None = None,
     ) -> list[dict[str, Any]]:
-        """Act on the trigger's event; one that is not understood is an error, never success.
+        """Handle the trigger's event. An event that is not understood is an error, never success.
 
-        If the task's arguments have changed while it was deferred, it waits on with the new ones.
+        If the task's arguments have changed while it was deferred, it goes on waiting with the new ones.
 
         :param context: Airflow task context.
         :param event: what :class:`ShipmentStatusTrigger` yielded.
-        :param wait: the fingerprint of what the task waited for when it deferred.
-        :param began: unix seconds at which the wait began; None: in the triggerer.
-        :param deadline: unix seconds at which the trigger was to report a time-out.
+        :param wait: the fingerprint of the wait when the task deferred.
+        :param began: Unix seconds at which the wait began; None if it began in the triggerer.
+        :param deadline: Unix seconds at which the trigger was to report a timeout.
         :return: one dict per shipment or per order, in order.
         """
+        if is_check_again(event):
+            return self._check_again(context, event.get("deadline"), began)
         report = WaitEvent.from_dict(event)
         if report.result is WaitResult.ERROR:
             raise TrackingMoreError(report.reason)
@@ -218,18 +217,16 @@ class ShipmentStatusSensor(BaseSensorOperator):
         is_extended = began is not None and deadline is not None and began + self.timeout > deadline
         began = began if began is not None else time.time()
         is_empty = self._begin(context, began)
-        spec = self._current().spec
-        has_changed = wait is not None and wait != spec.fingerprint
+        current = self._current()
+        has_changed = wait is not None and wait != current.spec.fingerprint
         if has_changed or (report.result is WaitResult.TIMED_OUT and is_extended):
             self.log.warning("The arguments of this task changed while it was deferred; waiting with the new ones")
             return [] if is_empty else self._check_and_defer(began)
-        verdict = report.verdict(spec)
-        if verdict.result is WaitResult.TIMED_OUT:
-            return self._timed_out(verdict)
-        return self._conclude(verdict)
+        verdict = report.verdict(current.spec)
+        return current.time_out(verdict) if verdict.result is WaitResult.TIMED_OUT else current.conclude(verdict)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral. When Airflow has ended it for time, check once more before giving up.
+        """Resume after a deferral. If the deferral has timed out, check once more before giving up.
 
         :param next_method: which method resumes.
         :param next_kwargs: its arguments.
@@ -243,45 +240,28 @@ class ShipmentStatusSensor(BaseSensorOperator):
             if not _has_cause(error, TaskDeferralError):
                 raise
         # Not an AirflowException: with soft_fail a broken triggerer would look like shipments that did not arrive.
-        raise TrackingMoreError("The wait failed in the triggerer: see its log.")
+        raise TrackingMoreError("The wait failed in the triggerer: see the triggerer's log.")
 
     def _start_trigger_args(self) -> StartTriggerArgs | None:
-        """Describe the trigger that begins this task; Airflow gives it the arguments as they stand in the DAG file."""
+        """Describe the trigger that begins this task; None if a worker begins it."""
         if not self._start_requested:
             return None
-        not_plain = [name for name in self.template_fields if not is_plain(getattr(self, name))]
-        if not_plain:
-            raise InvalidArgumentError(
-                f"start_from_trigger takes plain values only, and {', '.join(not_plain)} is a template or comes from "
-                "another task, which the triggerer does not resolve: leave start_from_trigger out (end_from_trigger "
-                "works with them)"
-            )
+        check_plain({name: getattr(self, name) for name in self.template_fields})
         spec = self._spec(deadline=None, first_check_at=0.0)
-        if not spec.shipments or not can_end_in_triggerer():
-            return None
-        path, arguments = ShipmentStatusTrigger(spec).serialize()
-        return StartTriggerArgs(
-            trigger_cls=path,
-            trigger_kwargs=arguments,
-            next_method="execute_complete",
-            next_kwargs={"wait": spec.fingerprint},
-            timeout=timedelta(seconds=self.timeout + GRACE_SECONDS),
-        )
+        return start_args(spec, self.timeout) if spec.shipments and can_end_in_triggerer() else None
 
-    # The steps -------------------------------------------------------------------------------------------------------
+    # Steps of a wait -------------------------------------------------------------------------------------------------
 
     def _begin(self, context: Context, began: float) -> bool:
-        """Read the arguments; tell whether there is nothing to wait for."""
+        """Read the arguments, and tell whether there is nothing to wait for."""
         if self.shipments is None and self.orders is None:
             raise InvalidArgumentError(f"{self.task_id}: give shipments to wait for, or orders")
         for name, kind in (("shipments", "list of mappings"), ("orders", "mapping")):
             if isinstance(getattr(self, name), str):
                 raise InvalidArgumentError(f"{name} must be a {kind}, not text ({TEMPLATE_HINT})")
         if self.on_failed not in ("fail", "report"):
-            raise InvalidArgumentError(f"on_failed must be 'fail' or 'report', not {self.on_failed!r}")
-        self._deadline = began + self.timeout
-        spec = self._spec(deadline=self._deadline, first_check_at=None)
-        self._condition = Condition(spec)
+            raise InvalidArgumentError(f"on_failed must be 'fail' or 'report', not {format_value(self.on_failed)}")
+        spec = self._new_wait(deadline=began + self.timeout).spec
         if not spec.shipments:
             self.log.info("No shipments to wait for: done")
             return True
@@ -310,111 +290,66 @@ class ShipmentStatusSensor(BaseSensorOperator):
         )
 
     def _end_results(self) -> tuple[WaitResult, ...]:
-        # A failure is shown by a worker, in the task's own log; only a worker reports outlets.
+        # A worker reports failures, in the task's own log, and outlets.
         if not self.end_from_trigger or self.outlets or not can_end_in_triggerer():
             return ()
         released = (WaitResult.RELEASED,)
         return released if self.on_failed == "fail" else (*released, WaitResult.FAILED, WaitResult.TIMED_OUT)
 
-    def _current(self) -> Condition:
-        if self._condition is None:  # poke() was called without execute()
-            self._condition = Condition(self._spec(deadline=None, first_check_at=None))
-        return self._condition
+    def _new_wait(self, *, deadline: float | None) -> WorkerWait:
+        self._wait = WorkerWait(
+            self._spec(deadline=deadline, first_check_at=None),
+            self.log,
+            timeout=self.timeout,
+            fails=self.on_failed == "fail",
+            logs_next_check=not self.exponential_backoff,  # which makes the interval longer after each check
+        )
+        return self._wait
 
-    def _time_left(self) -> float:
-        return self.timeout if self._deadline is None else max(self._deadline - time.time(), 0.0)
+    def _current(self) -> WorkerWait:
+        return self._wait or self._new_wait(deadline=None)  # there is none if poke() was called without execute()
 
     def _check_and_defer(self, began: float) -> list[dict[str, Any]]:
-        condition = self._current()
-        checked = False
-        # A thousand tasks that start together would each wait for their turn in a worker slot: the triggerer checks
-        # for all of them with a few calls.
-        if len(condition.spec.shipments) <= FILTER_NUMBERS:
-            checked = self._check(min(FIRST_CHECK_SECONDS, self._time_left()), only_if_free=True)
-        if not condition.is_over():
-            self._defer(began, checked=checked)
-        return self._conclude(condition.verdict())
+        wait = self._current()
+        # A thousand tasks that start together would each occupy a worker slot while they wait for the rate limit. The
+        # triggerer checks for all of them with a few calls.
+        takes_one_call = len(wait.spec.shipments) <= FILTER_NUMBERS
+        checked = takes_one_call and wait.check(min(FIRST_CHECK_SECONDS, wait.time_left), only_if_free=True)
+        if not wait.is_over:
+            self._defer(wait, began, checked=checked)
+        return wait.conclude()
 
-    def _check(self, seconds: float, *, only_if_free: bool = False) -> bool:
-        """Check the open shipments.
+    def _check_again(self, context: Context, deadline: object, began: float | None) -> list[dict[str, Any]]:
+        """Check because of a webhook, and go on waiting until the same deadline."""
+        if began is None and isinstance(deadline, int | float):
+            began = deadline - self.timeout
+        began = began if began is not None else time.time()
+        self.log.info("A webhook of TrackingMore has named one of these shipments")
+        return [] if self._begin(context, began) else self._check_and_defer(began)
 
-        :param seconds: how long to wait at most for slots of the account, for all calls together.
-        :param only_if_free: do nothing unless a call can be made at once.
-        :return: whether the check was complete.
-        """
-        from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
-
-        condition = self._current()
-        try:
-            with TrackingMoreHook(self.trackingmore_conn_id, wait_until=time.monotonic() + seconds) as hook:
-                if only_if_free and not hook.get_conn().is_free():
-                    self.log.info("Account is busy; deferring the first check to the triggerer")
-                    return False
-                check_open_shipments(hook, condition)
-        except TrackingMoreError as error:
-            if is_final(error):
-                raise
-            self.log.warning("Check failed, the wait continues: %s", error)
-            return False
-        finally:
-            outcomes = condition.verdict().outcomes
-            self.log.info("Waiting for %s of %d: %s", self.wait_for, len(outcomes), summary(outcomes))
-        self._log_schedule()
-        return True
-
-    def _log_schedule(self) -> None:
-        """Log which shipments the wait is still waiting for, and when the next check and the deadline are."""
-        condition = self._current()
-        if condition.is_over():
-            return
-        times = []
-        next_check = time.time() + self.poke_interval
-        if self._deadline is not None:
-            next_check = min(next_check, self._deadline)
-            times.append(f"deadline {format_time(self._deadline)}")
-        if not self.exponential_backoff:  # which makes the interval longer after each check
-            times.insert(0, f"next check {format_time(next_check)}")
-        self.log.info("Still open: %s (%s)", describe_open_shipments(condition), ", ".join(times))
-
-    def _defer(self, began: float, *, checked: bool) -> NoReturn:
-        # Not from the arguments again: an iterator can be read only once.
+    def _defer(self, wait: WorkerWait, began: float, *, checked: bool) -> NoReturn:
+        # The arguments cannot be read again: one of them may be an iterator.
         first_check_at = time.time() + self.poke_interval if checked else 0.0
-        spec = replace(self._current().spec, first_check_at=first_check_at)
+        spec = replace(wait.spec, first_check_at=first_check_at)
         trigger = ShipmentStatusTrigger(spec)
         check_stored_size(trigger, len(spec.shipments))
         self.defer(
             trigger=trigger,
             method_name="execute_complete",
-            kwargs={"wait": spec.fingerprint, "began": began, "deadline": self._deadline},
-            timeout=timedelta(seconds=self._time_left() + GRACE_SECONDS),
+            kwargs={"wait": spec.fingerprint, "began": began, "deadline": spec.deadline},
+            timeout=timedelta(seconds=wait.time_left + GRACE_SECONDS),
         )
 
     def _last_check(self, context: Context) -> list[dict[str, Any]]:
-        """Airflow ended the deferral, since the triggerer was away at the deadline: check once more here."""
+        """Check once more on the worker, because no triggerer was running at the deadline."""
         if self._begin(context, time.time() - self.timeout):
             return []
-        self._check(LAST_CHECK_SECONDS)
-        condition = self._current()
-        return self._conclude(condition.verdict()) if condition.is_over() else self._timed_out(condition.verdict())
-
-    def _conclude(self, verdict: Verdict) -> list[dict[str, Any]]:
-        self.log.info("Wait over: %s", summary(verdict.outcomes))
-        if verdict.result is WaitResult.FAILED:
-            if self.on_failed == "fail":
-                raise ShipmentsFailedError(verdict.reason)
-            self.log.warning("Not all arrived: %s", verdict.reason)
-        return verdict.to_list()
-
-    def _timed_out(self, verdict: Verdict) -> list[dict[str, Any]]:
-        late = verdict.at_deadline()
-        message = f"time-out of {self.timeout:.0f} s is over: {first_listed(late.outcomes)}"
-        if self.on_failed == "fail":
-            raise AirflowSensorTimeout(message)
-        self.log.warning("The %s", message)
-        return late.to_list()
+        wait = self._current()
+        wait.check(LAST_CHECK_SECONDS)
+        return wait.conclude() if wait.is_over else wait.time_out()
 
     def _as_in_poke_mode(self, step: Callable[[], T]) -> T:
-        """Let ``soft_fail`` and ``never_fail`` mean here what they mean in Airflow's own loop."""
+        """Apply ``soft_fail`` and ``never_fail`` as Airflow does in poke mode."""
         try:
             return step()
         except (AirflowSensorTimeout, AirflowFailException) as error:
@@ -444,7 +379,7 @@ class ShipmentDeliveredSensor(ShipmentStatusSensor):
     def partial(cls, **kwargs: Any) -> Any:
         """Begin a mapped task; see Airflow's ``partial()``.
 
-        :raises InvalidArgumentError: with ``statuses``, and as :meth:`ShipmentStatusSensor.partial`.
+        :raises InvalidArgumentError: with ``statuses``, and as in :meth:`ShipmentStatusSensor.partial`.
         """
         _refuse_statuses(kwargs)
         return super().partial(**kwargs)

@@ -1,1 +1,1 @@
-"""Triggers: wait for shipments in the triggerer."""
+"""Triggers, which wait for shipments in the triggerer."""

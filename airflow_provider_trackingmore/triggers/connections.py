@@ -1,4 +1,4 @@
-"""Reads Airflow connections in the triggerer: once for all triggers that ask together, and again if that fails."""
+"""Read Airflow connections in the triggerer: once for all triggers that need one at the same time, with retries."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ async def connect(conn_id: str) -> TrackingMoreClient:
 
     :param conn_id: the Airflow connection.
     :return: the client.
-    :raises InvalidSettingsError: if the connection holds something that cannot work.
-    :raises Exception: whatever Airflow raises, if the connection cannot be read for a minute.
+    :raises InvalidSettingsError: if a setting of the connection is invalid.
+    :raises Exception: the error of Airflow, if the connection cannot be read for a minute.
     """
     loop = asyncio.get_running_loop()
     pending = _pending.setdefault(loop, {})

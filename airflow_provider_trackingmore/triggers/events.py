@@ -1,10 +1,9 @@
-"""The event between trigger and sensor: written here, and validated here before it is believed."""
+"""The event that a trigger sends to its sensor, and its validation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.waiting.condition import confirm
@@ -14,32 +13,52 @@ from airflow_provider_trackingmore.waiting.spec import END_RESULTS, WaitSpec
 EVENT_VERSION = 1
 
 
+_CHECK_AGAIN = "check_again"
+
+
+def check_again_event(deadline: float | None) -> dict[str, object]:
+    """Return the event that lets a deferred task check again, in place of an event of its trigger.
+
+    :param deadline: Unix seconds of the wait's deadline, for tasks that began in the triggerer; None if unknown.
+    :return: the event as plain JSON.
+    """
+    return {"version": EVENT_VERSION, "result": _CHECK_AGAIN, "deadline": deadline}
+
+
+def is_check_again(event: object) -> bool:
+    """Tell whether an event only asks to check again.
+
+    :param event: what resumed a task.
+    """
+    return isinstance(event, Mapping) and event.get("version") == EVENT_VERSION and event.get("result") == _CHECK_AGAIN
+
+
 @dataclass(frozen=True)
 class WaitEvent:
-    """What a trigger reports.
+    """The event that a trigger reports.
 
     :param result: ``released``, ``failed``, ``timed_out`` or ``error``.
-    :param reason: in words; empty where there is nothing to say.
-    :param wait: the fingerprint of what was waited for.
+    :param reason: the reason as text; empty if there is none.
+    :param wait: the fingerprint of the wait.
     :param rows: a list for each order, with a row for each shipment, in the order of the wait.
     """
 
     result: WaitResult
     reason: str = ""
     wait: str = ""
-    rows: Sequence[Sequence[Sequence[Any]]] = ()
+    rows: Sequence[Sequence[Sequence[object]]] = ()
 
     @classmethod
     def from_verdict(cls, spec: WaitSpec, verdict: Verdict) -> WaitEvent:
-        """Report a verdict.
+        """Create the event for a verdict.
 
-        :param spec: what was waited for.
-        :param verdict: what became of it.
+        :param spec: what the wait was for.
+        :param verdict: its verdict.
         """
-        rows = [[one.to_row() for one in order.outcomes] for order in verdict.orders.values()]
+        rows = [[outcome.to_row() for outcome in order.outcomes] for order in verdict.orders.values()]
         return cls(verdict.result, verdict.reason, spec.fingerprint, rows)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the event as plain JSON, without personal data.
 
         :return: ``version``, ``result``, ``reason``, ``wait`` and ``outcomes``.
@@ -53,12 +72,12 @@ class WaitEvent:
         }
 
     @classmethod
-    def from_dict(cls, event: Any) -> WaitEvent:
+    def from_dict(cls, event: object) -> WaitEvent:
         """Read an event.
 
-        :param event: what a trigger yielded, of this version or another.
+        :param event: what a trigger of this or another version yielded.
         :return: the event.
-        :raises TrackingMoreError: if it is not understood; it is never taken for success.
+        :raises TrackingMoreError: if it is not understood, which never counts as success.
         """
         if (
             isinstance(event, Mapping)
@@ -80,11 +99,11 @@ class WaitEvent:
         )
 
     def verdict(self, spec: WaitSpec) -> Verdict:
-        """Turn the event back into a verdict, as far as the statuses in it bear it out.
+        """Turn the event back into a verdict. Outcomes that contradict their status are not trusted.
 
         :param spec: what the task waits for.
         :return: the verdict.
-        :raises TrackingMoreError: if the event is about something else, or contradicts itself.
+        :raises TrackingMoreError: if the event is about another wait, or contradicts itself.
         """
         if self.wait != spec.fingerprint:
             raise TrackingMoreError(
@@ -92,8 +111,8 @@ class WaitEvent:
             )
         try:
             orders = {
-                name: [Outcome.from_row(key, row) for key, row in zip(keys, rows, strict=True)]
-                for (name, keys), rows in zip(spec.orders.items(), self.rows, strict=True)
+                name: [Outcome.from_row(key, row) for key, row in zip(shipments.values(), rows, strict=True)]
+                for (name, shipments), rows in zip(spec.orders.items(), self.rows, strict=True)
             }
         except ValueError:
             raise TrackingMoreError("The trigger event is damaged. Clear the task to run it again.") from None

@@ -1,4 +1,4 @@
-"""``ShipmentStatusTrigger``: a wait in the triggerer. It shares its account's poller and changes nothing."""
+"""``ShipmentStatusTrigger``: a wait in the triggerer. It shares the poller of its account."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.api.formatting import format_list
 from airflow_provider_trackingmore.triggers.connections import connect
 from airflow_provider_trackingmore.triggers.events import WaitEvent
 from airflow_provider_trackingmore.waiting.outcome import Verdict, WaitResult
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
 
+LOGGED_SHIPMENTS = 3
+"""How many shipments of a wait a log line names."""
 GRACE_SECONDS = 60.0
-"""How much longer Airflow waits than the trigger, which checks once more at its deadline and reports outcomes."""
+"""How much later than the trigger Airflow times out: the trigger makes a last check at its deadline."""
 
 
 def can_end_in_triggerer() -> bool:
-    """Tell whether a trigger can write a result that the next task reads as it is.
+    """Tell whether a trigger can write a result that the next task can read unchanged.
 
-    :return: True from Airflow 3.3 on. Older ones can end a task too, but its result would come back as JSON text.
+    :return: True from Airflow 3.3 on. Older ones can end a task too, but its result would be read as JSON text.
     """
-    from airflow.providers.common.compat.sdk import XCom  # on Airflow 3.0 it brings a web framework along
+    from airflow.providers.common.compat.sdk import XCom  # on Airflow 3.0 this imports a web framework
 
     return hasattr(XCom, "aset")
 
@@ -41,7 +44,7 @@ class ShipmentStatusTrigger(BaseTrigger):
     :param others: arguments of newer versions are accepted and ignored, so that versions may be mixed while upgrading.
     """
 
-    def __init__(self, wait: WaitSpec | Mapping[str, Any] | None = None, **others: Any) -> None:
+    def __init__(self, wait: WaitSpec | Mapping[str, object] | None = None, **others: object) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         # What is stored may be of another version, or damaged: ``run`` says so, because a constructor that raises can
         # take the whole triggerer down.
@@ -55,9 +58,10 @@ class ShipmentStatusTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", {"wait": self._stored}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and yield the one event."""
+        """Wait, and yield one event."""
         from airflow_provider_trackingmore.waiting.cooperative import run_aside
 
+        spec: WaitSpec | None = None
         try:
             stored = self._stored
             spec = await run_aside(WaitSpec.stored_size(stored), lambda: WaitSpec.from_dict(stored))
@@ -67,37 +71,47 @@ class ShipmentStatusTrigger(BaseTrigger):
             event = WaitEvent(WaitResult.ERROR, str(error))
         except AirflowException as error:  # such as: there is no such connection
             event = WaitEvent(WaitResult.ERROR, f"{type(error).__name__}: {error}")
-        except Exception as error:  # its text may hold anything: it stays in the triggerer's log
-            self.log.exception("The wait failed")
+        except Exception as error:  # its text may contain anything: it stays in the triggerer's log
+            self.log.exception("The wait for %s failed", "its shipments" if spec is None else _describe(spec))
             event = WaitEvent(WaitResult.ERROR, f"the wait failed in the triggerer: {type(error).__name__}")
         else:
             event = await run_aside(spec.size, lambda: WaitEvent.from_verdict(spec, verdict))
             if verdict.result in spec.end_in_triggerer and await self._push_result(spec, verdict):
-                self.log.info("Wait over (%s): the task ends here", verdict.result)
+                self.log.info(
+                    "Wait for %s ended (%s). The triggerer ends the task; no worker is needed",
+                    _describe(spec),
+                    verdict.result,
+                )
                 yield TaskSuccessEvent()
                 return
         yield TriggerEvent(event.to_dict())  # type: ignore[no-untyped-call]
 
     async def _wait(self, spec: WaitSpec) -> Verdict:
         from airflow_provider_trackingmore.metrics import METRICS
+        from airflow_provider_trackingmore.triggers.triggerer_services import connect_in_triggerer
         from airflow_provider_trackingmore.waiting.pollers import pollers_of_running_loop
         from airflow_provider_trackingmore.waiting.session import run_wait
 
+        pollers = pollers_of_running_loop(METRICS)
+        conn_id = spec.trackingmore_conn_id
+        trigger_id: int | None = self.trigger_id
+        if trigger_id is None:  # ``dag.test()`` runs triggers without a triggerer
+            return await run_wait(spec, lambda: connect(conn_id), pollers=pollers)
         return await run_wait(
-            spec, lambda: connect(spec.trackingmore_conn_id), pollers=pollers_of_running_loop(METRICS)
+            spec, lambda: connect_in_triggerer(conn_id, pollers), pollers=pollers, trigger_id=trigger_id
         )
 
     def _with_deadline(self, spec: WaitSpec) -> WaitSpec:
-        """A task that began in the triggerer has its deadline from Airflow, and a restart does not move it."""
-        airflows = getattr(self, "timeout_after", None)
-        if spec.deadline is None and isinstance(airflows, datetime):
-            return replace(spec, deadline=airflows.timestamp() - GRACE_SECONDS)
+        """Set the deadline of a task that began in the triggerer. Airflow stores it, so a restart does not move it."""
+        timeout_after = getattr(self, "timeout_after", None)
+        if spec.deadline is None and isinstance(timeout_after, datetime):
+            return replace(spec, deadline=timeout_after.timestamp() - GRACE_SECONDS)
         return spec
 
     async def _push_result(self, spec: WaitSpec, verdict: Verdict) -> bool:
-        """Leave the result in XCom as the task itself would, if that is possible here.
+        """Write the result to XCom as the task itself would.
 
-        :return: False: let a worker do it.
+        :return: False if a worker must do it.
         """
         task = self.task_instance
         if task is None or not can_end_in_triggerer():  # ``dag.test()`` runs triggers without a triggerer
@@ -112,6 +126,15 @@ class ShipmentStatusTrigger(BaseTrigger):
             try:
                 await XCom.aset(XCOM_RETURN_KEY, result, **task_key, _mapped_length=len(result))
             except Exception:
-                self.log.warning("Cannot write the result to XCom from here: a worker ends the task", exc_info=True)
+                self.log.warning(
+                    "The triggerer cannot write the result for %s to XCom; a worker will end the task",
+                    _describe(spec),
+                    exc_info=True,
+                )
                 return False
         return True
+
+
+def _describe(spec: WaitSpec) -> str:
+    """Name the first shipments of a wait for the log."""
+    return format_list(spec.shipments, limit=LOGGED_SHIPMENTS)

@@ -1,1 +1,1 @@
-"""What "delivered" means, and how to wait for it cheaply."""
+"""Waiting for shipments: when a wait ends, and how thousands of waits share a few API calls."""

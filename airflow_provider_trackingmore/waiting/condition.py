@@ -1,7 +1,7 @@
-"""When a wait is over: what is waited for + what changed -> waiting, released or failed. The only state machine.
+"""The state machine of a wait: from updates of its shipments it decides whether it is waiting, released or failed.
 
-Sensors in every mode and the trigger use it. It is incremental: an update costs the shipment that changed, not the
-whole wait. It is given the time and does no I/O.
+The sensor uses it in every mode, and so does the trigger. It is incremental: the cost of an update depends on the
+shipments that changed, not on the size of the wait.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ DAY = 86_400.0
 
 
 class Condition:
-    """Where a wait stands.
+    """The current state of a wait.
 
-    :param spec: what is waited for.
+    :param spec: what the wait is for.
     """
 
     def __init__(self, spec: WaitSpec) -> None:
@@ -39,11 +39,11 @@ class Condition:
         self._orders_of: dict[ShipmentKey, tuple[_OrderState, ...]] = {}
         self._open: dict[ShipmentKey, ShipmentKey] = {}
         self._settling: set[ShipmentKey] = set()
-        for name, keys in spec.orders.items():
-            order = self._orders[name] = _OrderState(spec, keys, spec.needed(name))
+        for name, shipments in spec.orders.items():
+            order = self._orders[name] = _OrderState(shipments, spec.needed(name))
             if order.result is WaitResult.WAITING:
                 self._waiting += 1
-                for key, normalized in zip(keys, order.normalized, strict=True):
+                for normalized, key in shipments.items():
                     self._orders_of[normalized] = (*self._orders_of.get(normalized, ()), order)
                     self._open.setdefault(normalized, key)
         self._closed: list[ShipmentKey] = []
@@ -54,9 +54,18 @@ class Condition:
         return self._waiting == 0
 
     @property
-    def open(self) -> tuple[ShipmentKey, ...]:
-        """The shipments that must still be checked, as the user spelled them."""
-        return tuple(self._open.values())
+    def open(self) -> Mapping[ShipmentKey, ShipmentKey]:
+        """The shipments that must still be checked: normalized key -> as the user spelled it."""
+        return dict(self._open)
+
+    @property
+    def open_outcomes(self) -> list[Outcome]:
+        """The outcomes so far of the shipments that must still be checked."""
+        return [self._outcome(key, normalized) for normalized, key in self._open.items()]
+
+    def count_statuses(self) -> dict[str, int]:
+        """Count the shipments by their newest status; those that have not been checked yet are left out."""
+        return self._history.count_statuses()
 
     def is_open(self, key: ShipmentKey) -> bool:
         """Tell whether a shipment must still be checked.
@@ -66,7 +75,7 @@ class Condition:
         return key in self._open
 
     def take_closed(self) -> list[ShipmentKey]:
-        """Return the shipments, normalized, that need no more checks since the last call."""
+        """Return the shipments, normalized, that have stopped needing checks since the last call."""
         closed, self._closed = self._closed, []
         return closed
 
@@ -78,11 +87,11 @@ class Condition:
         return key in self._settling
 
     def update(self, key: ShipmentKey, observed: Observation, now: float) -> None:
-        """Take in what a check saw of one shipment; :meth:`decide` draws the conclusions.
+        """Process the result of a check of one shipment. Call :meth:`decide` afterwards.
 
-        :param key: the shipment, normalized; others than those waited for are ignored.
+        :param key: the shipment, normalized; shipments that are not part of the wait are ignored.
         :param observed: its state at the check.
-        :param now: unix seconds.
+        :param now: Unix seconds.
         """
         if key not in self._open:
             return
@@ -104,7 +113,7 @@ class Condition:
                 self._changed[order] = None
 
     def decide(self) -> None:
-        """Decide the orders that the updates since the last call concern. Call it once for all updates of an answer."""
+        """Decide the orders that have been updated since the last call. Call it once for all updates of a response."""
         changed, self._changed = self._changed, {}
         for order in changed:
             order.decide()
@@ -112,18 +121,18 @@ class Condition:
                 continue
             order.verdict = self._order_verdict(order)
             self._waiting -= 1
-            for normalized in order.normalized:
+            for normalized in order.shipments:
                 if normalized in self._open and all(
                     other.result is not WaitResult.WAITING for other in self._orders_of[normalized]
                 ):
                     self._close(normalized)
 
     def verdict(self) -> Verdict:
-        """Return where the wait stands, with an outcome for every shipment."""
+        """Return the current verdict, with an outcome for every shipment."""
         return Verdict({name: order.verdict or self._order_verdict(order) for name, order in self._orders.items()})
 
     def _judge(self, key: ShipmentKey, observed: Observation, now: float) -> ShipmentOutcome:
-        """What the state of a shipment means for this wait."""
+        """Judge what the state of a shipment means for this wait."""
         spec = self.spec
         if observed.status is None:
             return ShipmentOutcome.NOT_REGISTERED
@@ -138,11 +147,11 @@ class Condition:
         return ShipmentOutcome.WAITING
 
     def _order_verdict(self, order: _OrderState) -> OrderVerdict:
-        outcomes = tuple(
-            Outcome(key, self._history.get(normalized), self._outcomes.get(normalized, ShipmentOutcome.WAITING))
-            for key, normalized in zip(order.keys, order.normalized, strict=True)
-        )
+        outcomes = tuple(self._outcome(key, normalized) for normalized, key in order.shipments.items())
         return decide(outcomes, order.needed, self.spec.statuses)
+
+    def _outcome(self, key: ShipmentKey, normalized: ShipmentKey) -> Outcome:
+        return Outcome(key, self._history.get(normalized), self._outcomes.get(normalized, ShipmentOutcome.WAITING))
 
     def _close(self, key: ShipmentKey) -> None:
         if key in self._open:
@@ -154,80 +163,79 @@ class Condition:
 class _OrderState:
     """The counts of one order. Once it is decided it stays decided."""
 
-    __slots__ = ("_arrived", "_lost", "_unregistered", "keys", "needed", "normalized", "result", "verdict")
+    __slots__ = ("_arrived", "_lost", "_unregistered", "needed", "result", "shipments", "verdict")
 
-    def __init__(self, spec: WaitSpec, keys: tuple[ShipmentKey, ...], needed: int) -> None:
-        self.keys = keys
-        self.normalized = tuple(key.normalized for key in keys)
+    def __init__(self, shipments: Mapping[ShipmentKey, ShipmentKey], needed: int) -> None:
+        self.shipments = shipments
         self.needed = needed
         self.verdict: OrderVerdict | None = None
         self._arrived = self._lost = self._unregistered = 0
         self.result = WaitResult.WAITING if needed else WaitResult.RELEASED
 
     def count(self, before: ShipmentOutcome, after: ShipmentOutcome, arrived: frozenset[str]) -> None:
-        """Move one shipment from one count to another."""
-        for outcome, step in ((before, -1), (after, 1)):
+        """Move one shipment from the count of its old outcome to that of its new one."""
+        for outcome, change in ((before, -1), (after, 1)):
             if outcome in arrived:
-                self._arrived += step
+                self._arrived += change
             elif outcome is not ShipmentOutcome.WAITING:
-                self._lost += step
-                self._unregistered += step * (outcome is ShipmentOutcome.NOT_REGISTERED)
+                self._lost += change
+                self._unregistered += change * (outcome is ShipmentOutcome.NOT_REGISTERED)
 
     def decide(self) -> None:
-        """Decide by the counts."""
+        """Decide the order from its counts."""
         if self._arrived >= self.needed:
             self.result = WaitResult.RELEASED
-        elif self._unregistered or len(self.keys) - self._lost < self.needed:
+        elif self._unregistered or len(self.shipments) - self._lost < self.needed:
             self.result = WaitResult.FAILED
 
 
 def decide(outcomes: Sequence[Outcome], needed: int, statuses: frozenset[str]) -> OrderVerdict:
-    """Decide one order by the outcomes of its shipments.
+    """Decide one order from the outcomes of its shipments.
 
     :param outcomes: one per shipment.
     :param needed: how many must arrive.
-    :param statuses: what counts as arrived.
+    :param statuses: the statuses that count as arrived.
     :return: ``released`` as soon as enough have arrived; ``failed`` as soon as too few still can, or one is not
         registered; ``waiting`` otherwise.
     """
     outcomes = tuple(outcomes)
-    arrived = tuple(one for one in outcomes if one.outcome in statuses)
+    arrived = tuple(outcome for outcome in outcomes if outcome.outcome in statuses)
     if len(arrived) >= needed:
         return OrderVerdict(WaitResult.RELEASED, outcomes, arrived)
-    unregistered = tuple(one for one in outcomes if one.outcome is ShipmentOutcome.NOT_REGISTERED)
+    unregistered = tuple(outcome for outcome in outcomes if outcome.outcome is ShipmentOutcome.NOT_REGISTERED)
     if unregistered:
         return OrderVerdict(WaitResult.FAILED, outcomes, unregistered)
     not_lost = (ShipmentOutcome.WAITING, ShipmentOutcome.TIMED_OUT)
-    lost = tuple(one for one in outcomes if one.outcome not in not_lost and one.outcome not in statuses)
+    lost = tuple(outcome for outcome in outcomes if outcome.outcome not in not_lost and outcome.outcome not in statuses)
     if len(outcomes) - len(lost) < needed:
         return OrderVerdict(WaitResult.FAILED, outcomes, lost)
     return OrderVerdict(WaitResult.WAITING, outcomes)
 
 
 def confirm(spec: WaitSpec, orders: Mapping[str | None, Sequence[Outcome]]) -> Verdict:
-    """Decide by outcomes that another process reported, as far as their statuses bear them out.
+    """Decide from outcomes that another process reported. Outcomes that contradict their status are not trusted.
 
-    :param spec: what is waited for.
+    :param spec: what the wait is for.
     :param orders: the reported outcomes of each order, in the user's order.
-    :return: the verdict; an outcome that its status does not bear out counts as waiting.
+    :return: the verdict; an outcome that contradicts its status counts as waiting.
     """
     return Verdict(
         {
-            name: decide([_confirmed(spec, one) for one in orders[name]], spec.needed(name), spec.statuses)
+            name: decide([_confirmed(spec, outcome) for outcome in orders[name]], spec.needed(name), spec.statuses)
             for name in spec.orders
         }
     )
 
 
-def _confirmed(spec: WaitSpec, one: Outcome) -> Outcome:
-    status = one.observed.status if one.observed is not None else None
-    by_status = outcome_of_status(one.observed) if one.observed is not None else None
+def _confirmed(spec: WaitSpec, reported: Outcome) -> Outcome:
+    status = reported.observed.status if reported.observed is not None else None
+    by_status = outcome_of_status(reported.observed) if reported.observed is not None else None
     fails = status in spec.fail_on or (by_status is not None and by_status.value in spec.fail_on)
     plausible = {
-        ShipmentOutcome.NOT_REGISTERED: one.observed is not None and status is None,
+        ShipmentOutcome.NOT_REGISTERED: reported.observed is not None and status is None,
         ShipmentOutcome.STUCK: status is not None and spec.stuck_after is not None,
         ShipmentOutcome.RETURNED: by_status is ShipmentOutcome.RETURNED and fails,
     }
-    if plausible.get(one.outcome, one.outcome == status and (status in spec.statuses or fails)):
-        return one
-    return Outcome(one.key, one.observed)
+    if plausible.get(reported.outcome, reported.outcome == status and (status in spec.statuses or fails)):
+        return reported
+    return Outcome(reported.key, reported.observed)

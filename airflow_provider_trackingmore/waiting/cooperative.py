@@ -1,4 +1,4 @@
-"""Long work that leaves the event loop time for other tasks."""
+"""Process many items without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ async def in_slices(items: Sequence[T], slice_size: int) -> AsyncIterator[Sequen
 
 
 async def run_aside(items: int, work: Callable[[], T]) -> T:
-    """Do work that has no place to pause: in a thread if it is long, for there the interpreter switches every 5 ms.
+    """Run a function that cannot pause: in a thread if it takes long, where the interpreter switches every 5 ms.
 
-    :param items: how many items the work is about.
-    :param work: a pure function; nobody else may use what it changes.
-    :return: what it returns.
+    :param items: how many items the function processes.
+    :param work: the function; no other task may use the objects that it changes.
+    :return: its result.
     """
     if items <= ITEMS_ON_THE_LOOP:
         return work()

@@ -1,4 +1,4 @@
-"""Acts on failed calls: retries what they concern, pauses the account, or ends its waits."""
+"""Handle failed calls: retry the affected shipments, pause the account, or end its waits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.api.formatting import format_list
 from airflow_provider_trackingmore.client.observer import Observer
 from airflow_provider_trackingmore.waiting.failures import Scope, back_off, scope_of
 from airflow_provider_trackingmore.waiting.retries import FailedGroup
@@ -13,11 +14,14 @@ from airflow_provider_trackingmore.waiting.state import PollerState
 
 log = logging.getLogger(__name__)
 
+LOGGED_SHIPMENTS = 3
+"""How many shipments of a failed call the log names."""
+
 
 class FailureHandler:
     """Handles the failed calls of one poller.
 
-    :param state: what the poller knows.
+    :param state: the state of the poller.
     :param account: the fingerprint of its key, for the log.
     :param clock: seconds of the event loop.
     :param observer: receives metrics.
@@ -30,13 +34,13 @@ class FailureHandler:
         self._observer = observer
 
     def call_succeeded(self) -> None:
-        """A call has succeeded."""
+        """Record that a call has succeeded."""
         if self._state.health.failures:
             self._observer.gauge("waits.failed_polls", 0)
         self._state.health.record_success()
 
     def group_failed(self, group: FailedGroup, error: TrackingMoreError, *, by_path: bool = False) -> None:
-        """A call that names shipments failed: that concerns only them, unless several calls in a row fail alike.
+        """Handle the failure of a call that names shipments: it affects only these, unless calls in a row fail alike.
 
         :param group: the shipments.
         :param error: how the call failed.
@@ -70,15 +74,17 @@ class FailureHandler:
             retries.add(group, now + self._back_off(error))
             return
         level = logging.WARNING if group.failures.bit_count() == 1 else logging.DEBUG  # the 1st, 2nd, 4th, 8th ...
-        log.log(level, "Check of %d shipments failed, retrying in %.0f s: %s", len(group.shipments), pause, error)
+        keys = format_list([shipment.key for shipment in group.shipments], limit=LOGGED_SHIPMENTS)
+        count = len(group.shipments)
+        log.log(level, "Check of %d shipments failed, retrying in %.0f s: %s (%s)", count, pause, error, keys)
         for half in group.split(now + pause):
             retries.add(half, now + pause)
 
     def list_failed(self, error: TrackingMoreError) -> bool:
-        """A call that names no shipment failed: that is the service.
+        """Handle the failure of a call that names no shipments: the service is to blame.
 
         :param error: how the call failed.
-        :return: whether the vendor refuses this kind of call, so that another one must do.
+        :return: whether the vendor refuses this kind of call, so that another kind must be used.
         """
         scope = scope_of(error, names_one=False)
         if scope is Scope.RATE_LIMIT:
@@ -91,11 +97,12 @@ class FailureHandler:
         return scope is Scope.SHIPMENT or self._state.health.failures > 1
 
     def fail_all(self, error: TrackingMoreError) -> None:
-        """End all waits of the account with an error.
+        """End all subscriptions of the account with an error.
 
         :param error: why they cannot go on.
         """
-        for subscription in self._state.registry.subscriptions:
+        registry = self._state.registry
+        for subscription in (*registry.subscriptions, *registry.list_subscriptions):
             subscription.fail(error)
 
     def _account_refused(self, error: TrackingMoreError) -> None:
@@ -104,7 +111,7 @@ class FailureHandler:
             self.fail_all(error)
             return
         pause = self._state.health.paused_until - now
-        log.warning("Account %s was refused, trying once more in %.0f s: %s", self._account, pause, error)
+        log.warning("TrackingMore refused account %s, trying once more in %.0f s: %s", self._account, pause, error)
 
     def _back_off(self, error: TrackingMoreError) -> float:
         health = self._state.health

@@ -1,4 +1,4 @@
-"""What the poller makes of a failed call: whose failure it is, and when to try again. Pure but for the jitter."""
+"""Classify failed calls: what a failure affects (a shipment, a call or the account), and when to retry."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from airflow_provider_trackingmore.api.errors import (
 FIRST_BACK_OFF = 5.0
 MAX_BACK_OFF = 300.0
 SERVICE_FAILURES = 3
-"""So many calls that fail alike, one after the other, mean that the service is down."""
+"""After this many calls in a row that fail alike, the service is considered down."""
 UNKNOWN_NUMBER_CODES = frozenset({4014, 4015})
-"""Codes by which the vendor says of a single number that it cannot be registered."""
+"""Codes with which the vendor says that a single number cannot be registered."""
 
 
 class Scope(enum.Enum):
-    """What a failure concerns."""
+    """Which calls a failure is about."""
 
     CALL = "call"
-    """The call that failed, for now."""
+    """Only this call, for now."""
     SHIPMENT = "shipment"
-    """One of the shipments that the call names: halve it."""
+    """One of the shipments that the call names: split the call in two."""
     UNKNOWN = "unknown"
-    """The one shipment that the call names: the vendor does not know it."""
+    """The single shipment that the call names: the vendor does not know it."""
     ACCOUNT = "account"
-    """The account: the same refusal a second time is final."""
+    """The account: a second refusal of the same kind is final."""
     RATE_LIMIT = "rate limit"
-    """Nothing: the rate limiter keeps the account silent, and then the call can be made."""
+    """Nothing: the account cools down, and then the call can be made."""
 
 
 def scope_of(error: TrackingMoreError, *, names_one: bool) -> Scope:
-    """Tell what a failure concerns. Only what the vendor itself says, in its own envelope, is ever final.
+    """Tell which calls a failure is about. Only what the vendor itself says, in its own envelope, can be final.
 
     :param error: how the call failed.
     :param names_one: whether the call is for a single shipment by its path.
@@ -63,10 +63,10 @@ def scope_of(error: TrackingMoreError, *, names_one: bool) -> Scope:
 
 
 def is_final(error: TrackingMoreError) -> bool:
-    """Tell whether a check that failed on a worker should end the task: another one would fail in the same way.
+    """Tell whether a check that failed on a worker should end the task, because another would fail in the same way.
 
-    A refusal by TrackingMore itself is final there, and so is what is wrong on our side; answers by proxies, unknown
-    codes and failures of the service are not.
+    Refusals by TrackingMore itself and mistakes on our side are final there; responses of proxies, unknown codes and
+    failures of the service are not.
 
     :param error: how the check failed.
     """
@@ -80,8 +80,8 @@ def back_off(failures: int, rng: random.Random, *, at_least: float | None = None
 
     :param failures: how many attempts have failed in a row, from 1.
     :param rng: for the jitter.
-    :param at_least: seconds that the server asked for.
-    :return: seconds: 5, 10, 20 ... up to 300, less up to a half.
+    :param at_least: the pause in seconds that the server asked for.
+    :return: seconds: 5, 10, 20 ... up to 300, shortened at random by up to a half.
     """
     seconds = min(FIRST_BACK_OFF * 2.0 ** min(failures - 1, 10), MAX_BACK_OFF) * rng.uniform(0.5, 1.0)
     return max(seconds, at_least or 0.0)

@@ -1,4 +1,4 @@
-"""Failures of an account as a whole: how long to pause it, and when a refusal is final. Pure but for the jitter."""
+"""The health of an account: how long to pause it after failures, and when a refusal is final."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ class AccountHealth:
     def __init__(self, rng: random.Random) -> None:
         self.paused_until = -math.inf
         self.failures = 0
+        self.problem: TrackingMoreError | None = None
+        """Why the whole account is paused; None after a call that succeeded."""
         self._shortest_pause_until = -math.inf
         self._rng = rng
         self._kinds_in_a_row: list[type[TrackingMoreError]] = []
         self._refusal: TrackingMoreError | None = None
 
     def record_success(self) -> None:
-        """A call has succeeded."""
+        """Record that a call has succeeded."""
         self.failures = 0
+        self.problem = None
         self._kinds_in_a_row.clear()
         self._refusal = None
 
     def record_idle(self) -> None:
-        """Nothing is due: failures from here on belong to another round of checks."""
+        """Record that nothing is due: later failures belong to another round of checks."""
         self._kinds_in_a_row.clear()
 
     def is_service_down(self, error: TrackingMoreError) -> bool:
@@ -44,21 +47,22 @@ class AccountHealth:
         return len(recent) == SERVICE_FAILURES and len(set(recent)) == 1
 
     def cool_down(self, error: TrackingMoreError, now: float) -> None:
-        """Pause for as long as the rate limiter keeps the account silent.
+        """Pause for as long as the rate limiter makes the account cool down.
 
-        :param error: the answer 429.
+        :param error: the 429 response.
         :param now: seconds of the event loop.
         """
         self.paused_until = self._shortest_pause_until = now + (error.retry_after or FIRST_BACK_OFF)
 
     def back_off(self, error: TrackingMoreError, now: float) -> float:
-        """Pause all calls, each time in a row for longer.
+        """Pause all calls, for longer after each failure in a row.
 
         :param error: how the call failed.
         :param now: seconds of the event loop.
-        :return: for how many seconds.
+        :return: the length of the pause in seconds.
         """
         self.failures += 1
+        self.problem = error
         self._kinds_in_a_row.clear()
         pause = back_off(self.failures, self._rng, at_least=error.retry_after)
         self.paused_until = now + pause
@@ -66,15 +70,16 @@ class AccountHealth:
         return pause
 
     def shorten_back_off(self) -> None:
-        """Let a last check be made: a back-off ends early, but a cool-down and what the server asked for are kept."""
+        """End a back-off early for a last check, but not a cool-down, nor the pause that the server asked for."""
         self.paused_until = min(self.paused_until, self._shortest_pause_until)
 
     def is_final_refusal(self, error: TrackingMoreError, now: float) -> bool:
-        """The vendor refuses the account: pause, and tell whether this confirms an earlier refusal.
+        """Pause because the vendor refuses the account, and tell whether this confirms an earlier refusal.
 
         :param error: the refusal.
         :param now: seconds of the event loop.
         """
+        self.problem = error
         self.paused_until = self._shortest_pause_until = now + back_off(2, self._rng)
         if self._refusal is not None and type(self._refusal) is type(error):
             self._refusal = None

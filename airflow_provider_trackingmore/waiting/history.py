@@ -1,13 +1,15 @@
-"""The newest state that one wait knows of each shipment. A late answer or event never takes a state back."""
+"""The newest state of each shipment of a wait. A late response or event never reverts it."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
 from airflow_provider_trackingmore.waiting.observation import Observation
 
 
 class History:
-    """What one wait has learnt, by normalized key.
+    """The newest state of each shipment of one wait, by normalized key.
 
     :param reopens: whether a delivered shipment may go back into transit.
     """
@@ -20,11 +22,11 @@ class History:
         self._since: dict[ShipmentKey, float] = {}
 
     def update(self, key: ShipmentKey, observed: Observation, now: float) -> Observation:
-        """Take in what a check saw, unless it is older than what is known.
+        """Record the result of a check, unless it is older than the known state.
 
         :param key: the shipment, normalized.
         :param observed: its state at the check.
-        :param now: unix seconds.
+        :param now: Unix seconds.
         :return: the newest state, which may be the known one.
         """
         known = self._newest.get(key)
@@ -43,11 +45,15 @@ class History:
         """
         return self._newest.get(key)
 
+    def count_statuses(self) -> dict[str, int]:
+        """Count the shipments by status, ``"not_registered"`` included."""
+        return dict(Counter(observed.status or "not_registered" for observed in self._newest.values()))
+
     def since(self, key: ShipmentKey) -> float:
         """Return when this wait first saw the status that the shipment has now.
 
         :param key: the shipment, normalized; it has been checked.
-        :return: unix seconds.
+        :return: Unix seconds.
         """
         return self._since[key]
 
@@ -64,12 +70,12 @@ _STAGES = {
 def supersedes(new: Observation, old: Observation, *, reopens: bool) -> bool:
     """Tell whether a check shows a newer state, or only something that arrived late.
 
-    "Not found" after transit and transit after delivery are late answers or late events. Two things may go back: an
-    expired shipment that is delivered after all, and, where asked for, a delivered shipment that is on its way again
+    "Not found" after transit and transit after delivery are late responses or late events. Two things may go back: an
+    expired shipment that is delivered after all, and, with ``reopens``, a delivered shipment that is on its way again
     because of an event *newer* than the delivery.
 
-    :param new: what a check saw.
-    :param old: what is known.
+    :param new: the result of a check.
+    :param old: the known state.
     :param reopens: whether a delivered shipment may go back into transit.
     :return: whether the new state replaces the old one.
     """

@@ -1,64 +1,46 @@
-"""Checks by list: page after page of everything, or of what has changed."""
+"""Check shipments by list: page after page of all of them, or of those that have changed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.api.filters import ListFilters
 from airflow_provider_trackingmore.api.models import ShipmentKey
-from airflow_provider_trackingmore.waiting.answers import ObservedPage, page_request
-from airflow_provider_trackingmore.waiting.failure_handling import FailureHandler
-from airflow_provider_trackingmore.waiting.lists import (
+from airflow_provider_trackingmore.waiting.calls import PollerCalls
+from airflow_provider_trackingmore.waiting.cooperative import cooperatively
+from airflow_provider_trackingmore.waiting.known_lists import (
     LIST_MEMORY_SECONDS,
-    LONG_CHANGES_SECONDS,
     LONG_LIST_SECONDS,
+    REFUSED_LIST_SECONDS,
     SHIFTED_CHANGES_SECONDS,
 )
 from airflow_provider_trackingmore.waiting.number_checks import NumberChecks
 from airflow_provider_trackingmore.waiting.planner import number_calls, pages
-from airflow_provider_trackingmore.waiting.recorder import Recorder
+from airflow_provider_trackingmore.waiting.registry import Subscription
 from airflow_provider_trackingmore.waiting.schedule import Due
-from airflow_provider_trackingmore.waiting.sender import Sender
-from airflow_provider_trackingmore.waiting.state import PollerState
 
 
 class ListChecks:
-    """Checks shipments of one poller by list. Between two pages it checks by number what is overdue.
+    """Checks shipments of one poller by list. Between two pages it checks overdue shipments by number.
 
-    :param sender: sends the calls.
-    :param state: what the poller knows.
-    :param recorder: takes in the answers.
-    :param failures: acts on failed calls.
+    :param calls: sends the calls.
     :param numbers: checks by number.
-    :param clock: seconds of the event loop.
-    :param wall_clock: unix seconds.
     """
 
-    def __init__(
-        self,
-        sender: Sender,
-        state: PollerState,
-        recorder: Recorder,
-        failures: FailureHandler,
-        numbers: NumberChecks,
-        clock: Callable[[], float],
-        wall_clock: Callable[[], float],
-    ) -> None:
-        self._sender = sender
-        self._state = state
-        self._recorder = recorder
-        self._failures = failures
+    def __init__(self, calls: PollerCalls, numbers: NumberChecks) -> None:
+        self._calls = calls
+        self._state = calls.state
+        self._recorder = calls.recorder
+        self._failures = calls.failures
+        self._clock = calls.clock
         self._numbers = numbers
-        self._clock = clock
-        self._wall_clock = wall_clock
 
     async def check_everything(self, due: Due, max_calls: int, now: float) -> None:
-        """Read the list of everything registered since the oldest open shipment, as far as that is worth it.
+        """Read the list of everything registered since the oldest open shipment, unless it is too long.
 
-        :param due: what is due. What the list leaves out is asked for by number for a while.
-        :param max_calls: a longer list is not read to its end.
+        :param due: what is due. Shipments that the list leaves out are checked by number for a while.
+        :param max_calls: a list of more pages is not read to its end.
         :param now: seconds of the event loop.
         """
         if await self._read_everything(due.created_since, max_calls):
@@ -67,19 +49,18 @@ class ListChecks:
                     shipment.list_again_at = now + LIST_MEMORY_SECONDS
 
     async def _read_everything(self, since: float, max_calls: int) -> bool:
-        """Read the list; return whether its end was reached."""
+        """Read the list, and return whether the end was reached."""
         filters: ListFilters = {"created_at_min": int(since)} if since else {}
         lists = self._state.lists
         number = 0
         while True:
             number += 1
             try:
-                page = await self._request_page(filters, number)
+                page = await self._calls.request_page(filters, number)
             except TrackingMoreError as error:
                 if self._failures.list_failed(error):
-                    lists.avoid_everything(self._clock(), LONG_CHANGES_SECONDS)
+                    lists.avoid_everything(self._clock(), REFUSED_LIST_SECONDS)
                 return False
-            self._failures.call_succeeded()
             if number == 1:
                 lists.record_everything(since, page.total, self._clock())
             await self._recorder.record_page(page)
@@ -88,12 +69,12 @@ class ListChecks:
             if page.total is None or pages(page.total) > max(max_calls, number):
                 lists.avoid_everything(self._clock(), LONG_LIST_SECONDS)
                 return False
-            await self._check_overdue()
+            await self.check_overdue()
 
     async def check_changes(self, due: Due) -> None:
-        """Read the list of what has changed. Only if it was read to its end does it count as a check of everything.
+        """Read the list of changes. It counts as a check of everything only if it was read to its end.
 
-        :param due: what is due. A list that takes more calls than checking these by number is not read to its end.
+        :param due: what is due. A list that takes more calls than checks by number is not read to its end.
         """
         lists = self._state.lists
         since = lists.cursor.since
@@ -104,45 +85,54 @@ class ListChecks:
         while True:
             number += 1
             try:
-                page = await self._request_page({"update_time_min": since or 0}, number)
+                page = await self._calls.request_page({"update_time_min": since or 0}, number)
             except TrackingMoreError as error:
                 if self._failures.list_failed(error):
-                    lists.avoid_changes(self._clock(), LONG_CHANGES_SECONDS)
+                    lists.avoid_changes(self._clock(), REFUSED_LIST_SECONDS)
                 return
-            self._failures.call_succeeded()
             began = min(began, self._clock())
             rows = len(page.rows) if page.total is None else page.total
             seen.update(page.keys)
             await self._recorder.record_page(page)
             if number == 1 and 1 < pages(rows) >= number_calls(due.listable):
-                lists.avoid_changes(self._clock(), LONG_CHANGES_SECONDS)
+                lists.avoid_long_changes(self._clock())
                 return
             if number > 1 and rows != total:
                 break
             total = rows
             if page.is_last or number >= pages(rows):
                 break
-            await self._check_overdue()
+            await self.check_overdue()
         if number > 1 and (rows != total or len(seen) != total):
             # Rows came or went while the pages were read, so some may have been skipped.
             lists.avoid_changes(self._clock(), SHIFTED_CHANGES_SECONDS)
             return
-        lists.record_changes(rows, began)
-        for shipment in due.shipments:
+        await self.confirm_unchanged(due, rows, began)
+
+    async def confirm_unchanged(self, due: Due, rows: int, began: float) -> None:
+        """Record that the list of changes was read to its end: it confirms all shipments that it does not contain.
+
+        :param due: what was due.
+        :param rows: the length of the list.
+        :param began: when its first page arrived, in seconds of the event loop.
+        """
+        self._state.lists.record_changes(rows, began)
+        updated: dict[Subscription, None] = {}
+        async for shipment in cooperatively(due.shipments):
             shipment.record_unchanged()
+            updated |= dict.fromkeys(self._state.registry.publish_known(shipment))
+        for subscription in updated:
+            subscription.notify()
 
-    async def _request_page(self, filters: ListFilters, number: int) -> ObservedPage:
-        request = page_request(filters, number, self._state.registry.shipments.keys(), self._wall_clock)
-        return await self._sender.send_async(request, max_attempts=1)
-
-    async def _check_overdue(self) -> None:
-        """Between the pages of a long list: check those that are late by a whole interval."""
+    async def check_overdue(self) -> None:
+        """Check shipments that are late by a whole interval, or for the last time, between the pages of a long list."""
         now = self._clock()
         due = await self._state.find_due(now)
         due.shipments = [
             shipment
             for shipment in due.shipments
-            if now - shipment.due_at > min(shipment.poke_interval, shipment.reconcile_seconds)
+            if shipment.wants_full_check
+            or now - shipment.due_at > min(shipment.poke_interval, shipment.reconcile_seconds)
         ]
         if due.shipments and now >= self._state.health.paused_until:
             await self._numbers.check_most_urgent(due, now)

@@ -1,52 +1,33 @@
-"""Checks by number: 40 shipments a call, or a single one that is named by its path."""
+"""Check shipments by number: 40 per call, or a single one by its path."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from heapq import nsmallest
 from operator import itemgetter
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
 from airflow_provider_trackingmore.api.lookups import filter_chunks
-from airflow_provider_trackingmore.waiting.answers import number_request, page_request
-from airflow_provider_trackingmore.waiting.failure_handling import FailureHandler
+from airflow_provider_trackingmore.waiting.calls import PollerCalls
 from airflow_provider_trackingmore.waiting.failures import Scope, scope_of
-from airflow_provider_trackingmore.waiting.recorder import Recorder
 from airflow_provider_trackingmore.waiting.registry import WatchedShipment
 from airflow_provider_trackingmore.waiting.retries import FailedGroup
 from airflow_provider_trackingmore.waiting.schedule import Due, most_urgent, next_check
-from airflow_provider_trackingmore.waiting.sender import Sender
-from airflow_provider_trackingmore.waiting.state import PollerState
 
 
 class NumberChecks:
     """Checks shipments of one poller by number.
 
-    :param sender: sends the calls.
-    :param state: what the poller knows.
-    :param recorder: takes in the answers.
-    :param failures: acts on failed calls.
-    :param clock: seconds of the event loop.
-    :param wall_clock: unix seconds.
+    :param calls: sends the calls.
     """
 
-    def __init__(
-        self,
-        sender: Sender,
-        state: PollerState,
-        recorder: Recorder,
-        failures: FailureHandler,
-        clock: Callable[[], float],
-        wall_clock: Callable[[], float],
-    ) -> None:
-        self._sender = sender
-        self._state = state
-        self._recorder = recorder
-        self._failures = failures
-        self._clock = clock
-        self._wall_clock = wall_clock
+    def __init__(self, calls: PollerCalls) -> None:
+        self._calls = calls
+        self._state = calls.state
+        self._recorder = calls.recorder
+        self._failures = calls.failures
 
     async def check_most_urgent(self, due: Due, now: float) -> None:
         """Check the most urgent shipments with one call.
@@ -56,13 +37,13 @@ class NumberChecks:
         """
         urgent = most_urgent(due.shipments, FILTER_NUMBERS, now)
         if must_be_named_by_path(urgent[0]):
-            await self._check_one(urgent[0])
+            await self._check_by_path(urgent[0])
         else:
             chosen = self._fill_up([shipment for shipment in urgent if not must_be_named_by_path(shipment)], now)
             await self.check_group(FailedGroup(chosen, now))
 
     def _fill_up(self, urgent: list[WatchedShipment], now: float) -> list[WatchedShipment]:
-        """Fill a call up with what is due next; leave out what does not fit into it."""
+        """Fill a call up with the shipments that are due next; leave out those that do not fit."""
         chosen = urgent + self._next_due(urgent, now)
         numbers = dict.fromkeys(shipment.key.tracking_number for shipment in chosen)
         fitting = set(filter_chunks(list(numbers))[0])
@@ -83,7 +64,7 @@ class NumberChecks:
         return [shipment for at, shipment in nsmallest(room, others, key=itemgetter(0)) if at < math.inf]
 
     async def check_group(self, group: FailedGroup) -> None:
-        """Check shipments by number with one call; what the answer leaves out is to be confirmed.
+        """Check shipments by number with one call; those that the response omits must be confirmed.
 
         :param group: the shipments, which may have failed before.
         """
@@ -91,16 +72,14 @@ class NumberChecks:
         if not shipments:
             return
         if len(shipments) == 1 and must_be_named_by_path(shipments[0]):
-            await self._check_one(shipments[0])
+            await self._check_by_path(shipments[0])
             return
         numbers = list(dict.fromkeys(shipment.key.tracking_number for shipment in shipments))
-        request = page_request({"numbers": numbers}, 1, self._state.registry.shipments.keys(), self._wall_clock)
         try:
-            page = await self._sender.send_async(request, max_attempts=1)
+            page = await self._calls.request_page({"numbers": numbers}, 1)
         except TrackingMoreError as error:
-            self._failures.group_failed(FailedGroup(shipments, self._clock(), group.failures), error)
+            self._failures.group_failed(FailedGroup(shipments, self._calls.clock(), group.failures), error)
             return
-        self._failures.call_succeeded()
         await self._recorder.record_page(page, spread=True)
         seen = page.keys
         for shipment in shipments:
@@ -108,7 +87,7 @@ class NumberChecks:
                 self._state.retries.add_unconfirmed(shipment)
 
     async def retry(self, now: float) -> None:
-        """Make the next call of the retry queue, if one can be made.
+        """Make the next call from the retry queue, if one is due.
 
         :param now: seconds of the event loop.
         """
@@ -119,31 +98,30 @@ class NumberChecks:
             return
         shipment = self._state.retries.next_unconfirmed()
         if shipment is not None:
-            await self._check_one(shipment)
+            await self._check_by_path(shipment)
 
-    async def _check_one(self, shipment: WatchedShipment) -> None:
+    async def _check_by_path(self, shipment: WatchedShipment) -> None:
         """Check a shipment with ``GET /trackings/{carrier_code}/{tracking_number}``, which leaves nothing out."""
-        asked_by = set(shipment.subscribers)
+        requested_by = set(shipment.subscribers)
         try:
-            page = await self._sender.send_async(number_request(shipment.key, self._wall_clock), max_attempts=1)
+            page = await self._calls.request_shipment(shipment.key)
         except TrackingMoreError as error:
             if scope_of(error, names_one=True) is Scope.UNKNOWN:
                 self._failures.call_succeeded()
                 self._state.retries.discard_unconfirmed(shipment)
-                self._recorder.record_unknown(shipment, asked_by)
+                self._recorder.record_unknown(shipment, requested_by)
             else:
                 failures = shipment.hold.failures + 1 if isinstance(shipment.hold, FailedGroup) else 1
-                group = FailedGroup([shipment], self._clock(), failures)
+                group = FailedGroup([shipment], self._calls.clock(), failures)
                 self._failures.group_failed(group, error, by_path=True)
             return
-        self._failures.call_succeeded()
         await self._recorder.record_page(page)
         if self._state.retries.discard_unconfirmed(shipment):
             shipment.unlisted = True
 
 
 def must_be_named_by_path(shipment: WatchedShipment) -> bool:
-    """Tell whether the ``numbers`` filter is no use: it separates by commas, and lists leave some shipments out.
+    """Tell whether the ``numbers`` filter cannot find a shipment: it splits at commas, and lists leave some out.
 
     :param shipment: the shipment.
     """

@@ -1,4 +1,4 @@
-"""What one check saw of a shipment: the small part of a tracking that waits share and compare."""
+"""The state of a shipment at one check: the small part of a tracking that waits share and compare."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from airflow_provider_trackingmore.api.json_values import parse_datetime, parse_
 from airflow_provider_trackingmore.api.models import ShipmentStatus, delivery_time
 
 _EARLIEST_OFFSET = timedelta(hours=12)
-"""A local time without zone is at most this much earlier than the same reading in UTC."""
+"""A local time without zone lags behind the same clock reading in UTC by this much at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The state of a shipment at one check; without personal data.
+    """The state of a shipment at one check, without personal data.
 
-    :param status: the vendor's status, as sent; None: TrackingMore does not know the shipment.
-    :param substatus: the finer code, where the vendor gives one.
+    :param status: the vendor's status, as sent; None if TrackingMore does not know the shipment.
+    :param substatus: the more detailed code, where the vendor gives one.
     :param delivered_at: ISO 8601 local time of the place, without zone; None while not delivered.
     :param last_update: ISO 8601 local time of the newest event, without zone.
     :param order_id: the vendor's order field.
@@ -40,7 +40,7 @@ class Observation:
         A large wait reads thousands of records with each poll, so this reads no more than it needs.
 
         :param record: the record, as sent.
-        :param now: unix seconds.
+        :param now: Unix seconds.
         :return: the observation.
         """
         status = record.get("status")
@@ -56,11 +56,11 @@ class Observation:
 
 
 NOT_REGISTERED = Observation()
-"""TrackingMore has said, for this very number, that it does not know it."""
+"""TrackingMore has said that it does not know this number."""
 
 
 def _quiet_days(record: Mapping[str, Any], last_update: str | None, now: float) -> int:
-    """Prefer the vendor's own count: it knows its clock and the time zone of the place."""
+    """Return the vendor's own count if there is one: it knows its clock and the time zone of the place."""
     stay_days = parse_int(record.get("stayTimeLength"))
     if stay_days is not None:
         return stay_days

@@ -1,22 +1,21 @@
-"""What a wait reports: one outcome per shipment, one verdict for the whole wait."""
+"""The results of a wait: an outcome for each shipment, and a verdict for the whole wait."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from airflow_provider_trackingmore.api.formatting import format_list
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
 from airflow_provider_trackingmore.waiting.observation import Observation
 
 _RETURN_SUBSTATUSES = frozenset({"exception010", "exception011", "exception0010", "exception0011"})
-"""Returned to the sender, being returned; in both spellings that sources show (reference, section 3)."""
-MAX_LISTED = 20
+"""Returned to the sender, and being returned, each in both spellings that sources show (reference, section 3)."""
 
 
 class WaitResult(enum.StrEnum):
-    """How a wait, or the wait for one order, stands."""
+    """The state of a wait, or of the wait for one order."""
 
     WAITING = "waiting"
     RELEASED = "released"
@@ -26,11 +25,11 @@ class WaitResult(enum.StrEnum):
     TIMED_OUT = "timed_out"
     """The deadline passed first."""
     ERROR = "error"
-    """The account could not be asked any more."""
+    """TrackingMore refused the account."""
 
 
 class ShipmentOutcome(enum.StrEnum):
-    """What the state of one shipment means for the wait: the status that decided it, or one of the last five."""
+    """What the state of one shipment means for the wait: the status that decided, or one of the last five values."""
 
     PENDING = "pending"
     NOT_FOUND = "notfound"
@@ -50,10 +49,10 @@ class ShipmentOutcome(enum.StrEnum):
 
 
 def outcome_of_status(observed: Observation) -> ShipmentOutcome | None:
-    """Name a status as an outcome; a return to the sender has its own name.
+    """Convert a status to an outcome; a return to the sender has its own.
 
     :param observed: the state of a shipment.
-    :return: None for a status that this version does not know.
+    :return: the outcome; None for a status that this version does not know.
     """
     if observed.status == ShipmentStatus.EXCEPTION and observed.substatus in _RETURN_SUBSTATUSES:
         return ShipmentOutcome.RETURNED
@@ -67,11 +66,11 @@ _BY_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one shipment.
+    """The outcome of one shipment.
 
     :param key: the shipment, as the user spelled it.
     :param observed: its newest known state; None before the first check.
-    :param outcome: what that means for the wait.
+    :param outcome: what that state means for the wait.
     """
 
     key: ShipmentKey
@@ -80,7 +79,7 @@ class Outcome:
 
     @property
     def status(self) -> str | None:
-        """The vendor's status; None while nothing is known or the shipment is not registered."""
+        """The vendor's status; None before the first check, or if the shipment is not registered."""
         return self.observed.status if self.observed is not None else None
 
     @property
@@ -88,8 +87,8 @@ class Outcome:
         """ISO 8601 local time of the place, without zone; None while not delivered."""
         return self.observed.delivered_at if self.observed is not None else None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the entry that tasks return: plain values only.
+    def to_dict(self) -> dict[str, object]:
+        """Return the outcome as an entry of a task's result: plain values only.
 
         :return: ``carrier_code``, ``tracking_number``, ``status``, ``substatus``, ``delivered_at``, ``last_update``,
             ``order_id``, ``outcome``.
@@ -107,7 +106,7 @@ class Outcome:
         }
 
     def to_row(self) -> list[str | None]:
-        """Return the compact form for events: values without names, unset ones at the end left out."""
+        """Return the compact form for events: values without names, without trailing unset ones."""
         observed = self.observed or Observation()
         row = [
             self.outcome.value,
@@ -148,44 +147,44 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class OrderVerdict:
-    """What became of one order, or of a wait without orders.
+    """The verdict on one order, or on a wait without orders.
 
-    :param result: how it stands.
+    :param result: its state.
     :param outcomes: one per shipment, in the user's order.
-    :param decisive: those that decided it.
+    :param decisive: the outcomes that decided it.
     """
 
     result: WaitResult
     outcomes: tuple[Outcome, ...]
     decisive: tuple[Outcome, ...] = ()
 
-    def to_dict(self, order: str) -> dict[str, Any]:
-        """Return the entry of an order that tasks return.
+    def to_dict(self, order: str) -> dict[str, object]:
+        """Return the order as an entry of a task's result.
 
         :param order: its name.
         :return: ``order``, ``outcome``, ``delivered_at`` and ``shipments``.
         """
-        times = [one.delivered_at for one in self.outcomes if one.delivered_at is not None]
+        times = [outcome.delivered_at for outcome in self.outcomes if outcome.delivered_at is not None]
         return {
             "order": order,
             "outcome": (self.decisive[0].outcome if self.decisive else ShipmentOutcome.WAITING).value,
             "delivered_at": max(times) if times and self.result is WaitResult.RELEASED else None,
-            "shipments": [one.to_dict() for one in self.outcomes],
+            "shipments": [outcome.to_dict() for outcome in self.outcomes],
         }
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a whole wait.
+    """The verdict on a whole wait.
 
-    :param orders: by name; a single one named None where the wait is not for orders.
+    :param orders: by name; a single order named None if the wait is not for orders.
     """
 
     orders: Mapping[str | None, OrderVerdict]
 
     @property
     def result(self) -> WaitResult:
-        """``waiting`` while one order is; then the worst of them: timed out, failed, released."""
+        """``waiting`` as long as one order is; then the worst of all: timed out, failed, released."""
         results = {order.result for order in self.orders.values()}
         for result in (WaitResult.WAITING, WaitResult.TIMED_OUT, WaitResult.FAILED):
             if result in results:
@@ -195,26 +194,27 @@ class Verdict:
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
         """All shipments, order by order."""
-        return tuple(one for order in self.orders.values() for one in order.outcomes)
+        return tuple(outcome for order in self.orders.values() for outcome in order.outcomes)
 
     @property
     def reason(self) -> str:
-        """Why it failed or timed out, in one line; empty otherwise."""
-        bad = [
-            (name, first_listed(order.decisive))
+        """Why the wait failed or timed out, in one line; empty otherwise."""
+        unsuccessful = [
+            (name, format_list(order.decisive, separator="; "))
             for name, order in self.orders.items()
             if order.result in (WaitResult.FAILED, WaitResult.TIMED_OUT)
         ]
-        return first_listed([reason if name is None else f"order {name}: {reason}" for name, reason in bad])
+        reasons = [reason if name is None else f"order {name}: {reason}" for name, reason in unsuccessful]
+        return format_list(reasons, separator="; ")
 
     def at_deadline(self) -> Verdict:
-        """Return the same verdict with everything that is still waiting timed out."""
+        """Return the verdict at the deadline: whatever is still waiting has timed out."""
         return Verdict({name: _timed_out(order) for name, order in self.orders.items()})
 
-    def to_list(self) -> list[dict[str, Any]]:
-        """Return what a task returns: one entry per shipment, or per order."""
+    def to_list(self) -> list[dict[str, object]]:
+        """Return the result of a task: one entry per shipment, or per order."""
         if None in self.orders:
-            return [one.to_dict() for one in self.orders[None].outcomes]
+            return [outcome.to_dict() for outcome in self.orders[None].outcomes]
         return [order.to_dict(name) for name, order in self.orders.items() if name is not None]
 
 
@@ -222,31 +222,22 @@ def _timed_out(order: OrderVerdict) -> OrderVerdict:
     if order.result is not WaitResult.WAITING:
         return order
     outcomes = tuple(
-        replace(one, outcome=ShipmentOutcome.TIMED_OUT) if one.outcome is ShipmentOutcome.WAITING else one
-        for one in order.outcomes
+        replace(outcome, outcome=ShipmentOutcome.TIMED_OUT) if outcome.outcome is ShipmentOutcome.WAITING else outcome
+        for outcome in order.outcomes
     )
-    late = tuple(one for one in outcomes if one.outcome is ShipmentOutcome.TIMED_OUT)
+    late = tuple(outcome for outcome in outcomes if outcome.outcome is ShipmentOutcome.TIMED_OUT)
     return OrderVerdict(WaitResult.TIMED_OUT, outcomes, late or outcomes)
 
 
 def summary(outcomes: Iterable[Outcome]) -> str:
     """Count the statuses for a log line.
 
-    :param outcomes: what is known.
+    :param outcomes: the outcomes so far.
     :return: such as ``2 delivered, 1 transit``.
     """
     counts: dict[str, int] = {}
-    for one in outcomes:
-        word = one.outcome.value if one.status is None or one.outcome is ShipmentOutcome.STUCK else one.status
-        counts[word] = counts.get(word, 0) + 1
-    return ", ".join(f"{number} {word}" for word, number in sorted(counts.items())) or "no shipments"
-
-
-def first_listed(items: Sequence[object]) -> str:
-    """Write the first twenty items in one line, and how many more there are.
-
-    :param items: what to write.
-    :return: one line.
-    """
-    text = "; ".join(map(str, items[:MAX_LISTED]))
-    return text + (f"; and {len(items) - MAX_LISTED} more" if items[MAX_LISTED:] else "")
+    for outcome in outcomes:
+        is_stuck = outcome.outcome is ShipmentOutcome.STUCK
+        name = outcome.outcome.value if outcome.status is None or is_stuck else outcome.status
+        counts[name] = counts.get(name, 0) + 1
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "no shipments"

@@ -1,7 +1,7 @@
-"""One polling loop per account, process and event loop: it makes the calls that schedule and planner choose.
+"""The polling loop of an account: one for each route to it and event loop. Schedule and planner choose its calls.
 
-Waits subscribe with their shipments and receive what concerns them. The loop makes one call at a time and decides again
-before each, so that nobody waits for a long series of calls to end.
+Waits subscribe with their shipments and receive updates of them. The loop makes one call at a time and decides again
+before each, so that no wait is held up by a long series of calls.
 """
 
 from __future__ import annotations
@@ -11,38 +11,44 @@ import contextlib
 import logging
 import math
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.client.observer import Observer
+from airflow_provider_trackingmore.loading.window import LoadWindow
+from airflow_provider_trackingmore.waiting.calls import PollerCalls
 from airflow_provider_trackingmore.waiting.cooperative import cooperatively
 from airflow_provider_trackingmore.waiting.failure_handling import FailureHandler
+from airflow_provider_trackingmore.waiting.hint_checks import HintChecks
 from airflow_provider_trackingmore.waiting.list_checks import ListChecks
+from airflow_provider_trackingmore.waiting.list_publisher import ListPublisher
+from airflow_provider_trackingmore.waiting.list_subscriptions import ListSubscription
 from airflow_provider_trackingmore.waiting.number_checks import NumberChecks
+from airflow_provider_trackingmore.waiting.progress import WaitProgress, read_progress
 from airflow_provider_trackingmore.waiting.recorder import Recorder
 from airflow_provider_trackingmore.waiting.registry import Subscription
 from airflow_provider_trackingmore.waiting.retries import FailedGroup
-from airflow_provider_trackingmore.waiting.schedule import Due
+from airflow_provider_trackingmore.waiting.schedule import GATHER_SECONDS, Due
 from airflow_provider_trackingmore.waiting.sender import Sender
 from airflow_provider_trackingmore.waiting.state import PollerState
 
 log = logging.getLogger(__name__)
 
 LAST_CHECK_GATHER_SECONDS = 0.3
-"""Waits with one deadline share their last check."""
+"""How long to wait for others with the same deadline, so that they share the last check."""
 CALLS_PER_RETRY = 5
-"""While shipments are due without a break, every fifth call is made for the retry queue."""
+"""While shipments are continuously due, every fifth call is made for the retry queue."""
 
 
 class Poller:
-    """The polling loop of one account. The first subscription starts it, the last one to leave ends it.
+    """The polling loop of one account. The first subscription starts it; when the last one is closed, it ends.
 
     :param sender: sends the calls; closed with the loop.
-    :param wall_clock: unix seconds.
+    :param wall_clock: Unix seconds.
     :param rng: for the jitter of back-offs.
     :param observer: receives metrics.
-    :param on_change: called with the poller when a wait has subscribed or unsubscribed.
+    :param on_change: called with the poller whenever a wait has subscribed or unsubscribed.
     """
 
     def __init__(
@@ -57,57 +63,128 @@ class Poller:
         self.sender = sender
         self._observer = observer
         self._on_change = on_change
+        self._wall_clock = wall_clock
         self._clock = clock = asyncio.get_running_loop().time
         self._state = state = PollerState(rng)
         self._failures = failures = FailureHandler(state, sender.account, clock, observer)
-        recorder = Recorder(state, clock, wall_clock)
-        self._numbers = NumberChecks(sender, state, recorder, failures, clock, wall_clock)
-        self._lists = ListChecks(sender, state, recorder, failures, self._numbers, clock, wall_clock)
+        calls = PollerCalls(sender, state, Recorder(state, clock, wall_clock), failures, clock, wall_clock)
+        self._number_checks = NumberChecks(calls)
+        self._list_checks = ListChecks(calls, self._number_checks)
+        self._list_publisher = ListPublisher(calls, self._list_checks)
+        self._hints = HintChecks(state, clock)
         self._calls_since_retry = 0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def subscriptions(self) -> int:
+    def waits(self) -> int:
         """How many waits have subscribed."""
-        return len(self._state.registry.subscriptions)
+        return sum(subscription.is_wait for subscription in self._state.registry.subscriptions)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anything has subscribed."""
+        return not self._state.registry.is_empty
+
+    @property
+    def watchers(self) -> int:
+        """How many watchers have subscribed to lists."""
+        return len(self._state.registry.list_subscriptions)
+
+    @property
+    def problem(self) -> TrackingMoreError | None:
+        """Why the whole account is paused; None if it is not, or if it only cools down after a 429."""
+        return self._state.health.problem
+
+    async def read_progress(self) -> dict[int, WaitProgress]:
+        """Read the progress of all waits that have a trigger, by its id."""
+        return await read_progress(self._state, self._clock, self._wall_clock)
 
     async def subscribe(
         self,
-        shipments: Sequence[ShipmentKey],
+        shipments: Mapping[ShipmentKey, ShipmentKey],
         *,
         poke_interval: float,
         reconcile_seconds: float,
         first_check_in: float | None = None,
+        is_wait: bool = True,
     ) -> Subscription:
         """Subscribe to shipments.
 
-        :param shipments: the shipments.
+        :param shipments: normalized key -> as the user spells it.
         :param poke_interval: seconds between two checks of each, at most.
         :param reconcile_seconds: seconds between two checks that do not rely on the list of changes, at most.
-        :param first_check_in: seconds until the first check, 0 or less for one as soon as others had time to join;
-            None: they have just been checked, so one ``poke_interval`` from now.
+        :param first_check_in: seconds until the first check; 0 or less: as soon as others have had time to join; None:
+            one ``poke_interval`` from now, because they have just been checked.
+        :param is_wait: False for shipments that belong to a subscription to lists, which leave them out.
         :return: the subscription, to be used in a ``with`` block.
         """
-        subscription = Subscription(poke_interval, reconcile_seconds, self._unsubscribe)
+        subscription = Subscription(poke_interval, reconcile_seconds, self._unsubscribe, is_wait)
         self._state.registry.subscriptions[subscription] = None
         try:
-            async for key in cooperatively(shipments):
-                self._add(subscription, key, first_check_in)
+            async for normalized, key in cooperatively(shipments.items()):
+                self._add(subscription, normalized, key, first_check_in)
         except BaseException:
             subscription.close()
             raise
+        self._subscribed()
+        return subscription
+
+    def subscribe_to_lists(
+        self, filters: Mapping[str, object], window: LoadWindow, *, poke_interval: float, reconcile_seconds: float
+    ) -> ListSubscription:
+        """Subscribe to all shipments that lists contain. The first check begins when others have had time to join.
+
+        :param filters: the filters of the lists, without times of change.
+        :param window: where the lists begin.
+        :param poke_interval: seconds between two checks, at most.
+        :param reconcile_seconds: seconds between two checks that do not rely on the list of changes, at most.
+        :return: the subscription, to be closed in the end.
+        """
+        subscription = ListSubscription(
+            filters,
+            window,
+            poke_interval=poke_interval,
+            reconcile_seconds=reconcile_seconds,
+            due_at=self._clock() + min(GATHER_SECONDS, poke_interval),
+            unsubscribe=self._unsubscribe_from_lists,
+        )
+        self._state.registry.list_subscriptions[subscription] = None
+        self._subscribed()
+        return subscription
+
+    def _subscribed(self) -> None:
         self._on_change(self)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="trackingmore-poller")
             self._observer.gauge("waits.failed_polls", 0)
         self._wake.set()
-        return subscription
+
+    def check_now(self, keys: Sequence[ShipmentKey], *, per_minute: int) -> int:
+        """Check shipments early, because they may have changed; and let the lists be read early for watchers.
+
+        Anybody may send such hints: see :mod:`.hint_checks` for how little they cost.
+
+        :param keys: the shipments. Those that nobody waits for are ignored.
+        :param per_minute: how many shipments may be checked in a minute because of hints.
+        :return: how many of the shipments are waited for.
+        """
+        found = self._hints.add(keys, per_minute)
+        self.check_lists_now(keys)
+        return found
+
+    def check_lists_now(self, keys: Sequence[ShipmentKey]) -> None:
+        """Let the lists be read early for watchers. Waits are left alone.
+
+        :param keys: the shipments that may have changed.
+        """
+        self._hints.advance_lists(keys)
+        self._wake.set()
 
     def check_at_deadline(self, subscription: Subscription) -> None:
-        """Check all shipments of a subscription once more, fully, before anything else and despite earlier failures.
+        """Give all shipments of a subscription a last full check, before anything else and despite earlier failures.
 
-        :param subscription: its ``awaits_full_check`` tells when that is done.
+        :param subscription: the subscription; its ``awaits_full_check`` is false once all have been checked.
         """
         subscription.await_full_check()
         at = self._clock() + LAST_CHECK_GATHER_SECONDS
@@ -120,9 +197,12 @@ class Poller:
         self._state.health.shorten_back_off()
         self._wake.set()
 
-    def _add(self, subscription: Subscription, key: ShipmentKey, first_check_in: float | None) -> None:
+    def _add(
+        self, subscription: Subscription, normalized: ShipmentKey, key: ShipmentKey, first_check_in: float | None
+    ) -> None:
         now = self._clock()
-        shipment = self._state.registry.add(subscription, key)
+        shipment = self._state.registry.add(subscription, normalized, key)
+        self._hints.claim(shipment)
         if shipment.observed is not None and shipment.observed.status is not None:
             checked_at = max(shipment.checked_at, self._state.lists.changes_checked_at)
             if now - checked_at <= subscription.poke_interval:
@@ -142,7 +222,15 @@ class Poller:
         if not is_end:
             return
         self._state.registry.subscriptions.pop(subscription, None)
-        if not self._state.registry.subscriptions:
+        self._unsubscribed()
+
+    def _unsubscribe_from_lists(self, subscription: ListSubscription) -> None:
+        if subscription in self._state.registry.list_subscriptions:
+            del self._state.registry.list_subscriptions[subscription]
+            self._unsubscribed()
+
+    def _unsubscribed(self) -> None:
+        if not self.is_used:
             if self._task is not None:
                 self._task.cancel()
                 self._task = None
@@ -153,9 +241,9 @@ class Poller:
         try:
             while True:
                 await self._step()
-        except Exception as error:  # a bug must end the waits with a reason, not leave them waiting for ever
+        except Exception as error:  # a bug must end the waits with a reason, not leave them waiting forever
             log.exception("The poller of account %s failed", self.sender.account)
-            self._task = None  # a wait that subscribes before the others have left starts a new loop
+            self._task = None  # a wait that subscribes before the others have unsubscribed starts a new loop
             self._failures.fail_all(TrackingMoreError(f"the poller failed: {type(error).__name__}"))
 
     async def _step(self) -> None:
@@ -168,31 +256,46 @@ class Poller:
             return
         if state.gathering.due <= now:
             state.gathering.release(now)
+        if self._hints.due <= now:
+            hinted = self._hints.release(now)
+            log.info("Checking %d shipments of account %s early, because of webhooks", hinted, self.sender.account)
+        if self._list_publisher.next_at <= now:
+            await self._list_publisher.publish_due(now)
+            return
         due = await state.find_due(now)
         retry_at = state.retries.next_at
-        if due.shipments and (retry_at > now or self._calls_since_retry < CALLS_PER_RETRY):
+        if due.shipments and (retry_at > now or not self._should_retry(due, now)):
             self._calls_since_retry += 1
             await self._check(due, now)
         elif retry_at <= now:
             self._calls_since_retry = 0
-            await self._numbers.retry(now)
+            await self._number_checks.retry(now)
         else:
             state.health.record_idle()
-            await self._sleep_until(min(due.next_at, retry_at, state.gathering.due))
+            await self._sleep_until(
+                min(due.next_at, retry_at, state.gathering.due, self._hints.due, self._list_publisher.next_at)
+            )
+
+    def _should_retry(self, due: Due, now: float) -> bool:
+        """Give every fifth call to the retry queue. Its last checks at a deadline do not wait for ordinary checks."""
+        if self._calls_since_retry >= CALLS_PER_RETRY:
+            return True
+        has_last_checks = any(shipment.wants_full_check for shipment in due.shipments)
+        return self._state.retries.has_last_checks(now) and not has_last_checks
 
     async def _check(self, due: Due, now: float) -> None:
-        """Check what is due, or the most urgent of it."""
+        """Check what is due, or the most urgent part of it."""
         self._observer.timing("waits.late", max(now - min(shipment.due_at for shipment in due.shipments), 0.0))
         chosen = self._state.lists.plan(due, now)
         if chosen.by_change and due.listable:
-            await self._lists.check_changes(due)
+            await self._list_checks.check_changes(due)
         elif chosen.by_list and due.listable:
-            await self._lists.check_everything(due, chosen.max_list_calls, now)
+            await self._list_checks.check_everything(due, chosen.max_list_calls, now)
         else:
-            await self._numbers.check_most_urgent(due, now)
+            await self._number_checks.check_most_urgent(due, now)
 
-    async def _sleep_until(self, moment: float) -> None:
-        """Sleep until a moment, or until somebody has subscribed or wants a last check."""
+    async def _sleep_until(self, wake_at: float) -> None:
+        """Sleep until a time of the event loop, or until something subscribes or wants a last check."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(None if math.isinf(moment) else moment):
+            async with asyncio.timeout_at(None if math.isinf(wake_at) else wake_at):
                 await self._wake.wait()

@@ -1,23 +1,49 @@
-"""The pollers of one event loop, one per account."""
+"""The pollers of one event loop, one per account and route to it."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from airflow_provider_trackingmore.client.observer import Observer
+from airflow_provider_trackingmore.client.rate_limit.usage import counts_of_last_day, quarter_of
 from airflow_provider_trackingmore.waiting.poller import Poller
 from airflow_provider_trackingmore.waiting.sender import Sender
 
 
-class Pollers:
-    """The pollers of one event loop, one per account.
+@dataclass(eq=False)
+class AccountActivity:
+    """What the waits of an account have done in this event loop. It outlives their pollers.
 
-    :param clock: unix seconds.
-    :param rng: for the jitter of back-offs; None: a generator of its own.
+    :param conn_ids: the Airflow connections that they use.
+    :param releases: how many waits were released in each quarter of an hour of the last day.
+    """
+
+    conn_ids: set[str] = field(default_factory=set)
+    releases: dict[int, int] = field(default_factory=dict)
+
+    def count_release(self, now: float) -> None:
+        """Count a wait that was released.
+
+        :param now: Unix seconds.
+        """
+        begin = quarter_of(now)
+        self.releases[begin] = self.releases.get(begin, 0) + 1
+        self.releases = counts_of_last_day(self.releases, now)
+
+
+class Pollers:
+    """The pollers of one event loop, one per account and route to it.
+
+    Two connections may have the same key but different hosts or proxies. Their waits must not depend on each other, but
+    they share the account's rate limit.
+
+    :param clock: Unix seconds.
+    :param rng: for the jitter of back-offs; None for a new generator.
     :param observer: receives metrics.
     """
 
@@ -32,16 +58,29 @@ class Pollers:
         self._rng = rng or random.Random()  # noqa: S311  # spreads retries, protects nothing
         self._observer = observer or Observer()
         self._pollers: dict[str, Poller] = {}
+        self._activities: dict[str, AccountActivity] = {}
+
+    @property
+    def all(self) -> Sequence[Poller]:
+        """The pollers that are used."""
+        return list(self._pollers.values())
+
+    def activity(self, account: str) -> AccountActivity:
+        """Return what the waits of an account have done.
+
+        :param account: its fingerprint.
+        """
+        return self._activities.setdefault(account, AccountActivity())
 
     def get(self, sender: Sender) -> Poller:
-        """Return the poller of the sender's account, which may be a new one.
+        """Return the poller for the sender's route, creating it if necessary.
 
-        :param sender: kept by a new poller, closed if the account's poller has another one.
-        :return: the poller. Subscribe before the next ``await``, or it may have ended.
+        :param sender: kept by a new poller, closed if the route's poller has another one.
+        :return: the poller. Subscribe before the next ``await``, because an unused poller ends.
         """
-        poller = self._pollers.get(sender.account)
+        poller = self._pollers.get(sender.route)
         if poller is None:
-            poller = self._pollers[sender.account] = Poller(
+            poller = self._pollers[sender.route] = Poller(
                 sender, wall_clock=self._clock, rng=self._rng, observer=self._observer, on_change=self._count_waits
             )
         elif poller.sender is not sender:
@@ -49,16 +88,16 @@ class Pollers:
         return poller
 
     def _count_waits(self, changed: Poller) -> None:
-        """Tell the metrics how many waits this event loop has; forget a poller that has none any more."""
+        """Report how many waits this event loop has, and forget a poller that is not used."""
         self._observer.gauge("waits.open", self.open_waits)
-        account = changed.sender.account
-        if not changed.subscriptions and self._pollers.get(account) is changed:
-            del self._pollers[account]
+        route = changed.sender.route
+        if not changed.is_used and self._pollers.get(route) is changed:
+            del self._pollers[route]
 
     @property
     def open_waits(self) -> int:
-        """How many waits have subscribed, of all accounts."""
-        return sum(poller.subscriptions for poller in self._pollers.values())
+        """How many waits of all accounts have subscribed."""
+        return sum(poller.waits for poller in self._pollers.values())
 
 
 _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Pollers] = WeakKeyDictionary()
@@ -67,7 +106,7 @@ _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Pollers] = WeakKeyDiction
 def pollers_of_running_loop(observer: Observer | None = None) -> Pollers:
     """Return the pollers of the running event loop.
 
-    :param observer: receives metrics, when this is the first call in the loop.
+    :param observer: receives metrics, if this is the first call in the loop.
     """
     loop = asyncio.get_running_loop()
     pollers = _of_loop.get(loop)

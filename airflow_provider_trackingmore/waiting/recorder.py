@@ -1,4 +1,4 @@
-"""Takes in answers: records what was seen of each shipment, and notifies the waits that have not had it."""
+"""Record the rows of responses, and notify the waits that do not know them yet."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Collection
 
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
-from airflow_provider_trackingmore.waiting.answers import ObservedPage
 from airflow_provider_trackingmore.waiting.cooperative import cooperatively
 from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
 from airflow_provider_trackingmore.waiting.registry import Subscription, WatchedShipment
+from airflow_provider_trackingmore.waiting.responses import ObservedPage
 from airflow_provider_trackingmore.waiting.state import PollerState
 
 GOLDEN_RATIO = 0.618033988749895
@@ -18,9 +18,9 @@ GOLDEN_RATIO = 0.618033988749895
 class Recorder:
     """Records the checks of one poller.
 
-    :param state: what the poller knows.
+    :param state: the state of the poller.
     :param clock: seconds of the event loop.
-    :param wall_clock: unix seconds.
+    :param wall_clock: Unix seconds.
     """
 
     def __init__(self, state: PollerState, clock: Callable[[], float], wall_clock: Callable[[], float]) -> None:
@@ -30,11 +30,11 @@ class Recorder:
         self._spread = 0.0
 
     async def record_page(self, page: ObservedPage, *, spread: bool = False) -> None:
-        """Record the rows of one answer, and notify each wait once.
+        """Record the rows of one response, and notify each wait once.
 
-        :param page: the answer.
-        :param spread: whether the next full checks are spread over ``reconcile_seconds``, so that those of a large
-            account do not all come due at once.
+        :param page: the response.
+        :param spread: whether to spread the next full checks over ``reconcile_seconds``, so that those of a large
+            account are not all due at once.
         """
         at = self._clock()
         updated_at = [row.updated for row in page.rows if row.updated is not None]
@@ -50,20 +50,20 @@ class Recorder:
         async for subscription in cooperatively(list(updated)):
             subscription.notify()
 
-    def record_unknown(self, shipment: WatchedShipment, asked_by: Collection[Subscription]) -> None:
+    def record_unknown(self, shipment: WatchedShipment, requested_by: Collection[Subscription]) -> None:
         """Record that the vendor does not know a shipment.
 
         :param shipment: the shipment.
-        :param asked_by: the waits that had subscribed when the call was sent. One that joined later may have registered
-            the shipment meanwhile: it is checked again for that one.
+        :param requested_by: the waits that had subscribed when the call was sent. Those that subscribed later may have
+            registered the shipment in the meantime: it is checked again for them.
         """
         at = self._clock()
-        newcomers = [subscription for subscription in shipment.subscribers if subscription not in asked_by]
-        for subscription in newcomers:
+        late_subscribers = [subscription for subscription in shipment.subscribers if subscription not in requested_by]
+        for subscription in late_subscribers:
             del shipment.subscribers[subscription]
         for subscription in self._record(shipment, NOT_REGISTERED, None, at=at):
             subscription.notify()
-        for subscription in newcomers:
+        for subscription in late_subscribers:
             shipment.subscribers[subscription] = 0
             shipment.wanted_at = at
 
@@ -87,7 +87,7 @@ class Recorder:
         return self._state.registry.publish(shipment)
 
     def _next_share(self) -> float:
-        """Spread the full checks of a large account evenly."""
+        """Return the share of ``reconcile_seconds`` after which the shipments of a call need their next full check."""
         if len(self._state.registry.shipments) <= FILTER_NUMBERS:
             return 1.0
         self._spread = (self._spread + GOLDEN_RATIO) % 1.0

@@ -1,16 +1,16 @@
-"""Subscriptions: which waits want which shipments, what is known of each, and what each wait has received."""
+"""Subscriptions: which waits want which shipments, the state of each, and which updates each wait has received."""
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.waiting.list_subscriptions import ListSubscription
+from airflow_provider_trackingmore.waiting.notification import Notifiable
 from airflow_provider_trackingmore.waiting.observation import Observation
 
 NEVER = -math.inf
@@ -18,25 +18,26 @@ NEVER = -math.inf
 
 @dataclass(slots=True, eq=False)
 class WatchedShipment:
-    """One shipment that somebody waits for. Times are those of the event loop.
+    """A shipment with at least one subscriber. Times are those of the event loop.
 
-    :param key: the spelling to ask with.
-    :param normalized: the key of the registry.
-    :param subscribers: who waits for it -> the revision each has received; 0: none yet.
+    :param key: the spelling to request it with.
+    :param normalized: its key in the registry.
+    :param subscribers: each wait for it -> the revision that it has received; 0 if none yet.
     :param observed: the newest state; None before the first check.
-    :param revision: counts the states that differ from the one before.
+    :param revision: counts the changes of ``observed``.
     :param checked_at: the last check of any kind.
     :param fully_checked_at: the last check by number or list.
-    :param full_check_due: when the next one must have happened.
-    :param wanted_at: when somebody wants a check outside of the schedule; infinity: nobody does.
-    :param due_at: when it was due, as of the last time that this was found out.
-    :param wants_full_check: whether that check must not rely on the list of changes.
-    :param created: unix seconds of its registration by the vendor's clock, if known.
+    :param full_check_due: the latest time for the next check by number or list.
+    :param wanted_at: the time of a check outside of the schedule; infinity if none is wanted.
+    :param due_at: when its next check was due, as last computed.
+    :param wants_full_check: whether the check at ``wanted_at`` must not rely on the list of changes.
+    :param created: Unix seconds of its registration by the vendor's clock, if known.
     :param poke_interval: the shortest of its subscribers.
     :param reconcile_seconds: the shortest of its subscribers.
-    :param hold: what keeps it out of the ordinary checks: a group of failed calls, a pending confirmation.
+    :param hold: what keeps it out of the ordinary checks: a group of failed calls, or a pending confirmation.
     :param unlisted: the vendor knows it by number, but its lists leave it out.
-    :param list_again_at: until then it is not looked for in the list of everything, which did not show it.
+    :param list_again_at: until then the list of everything, which left it out, is not expected to contain it.
+    :param hinted_at: the last check because of a hint.
     """
 
     key: ShipmentKey
@@ -56,45 +57,53 @@ class WatchedShipment:
     hold: object | None = None
     unlisted: bool = False
     list_again_at: float = NEVER
+    hinted_at: float = NEVER
 
     def update_intervals(self) -> None:
-        """Take the shortest intervals of those who wait for it now."""
+        """Use the shortest intervals of the current subscribers."""
         self.poke_interval = min((wait.poke_interval for wait in self.subscribers), default=math.inf)
         self.reconcile_seconds = min((wait.reconcile_seconds for wait in self.subscribers), default=math.inf)
 
+    @property
+    def is_registered(self) -> bool:
+        """Whether it is a registered shipment in lists, whose state the list of changes can confirm."""
+        return self.observed is not None and self.observed.status is not None and not self.unlisted
+
     def record_unchanged(self) -> None:
-        """Take in that the list of changes was read: nobody wants a check any more, unless it must be a full one."""
-        if self.observed is not None and not self.unlisted and not self.wants_full_check:
+        """Record that the list of changes was read: no check is wanted anymore, unless it must be a full one."""
+        if self.is_registered and not self.wants_full_check:
             self.wanted_at = math.inf
 
     @property
     def is_settling(self) -> bool:
-        """Whether each check must be a full one, because a wait counts for how long it has been seen arrived."""
+        """Whether each check must be a full one, because a wait measures how long it has been seen as arrived."""
         for wait in self.subscribers:  # noqa: SIM110 - a generator for each of 10,000 shipments takes longer
             if wait.settling and self.normalized in wait.settling:
                 return True
         return False
 
 
-class Subscription:
-    """One wait's subscription. Use it in a ``with`` block: leaving it unsubscribes, however it ends.
+class Subscription(Notifiable):
+    """The subscription of one wait. Use it in a ``with`` block, which unsubscribes however it ends.
 
     :param poke_interval: seconds between two checks, at most.
     :param reconcile_seconds: seconds between two full checks, at most.
-    :param unsubscribe: called with the shipments that are not wanted any more, and whether that is the end.
+    :param unsubscribe: called with the shipments that are no longer wanted, and whether the subscription ends.
+    :param is_wait: False if it belongs to a subscription to lists, which leave these shipments out.
     """
 
     __slots__ = (
         "_awaiting",
         "_closed",
-        "_error",
         "_pending",
         "_unsubscribe",
-        "_waiter",
+        "count_statuses",
+        "is_wait",
         "poke_interval",
         "reconcile_seconds",
         "settling",
         "shipments",
+        "trigger_id",
     )
 
     def __init__(
@@ -102,7 +111,14 @@ class Subscription:
         poke_interval: float,
         reconcile_seconds: float,
         unsubscribe: Callable[[Subscription, Iterable[ShipmentKey], bool], None],
+        is_wait: bool = True,
     ) -> None:
+        super().__init__()
+        self.trigger_id: int | None = None
+        """The id of the deferred task's trigger, for reports of its progress; None if there is none."""
+        self.count_statuses: Callable[[], Mapping[str, int]] | None = None
+        """Counts the shipments of the wait by status, closed ones included."""
+        self.is_wait = is_wait
         self.poke_interval = poke_interval
         self.reconcile_seconds = reconcile_seconds
         self.shipments: dict[ShipmentKey, None] = {}
@@ -110,8 +126,6 @@ class Subscription:
         self._awaiting: set[ShipmentKey] = set()
         self._unsubscribe = unsubscribe
         self._pending: dict[ShipmentKey, Observation] = {}
-        self._error: TrackingMoreError | None = None
-        self._waiter: asyncio.Future[None] | None = None
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -146,19 +160,12 @@ class Subscription:
     async def updates(self, seconds: float | None) -> Mapping[ShipmentKey, Observation] | None:
         """Wait for the next updates.
 
-        :param seconds: how long to wait at most; None: for as long as it takes.
-        :return: the newest state of each shipment (normalized) with news; None when the time is up first.
-        :raises TrackingMoreError: when the account cannot be asked any more (a wrong key, say).
+        :param seconds: how long to wait at most; None to wait for as long as it takes.
+        :return: the newest state of each updated shipment (normalized); None on a timeout.
+        :raises TrackingMoreError: if TrackingMore refuses the account, such as for a wrong key.
         """
-        if not self._pending and self._error is None:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._waiter
-            except TimeoutError:
-                return None
-            finally:
-                self._waiter = None
+        if not self._pending and self._error is None and not await self._wait(seconds):
+            return None
         if self._pending:
             pending, self._pending = self._pending, {}
             return pending
@@ -167,26 +174,26 @@ class Subscription:
         return {}
 
     def await_full_check(self) -> None:
-        """Ask for the next full check of every shipment, changed or not."""
+        """Request the result of the next full check of every shipment, changed or not."""
         self._awaiting = set(self.shipments)
 
     @property
     def awaits_full_check(self) -> bool:
-        """Whether a full check that was asked for is still missing for some shipment."""
+        """Whether a requested full check of some shipment is still outstanding."""
         return bool(self._awaiting)
 
     def wants(self, shipment: WatchedShipment) -> bool:
-        """Tell whether a full check of a shipment is news here.
+        """Tell whether this wait must receive the result of a full check.
 
-        :param shipment: what was checked.
+        :param shipment: the shipment that was checked.
         """
         key = shipment.normalized
         return shipment.subscribers.get(self) != shipment.revision or key in self.settling or key in self._awaiting
 
     def add_update(self, shipment: WatchedShipment, *, full: bool) -> None:
-        """Put an update aside until :meth:`notify`.
+        """Add an update, which is delivered on :meth:`notify`.
 
-        :param shipment: what was checked, with its newest state.
+        :param shipment: the shipment that was checked, with its newest state.
         :param full: whether it was a full check.
         """
         if shipment.observed is not None:
@@ -194,35 +201,28 @@ class Subscription:
         if full:
             self._awaiting.discard(shipment.normalized)
 
-    def fail(self, error: TrackingMoreError) -> None:
-        """End the subscription with an error, after the updates that are pending.
-
-        :param error: why the account cannot be asked any more.
-        """
-        self._error = error
-        self.notify()
-
-    def notify(self) -> None:
-        """Wake whoever waits for updates."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
 
 class Registry:
-    """All shipments that somebody waits for, by normalized key."""
+    """All shipments with subscribers, by normalized key."""
 
     def __init__(self) -> None:
         self.shipments: dict[ShipmentKey, WatchedShipment] = {}
         self.subscriptions: dict[Subscription, None] = {}
+        self.list_subscriptions: dict[ListSubscription, None] = {}
 
-    def add(self, subscription: Subscription, key: ShipmentKey) -> WatchedShipment:
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has subscribed."""
+        return not self.subscriptions and not self.list_subscriptions
+
+    def add(self, subscription: Subscription, normalized: ShipmentKey, key: ShipmentKey) -> WatchedShipment:
         """Subscribe to one shipment.
 
-        :param subscription: who wants it.
+        :param subscription: the subscription.
+        :param normalized: the shipment, normalized.
         :param key: the shipment as the user spells it.
         :return: the shipment.
         """
-        normalized = key.normalized
         shipment = self.shipments.get(normalized)
         if shipment is None:
             shipment = self.shipments[normalized] = WatchedShipment(key, normalized)
@@ -236,9 +236,9 @@ class Registry:
         return shipment
 
     def remove(self, subscription: Subscription, keys: Iterable[ShipmentKey]) -> None:
-        """Unsubscribe from some shipments; one that nobody wants any more is forgotten.
+        """Unsubscribe from some shipments, and forget those without subscribers.
 
-        :param subscription: who wanted them.
+        :param subscription: the subscription.
         :param keys: the shipments, normalized.
         """
         for key in keys:
@@ -254,18 +254,31 @@ class Registry:
                 shipment.update_intervals()
 
     def publish_to(self, subscription: Subscription, shipment: WatchedShipment) -> None:
-        """Put the newest state aside for one subscriber; for others, with shorter intervals, it may be too old.
+        """Publish the newest state to one subscriber; for others, with shorter intervals, it may be too old.
 
-        :param subscription: who gets it.
+        :param subscription: the subscriber.
         :param shipment: a shipment that has been checked.
         """
         subscription.add_update(shipment, full=False)
         shipment.subscribers[subscription] = shipment.revision
 
-    def publish(self, shipment: WatchedShipment) -> list[Subscription]:
-        """Put the newest state aside for every subscriber that has not had it.
+    def publish_known(self, shipment: WatchedShipment) -> list[Subscription]:
+        """Publish the newest state, which the list of changes has confirmed, to subscribers that do not have it yet.
 
-        :param shipment: what has just been checked fully.
+        :param shipment: a shipment that was due when the list was read.
+        :return: the subscribers to notify.
+        """
+        if not shipment.is_registered:
+            return []
+        outdated = [wait for wait, received in shipment.subscribers.items() if received != shipment.revision]
+        for subscription in outdated:
+            self.publish_to(subscription, shipment)
+        return outdated
+
+    def publish(self, shipment: WatchedShipment) -> list[Subscription]:
+        """Publish the newest state to every subscriber that wants it.
+
+        :param shipment: a shipment that has just been checked fully.
         :return: the subscribers to notify.
         """
         interested = [subscriber for subscriber in shipment.subscribers if subscriber.wants(shipment)]

@@ -1,4 +1,4 @@
-"""Shipments that are left out of the ordinary checks because their call failed or a response did not contain them."""
+"""Shipments that are excluded from ordinary checks because their call failed or a response did not contain them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class _Hold(enum.Enum):
 
 
 UNCONFIRMED: Final = _Hold.UNCONFIRMED
-"""The hold of a shipment that an answer has left out, until ``GET`` by number confirms that it is missing."""
+"""The hold of a shipment that a response has omitted, until ``GET`` by number confirms that it is missing."""
 
 
 @dataclass(eq=False, slots=True)
 class FailedGroup:
-    """Shipments whose call failed: they are kept out of the others' calls until they have been checked again.
+    """Shipments whose call failed. They are excluded from other calls until they have been checked again.
 
     :param shipments: the shipments.
     :param retry_at: seconds of the event loop.
-    :param failures: how often the single shipment, or this whole group because the service was down, has failed.
+    :param failures: how often the call has failed for the single shipment, or for the group while the service was down.
     """
 
     shipments: Sequence[WatchedShipment]
@@ -34,23 +34,28 @@ class FailedGroup:
 
     @property
     def open(self) -> list[WatchedShipment]:
-        """Those that somebody still waits for and that nothing has checked meanwhile."""
+        """Those that still have subscribers and have not been checked in the meantime."""
         return [shipment for shipment in self.shipments if shipment.hold is self and shipment.subscribers]
 
+    @property
+    def is_last_check(self) -> bool:
+        """Whether some of them are due for a last check at a deadline."""
+        return any(shipment.wants_full_check for shipment in self.shipments)
+
     def hold(self) -> None:
-        """Keep the shipments out of the others' calls."""
+        """Exclude the shipments from other calls."""
         for shipment in self.shipments:
             shipment.hold = self
 
-    def retry_by(self, moment: float) -> None:
-        """Retry the group no later than at a moment.
+    def retry_by(self, latest: float) -> None:
+        """Retry the group no later than this.
 
-        :param moment: seconds of the event loop.
+        :param latest: seconds of the event loop.
         """
-        self.retry_at = min(self.retry_at, moment)
+        self.retry_at = min(self.retry_at, latest)
 
     def split(self, retry_at: float) -> list[FailedGroup]:
-        """Halve the group, so that one bad number is found; a single shipment stays and counts one more failure.
+        """Halve the group to find the number that makes it fail; a single shipment counts one more failure.
 
         :param retry_at: seconds of the event loop.
         """
@@ -63,18 +68,28 @@ class FailedGroup:
 
 
 class RetryQueue:
-    """What must be called again: failed groups at their time, and unconfirmed shipments one by one."""
+    """The calls to retry: failed groups when their time comes, and unconfirmed shipments one by one."""
 
     def __init__(self) -> None:
         self._groups: list[FailedGroup] = []
         self._unconfirmed: dict[WatchedShipment, None] = {}
+        self._confirms_next = False
 
     @property
     def next_at(self) -> float:
-        """When the next call can be made, in seconds of the event loop; infinity: there is none to make."""
+        """When the next call can be made, in seconds of the event loop; infinity if the queue is empty."""
         if self._unconfirmed:
             return -math.inf
         return min((group.retry_at for group in self._groups), default=math.inf)
+
+    def has_last_checks(self, now: float) -> bool:
+        """Tell whether a last check at a deadline can be made now.
+
+        :param now: seconds of the event loop.
+        """
+        return any(shipment.wants_full_check for shipment in self._unconfirmed) or any(
+            group.retry_at <= now and group.is_last_check for group in self._groups
+        )
 
     def add(self, group: FailedGroup, retry_at: float) -> None:
         """Retry a group later.
@@ -87,18 +102,27 @@ class RetryQueue:
         self._groups.append(group)
 
     def take_due_group(self, now: float) -> FailedGroup | None:
-        """Remove and return the group that has been due for longest.
+        """Remove and return the group that has been due the longest; None if none is, or if a confirmation comes first.
+
+        Last checks at a deadline come first. Otherwise groups and confirmations take turns: many of one kind do not
+        hold up the other.
 
         :param now: seconds of the event loop.
         """
-        group = min(self._groups, key=lambda group: group.retry_at, default=None)
-        if group is None or group.retry_at > now:
+        due = [group for group in self._groups if group.retry_at <= now]
+        if not due:
             return None
+        group = min(due, key=lambda group: (not group.is_last_check, group.retry_at))
+        shipment = self.next_unconfirmed()
+        if shipment is not None and (shipment.wants_full_check, self._confirms_next) > (group.is_last_check, False):
+            self._confirms_next = False
+            return None
+        self._confirms_next = True
         self._groups.remove(group)
         return group
 
     def add_unconfirmed(self, shipment: WatchedShipment) -> None:
-        """An answer has left a shipment out: have it confirmed.
+        """Confirm that a shipment is missing, because a response has omitted it.
 
         :param shipment: the shipment.
         """
@@ -106,14 +130,15 @@ class RetryQueue:
         self._unconfirmed[shipment] = None
 
     def next_unconfirmed(self) -> WatchedShipment | None:
-        """Return the shipment to confirm next; those of a last check at a deadline come first."""
-        for shipment in [one for one in self._unconfirmed if not one.subscribers or one.hold is not UNCONFIRMED]:
-            del self._unconfirmed[shipment]  # nobody waits for it any more, or something else has checked it
+        """Return the shipment to confirm next; last checks at a deadline come first."""
+        for shipment in list(self._unconfirmed):
+            if not shipment.subscribers or shipment.hold is not UNCONFIRMED:  # unsubscribed, or checked in another way
+                del self._unconfirmed[shipment]
         urgent = (shipment for shipment in self._unconfirmed if shipment.wants_full_check)
         return next(urgent, None) or next(iter(self._unconfirmed), None)
 
     def discard_unconfirmed(self, shipment: WatchedShipment) -> bool:
-        """A shipment needs no confirmation any more.
+        """Remove a shipment that no longer needs a confirmation.
 
         :param shipment: the shipment.
         :return: whether it needed one before.

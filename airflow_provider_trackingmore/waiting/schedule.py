@@ -1,4 +1,4 @@
-"""When each shipment must be checked next, and which of those that are due come first. Pure: the time is passed in."""
+"""Schedule checks: when each shipment is due, and which of the due ones come first."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from heapq import nsmallest
 from airflow_provider_trackingmore.waiting.registry import WatchedShipment
 
 JOIN_EARLY = 0.1
-"""Shipments that are due within this share of their interval are checked along with those that are due now."""
+"""Shipments that will be due within this share of their interval are checked together with those that are due now."""
 GATHER_SECONDS = 2.0
-"""After a restart a thousand triggers start within seconds: the first check waits until none has joined for so long."""
+"""How long no wait must have joined before the first check: after a restart, a thousand start within seconds."""
 MAX_GATHER_SECONDS = 60.0
-"""The first check waits no longer than this, and no longer than an interval, however many still join."""
+"""The first check is never delayed longer than this, nor longer than an interval, however many waits still join."""
 
 
 def next_check(shipment: WatchedShipment, changes_checked_at: float) -> float:
@@ -43,7 +43,9 @@ def needs_full_check(shipment: WatchedShipment, now: float) -> bool:
     :param shipment: the shipment.
     :param now: seconds of the event loop.
     """
-    if shipment.observed is None or (shipment.wants_full_check and shipment.wanted_at <= now):
+    if shipment.observed is None:
+        return True
+    if shipment.wanted_at <= now and (shipment.wants_full_check or shipment.observed.status is None):
         return True
     early = JOIN_EARLY * shipment.reconcile_seconds
     if shipment.poke_interval < early:
@@ -53,14 +55,14 @@ def needs_full_check(shipment: WatchedShipment, now: float) -> bool:
 
 @dataclass(slots=True)
 class Due:
-    """What is due at one moment.
+    """What is due at one time.
 
-    :param shipments: each with its ``due_at``.
+    :param shipments: the shipments that are due, each with its ``due_at``.
     :param stale: those of them that need a full check.
-    :param next_at: when the next one of the others is due.
-    :param oldest_created: unix seconds of the earliest registration that is known, among all shipments.
+    :param next_at: when the next of the other shipments is due.
+    :param oldest_created: Unix seconds of the earliest known registration among all shipments.
     :param oldest_check: the oldest of the last checks of all shipments that have been checked.
-    :param number_rate: calls a second that checking all shipments by number would take, 40 a call.
+    :param number_rate: how many calls a second it would take to check all shipments by number, 40 per call.
     :param shortest_interval: seconds.
     """
 
@@ -79,11 +81,11 @@ class Due:
 
     @property
     def created_since(self) -> float:
-        """Unix seconds from which on all shipments were registered, with a margin; 0: that is not known."""
+        """Unix seconds before which no shipment was registered, with a margin; 0 if that is unknown."""
         return max(self.oldest_created - 60.0, 0.0) if math.isfinite(self.oldest_created) else 0.0
 
     def add(self, shipments: Iterable[WatchedShipment], now: float, changes_checked_at: float) -> None:
-        """Sort shipments in. Every step of a poller does this with all of them, so it must be quick.
+        """Add those shipments that are due. Every step of a poller calls this for all of them, so it must be fast.
 
         :param shipments: the shipments; those without subscribers are left out.
         :param now: seconds of the event loop.
@@ -118,9 +120,10 @@ class Due:
 
 
 def most_urgent(due: Iterable[WatchedShipment], number: int, now: float) -> list[WatchedShipment]:
-    """Choose what is checked first: last checks at a deadline, then what is late by the most of its intervals.
+    """Choose what to check first: last checks at a deadline, then what is late by the most intervals.
 
-    Lateness counts in intervals, so that a wait of one second does not stand behind a thousand of half an hour.
+    Lateness is measured in intervals, so that a wait with an interval of one second does not queue behind a thousand
+    with half an hour.
 
     :param due: the shipments, each with its ``due_at``.
     :param number: how many to choose, at most.
@@ -136,14 +139,14 @@ def most_urgent(due: Iterable[WatchedShipment], number: int, now: float) -> list
 
 
 class Gathering:
-    """Newcomers whose first check waits for others to join."""
+    """New shipments whose first check is delayed until others have joined."""
 
     def __init__(self) -> None:
         self.shipments: dict[WatchedShipment, None] = {}
         self._first = self._last = self._interval = math.inf
 
     def add(self, shipment: WatchedShipment, now: float) -> None:
-        """Let a shipment wait for others.
+        """Delay the first check of a shipment.
 
         :param shipment: one that was never checked.
         :param now: seconds of the event loop.

@@ -1,4 +1,4 @@
-"""``Sender``: what waiting needs of a client."""
+"""``Sender``: the part of a client that waits need."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ class Sender(Protocol):
 
     @property
     def account(self) -> str:
-        """The fingerprint of the key."""
+        """The fingerprint of the host and the key."""
+        ...
+
+    @property
+    def route(self) -> str:
+        """Identifies the account and the route to it: senders with the same route can replace each other."""
         ...
 
     async def send_async(
@@ -24,5 +29,5 @@ class Sender(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the connections. It can be used again."""
+        """Close the connections. The sender can be used again."""
         ...

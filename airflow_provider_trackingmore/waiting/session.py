@@ -1,4 +1,4 @@
-"""One wait from its start to its verdict: subscribe, take updates, check once more at the deadline."""
+"""One wait from its start to its verdict: subscribe, process updates, check once more at the deadline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from airflow_provider_trackingmore.api.errors import AuthenticationError
 from airflow_provider_trackingmore.waiting.condition import Condition
 from airflow_provider_trackingmore.waiting.cooperative import cooperatively, run_aside
-from airflow_provider_trackingmore.waiting.outcome import Verdict
+from airflow_provider_trackingmore.waiting.outcome import Verdict, WaitResult
 from airflow_provider_trackingmore.waiting.poller import Poller
 from airflow_provider_trackingmore.waiting.pollers import Pollers, pollers_of_running_loop
 from airflow_provider_trackingmore.waiting.registry import Subscription
@@ -17,7 +17,7 @@ from airflow_provider_trackingmore.waiting.sender import Sender
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
 
 LAST_CHECK_SECONDS = 30.0
-"""The last check of a wait, at its deadline, is over after this at the latest."""
+"""The longest time that the last check of a wait, at its deadline, may take."""
 
 
 async def run_wait(
@@ -26,21 +26,24 @@ async def run_wait(
     *,
     pollers: Pollers | None = None,
     clock: Callable[[], float] = time.time,
+    trigger_id: int | None = None,
 ) -> Verdict:
-    """Wait until what is waited for has come true, cannot come true any more, or the deadline has passed.
+    """Wait until enough shipments have arrived, too few can still arrive, or the deadline has passed.
 
     It changes nothing at the vendor, so it may run any number of times.
 
-    :param spec: what is waited for.
-    :param connect: reads the connection and returns a client for it; called again when the account refuses the key,
+    :param spec: what the wait is for.
+    :param connect: reads the connection and returns a client for it; called again if TrackingMore refuses the key,
         since the key may have been rotated.
-    :param pollers: the pollers to share calls with; None: those of the running event loop.
-    :param clock: unix seconds.
+    :param pollers: the pollers to share calls with; None for those of the running event loop.
+    :param clock: Unix seconds.
+    :param trigger_id: the id of the trigger that waits, for reports of its progress.
     :return: the verdict.
-    :raises TrackingMoreError: when the account refuses for good.
+    :raises TrackingMoreError: if TrackingMore refuses the account for good.
     """
     session = _Session(await run_aside(spec.size, lambda: Condition(spec)), clock)
     condition = session.condition
+    pollers = pollers or pollers_of_running_loop()
     first_check_in = None if spec.first_check_at is None else spec.first_check_at - clock()
     refusal: AuthenticationError | None = None
     refused_account = ""
@@ -48,23 +51,29 @@ async def run_wait(
         sender = await connect()
         if refusal is not None and sender.account == refused_account:
             raise refusal
-        poller = (pollers or pollers_of_running_loop()).get(sender)
+        poller = pollers.get(sender)
+        pollers.activity(sender.account).conn_ids.add(spec.trackingmore_conn_id)
         subscription = await poller.subscribe(
             condition.open,
             poke_interval=spec.poke_interval,
             reconcile_seconds=spec.reconcile_seconds,
             first_check_in=first_check_in,
         )
+        subscription.trigger_id, subscription.count_statuses = trigger_id, condition.count_statuses
         with subscription:
             try:
-                return await session.wait(subscription, poller)
+                verdict = await session.wait(subscription, poller)
             except AuthenticationError as error:
                 refusal, refused_account, first_check_in = error, sender.account, 0.0
+            else:
+                if verdict.result is WaitResult.RELEASED:
+                    pollers.activity(sender.account).count_release(clock())
+                return verdict
     return await run_aside(spec.size, condition.verdict)
 
 
 class _Session:
-    """One wait across its subscriptions: a new one follows when the key was rotated."""
+    """One wait across its subscriptions: it subscribes again after the key was rotated."""
 
     def __init__(self, condition: Condition, clock: Callable[[], float]) -> None:
         self.condition = condition
@@ -72,16 +81,16 @@ class _Session:
         self._last_check_ends_at: float | None = None
 
     async def wait(self, subscription: Subscription, poller: Poller) -> Verdict:
-        """Wait until the verdict.
+        """Wait for the verdict.
 
-        :param subscription: what the wait still needs.
+        :param subscription: the subscription to the open shipments.
         :param poller: the poller of the subscription.
-        :raises TrackingMoreError: when the account refuses.
+        :raises TrackingMoreError: if TrackingMore refuses the account.
         """
         condition, deadline = self.condition, self.condition.spec.deadline
         while not condition.is_over():
             seconds = None if deadline is None else max(deadline - self._clock(), 0.0)
-            if not await self._take_updates(subscription, seconds):
+            if not await self._process_updates(subscription, seconds):
                 break
         if condition.is_over():
             return await run_aside(condition.spec.size, condition.verdict)
@@ -91,14 +100,14 @@ class _Session:
         poller.check_at_deadline(subscription)
         while not condition.is_over() and subscription.awaits_full_check:
             seconds = self._last_check_ends_at - loop_time()
-            if seconds <= 0 or not await self._take_updates(subscription, seconds):
+            if seconds <= 0 or not await self._process_updates(subscription, seconds):
                 break
         return await run_aside(condition.spec.size, lambda: condition.verdict().at_deadline())
 
-    async def _take_updates(self, subscription: Subscription, seconds: float | None) -> bool:
-        """Take in the next updates.
+    async def _process_updates(self, subscription: Subscription, seconds: float | None) -> bool:
+        """Process the next updates.
 
-        :return: False when the time was up first.
+        :return: False on a timeout.
         """
         updates = await subscription.updates(seconds)
         if updates is None:

@@ -1,4 +1,4 @@
-"""``WaitSpec``: every option of a wait, checked once. Sensor, trigger and stored trigger rows all read it."""
+"""``WaitSpec``: all options of a wait, validated once. The sensor, the trigger and its stored row all use it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from itertools import chain
 from typing import Any, Literal, Self, TypeAlias
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
-from airflow_provider_trackingmore.api.formatting import format_value
+from airflow_provider_trackingmore.api.formatting import format_list, format_value
+from airflow_provider_trackingmore.api.limits import END_OF_YEAR_9999
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
 from airflow_provider_trackingmore.api.shipments import as_shipment_list, shipment_key
 from airflow_provider_trackingmore.api.validation import check_carrier_code, check_tracking_number
-from airflow_provider_trackingmore.waiting.outcome import ShipmentOutcome, WaitResult, first_listed
+from airflow_provider_trackingmore.waiting.outcome import ShipmentOutcome, WaitResult
 
 WaitFor: TypeAlias = "Literal['all', 'any'] | int"
 
@@ -27,8 +28,6 @@ END_RESULTS = (WaitResult.RELEASED, WaitResult.FAILED, WaitResult.TIMED_OUT)
 STORED_VERSION = 1
 RECONCILE_SECONDS = 1800.0
 SHORTEST_INTERVAL = 0.05
-MAX_UNIX_SECONDS = 253_402_300_800.0
-"""The year 10000."""
 
 _COUNT = re.compile(r"[0-9]{1,9}")
 """How a template renders a count."""
@@ -36,24 +35,25 @@ _COUNT = re.compile(r"[0-9]{1,9}")
 
 @dataclass(frozen=True, kw_only=True)
 class WaitSpec:
-    """What a wait is for, and how it is carried out. :meth:`create` checks a user's arguments.
+    """What to wait for, and how. :meth:`create` checks a user's arguments.
 
-    :param orders: name of each order -> its shipments, each once; a single name None where there are no orders.
+    :param orders: name of each order -> its shipments, each once: normalized key -> as the user spells it. A single
+        name None where there are no orders.
     :param statuses: statuses that count as arrived.
     :param wait_for: how many shipments (of each order) must arrive: ``all``, ``any``, or a number.
-    :param fail_on: statuses, or ``returned``, that count as failed; one that also counts as arrived has arrived.
-    :param settle_seconds: how long a shipment must have been seen arrived before it counts.
-    :param stuck_after: seconds without a new event after which a shipment is stuck; None: never.
+    :param fail_on: statuses, or ``returned``, that count as failed, unless they also count as arrived.
+    :param settle_seconds: how long a shipment must have been seen as arrived before it counts.
+    :param stuck_after: seconds without a new event after which a shipment is stuck; None for never.
     :param poke_interval: seconds between two checks of a shipment, at most.
     :param reconcile_seconds: seconds between two checks that do not rely on the vendor's list of changes, at most.
-    :param deadline: unix seconds at which the wait times out; None: it has no deadline of its own.
-    :param first_check_at: unix seconds of the first check, 0 for at once; None: one ``poke_interval`` from now.
+    :param deadline: Unix seconds at which the wait times out; None for no deadline.
+    :param first_check_at: Unix seconds of the first check, 0 for immediately; None for one ``poke_interval`` from now.
     :param end_in_triggerer: results that end the task without a worker.
     :param push_result: whether a task that ends in the triggerer leaves its result in XCom.
     :param trackingmore_conn_id: the Airflow connection.
     """
 
-    orders: Mapping[str | None, tuple[ShipmentKey, ...]]
+    orders: Mapping[str | None, Mapping[ShipmentKey, ShipmentKey]]
     statuses: frozenset[str] = frozenset({ShipmentStatus.DELIVERED.value})
     wait_for: WaitFor = "all"
     fail_on: frozenset[str] = frozenset({ShipmentStatus.EXCEPTION.value, ShipmentStatus.EXPIRED.value})
@@ -94,18 +94,18 @@ class WaitSpec:
         :param wait_for: ``all``, ``any``, or how many (of each order); also as text, as templates render it.
         :param fail_on: statuses, or ``returned``, that count as failed.
         :param settle_seconds: seconds, also as text.
-        :param stuck_after: seconds, also as text; None, or an empty text: never.
+        :param stuck_after: seconds, also as text; None or an empty text for never.
         :param poke_interval: seconds.
         :param reconcile_seconds: seconds.
-        :param deadline: unix seconds, or None.
-        :param first_check_at: unix seconds, or None.
+        :param deadline: Unix seconds, or None.
+        :param first_check_at: Unix seconds, or None.
         :param end_in_triggerer: results that end the task without a worker.
         :param push_result: whether such a task leaves its result in XCom.
         :param trackingmore_conn_id: the Airflow connection.
         :return: the specification.
         :raises InvalidArgumentError: naming every shipment, order or argument that is wrong, and why.
         """
-        arrived = _statuses("statuses", statuses, STATUSES)
+        arrived = check_statuses("statuses", statuses, STATUSES)
         if not arrived:
             raise InvalidArgumentError("statuses is empty: name at least one status to wait for")
         checked = _orders(shipments, orders)
@@ -116,11 +116,11 @@ class WaitSpec:
             orders=checked,
             statuses=arrived,
             wait_for=number,
-            fail_on=_statuses("fail_on", fail_on, FAILURES) - arrived,
+            fail_on=check_statuses("fail_on", fail_on, FAILURES) - arrived,
             settle_seconds=_seconds("settle_seconds", settle_seconds) or 0.0,
             stuck_after=_seconds("stuck_after", stuck_after),
-            poke_interval=max(_given_seconds("poke_interval", poke_interval), SHORTEST_INTERVAL),
-            reconcile_seconds=max(_given_seconds("reconcile_seconds", reconcile_seconds), SHORTEST_INTERVAL),
+            poke_interval=max(check_seconds("poke_interval", poke_interval), SHORTEST_INTERVAL),
+            reconcile_seconds=max(check_seconds("reconcile_seconds", reconcile_seconds), SHORTEST_INTERVAL),
             deadline=_seconds("deadline", deadline),
             first_check_at=_seconds("first_check_at", first_check_at),
             end_in_triggerer=tuple(end_in_triggerer),
@@ -132,19 +132,19 @@ class WaitSpec:
     def shipments(self) -> tuple[ShipmentKey, ...]:
         """All shipments in the user's order and spelling, each once however it is spelled."""
         found: dict[ShipmentKey, ShipmentKey] = {}
-        for keys in self.orders.values():
-            for key in keys:
-                found.setdefault(key.normalized, key)
+        for shipments in self.orders.values():
+            for normalized, key in shipments.items():
+                found.setdefault(normalized, key)
         return tuple(found.values())
 
     @property
     def size(self) -> int:
-        """How many shipments are waited for; one that is in two orders counts twice."""
+        """The number of shipments to wait for; one that is in two orders counts twice."""
         return sum(map(len, self.orders.values()))
 
     @property
     def reopens(self) -> bool:
-        """Whether a delivered shipment may go back into transit: only a wait that lets it settle asks again."""
+        """Whether a delivered shipment may go back into transit: only waits with ``settle_seconds`` check it again."""
         return self.settle_seconds > 0
 
     def needed(self, order: str | None) -> int:
@@ -159,14 +159,15 @@ class WaitSpec:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of what is waited for: two specifications with the same one decide alike."""
+        """A digest of what to wait for: specifications with the same fingerprint decide alike."""
         names = ("statuses", "wait_for", "fail_on", "settle_seconds", "stuck_after")
         goal = [_plain(getattr(self, name)) for name in names]
-        return hashlib.sha256(json.dumps([goal, list(self.orders.items())]).encode()).hexdigest()[:16]
+        orders = [(name, list(shipments.values())) for name, shipments in self.orders.items()]
+        return hashlib.sha256(json.dumps([goal, orders]).encode()).hexdigest()[:16]
 
     # The stored form -------------------------------------------------------------------------------------------------
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the compact form that Airflow stores: plain JSON, without what is a default.
 
         Each carrier is named once; shipments are runs ``[index of the carrier, number, number, ...]`` in the user's
@@ -174,7 +175,7 @@ class WaitSpec:
         """
         stored: dict[str, Any] = {"version": STORED_VERSION}
         carriers: dict[str, int] = {}
-        runs = {name: _runs(keys, carriers) for name, keys in self.orders.items()}
+        runs = {name: _runs(shipments.values(), carriers) for name, shipments in self.orders.items()}
         stored["carriers"] = list(carriers)
         if None in runs:
             stored["shipments"] = runs[None]
@@ -188,10 +189,10 @@ class WaitSpec:
 
     @staticmethod
     def stored_size(stored: object) -> int:
-        """Count the shipments of a stored form, and check nothing else.
+        """Estimate the number of shipments in a stored form, without checking it.
 
         :param stored: the stored form, which may be damaged.
-        :return: how many it has, about; 0 when they cannot be counted.
+        :return: about how many it has; 0 if they cannot be counted.
         """
         try:
             orders: Any = stored
@@ -202,18 +203,18 @@ class WaitSpec:
 
     @classmethod
     def from_dict(cls, stored: object) -> Self:
-        """Read what :meth:`to_dict` made, of this version or an older one. Unknown names are ignored.
+        """Read what :meth:`to_dict` returned, in this version or an older one. Unknown names are ignored.
 
         :param stored: the stored form.
         :return: the specification.
-        :raises InvalidArgumentError: if it is damaged, or of a newer version.
+        :raises InvalidArgumentError: if it is damaged, or was written by a newer version.
         """
         if not isinstance(stored, Mapping):
             raise InvalidArgumentError("the stored wait is not a mapping")
         version = stored.get("version")
         if type(version) is not int or version > STORED_VERSION:
             raise InvalidArgumentError(
-                f"the wait was stored in form {format_value(version) or type(version).__name__}, which this version of "
+                f"the wait was stored in form {format_value(version)}, which this version of "
                 "airflow-provider-trackingmore cannot read: install the same version everywhere"
             )
         try:
@@ -243,7 +244,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, frozenset | set):
         return sorted(value)
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return str(value) if isinstance(value, WaitResult) else value
 
 
@@ -257,31 +258,31 @@ def _runs(keys: Iterable[ShipmentKey], carriers: dict[str, int]) -> list[list[An
     return runs
 
 
-def _keys_from_runs(runs: Iterable[Sequence[Any]], carriers: Sequence[Any]) -> tuple[ShipmentKey, ...]:
+def _keys_from_runs(runs: Iterable[Sequence[Any]], carriers: Sequence[Any]) -> dict[ShipmentKey, ShipmentKey]:
     keys: list[ShipmentKey] = []
     for index, *numbers in runs:
         carrier = check_carrier_code(carriers[index])
         keys += [ShipmentKey(carrier, check_tracking_number(number)) for number in numbers]
-    return tuple(keys)
+    return {key.normalized: key for key in keys}
 
 
 # A user's arguments --------------------------------------------------------------------------------------------------
 
 
-def _orders(shipments: object, orders: object) -> dict[str | None, tuple[ShipmentKey, ...]]:
+def _orders(shipments: object, orders: object) -> dict[str | None, dict[ShipmentKey, ShipmentKey]]:
     if shipments is not None and orders is not None:
         raise InvalidArgumentError("give shipments or orders, not both")
     if orders is None:
         return {None: _keys(shipments)}
     if not isinstance(orders, Mapping):
         raise InvalidArgumentError(
-            f"orders must map the name of each order to its shipments, not {_format_value(orders)}"
+            f"orders must map the name of each order to its shipments, not {format_value(orders)}"
         )
-    checked: dict[str | None, tuple[ShipmentKey, ...]] = {}
+    checked: dict[str | None, dict[ShipmentKey, ShipmentKey]] = {}
     wrong: list[str] = []
     for name, own in orders.items():
         if not isinstance(name, str) or not name:
-            wrong.append(f"an order's name must be text, not {_format_value(name)}")
+            wrong.append(f"an order's name must be text, not {format_value(name)}")
             continue
         try:
             checked[name] = _keys(own)
@@ -289,13 +290,13 @@ def _orders(shipments: object, orders: object) -> dict[str | None, tuple[Shipmen
             wrong.append(f"order {format_value(name)}: {error.message}")
         else:
             if not checked[name]:
-                wrong.append(f"order {format_value(name)}: it has no shipments to wait for: leave it out")
+                wrong.append(f"order {format_value(name)} has no shipments to wait for: leave it out")
     if wrong:
-        raise InvalidArgumentError(first_listed(wrong))
+        raise InvalidArgumentError(format_list(wrong, separator="; "))
     return checked
 
 
-def _keys(shipments: object) -> tuple[ShipmentKey, ...]:
+def _keys(shipments: object) -> dict[ShipmentKey, ShipmentKey]:
     keys: dict[ShipmentKey, ShipmentKey] = {}
     wrong: list[str] = []
     for position, shipment in enumerate(as_shipment_list(shipments), start=1):
@@ -306,11 +307,19 @@ def _keys(shipments: object) -> tuple[ShipmentKey, ...]:
         else:
             keys.setdefault(key.normalized, key)
     if wrong:
-        raise InvalidArgumentError(first_listed(wrong))
-    return tuple(keys.values())
+        raise InvalidArgumentError(format_list(wrong, separator="; "))
+    return keys
 
 
-def _statuses(argument: str, values: object, allowed: tuple[str, ...]) -> frozenset[str]:
+def check_statuses(argument: str, values: object, allowed: tuple[str, ...]) -> frozenset[str]:
+    """Check a user's list of statuses.
+
+    :param argument: its name, for the error.
+    :param values: the statuses; a single one may be given as text.
+    :param allowed: those that may be named.
+    :return: the statuses.
+    :raises InvalidArgumentError: naming the argument.
+    """
     if isinstance(values, str):
         values = [values]
     if not isinstance(values, Iterable):
@@ -318,7 +327,7 @@ def _statuses(argument: str, values: object, allowed: tuple[str, ...]) -> frozen
     chosen = list(values)
     wrong = [value for value in chosen if value not in allowed]
     if wrong:
-        raise InvalidArgumentError(f"{argument} names {_format_value(wrong[0])}; the statuses are {', '.join(allowed)}")
+        raise InvalidArgumentError(f"{argument} names {format_value(wrong[0])}; the statuses are {', '.join(allowed)}")
     return frozenset(str(value) for value in chosen)
 
 
@@ -330,11 +339,11 @@ def _wait_for(value: object) -> WaitFor:
     if isinstance(value, str) and _COUNT.fullmatch(value):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidArgumentError(f"wait_for must be 'all', 'any' or a number from 1, not {_format_value(value)}")
+        raise InvalidArgumentError(f"wait_for must be 'all', 'any' or a number from 1, not {format_value(value)}")
     return value
 
 
-def _check_enough(number: int, orders: Mapping[str | None, tuple[ShipmentKey, ...]]) -> None:
+def _check_enough(number: int, orders: Mapping[str | None, Mapping[ShipmentKey, ShipmentKey]]) -> None:
     small = [
         ("" if name is None else f"order {format_value(name)}: ")
         + f"wait_for is {format_value(number)}, but there are only {len(keys)} shipments to wait for"
@@ -342,28 +351,31 @@ def _check_enough(number: int, orders: Mapping[str | None, tuple[ShipmentKey, ..
         if keys and number > len(keys)
     ]
     if small:
-        raise InvalidArgumentError(first_listed(small))
+        raise InvalidArgumentError(format_list(small, separator="; "))
 
 
 def _seconds(argument: str, value: object) -> float | None:
-    """Read a duration or a time; templates render it as text, and None as the word."""
+    """Read a duration or a time. Templates render numbers as text, and None as ``None``."""
     if value is None or value in ("", "None"):
         return None
     try:
         seconds = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
         seconds = math.nan
-    if not 0 <= seconds < MAX_UNIX_SECONDS:
-        raise InvalidArgumentError(f"{argument} must be a number of seconds from 0, not {_format_value(value)}")
+    if not 0 <= seconds < END_OF_YEAR_9999:
+        raise InvalidArgumentError(f"{argument} must be a number of seconds from 0, not {format_value(value)}")
     return seconds
 
 
-def _given_seconds(argument: str, value: object) -> float:
+def check_seconds(argument: str, value: object) -> float:
+    """Check a user's duration.
+
+    :param argument: its name, for the error.
+    :param value: seconds, also as text.
+    :return: seconds.
+    :raises InvalidArgumentError: naming the argument.
+    """
     seconds = _seconds(argument, value)
     if seconds is None:
-        raise InvalidArgumentError(f"{argument} must be a number of seconds from 0, not {_format_value(value)}")
+        raise InvalidArgumentError(f"{argument} must be a number of seconds from 0, not {format_value(value)}")
     return seconds
-
-
-def _format_value(value: object) -> str:
-    return format_value(value) or type(value).__name__

@@ -1,4 +1,4 @@
-"""What a poller knows: its waits, their shipments, what is due again, and how the account is doing."""
+"""The state of a poller: its waits, their shipments, the schedule, and the health of the account."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from airflow_provider_trackingmore.waiting.cooperative import in_slices
 from airflow_provider_trackingmore.waiting.health import AccountHealth
-from airflow_provider_trackingmore.waiting.lists import KnownLists
+from airflow_provider_trackingmore.waiting.known_lists import KnownLists
 from airflow_provider_trackingmore.waiting.registry import Registry
 from airflow_provider_trackingmore.waiting.retries import RetryQueue
 from airflow_provider_trackingmore.waiting.schedule import Due, Gathering
 
-SCANNED_PER_SLICE = 2000
+SLICE_SIZE = 2000
 
 
 @dataclass(eq=False)
@@ -21,10 +21,10 @@ class PollerState:
 
     :param rng: for the jitter of back-offs.
     :param registry: the waits and their shipments.
-    :param gathering: newcomers whose first check waits for others to join.
-    :param retries: what must be called again.
+    :param gathering: new shipments whose first check is delayed until others have joined.
+    :param retries: the calls to retry.
     :param health: whether calls succeed.
-    :param lists: what is known of the account's lists.
+    :param lists: the lengths of the account's lists, and when they may be requested.
     """
 
     rng: random.Random
@@ -38,11 +38,11 @@ class PollerState:
         self.health = AccountHealth(self.rng)
 
     async def find_due(self, now: float) -> Due:
-        """Find out what is due.
+        """Find what is due.
 
         :param now: seconds of the event loop.
         """
         due = Due()
-        async for shipments in in_slices(list(self.registry.shipments.values()), SCANNED_PER_SLICE):
+        async for shipments in in_slices(list(self.registry.shipments.values()), SLICE_SIZE):
             due.add(shipments, now, self.lists.changes_checked_at)
         return due

@@ -1,9 +1,11 @@
-"""The rules of the house: arrows point one way, ``api`` is pure, and the sandbox shares nothing with the client."""
+"""The rules of the architecture: imports point one way, ``api`` has no I/O, and the sandbox shares no code."""
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -19,8 +21,19 @@ PACKAGE = ROOT / NAME
 LAYERS = [
     {"api"},
     {"client"},
-    {"hooks", "metrics", "waiting", "links", "retry_policies", "serialization", "atomic_file"},
-    {"operators", "sensors", "triggers"},
+    {"loading"},
+    {
+        "events",
+        "hooks",
+        "metrics",
+        "waiting",
+        "links",
+        "retry_policies",
+        "serialization",
+        "atomic_file",
+        "status_reports",
+    },
+    {"operators", "plugins", "sensors", "transfers", "triggers"},
     {"cli", "__main__"},
 ]
 """From the bottom up; a part may use what is beside or below it."""
@@ -101,12 +114,20 @@ def show(wrong: list[Import]) -> str:
     return "\n  " + "\n  ".join(map(str, wrong))
 
 
-def test_there_is_something_to_check() -> None:
-    assert {part(name) for name in modules()} >= {"api", "client", "hooks", "operators", "sensors", "triggers"}
+def test_the_modules_of_the_package_are_found() -> None:
+    assert {part(name) for name in modules()} >= {
+        "api",
+        "client",
+        "hooks",
+        "operators",
+        "sensors",
+        "transfers",
+        "triggers",
+    }
     assert any(found.target == f"{NAME}.api.errors" for found in imports())
 
 
-def test_arrows_point_one_way() -> None:
+def test_imports_between_parts_point_one_way() -> None:
     wrong = [
         found
         for found in imports()
@@ -115,7 +136,7 @@ def test_arrows_point_one_way() -> None:
     assert not wrong, "operators, sensors, triggers -> hooks, waiting -> client -> api, but:" + show(wrong)
 
 
-def test_parts_do_not_use_each_other_in_a_circle() -> None:
+def test_parts_do_not_import_each_other_in_a_circle() -> None:
     graph: dict[str, set[str]] = {}
     for found in imports():
         if not found.typing_only and part(found.importer) in LAYER and part(found.target) in LAYER:
@@ -139,7 +160,7 @@ def test_api_uses_nothing_but_itself_and_pure_parts_of_the_standard_library() ->
     assert not wrong, "api is pure data, without sockets, files, clock, sleep or Airflow, but:" + show(wrong)
 
 
-def test_api_never_asks_what_time_it_is() -> None:
+def test_api_never_reads_the_clock() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{node.lineno} calls {ast.unparse(node.func)}()"
         for name, path in modules().items()
@@ -152,15 +173,27 @@ def test_api_never_asks_what_time_it_is() -> None:
     assert not wrong, f"api gets its clock passed in, but: {wrong}"
 
 
-def test_modules_of_api_do_not_import_each_other_in_a_circle() -> None:
-    graph: dict[str, set[str]] = {}
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    """Nor for their types, nor inside functions: a circle is one module in several files."""
+    graph: dict[str, set[str]] = {name: set() for name in modules()}
     for found in imports():
-        if part(found.importer) == part(found.target) == "api" and not found.typing_only:
-            graph.setdefault(found.importer, set()).add(found.target)
+        if found.target in graph and found.target != found.importer:
+            graph[found.importer].add(found.target)
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        pytest.fail(f"modules of api import each other in a circle: {' -> '.join(error.args[1])}")
+        pytest.fail(f"modules import each other in a circle: {' -> '.join(error.args[1])}")
+
+
+def test_each_dependency_is_used_by_the_package() -> None:
+    names = {"apache-airflow": "airflow", "apache-airflow-providers-common-compat": "airflow.providers.common.compat"}
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    wanted = {re.split("[<>=!~ ]", requirement)[0] for requirement in declared}
+    used = {found.target for found in imports()}
+    unused = {
+        name for name in wanted if not any(f"{target}.".startswith(f"{names.get(name, name)}.") for target in used)
+    }
+    assert not unused
 
 
 def test_the_sandbox_uses_no_other_part_of_the_package() -> None:
@@ -186,3 +219,58 @@ def test_the_package_is_described_without_importing_it() -> None:
     """Airflow reads the description of every provider at each start."""
     wrong = [found for found in imports() if part(found.importer) == "get_provider_info" and is_ours(found.target)]
     assert not wrong, "get_provider_info is one plain dict, but:" + show(wrong)
+
+
+@pytest.mark.parametrize("in_sandbox", [False, True], ids=["package", "sandbox"])
+def test_no_two_classes_have_one_name(in_sandbox: bool) -> None:
+    """The sandbox is judged by itself: it has the vendor's words for the other side of the wire."""
+    found: dict[str, list[str]] = {}
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and (part(name) == "sandbox") is in_sandbox:
+                found.setdefault(node.name, []).append(name)
+    assert {name: where for name, where in found.items() if len(where) > 1} == {}
+
+
+ANY_ALLOWED = {"raw", "record", "kwargs"}
+"""The vendor's records, and the arguments that operators pass on to Airflow."""
+
+OVERRIDES = {
+    "execute", "execute_complete", "form_behaviour", "form_widgets", "get_link", "get_openlineage_facets_on_complete",
+    "get_provider_info", "init_poolmanager", "partial", "proxy_manager_for", "resume_execution", "serialize",
+    "deserialize", "settings_from",
+}  # fmt: skip
+"""What Airflow and requests call; they decide on the types."""
+
+
+def test_public_signatures_name_their_types() -> None:
+    """``Any`` switches type checking off for whoever calls them."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{annotation.lineno} {name}"
+        for module, path in modules().items()
+        if part(module) != "sandbox"  # its control API answers with JSON
+        for name, annotation in _public_annotations(ast.parse(path.read_text(encoding="utf-8")))
+        if name not in ANY_ALLOWED
+        and any(isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(annotation))
+    ]
+    assert not wrong, "Any in public signatures:\n  " + "\n  ".join(wrong)
+
+
+def _public_annotations(scope: ast.Module | ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
+    """The names and annotations of parameters, results and attributes."""
+    for node in scope.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from _public_annotations(node)
+        elif isinstance(node, ast.AnnAssign) and isinstance(scope, ast.ClassDef):
+            if isinstance(node.target, ast.Name) and not node.target.id.startswith("_"):
+                yield node.target.id, node.annotation
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _is_public_function(node.name):
+            for inner in ast.walk(node.args):
+                if isinstance(inner, ast.arg) and inner.annotation is not None:
+                    yield inner.arg, inner.annotation
+            if node.returns is not None:
+                yield node.name, node.returns
+
+
+def _is_public_function(name: str) -> bool:
+    return name == "__init__" or not (name.startswith("_") or name in OVERRIDES)

@@ -1,4 +1,4 @@
-"""What clients and waits tell goes to Airflow's own stats, and never breaks what it tells of."""
+"""The metrics of clients and waits go to Airflow's own stats, and never break a call or a wait."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_names_have_one_prefix_and_durations_their_unit(monkeypatch: pytest.Monk
     monkeypatch.setattr(metrics, "stats", recorder)
     tell_everything()
     assert recorder.sent == [
-        ("incr", "trackingmore.requests"),
+        ("incr", "trackingmore.requests", 1),
         ("timing", "trackingmore.slot_wait", timedelta(seconds=1.25)),
         ("gauge", "trackingmore.quota_left", 7),
     ]

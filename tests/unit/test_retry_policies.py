@@ -1,4 +1,4 @@
-"""What the policy says to each failure, and that Airflow takes it: to a DAG, through serialisation, in its runner."""
+"""The policy's decision for each failure, and that Airflow applies it: in a DAG, after serialization, in its runner."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def test_default_args_with_it_suit_every_airflow() -> None:
     ],
     ids=repr,
 )
-def test_what_it_says_to_a_failure(failure: BaseException, action: str, seconds: float | None) -> None:
+def test_each_failure_is_retried_or_not_as_its_error_says(
+    failure: BaseException, action: str, seconds: float | None
+) -> None:
     from airflow.sdk.execution_time.task_runner import _evaluate_retry_policy
 
     log: Any = SimpleNamespace(info=lambda *_, **__: None)

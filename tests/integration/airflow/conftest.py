@@ -15,7 +15,7 @@ from tests.integration.airflow.parcels import AGES, PERSONAL, parcel
 from tests.warm_airflow import WarmAirflow
 
 KEYS = ("first-account-0f3b9c", "second-account-77aa01")
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 START = "2026-03-02T08:00:00+00:00"
 
 
@@ -60,8 +60,8 @@ def seed(sandbox: SandboxProcess) -> Callable[..., list[dict[str, Any]]]:
     def registered(*names: str, account: int = 0) -> list[dict[str, Any]]:
         parcels = [parcel(name) for name in names]
         rows = [
-            one | PERSONAL | {"age_hours": AGES[name.partition("#")[0]]}
-            for one, name in zip(parcels, names, strict=True)
+            parcel | PERSONAL | {"age_hours": AGES[name.partition("#")[0]]}
+            for parcel, name in zip(parcels, names, strict=True)
         ]
         sandbox.seed(shipments=rows, account=account)
         return parcels
@@ -85,8 +85,8 @@ def run_dag_file(
         report = tmp_path_factory.mktemp(dag_id) / "run.json"
         variables = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connected.items()}
         variables["COLUMNS"] = "1000"  # Airflow 3.0 draws a box around an error, and breaks its lines
-        variables |= {"AIRFLOW__CORE__DAGS_FOLDER": str(file.parent), "PYTHONPATH": str(HERE.parents[2])}
-        program = [str(HERE / "run_dag.py"), str(file), dag_id, str(report)]
+        variables |= {"AIRFLOW__CORE__DAGS_FOLDER": str(file.parent), "PYTHONPATH": str(FOLDER.parents[2])}
+        program = [str(FOLDER / "run_dag.py"), str(file), dag_id, str(report)]
         done = warm_airflow.run(*program, environment=variables)
         assert report.exists(), done.stdout
         return Run(json.loads(report.read_text()), done.stdout)
@@ -97,7 +97,7 @@ def run_dag_file(
 @pytest.fixture(scope="session")
 def run_dag(run_dag_file: Callable[..., Run]) -> Callable[..., Run]:
     """Run a DAG of this folder."""
-    return lambda dag_id, connected: run_dag_file(HERE / "dags" / f"{dag_id}.py", dag_id, connected)
+    return lambda dag_id, connected: run_dag_file(FOLDER / "dags" / f"{dag_id}.py", dag_id, connected)
 
 
 class Run:

@@ -1,4 +1,4 @@
-"""The parcels of these tests, by the state they are in. Knows the sandbox's magic numbers and no test."""
+"""The parcels of these tests, by the state they are in: the sandbox's magic numbers."""
 
 from __future__ import annotations
 

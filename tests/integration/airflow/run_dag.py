@@ -1,4 +1,4 @@
-"""Run a DAG with ``dag.test()`` and write down what came of it: python run_dag.py FILE DAG_ID REPORT."""
+"""Run a DAG with ``dag.test()`` and record the result: python run_dag.py FILE DAG_ID REPORT."""
 
 from __future__ import annotations
 
@@ -58,23 +58,23 @@ def outcome(dag_id: str) -> dict[str, dict[str, Any]]:
     with Session() as session:
         instances = session.scalars(select(TaskInstance).where(TaskInstance.dag_id == dag_id)).all()
         newest = max(instance.run_id for instance in instances)
-        for one in instances:
-            if one.run_id != newest:
+        for instance in instances:
+            if instance.run_id != newest:
                 continue
             # The value in the column; reading it through the model differs from version to version.
             value = session.scalar(
                 select(Stored.value).where(
                     Stored.dag_id == dag_id,
                     Stored.run_id == newest,
-                    Stored.task_id == one.task_id,
-                    Stored.map_index == one.map_index,
+                    Stored.task_id == instance.task_id,
+                    Stored.map_index == instance.map_index,
                     Stored.key == "return_value",
                 )
             )
-            name = one.task_id if one.map_index < 0 else f"{one.task_id}[{one.map_index}]"
+            name = instance.task_id if instance.map_index < 0 else f"{instance.task_id}[{instance.map_index}]"
             value = value.decode() if isinstance(value, bytes) else value
             returned = json.loads(value) if isinstance(value, str) else value
-            found[name] = {"state": one.state, "tries": one.try_number, "returned": returned}
+            found[name] = {"state": instance.state, "tries": instance.try_number, "returned": returned}
     return found
 
 

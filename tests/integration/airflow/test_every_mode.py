@@ -40,7 +40,7 @@ def seeded(_running: SandboxProcess) -> SandboxProcess:
 
 
 def numbers(outcomes: list[dict[str, Any]]) -> list[str]:
-    return [one["tracking_number"] for one in outcomes]
+    return [outcome["tracking_number"] for outcome in outcomes]
 
 
 @modes
@@ -72,23 +72,27 @@ def test_the_state_of_the_task(run: Run, mode: str, case: str, state: str) -> No
 def test_it_returns_an_outcome_for_each_shipment_in_their_order(run: Run, mode: str) -> None:
     returned = run.returned(f"{mode}__delivered")
     assert numbers(returned) == [parcel("delivered#2")["tracking_number"], parcel("delivered")["tracking_number"]]
-    for one in returned:
-        assert sorted(one) == sorted(FIELDS)
-        assert (one["carrier_code"], one["status"], one["outcome"]) == ("usps", "delivered", "delivered")
-        assert one["delivered_at"] == one["last_update"]
-        assert one["order_id"] == PERSONAL["order_id"]
+    for shipment in returned:
+        assert sorted(shipment) == sorted(FIELDS)
+        assert (shipment["carrier_code"], shipment["status"], shipment["outcome"]) == ("usps", "delivered", "delivered")
+        assert shipment["delivered_at"] == shipment["last_update"]
+        assert shipment["order_id"] == PERSONAL["order_id"]
 
 
 @modes
 def test_what_was_not_needed_is_returned_as_it_is(run: Run, mode: str) -> None:
-    assert [one["outcome"] for one in run.returned(f"{mode}__one_of_three")] == ["waiting", "delivered", "exception"]
-    assert [one["outcome"] for one in run.returned(f"{mode}__two_of_four")] == [
+    assert [shipment["outcome"] for shipment in run.returned(f"{mode}__one_of_three")] == [
+        "waiting",
+        "delivered",
+        "exception",
+    ]
+    assert [shipment["outcome"] for shipment in run.returned(f"{mode}__two_of_four")] == [
         "waiting",
         "delivered",
         "exception",
         "delivered",
     ]
-    assert [one["outcome"] for one in run.returned(f"{mode}__other_statuses")] == ["transit", "pending"]
+    assert [shipment["outcome"] for shipment in run.returned(f"{mode}__other_statuses")] == ["transit", "pending"]
 
 
 @modes
@@ -97,15 +101,21 @@ def test_nothing_to_wait_for_returns_nothing(run: Run, mode: str) -> None:
 
 
 @modes
-def test_on_failure_return_returns_the_outcomes_of_the_lost_and_of_the_late(run: Run, mode: str) -> None:
-    assert [one["outcome"] for one in run.returned(f"{mode}__lost_and_returned")] == ["delivered", "exception"]
+def test_on_failed_report_returns_the_outcomes_of_lost_and_late_shipments(run: Run, mode: str) -> None:
+    assert [shipment["outcome"] for shipment in run.returned(f"{mode}__lost_and_returned")] == [
+        "delivered",
+        "exception",
+    ]
     late = run.returned(f"{mode}__late_and_returned")
-    assert [(one["status"], one["outcome"]) for one in late] == [("delivered", "delivered"), ("transit", "timed_out")]
-    assert [one["outcome"] for one in run.returned(f"{mode}__late_and_returned_not_skipped")] == ["timed_out"]
+    assert [(shipment["status"], shipment["outcome"]) for shipment in late] == [
+        ("delivered", "delivered"),
+        ("transit", "timed_out"),
+    ]
+    assert [shipment["outcome"] for shipment in run.returned(f"{mode}__late_and_returned_not_skipped")] == ["timed_out"]
 
 
 @modes
-def test_a_time_out_is_not_tried_again_although_the_task_has_retries(run: Run, mode: str) -> None:
+def test_a_timeout_is_not_retried_although_the_task_has_retries(run: Run, mode: str) -> None:
     assert run.tasks[f"{mode}__late"]["tries"] == 1
 
 
@@ -134,7 +144,7 @@ def test_waiting_costs_what_it_says(run: Run, seeded: SandboxProcess) -> None:
     calls = seeded.calls()
     assert {call["method"] for call in calls} == {"GET"}, "a wait changes nothing"
     decided_at_once = parcel("delivered#2")["tracking_number"] + "," + parcel("delivered")["tracking_number"]
-    assert len([call for call in calls if call["query"].get("numbers") == decided_at_once]) == 3, "one look a mode"
+    assert len([call for call in calls if call["query"].get("numbers") == decided_at_once]) == 3, "one check per mode"
     refused = [call for call in calls if call["code"] in (401, 4001, 4002)]
     # A worker tries a wrong key once. If the account is busy, the triggerer does: it has the refusal confirmed.
     assert len(refused) in (3, 4)

@@ -1,4 +1,4 @@
-"""Create, delete and realtime operators against the sandbox: what they return, push and say."""
+"""Create, delete and realtime operators against the sandbox: what they return, push and log."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_creating_accounts_for_every_shipment(sandbox: SandboxProcess, seed: See
     )
     assert numbers(report["created"]) == ["SBX-DELIVERED-5D-1"]
     assert numbers(report["existing"]) == ["SBX-STUCK-1"]
-    assert sorted((one["code"] or 0, one["tracking_number"]) for one in report["rejected"]) == [
+    assert sorted((item["code"] or 0, item["tracking_number"]) for item in report["rejected"]) == [
         (0, ""),
         (4014, "SBX-REJECT-4014-1"),
     ]
@@ -99,14 +99,14 @@ def test_what_was_done_is_pushed_when_the_account_fails_midway(sandbox: SandboxP
     report = ti.pushed["return_value"]
     assert numbers(report["created"]) == numbers(parcels[:40])
     assert numbers(report["rejected"]) == numbers(parcels[40:])
-    assert all("run it again" in one["message"] for one in report["rejected"])
+    assert all("run it again" in item["message"] for item in report["rejected"])
 
 
 def test_without_quota_each_shipment_is_reported(sandbox: SandboxProcess, ti: TaskInstance) -> None:
     sandbox.change_account(0, quota=0)
     report = run(CreateTrackingsOperator, ti, [parcel("soon"), parcel("soon#2")], on_rejected="report")
     assert len(report["rejected"]) == 2
-    assert all("top up the account" in one["message"] for one in report["rejected"])
+    assert all("top up the account" in item["message"] for item in report["rejected"])
 
 
 # Delete --------------------------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def test_deleting_twice_is_success(sandbox: SandboxProcess, seed: Seed, ti: Task
     assert sandbox.trackings() == []
 
 
-def test_deleting_after_a_lost_answer_is_success(sandbox: SandboxProcess, seed: Seed, ti: TaskInstance) -> None:
+def test_deleting_after_a_lost_response_is_success(sandbox: SandboxProcess, seed: Seed, ti: TaskInstance) -> None:
     parcels = seed("transit")
     sandbox.fault("reset_after", path="/trackings/delete")
     report = run(DeleteTrackingsOperator, ti, parcels)
@@ -136,8 +136,8 @@ def test_realtime_returns_what_the_carrier_says_without_personal_data(
     seed: Seed, personal_data: list[str], ti: TaskInstance
 ) -> None:
     report = run(RealtimeTrackOperator, ti, seed("delivered", "transit"))
-    assert [one["status"] for one in report["done"]] == ["delivered", "transit"]
-    assert all("raw" not in one and "outcome" not in one for one in report["done"])
+    assert [entry["status"] for entry in report["done"]] == ["delivered", "transit"]
+    assert all("raw" not in entry and "outcome" not in entry for entry in report["done"])
     personal_data.remove("A-1001")
     assert not any(secret in str(report) for secret in personal_data)
 
@@ -170,12 +170,14 @@ def test_what_realtime_found_is_pushed_when_the_account_fails_midway(
     with pytest.raises(TrackingMoreError):
         run(RealtimeTrackOperator, ti, parcels)
     report = ti.pushed["return_value"]
-    assert [(one["tracking_number"], one["status"]) for one in report["done"]] == [("SBX-DELIVERED-1D-1", "delivered")]
+    assert [(entry["tracking_number"], entry["status"]) for entry in report["done"]] == [
+        ("SBX-DELIVERED-1D-1", "delivered")
+    ]
     assert numbers(report["rejected"]) == numbers(parcels[1:])
     assert sandbox.ledger()["by_endpoint"]["POST /trackings/realtime"] == 2
 
 
-def test_without_quota_realtime_does_not_ask_for_the_others(
+def test_without_quota_the_remaining_realtime_queries_are_not_sent(
     sandbox: SandboxProcess, seed: Seed, ti: TaskInstance
 ) -> None:
     parcels = seed("delivered", "transit", "exception")
@@ -183,5 +185,5 @@ def test_without_quota_realtime_does_not_ask_for_the_others(
     report = run(RealtimeTrackOperator, ti, parcels)
     assert report["done"] == []
     assert numbers(report["rejected"]) == numbers(parcels)
-    assert all("top up the account" in one["message"] for one in report["rejected"])
+    assert all("top up the account" in item["message"] for item in report["rejected"])
     assert sandbox.ledger()["by_endpoint"]["POST /trackings/realtime"] == 1

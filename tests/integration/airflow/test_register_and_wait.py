@@ -23,14 +23,14 @@ def number(name: str) -> str:
 
 @contextmanager
 def days_pass_after_the_second_look(sandbox: SandboxProcess) -> Iterator[None]:
-    """However slow the machine is, each wait has looked in vain before its parcels arrive."""
+    """However slow the machine is, each wait has checked at least once before its parcels arrive."""
     done = threading.Event()
 
     def watch() -> None:
         waiting = [number(f"soon#{mode}1") for mode in MODES]
         while waiting and not done.wait(0.05):
-            looks = [call for call in sandbox.calls(path=LIST) if waiting[0] in call["query"].get("numbers", "")]
-            if len(looks) >= 2:
+            checks = [call for call in sandbox.calls(path=LIST) if waiting[0] in call["query"].get("numbers", "")]
+            if len(checks) >= 2:
                 sandbox.advance(days=6)
                 waiting.pop(0)
 
@@ -70,15 +70,17 @@ def test_all_tasks_succeed_but_the_one_that_is_to_fail(run: Run) -> None:
 def test_what_a_task_has_registered_another_waits_for(run: Run, seeded: SandboxProcess, mode: str) -> None:
     numbers = [number(f"soon#{mode}2"), number(f"soon#{mode}1")]
     assert run.returned(f"{mode}__register") == {
-        "created": [{"carrier_code": "usps", "tracking_number": one} for one in numbers],
+        "created": [{"carrier_code": "usps", "tracking_number": number} for number in numbers],
         "existing": [],
         "rejected": [],
     }
     outcomes = run.returned(f"{mode}__wait")
-    assert [(one["tracking_number"], one["outcome"]) for one in outcomes] == [(one, "delivered") for one in numbers]
-    looks = [call for call in seeded.calls(path=LIST) if numbers[0] in call["query"].get("numbers", "")]
-    assert len(looks) >= 3, "two in vain and one that finds them"
-    assert all(numbers[1] in call["query"]["numbers"] for call in looks), "both in one call"
+    assert [(shipment["tracking_number"], shipment["outcome"]) for shipment in outcomes] == [
+        (number, "delivered") for number in numbers
+    ]
+    checks = [call for call in seeded.calls(path=LIST) if numbers[0] in call["query"].get("numbers", "")]
+    assert len(checks) >= 3, "two in vain and one that finds them"
+    assert all(numbers[1] in call["query"]["numbers"] for call in checks), "both in one call"
 
 
 def test_each_batch_is_registered_with_one_call(run: Run, seeded: SandboxProcess) -> None:
@@ -95,7 +97,7 @@ def test_failures_of_the_api_do_not_end_a_wait(run: Run, seeded: SandboxProcess,
 
 
 def test_mapped_waits_take_one_order_each(run: Run) -> None:
-    assert [[one["outcome"] for one in run.returned(f"of_each_order[{index}]")] for index in range(3)] == [
+    assert [[shipment["outcome"] for shipment in run.returned(f"of_each_order[{index}]")] for index in range(3)] == [
         ["delivered"],
         [],
         ["transit", "delivered"],
@@ -105,12 +107,12 @@ def test_mapped_waits_take_one_order_each(run: Run) -> None:
 @modes
 def test_the_parcels_may_come_from_mapped_tasks(run: Run, mode: str) -> None:
     outcomes = run.returned(f"{mode}__gathered")
-    assert [one["tracking_number"] for one in outcomes] == [number("delivered#b"), number("delivered#a")]
+    assert [outcome["tracking_number"] for outcome in outcomes] == [number("delivered#b"), number("delivered#a")]
 
 
 def test_the_report_can_be_read_after_the_task_has_failed(run: Run) -> None:
     report = run.returned("register_refused")
-    assert [one["tracking_number"] for one in report["created"]] == [number("delivered#c")]
+    assert [entry["tracking_number"] for entry in report["created"]] == [number("delivered#c")]
     assert run.returned("read_report") == [4014]
     assert "1 of 2 shipments were rejected: usps SBX-REJECT-4014-1" in run.log
 

@@ -1,4 +1,4 @@
-"""One execution of the sensor against the sandbox: what it defers, what a look costs, what a failing API means."""
+"""One execution of the sensor against the sandbox: what it defers, what a check costs, what a failing API means."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from airflow_provider_trackingmore.sensors import shipments
 from airflow_provider_trackingmore.sensors.shipments import GRACE_SECONDS, ShipmentDeliveredSensor
+from airflow_provider_trackingmore.triggers.events import check_again_event
 from tests.integration.airflow.conftest import KEYS, connections
 from tests.integration.airflow.parcels import parcel
 from tests.task_runner import run_to_end, wait_until_account_is_free
@@ -50,7 +51,7 @@ def deferred_at_once(waiting: ShipmentDeliveredSensor) -> TaskDeferred:
     return caught.value
 
 
-def test_it_looks_once_and_defers_the_rest(sandbox: SandboxProcess, seed: Seed) -> None:
+def test_it_checks_once_and_then_defers(sandbox: SandboxProcess, seed: Seed) -> None:
     waiting = sensor(seed("transit", "delivered"), deferrable=True, timeout=600, poke_interval=1800, wait_for=2)
     began = time.time()
     deferral = deferred(waiting)
@@ -91,7 +92,7 @@ def test_the_sensor_for_deliveries_refuses_other_statuses(build: Callable[..., A
         build(task_id="wait", statuses=["transit"])
 
 
-def test_a_first_look_that_would_wait_for_its_turn_is_left_to_the_triggerer(
+def test_a_first_check_that_would_wait_for_a_slot_is_left_to_the_triggerer(
     sandbox: SandboxProcess, seed: Seed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     parcels = seed("delivered")
@@ -105,21 +106,19 @@ def test_a_first_look_that_would_wait_for_its_turn_is_left_to_the_triggerer(
         assert not hook.get_conn().is_free()
     began = time.monotonic()
     deferral = deferred_at_once(sensor(parcels, deferrable=True))
-    assert time.monotonic() - began < 50, "the next turn is 100 s away"
+    assert time.monotonic() - began < 50, "the next slot is 100 s away"
     assert [call["path"] for call in sandbox.calls()] == ["/trackings/getuserinfo"]
     assert deferral.trigger.serialize()[1]["wait"]["first_check_at"] == 0.0, "at once, together with the others"
 
 
-def test_a_first_look_of_more_than_one_call_is_left_to_the_triggerer(sandbox: SandboxProcess, seed: Seed) -> None:
+def test_a_first_check_of_more_than_one_call_is_left_to_the_triggerer(sandbox: SandboxProcess, seed: Seed) -> None:
     parcels = seed(*(f"delivered#{number}" for number in range(41)))
     deferral = deferred(sensor(parcels, deferrable=True))
     assert sandbox.calls() == []
     assert deferral.trigger.serialize()[1]["wait"]["first_check_at"] == 0.0
 
 
-def test_airflow_waits_for_what_is_left_of_the_time_out_and_a_little_longer(
-    sandbox: SandboxProcess, seed: Seed
-) -> None:
+def test_airflow_waits_for_the_rest_of_the_timeout_and_a_little_longer(sandbox: SandboxProcess, seed: Seed) -> None:
     parcels = seed("transit")
     sandbox.fault("latency", path=LIST, min_ms=700, max_ms=700)
     deferral = deferred(sensor(parcels, deferrable=True, timeout=600))
@@ -128,14 +127,14 @@ def test_airflow_waits_for_what_is_left_of_the_time_out_and_a_little_longer(
 
 
 def test_what_the_task_defers_holds_neither_key_nor_personal_data(seed: Seed, personal_data: list[str]) -> None:
-    parcels = [one | {"customer_email": "ada.lovelace@example.com"} for one in seed("transit")]
+    parcels = [parcel | {"customer_email": "ada.lovelace@example.com"} for parcel in seed("transit")]
     shown = str(deferred(sensor(parcels, deferrable=True)).trigger.serialize())
     for secret in (*KEYS, *personal_data):
         assert secret not in shown
 
 
 @pytest.mark.parametrize("kind", ["503", "500", "429", "html", "reset_after"])
-def test_a_first_look_that_fails_is_no_reason_not_to_wait(sandbox: SandboxProcess, seed: Seed, kind: str) -> None:
+def test_a_first_check_that_fails_does_not_prevent_the_wait(sandbox: SandboxProcess, seed: Seed, kind: str) -> None:
     parcels = seed("delivered", account=1)
     sandbox.fault(kind, path=LIST, account=1)
     deferral = deferred(sensor(parcels, deferrable=True, trackingmore_conn_id="trackingmore_once"))
@@ -167,10 +166,10 @@ def test_what_cannot_arrive_fails_or_is_skipped(seed: Seed, deferrable: bool, st
     with pytest.raises(AirflowSkipException):
         run_to_end(lambda: sensor(parcels, deferrable=deferrable, soft_fail=True))
     returned = run_to_end(lambda: sensor(parcels, deferrable=deferrable, on_failed="report"))
-    assert [one["outcome"] for one in returned] == ["not_registered" if state == "missing" else "exception"]
+    assert [row["outcome"] for row in returned] == ["not_registered" if state == "missing" else "exception"]
 
 
-def test_in_poke_mode_what_has_arrived_is_not_asked_for_again(sandbox: SandboxProcess, seed: Seed) -> None:
+def test_in_poke_mode_shipments_that_have_arrived_are_not_checked_again(sandbox: SandboxProcess, seed: Seed) -> None:
     parcels = seed("delivered", "transit")
     with pytest.raises(TrackingMoreError, match="has spoken"):
         _stopped_after(3, sensor(parcels, timeout=60)).execute({})  # type: ignore[arg-type]
@@ -178,9 +177,9 @@ def test_in_poke_mode_what_has_arrived_is_not_asked_for_again(sandbox: SandboxPr
     assert asked_for == ["SBX-DELIVERED-1D-1,SBX-STUCK-1", "SBX-STUCK-1", "SBX-STUCK-1"]
 
 
-def _stopped_after(looks: int, waiting: ShipmentDeliveredSensor) -> ShipmentDeliveredSensor:
+def _stopped_after(checks: int, waiting: ShipmentDeliveredSensor) -> ShipmentDeliveredSensor:
     class Stopped(ShipmentDeliveredSensor):
-        left = looks
+        left = checks
 
         def poke(self, context: Any) -> Any:
             if not self.left:
@@ -193,13 +192,13 @@ def _stopped_after(looks: int, waiting: ShipmentDeliveredSensor) -> ShipmentDeli
 
 
 @pytest.mark.parametrize(("deferrable", "count", "calls"), [(False, 81, 3), (True, 40, 1)])
-def test_one_look_costs_a_call_for_forty_parcels(
+def test_a_check_costs_one_call_per_forty_parcels(
     sandbox: SandboxProcess, seed: Seed, deferrable: bool, count: int, calls: int
 ) -> None:
     parcels = seed(*(f"delivered#{number}" for number in range(count)))
     wait_until_account_is_free()
     returned = sensor(parcels, deferrable=deferrable).execute({})  # type: ignore[arg-type]
-    assert [one["tracking_number"] for one in returned] == [one["tracking_number"] for one in parcels]
+    assert [row["tracking_number"] for row in returned] == [parcel["tracking_number"] for parcel in parcels]
     assert len(sandbox.calls()) == calls
 
 
@@ -212,7 +211,7 @@ def test_shipments_may_come_from_anything_that_can_be_gone_through_once(seed: Se
 def test_an_iterator_is_deferred_whole(seed: Seed) -> None:
     parcels = seed("transit", "delivered")
     assert deferred(sensor(iter(parcels), deferrable=True)).trigger.serialize()[1]["wait"]["shipments"] == [
-        [0, *(one["tracking_number"] for one in parcels)]
+        [0, *(parcel["tracking_number"] for parcel in parcels)]
     ]
 
 
@@ -230,7 +229,7 @@ def test_orders_come_back_one_by_one(seed: Seed, deferrable: bool) -> None:
     returned = run_to_end(
         lambda: ShipmentDeliveredSensor(task_id="t", orders=orders, deferrable=deferrable, on_failed="report")
     )
-    assert [(one["order"], one["outcome"], len(one["shipments"])) for one in returned] == [
+    assert [(row["order"], row["outcome"], len(row["shipments"])) for row in returned] == [
         ("A-1", "delivered", 1),
         ("A-2", "exception", 2),
     ]
@@ -261,5 +260,54 @@ def test_all_calls_of_the_last_check_together_wait_no_longer_than_one_may(
     assert 1 <= len(sandbox.calls()) <= 6, "20 calls would check all of them"
 
 
-def test_an_arrival_of_days_ago_has_settled_at_the_first_look(seed: Seed) -> None:
+def test_a_delivery_of_days_ago_has_settled_at_the_first_check(seed: Seed) -> None:
     assert sensor(seed("delivered"), settle_seconds=3600).execute({})[0]["outcome"] == "delivered"  # type: ignore[arg-type]
+
+
+# Webhooks ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_task_that_a_webhook_woke_checks_and_ends_if_the_parcel_has_arrived(
+    sandbox: SandboxProcess, seed: Seed
+) -> None:
+    waiting = sensor(seed("soon"), deferrable=True, timeout=600, poke_interval=1800)
+    deferral = deferred(waiting)
+    sandbox.advance(days=5)
+    wait_until_account_is_free(waiting.trackingmore_conn_id)
+    (outcome,) = waiting.execute_complete({}, event=check_again_event(None), **deferral.kwargs)  # type: ignore[arg-type]
+    assert outcome["outcome"] == "delivered"
+
+
+def test_a_task_that_a_webhook_woke_for_nothing_waits_on_until_the_same_deadline(
+    sandbox: SandboxProcess, seed: Seed
+) -> None:
+    waiting = sensor(seed("transit"), deferrable=True, timeout=600, poke_interval=1800)
+    deferral = deferred(waiting)
+    calls = len(sandbox.calls())
+    for _ in range(3):
+        wait_until_account_is_free(waiting.trackingmore_conn_id)
+        with pytest.raises(TaskDeferred) as again:
+            waiting.execute_complete({}, event=check_again_event(None), **deferral.kwargs)  # type: ignore[arg-type]
+        assert again.value.kwargs == deferral.kwargs
+        assert again.value.trigger.serialize()[1]["wait"]["deadline"] == deferral.kwargs["deadline"]
+        deferral = again.value
+    assert len(sandbox.calls()) == calls + 3
+
+
+def test_a_task_that_began_in_the_triggerer_keeps_the_deadline_that_airflow_knows(
+    sandbox: SandboxProcess, seed: Seed
+) -> None:
+    waiting = sensor(seed("transit"), deferrable=True, timeout=600, poke_interval=1800)
+    deadline = time.time() + 100
+    wait_until_account_is_free(waiting.trackingmore_conn_id)
+    with pytest.raises(TaskDeferred) as again:
+        waiting.execute_complete({}, event=check_again_event(deadline), wait="any")  # type: ignore[arg-type]
+    assert again.value.kwargs["deadline"] == pytest.approx(deadline)
+    assert again.value.timeout.total_seconds() == pytest.approx(100 + GRACE_SECONDS, abs=30)
+
+
+def test_a_task_that_a_webhook_woke_reports_what_failed(sandbox: SandboxProcess, seed: Seed) -> None:
+    waiting = sensor(seed("exception"), deferrable=True, timeout=600)
+    wait_until_account_is_free(waiting.trackingmore_conn_id)
+    with pytest.raises(ShipmentsFailedError):
+        waiting.execute_complete({}, event=check_again_event(None), began=time.time())  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ async def event_of(waiting: ShipmentStatusTrigger) -> dict[str, Any]:
 
 async def eventually(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - another process is looked at
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - another process is polled
             await asyncio.sleep(0.02)
 
 
@@ -67,7 +67,7 @@ async def nothing_left_over() -> AsyncIterator[None]:
         # A call that was under way when its wait was cancelled ends in its thread.
         await asyncio.get_running_loop().shutdown_default_executor()
         gc.collect()
-    assert not [str(one.message) for one in warned if "socket" in str(one.message)]
+    assert not [str(warning.message) for warning in warned if "socket" in str(warning.message)]
     assert not pollers.pollers_of_running_loop()._pollers
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "trackingmore-poller"]
 
@@ -96,7 +96,7 @@ async def test_the_long_work_of_a_large_wait_is_done_in_a_thread(
     work = ((spec, "check_tracking_number"), (Condition, "__init__"), (Condition, "decide"), (Condition, "verdict"))
     for owner, name in (*work, (Outcome, "to_row")):
         monkeypatch.setattr(owner, name, noting_the_thread(getattr(owner, name), threads.setdefault(name, set())))
-    waiting = trigger(orders={f"order {serial}": [one] for serial, one in enumerate(parcels)})
+    waiting = trigger(orders={f"order {serial}": [parcel] for serial, parcel in enumerate(parcels)})
     threads["check_tracking_number"].clear()
     event = await event_of(waiting)
     assert (event["result"], len(event["outcomes"])) == ("released", size)
@@ -144,7 +144,7 @@ async def test_a_deadline_in_the_past_ends_the_wait_after_one_last_check(
     assert len(sandbox.calls()) == 1
 
 
-async def test_a_wrong_key_is_an_event_with_the_way_out(seed: Seed) -> None:
+async def test_a_wrong_key_is_an_event_with_a_hint(seed: Seed) -> None:
     event = await event_of(trigger(seed("transit"), trackingmore_conn_id="trackingmore_wrong_key"))
     assert event["result"] == "error"
     assert "check the API key in the password field of the Airflow connection" in event["reason"]
@@ -185,7 +185,7 @@ async def test_running_it_twice_gives_the_same_and_changes_nothing(sandbox: Sand
 async def test_many_triggers_of_one_account_share_their_calls(sandbox: SandboxProcess, seed: Seed) -> None:
     parcels = seed(*(f"delivered#{number}" for number in range(80)))
     sandbox.clear_ledger()
-    events = await asyncio.gather(*(event_of(trigger([one], poke_interval=1.0)) for one in parcels))
+    events = await asyncio.gather(*(event_of(trigger([parcel], poke_interval=1.0)) for parcel in parcels))
     assert [outcomes(event) for event in events] == [["delivered"]] * 80
     assert len(sandbox.calls()) <= 2 * 2, "two calls of 40; twice if a tick fell between the joins"
 
@@ -200,6 +200,8 @@ async def test_transient_failures_do_not_end_it(
     event = await event_of(trigger(parcels, trackingmore_conn_id="trackingmore_once"))
     assert event["result"] == "released"
     assert sum(sandbox.ledger(1)["faults"].values()) == 6
+    assert "Check of 1 shipments failed" in caplog.text
+    assert f"(usps {parcels[0]['tracking_number']})" in caplog.text
 
 
 @pytest.mark.parametrize("latency", [0, 300])
@@ -247,7 +249,7 @@ async def test_the_loop_goes_on_while_a_page_of_forty_comes(sandbox: SandboxProc
     assert spent < 0.05
 
 
-async def test_orders_are_told_apart(seed: Seed) -> None:
+async def test_orders_are_kept_apart(seed: Seed) -> None:
     arrived, lost = seed("delivered", "exception")
     event = await event_of(trigger(None, orders={"A-1": [arrived], "A-2": [arrived, lost]}))
     assert event["result"] == "failed"

@@ -1,4 +1,4 @@
-"""Airflow as a process of its own: the installed version, a home and a database of its own, the package installed."""
+"""Airflow as a process of its own: the installed version with the package, and a separate home and database."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ import pytest
 
 from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.client.settings import ClientSettings
-from airflow_provider_trackingmore.get_provider_info import CONNECTION_TYPE
+from airflow_provider_trackingmore.events.webhook_settings import WebhookSettings
+from airflow_provider_trackingmore.get_provider_info import CLIENT_FIELDS, CONNECTION_TYPE
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 
 from .conftest import VERSION
@@ -27,6 +28,9 @@ BAD = {
     "pacing": ["memry", "http://127.0.0.1:6379"],
     "realtime_requests_per_second": ["0", "inf"],
     "proxies": ["proxy.example", "[]", '{"https": 1}'],
+    "webhook_secret": ["short", "a/secret/with/slashes"],
+    "webhook_tolerance_seconds": ["0", "86401", "nan"],
+    "webhook_hints_per_minute": ["0", "2.5", "many", "10001"],
 }
 DEFAULTS = {
     "requests_per_second": "1.0",
@@ -35,6 +39,8 @@ DEFAULTS = {
     "max_attempts": "5",
     "pacing": "file",
     "verify": "true",
+    "webhook_tolerance_seconds": "300.0",
+    "webhook_hints_per_minute": "120",
 }
 GOOD = {
     "requests_per_second": "2.5",
@@ -45,6 +51,10 @@ GOOD = {
     "realtime_requests_per_second": "3",
     "verify": "false",
     "proxies": '{"https": "http://proxy.example:3128"}',
+    "webhook_secret": "a-secret-of-the-webhooks",
+    "webhook_email": "shop@mail.example",
+    "webhook_tolerance_seconds": "60",
+    "webhook_hints_per_minute": "30",
 }
 
 
@@ -62,7 +72,7 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return read
 
 
-NUMBERS = [name for name in FIELDS if {"number", "integer"} & set(FIELDS[name]["schema"]["type"])]
+NUMBERS = [name for name, field in CLIENT_FIELDS.items() if {"number", "integer"} & set(field["schema"]["type"])]
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -104,29 +114,45 @@ print("it is " + json.dumps({"fields": found.extra_fields, "standard": found.sta
 """
 
 
-@pytest.mark.skipif(VERSION < (3, 2), reason="Airflow before 3.2 builds no form from the metadata")
-def test_the_web_server_of_airflow_3_hands_every_field_to_the_form(airflow_environment: dict[str, str]) -> None:
+def form_of_airflow_3(environment: dict[str, str]) -> dict[str, Any]:
+    """Return what the web server sends to the form for this connection type."""
     done = subprocess.run(
-        [sys.executable, "-c", HOOK_META], env=airflow_environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", HOOK_META], env=environment, capture_output=True, text=True, timeout=120
     )
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("it is ")) if done.stdout else ("",)
     assert line, done.stderr
-    meta = json.loads(line.removeprefix("it is "))
-    assert set(meta["fields"]) == set(FIELDS)
+    meta: dict[str, Any] = json.loads(line.removeprefix("it is "))
+    return meta
+
+
+needs_form_of_airflow_3 = pytest.mark.skipif(
+    VERSION < (3, 1), reason="Airflow 2 builds the form in Flask, and 3.0 labels no field without Flask-AppBuilder"
+)
+
+
+@needs_form_of_airflow_3
+def test_the_web_server_of_airflow_3_labels_the_standard_fields(airflow_environment: dict[str, str]) -> None:
+    standard = form_of_airflow_3(airflow_environment)["standard"]
+    assert standard["password"]["title"] == "API key"
+    assert standard["host"] == {
+        "hidden": False,
+        "title": "Base URL",
+        "placeholder": "https://api.trackingmore.com/v2",
+    }
+    assert all(standard[name]["hidden"] for name in ("port", "login", "url_schema"))
+
+
+@needs_form_of_airflow_3
+def test_the_web_server_of_airflow_3_hands_every_field_to_the_form(airflow_environment: dict[str, str]) -> None:
+    shown_fields = form_of_airflow_3(airflow_environment)["fields"]
+    assert set(shown_fields) == set(FIELDS)
     for name, field in FIELDS.items():
-        shown = meta["fields"][name]
+        shown = shown_fields[name]
         assert shown["value"] is None
         assert shown["schema"]["title"] == field["label"]
         assert field["description"] in (shown["description"], shown["schema"].get("description"))
         for bound in ("minimum", "maximum", "enum"):
             assert shown["schema"].get(bound) == field["schema"].get(bound)
-    assert meta["standard"]["password"]["title"] == "API key"
-    assert meta["standard"]["host"] == {
-        "hidden": False,
-        "title": "Base URL",
-        "placeholder": "https://api.trackingmore.com/v2",
-    }
-    assert all(meta["standard"][name]["hidden"] for name in ("port", "login", "url_schema"))
 
 
 def old_form(given: dict[str, str] | None = None) -> Any:
@@ -166,7 +192,7 @@ def test_the_old_form_takes_numbers_as_text_and_nothing_at_all(read: Any) -> Non
     form = old_form(GOOD)
     assert form.validate(), form.errors
     settings = read({name: field_of(form, name).data for name in GOOD})
-    assert {name: getattr(settings, name) for name in GOOD} == {
+    assert {name: getattr(settings, name) for name in CLIENT_FIELDS} == {
         "requests_per_second": 2.5,
         "cool_down_seconds": 0,
         "timeout_seconds": 30,
@@ -176,6 +202,9 @@ def test_the_old_form_takes_numbers_as_text_and_nothing_at_all(read: Any) -> Non
         "verify": False,
         "proxies": {"https": "http://proxy.example:3128"},
     }
+    assert WebhookSettings.from_extra({name: field_of(form, name).data for name in GOOD}) == WebhookSettings(
+        GOOD["webhook_secret"], "shop@mail.example", 60, 30
+    )
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])

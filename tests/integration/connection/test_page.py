@@ -14,7 +14,8 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.client.settings import PACING_CHOICES, REDIS_SCHEMES, ClientSettings
-from airflow_provider_trackingmore.get_provider_info import CONNECTION_TYPE
+from airflow_provider_trackingmore.events.webhook_settings import WebhookSettings
+from airflow_provider_trackingmore.get_provider_info import CLIENT_FIELDS, CONNECTION_TYPE
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 
@@ -49,6 +50,7 @@ def expected(shown: str) -> re.Pattern[str]:
     return re.compile("".join(r"(?:.*\n)*?" if line == ".*" else line + r"[ ]*\n" for line in lines) + r"\s*")
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_a_shell_shows(
     trackingmore_sandbox: SandboxProcess, airflow_environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -91,13 +93,18 @@ def test_the_page_has_every_field_with_its_default_and_bounds() -> None:
     labels = {**CONNECTION_TYPE["ui-field-behaviour"]["relabeling"], **{n: f["label"] for n, f in FIELDS.items()}}
     placeholders = CONNECTION_TYPE["ui-field-behaviour"]["placeholders"]
     settings = ClientSettings(api_key="any")
-    for name, (label, _, default, bounds, _) in rows.items():
+    for name, (label, _, default, bounds, meaning) in rows.items():
         assert label == labels[name]
         if name == "host":
-            assert default.strip("`") == placeholders["host"] == settings.base_url
+            assert placeholders["host"] == settings.base_url
+            assert f"`{settings.base_url}` at TrackingMore" in meaning
         if name not in FIELDS:
             continue
-        value = getattr(settings, name) or None
+        if name in CLIENT_FIELDS:
+            value = getattr(settings, name) or None
+        else:
+            is_off = name == "webhook_secret"
+            value = None if is_off else getattr(WebhookSettings("16 or more signs"), name.removeprefix("webhook_"))
         shown = f"{value:g}" if isinstance(value, (int, float)) and value is not True else str(value).lower()
         assert default.strip("`") == shown
         if named := re.search(r"From (\S+ to \d+)(, whole)?", FIELDS[name]["description"]):
@@ -105,7 +112,7 @@ def test_the_page_has_every_field_with_its_default_and_bounds() -> None:
     urls = ", ".join(f"`{scheme}://…`" for scheme in REDIS_SCHEMES)
     assert rows["pacing"][3] == ", ".join([*(f"`{choice}`" for choice in PACING_CHOICES), f"a Redis URL ({urls})"])
     not_a_field = {"api_key", "base_url", "user_agent"}
-    assert {field.name for field in fields(ClientSettings)} - not_a_field == set(FIELDS)
+    assert {field.name for field in fields(ClientSettings)} - not_a_field == set(CLIENT_FIELDS)
 
 
 @pytest.mark.parametrize(("uri", "result"), table("URI"))

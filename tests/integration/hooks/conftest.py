@@ -22,7 +22,7 @@ def sandbox(trackingmore_sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatc
     extra = {"requests_per_second": 500, "cool_down_seconds": 150 / TIME_SCALE, "pacing": "memory"}
     connection = trackingmore_sandbox.connection | {"extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", json.dumps(connection))
-    # On loopback a request arrives at once, and a server that was told to fail once is well at once.
+    # On loopback a request arrives immediately, and a server that fails once recovers immediately.
     monkeypatch.setattr(retry, "MAX_BACKOFF_SECONDS", 0.05)
     monkeypatch.setattr(rate_limit_clock, "WARM_GRACE_SECONDS", 0.02)
     monkeypatch.setattr(rate_limit_clock, "COLD_GRACE_SECONDS", 0.02)

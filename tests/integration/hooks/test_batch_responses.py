@@ -49,7 +49,7 @@ def ask(request: pytest.FixtureRequest, hook: TrackingMoreHook) -> Callable[[str
 
     def asked(job: str, shipments: list[dict[str, Any]]) -> Report:
         use, operator = JOBS[job]
-        shipments = [one | ({"title": "New"} if job == "update" else {}) for one in shipments]
+        shipments = [shipment | ({"title": "New"} if job == "update" else {}) for shipment in shipments]
         if request.param == "hook":
             return use(hook, shipments).as_dict()
         return operator(task_id="t", shipments=shipments, on_rejected="report").execute({})
@@ -62,7 +62,7 @@ def numbers(entries: list[dict[str, Any]]) -> set[str]:
 
 
 def changed(sandbox: SandboxProcess, job: str) -> bool:
-    return all(not one["track_update"] for one in sandbox.trackings()) if job == "stop" else True
+    return all(not row["track_update"] for row in sandbox.trackings()) if job == "stop" else True
 
 
 @every_form
@@ -77,8 +77,8 @@ def test_only_registered_shipments_are_changed_or_stopped(
     assert (numbers(report["done"]), report["unchanged"]) == (numbers(there), [])
     assert numbers(report["rejected"]) == numbers(missing)
     named = form.get("item_reports", "full") == "full" and not (job == "update" and "updatemore_form" in form)
-    assert {one["code"] for one in report["rejected"]} == ({4017} if named else {None})
-    assert all("register it first" in one["message"] or named for one in report["rejected"])
+    assert {item["code"] for item in report["rejected"]} == ({4017} if named else {None})
+    assert all("register it first" in item["message"] or named for item in report["rejected"])
     assert changed(sandbox, job)
     # A second time is as good, and never reports what is not registered as done.
     again = ask(job, [*missing, *there])
@@ -153,7 +153,7 @@ def test_a_shipment_that_is_not_registered_fails_the_task(sandbox: SandboxProces
     sandbox.switch(item_reports="bare")
     sandbox.seed(shipments=shipments(3))
     for operator in (StopUpdatesOperator, UpdateTrackingsOperator):
-        rows = [one | {"title": "New"} for one in shipments(4)]
+        rows = [shipment | {"title": "New"} for shipment in shipments(4)]
         with pytest.raises(
             ShipmentsRejectedError, match=r"1 of 4 shipments were rejected: usps SBX-PENDING-00003: not"
         ):

@@ -24,11 +24,11 @@ REFUSED = ("429", "500", "503", "html", "reset_before", "close_before")
 
 
 def keys(shipments: list[dict[str, Any]]) -> set[ShipmentKey]:
-    return {ShipmentKey(one["carrier_code"], one["tracking_number"]) for one in shipments}
+    return {ShipmentKey(shipment["carrier_code"], shipment["tracking_number"]) for shipment in shipments}
 
 
 def registered(sandbox: SandboxProcess) -> set[ShipmentKey]:
-    return {ShipmentKey(one["carrier_code"], one["tracking_number"]) for one in sandbox.trackings()}
+    return {ShipmentKey(row["carrier_code"], row["tracking_number"]) for row in sandbox.trackings()}
 
 
 def hasty(sandbox: SandboxProcess) -> str:
@@ -47,7 +47,7 @@ def test_a_thousand_with_duplicates_rejects_and_existing_ones_are_all_accounted_
     refused = [{"tracking_number": f"SBX-REJECT-4014-{at}", "carrier_code": "ups"} for at in range(20)]
     refused += [{"tracking_number": f"SBX-PENDING-{at}", "carrier_code": "no-such-carrier"} for at in range(10)]
     impossible = [{"tracking_number": "", "carrier_code": "ups"}, {"tracking_number": 12345, "carrier_code": "ups"}]
-    mixed = [one for group in zip(good[:60], existing, strict=True) for one in group]
+    mixed = [shipment for group in zip(good[:60], existing, strict=True) for shipment in group]
     put_in = [*impossible, *mixed, *refused, *good[60:], *good[:8]]
     assert len(put_in) == 1_000
 
@@ -55,7 +55,7 @@ def test_a_thousand_with_duplicates_rejects_and_existing_ones_are_all_accounted_
 
     assert set(report.created) == keys(good)
     assert set(report.existing) == keys(existing)
-    assert Counter(one.code for one in report.rejected) == {4014: 20, 4015: 10, None: 2}
+    assert Counter(item.code for item in report.rejected) == {4014: 20, 4015: 10, None: 2}
     assert report.duplicates == 8
     assert len(report) + report.duplicates == 1_000
     batches = sandbox.calls("POST", "/trackings/batch")
@@ -77,7 +77,7 @@ def test_any_iterable_will_do_and_one_shipment_too(
 
 
 @pytest.mark.parametrize("fault", SPOILT)
-def test_an_answer_that_is_lost_after_the_server_did_it_leaves_the_report_right(
+def test_a_response_that_is_lost_after_the_server_acted_does_not_falsify_the_report(
     monkeypatch: pytest.MonkeyPatch, sandbox: SandboxProcess, shipments: Shipments, fault: str
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_HASTY", hasty(sandbox))
@@ -122,7 +122,7 @@ def test_faults_at_random_moments_change_nothing(
     assert sum(sandbox.ledger()["faults"].values()) > 5
 
 
-def test_a_server_that_stays_down_leaves_an_account_of_everything(
+def test_a_server_that_stays_down_leaves_a_complete_report(
     hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments
 ) -> None:
     sandbox.fault("reset_after", path="/trackings/batch", nth=2, count=None)
@@ -134,7 +134,7 @@ def test_a_server_that_stays_down_leaves_an_account_of_everything(
     assert set(report.done) == keys(put_in[:40])
     assert report.duplicates == 1
     assert len(report) == 131
-    messages = {one.tracking_number: one.message for one in report.rejected}
+    messages = {item.tracking_number: item.message for item in report.rejected}
     assert "may or may not have been processed" in messages[put_in[40]["tracking_number"]]
     assert "not sent" in messages[put_in[129]["tracking_number"]]
     sandbox.clear_faults()
@@ -155,31 +155,31 @@ def test_quota_that_runs_out_rejects_what_is_not_registered_and_nothing_else(
     report = hook.create_trackings(put_in)
     assert {*report.created, *report.existing} == registered(sandbox)
     assert keys(existing) <= set(report.existing)
-    assert {one.code for one in report.rejected} == {4021}
-    assert {ShipmentKey(one.carrier_code, one.tracking_number) for one in report.rejected} == keys(put_in) - registered(
-        sandbox
-    )
+    assert {item.code for item in report.rejected} == {4021}
+    assert {ShipmentKey(item.carrier_code, item.tracking_number) for item in report.rejected} == keys(
+        put_in
+    ) - registered(sandbox)
     assert sandbox.accounts()[0]["quota_left"] == (30 if position == "refuse" else 0)
     sandbox.change_account(quota=0)
     with pytest.raises(QuotaExceededError):
         hook.create_tracking(put_in[150])
 
 
-def test_changing_stopping_and_removing_account_for_everything_too(
+def test_changes_stops_and_deletions_report_on_every_shipment_too(
     hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments
 ) -> None:
     there, missing = shipments(90), shipments(5, "dhl")
     sandbox.seed(shipments=there)
-    changes = [one | {"title": "Changed", "archived": True} for one in (*there, *missing)]
+    changes = [shipment | {"title": "Changed", "archived": True} for shipment in (*there, *missing)]
     changed = hook.update_trackings([*changes, there[0] | {"status": "lost"}, {"title": "of nothing"}])
     assert set(changed.done) == keys(there)
-    assert Counter(one.code for one in changed.rejected) == {4017: 5, None: 1}
+    assert Counter(item.code for item in changed.rejected) == {4017: 5, None: 1}
     assert changed.duplicates == 1
-    assert all(one["archived"] for one in sandbox.trackings())
+    assert all(row["archived"] for row in sandbox.trackings())
     stopped = hook.stop_updates([*there, *missing])
     assert set(stopped.done) == keys(there)
-    assert {one.code for one in stopped.rejected} == {4017}
-    assert not any(one["track_update"] for one in sandbox.trackings())
+    assert {item.code for item in stopped.rejected} == {4017}
+    assert not any(row["track_update"] for row in sandbox.trackings())
     removed = hook.delete_trackings([*there, *missing])
     assert set(removed.done) == keys(there)
     assert set(removed.unchanged) == keys(missing)
@@ -189,7 +189,7 @@ def test_changing_stopping_and_removing_account_for_everything_too(
 
 
 @pytest.mark.parametrize("fault", ["reset_after", "truncated"])
-def test_one_shipment_survives_a_lost_answer_like_many(
+def test_a_single_shipment_survives_a_lost_response_as_a_batch_does(
     hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments, fault: str
 ) -> None:
     (one,) = shipments(1)
@@ -248,7 +248,7 @@ def test_more_places_lanes_and_waybills_than_a_call_takes_go_into_several(
     assert sandbox.ledger()["quota_charged"] == pytest.approx(41 * 20 + 3 * 0.2)
 
 
-def test_a_budget_ends_the_waiting_and_still_leaves_an_account(sandbox: SandboxProcess, shipments: Shipments) -> None:
+def test_a_budget_ends_the_waiting_and_still_leaves_a_report(sandbox: SandboxProcess, shipments: Shipments) -> None:
     sandbox.fault("429", path="/trackings/batch", nth=2, count=None)
     with TrackingMoreHook(max_wait_seconds=0.1) as hook, pytest.raises(BatchInterruptedError) as caught:
         hook.create_trackings(shipments(80))

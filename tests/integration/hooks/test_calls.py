@@ -24,6 +24,12 @@ Use = Callable[[Any], object]
 CALLS: list[tuple[str, Use, list[str]]] = [
     ("create_tracking", lambda hook: hook.create_tracking(NEW), ["POST /trackings/post"]),
     ("create_trackings", lambda hook: hook.create_trackings([NEW, ONE]), ["POST /trackings/batch"]),
+    (
+        "create_trackings",
+        lambda hook: hook.create_trackings([NEW], quota_floor=1),
+        ["GET /trackings/getuserinfo", "POST /trackings/batch"],
+    ),
+    ("check_quota", lambda hook: hook.check_quota(1, 1), ["GET /trackings/getuserinfo"]),
     ("get_tracking", lambda hook: hook.get_tracking("usps", "SBX-STUCK-1"), ["GET /trackings/usps/SBX-STUCK-1"]),
     (
         "get_tracking",
@@ -32,6 +38,8 @@ CALLS: list[tuple[str, Use, list[str]]] = [
     ),
     ("list_trackings", lambda hook: list(hook.list_trackings()), ["GET /trackings/get"]),
     ("find_trackings", lambda hook: hook.find_trackings([ONE, NEW]), ["GET /trackings/get"]),
+    ("shipment_source", lambda hook: hook.shipment_source(), []),
+    ("stream_shipments", lambda hook: list(hook.stream_shipments()), ["GET /trackings/get"]),
     (
         "look_up",
         lambda hook: hook.look_up([ShipmentKey(**ONE), ShipmentKey(**NEW)]),
@@ -153,9 +161,8 @@ def test_each_method_makes_the_calls_it_names(
 
 def test_every_method_of_the_hook_is_covered() -> None:
     own = {name for name, value in vars(TrackingMoreHook).items() if callable(value) and not name.startswith("_")}
-    airflow_s = {"get_conn", "aget_conn", "close", "get_ui_field_behaviour", "get_connection_form_widgets"}
     static = {name for name, value in vars(TrackingMoreHook).items() if isinstance(value, staticmethod)}
-    assert own - airflow_s - static == {method for method, _, _ in CALLS}
+    assert own - static == {method for method, _, _ in CALLS}
 
 
 @pytest.mark.parametrize("identity", BAD_IDENTITIES, ids=ascii)
@@ -176,7 +183,7 @@ def test_in_a_batch_they_are_rejected_before_any_call(
 ) -> None:
     report = getattr(hook, method)([*BAD_IDENTITIES, None, "text"])
     assert len(report.rejected) == len(report) == len(BAD_IDENTITIES) + 2
-    assert {one.code for one in report.rejected} == {None}
+    assert {item.code for item in report.rejected} == {None}
     assert sandbox.ledger()["requests"] == 0
 
 
@@ -214,7 +221,7 @@ def test_a_day_without_work_makes_no_call(hook: TrackingMoreHook, sandbox: Sandb
     assert sandbox.ledger()["requests"] == 0
 
 
-def test_a_connection_that_works_says_whose_it_is(hook: TrackingMoreHook) -> None:
+def test_a_connection_that_works_names_its_account(hook: TrackingMoreHook) -> None:
     assert hook.test_connection() == (True, "TrackingMore answered for a…@sandbox.example; quota left: 100000")
 
 
@@ -237,7 +244,7 @@ def test_a_connection_that_does_not_work_says_why(
     assert "of-nobody-at-all" not in message
 
 
-def test_a_key_that_was_deleted_in_mid_run_ends_it_at_once(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
+def test_a_key_that_is_deleted_midway_ends_the_call_at_once(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
     sandbox.change_account(deleted=True)
     works, message = hook.test_connection()
     assert not works

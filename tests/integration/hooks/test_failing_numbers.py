@@ -18,7 +18,7 @@ from airflow_provider_trackingmore.api.interruptions import LookupInterruptedErr
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.client.rate_limit import clock as rate_limit_clock
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
-from tests.integration.client.fault_server import Behaviour, Exchange, FaultServer, answer, envelope
+from tests.integration.client.fault_server import Behaviour, Exchange, FaultServer, Replay, answer, envelope
 
 BAD: dict[str, tuple[Behaviour, type[TrackingMoreError]]] = {
     "500": (answer(envelope(500), status=500), ServerError),
@@ -28,7 +28,7 @@ BAD: dict[str, tuple[Behaviour, type[TrackingMoreError]]] = {
 
 
 class Vendor:
-    """Knows every number, and fails as told for calls that name a bad one."""
+    """Has every number, and fails as configured for calls with a bad one."""
 
     def __init__(self, server: FaultServer) -> None:
         self.calls: list[list[str]] = []
@@ -50,17 +50,6 @@ class Vendor:
             return self.fails(replay)
         rows = [{"tracking_number": number, "carrier_code": "ups", "status": "transit"} for number in numbers]
         return answer(envelope(data={"items": rows, "total": len(rows)} if "numbers" in query else rows[0]))(replay)
-
-
-class Replay(Exchange):
-    """A exchange whose request was read already."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        super().__init__(exchange.server, exchange.connection)
-        self.request = exchange.read_request()
-
-    def read_request(self) -> bytes | None:
-        return self.request
 
 
 @pytest.fixture
@@ -123,7 +112,7 @@ def test_three_calls_that_fail_alike_from_the_start_are_the_service(vendor: Vend
     assert caught.value.found == {}
 
 
-def test_a_service_that_goes_down_on_the_way_is_not_asked_for_everything_that_is_left(
+def test_a_service_that_goes_down_midway_is_not_sent_all_remaining_requests(
     vendor: Vendor, hook: TrackingMoreHook
 ) -> None:
     vendor.down_from = 4
@@ -134,7 +123,7 @@ def test_a_service_that_goes_down_on_the_way_is_not_asked_for_everything_that_is
     assert set(caught.value.found) == keys(120, without=set())
 
 
-def test_a_definite_refusal_ends_the_look_up_and_keeps_what_was_found(vendor: Vendor, hook: TrackingMoreHook) -> None:
+def test_a_definite_refusal_ends_the_lookup_and_keeps_what_was_found(vendor: Vendor, hook: TrackingMoreHook) -> None:
     vendor.down_from, vendor.fails = 3, answer(envelope(4001))
     with pytest.raises(LookupInterruptedError) as caught:
         hook.find_trackings(shipments(400))

@@ -60,7 +60,7 @@ def test_dates_and_numbers_go_out_as_documented(
     assert details(sandbox) == sent
 
 
-def test_an_order_time_and_the_filter_for_it_mean_the_same_moment(
+def test_an_order_time_and_the_filter_for_it_mean_the_same_time(
     hook: TrackingMoreHook, sandbox: SandboxProcess
 ) -> None:
     moment = datetime(2026, 11, 25, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
@@ -79,7 +79,7 @@ def test_a_change_of_numbers_goes_out_as_text(hook: TrackingMoreHook, sandbox: S
     assert found.order_id == "6"
 
 
-def test_a_date_that_is_none_costs_no_call_and_none_of_the_others(
+def test_an_invalid_date_costs_no_call_and_does_not_affect_other_shipments(
     hook: TrackingMoreHook, sandbox: SandboxProcess
 ) -> None:
     with pytest.raises(InvalidArgumentError, match="usps SBX-PENDING-1: tracking_ship_date 'soon' is not a date"):
@@ -87,8 +87,8 @@ def test_a_date_that_is_none_costs_no_call_and_none_of_the_others(
     assert sandbox.ledger()["requests"] == 0
     other = ONE | {"tracking_number": "SBX-PENDING-2"}
     report = hook.create_trackings([ONE | {"order_create_time": "25.11.2026"}, other])
-    assert [one.tracking_number for one in report.rejected] == ["SBX-PENDING-1"]
-    assert [one.tracking_number for one in report.created] == ["SBX-PENDING-2"]
+    assert [item.tracking_number for item in report.rejected] == ["SBX-PENDING-1"]
+    assert [entry.tracking_number for entry in report.created] == ["SBX-PENDING-2"]
 
 
 @pytest.mark.parametrize("blank", ["", "None"])
@@ -158,10 +158,10 @@ def test_transit_times_are_shares_in_every_form(
     (expected, *_) = hook.get_transit_times(lanes)
     sandbox.switch(costtime_form=form, costtime_ranges=ranges)
     times = hook.get_transit_times(lanes)
-    assert [one.carrier_code for one in times] == ["usps", "dhl", "ups"]
+    assert [lane.carrier_code for lane in times] == ["usps", "dhl", "ups"]
     assert times[0].days_0_7 == pytest.approx(expected.days_0_7, abs=1e-4)
-    for one in times:
-        shares = [one.days_0_7, one.days_7_15, one.days_16_30, one.days_31_60]
+    for transit in times:
+        shares = [transit.days_0_7, transit.days_7_15, transit.days_16_30, transit.days_31_60]
         assert all(share is not None and 0 <= share <= 1 for share in shares)
         assert sum(share or 0 for share in shares) == pytest.approx(1, abs=1e-3)
 
@@ -204,7 +204,7 @@ def test_places_and_lanes_are_split_too(hook: TrackingMoreHook, sandbox: Sandbox
     assert [call["code"] for call in sandbox.calls("POST", "/trackings/remote")] == [4020, 4020, *[200] * 5]
 
 
-def test_what_was_paid_for_is_kept_when_the_quota_ends_behind_a_split(
+def test_paid_results_are_kept_if_the_quota_runs_out_after_a_split(
     hook: TrackingMoreHook, sandbox: SandboxProcess
 ) -> None:
     sandbox.switch(waybill_max="10")

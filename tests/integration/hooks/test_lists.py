@@ -28,7 +28,7 @@ def test_thousands_of_rows_come_once_while_others_come_and_go(
 ) -> None:
     sandbox.freeze()  # a clock that stands still has no rate limit: the other program may delete as fast as it can
     rows = sandbox.seed(count, journey="STUCK", ages_days=(1, 20))
-    chance = random.Random(4)
+    rng = random.Random(4)
     staying = keys(rows)
     added = itertools.count()
     seen: list[tuple[str, str]] = []
@@ -38,12 +38,12 @@ def test_thousands_of_rows_come_once_while_others_come_and_go(
         for at, tracking in enumerate(found):
             seen.append(tuple(tracking.key))
             if at % (count // 25) == 0:
-                for carrier, number in chance.sample(sorted(staying), 5):
+                for carrier, number in rng.sample(sorted(staying), 5):
                     staying.discard((carrier, number))
                     other.delete(f"{sandbox.base_url}/trackings/{carrier}/{number}").raise_for_status()
                 new = [
                     {"carrier_code": "dhl", "tracking_number": f"SBX-STUCK-NEW{next(added)}", "age_hours": hours}
-                    for hours in (0, chance.uniform(24, 480))
+                    for hours in (0, rng.uniform(24, 480))
                 ]
                 sandbox.seed(shipments=new)
     assert len(seen) == len(set(seen))
@@ -68,7 +68,7 @@ def test_pages_are_fetched_as_they_are_needed(hook: TrackingMoreHook, sandbox: S
     assert sandbox.ledger()["requests"] == 1
 
 
-def test_a_list_survives_lost_answers(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
+def test_a_list_is_complete_although_responses_are_lost(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
     rows = sandbox.seed(1_000, ages_days=(1, 20))
     for at, fault in enumerate(("partial", "503", "html")):
         sandbox.fault(fault, probability=0.2, seed=at, count=None)
@@ -101,7 +101,7 @@ def test_filters_choose_what_is_listed(hook: TrackingMoreHook, sandbox: SandboxP
     assert numbers(status="delivered") == set()
 
 
-def test_looking_up_asks_for_forty_a_call(
+def test_a_lookup_requests_forty_shipments_per_call(
     hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments
 ) -> None:
     there = shipments(130)
@@ -114,7 +114,7 @@ def test_looking_up_asks_for_forty_a_call(
     assert sandbox.ledger()["requests"] == 4
 
 
-def test_two_carriers_that_share_a_number_are_told_apart(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
+def test_two_carriers_with_the_same_number_are_kept_apart(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
     both = [{"carrier_code": code, "tracking_number": "1234567890"} for code in ("usps", "dhl")]
     sandbox.seed(shipments=both)
     asked = [*both, {"carrier_code": "ups", "tracking_number": "1234567890"}]

@@ -22,27 +22,27 @@ PERSONAL = {
 SECRETS = (*PERSONAL.values(), "Ostrander", "15550172839", "Quentin")
 FAULTS = (None, "429", "500", "503", "html", "truncated", "empty", "reset_before", "reset_after", "partial")
 
-Look = Callable[..., None]
+AssertNoLeak = Callable[..., None]
 
 
 @pytest.fixture
-def nothing_slips_out(
+def assert_no_leak(
     sandbox: SandboxProcess, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Look]:
-    """Look through texts, and at the end through all that was logged or printed, down to DEBUG."""
+) -> Iterator[AssertNoLeak]:
+    """Check texts for secrets, and at the end everything that was logged, down to DEBUG, or printed."""
     caplog.set_level(logging.DEBUG)
     forbidden = (*SECRETS, sandbox.api_key)
 
-    def look(*texts: object) -> None:
+    def check(*texts: object) -> None:
         for text in texts:
             for secret in forbidden:
                 assert secret not in str(text)
                 assert secret not in repr(text)
 
-    yield look
+    yield check
     printed = capfd.readouterr()
     records = caplog.get_records("call")
-    look(printed.out, printed.err, *(vars(record) | {"message": record.getMessage()} for record in records))
+    check(printed.out, printed.err, *(vars(record) | {"message": record.getMessage()} for record in records))
     assert records
 
 
@@ -77,7 +77,9 @@ USES: dict[str, Callable[[TrackingMoreHook], object]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.usefixtures("own_key")
-def test_nothing_slips_out_of_any_call(nothing_slips_out: Look, sandbox: SandboxProcess, fault: str | None) -> None:
+def test_no_call_leaks_the_key_or_personal_data(
+    assert_no_leak: AssertNoLeak, sandbox: SandboxProcess, fault: str | None
+) -> None:
     sandbox.seed(
         shipments=[of("SBX-STUCK-1", age_hours=100), of("SBX-DELIVERED-2D-1", age_hours=300)],
     )
@@ -89,25 +91,25 @@ def test_nothing_slips_out_of_any_call(nothing_slips_out: Look, sandbox: Sandbox
                 result = use(hook)
             except Exception as error:
                 texts = [error, *traceback.format_exception(error), getattr(error, "report", None)]
-                nothing_slips_out(*texts)
+                assert_no_leak(*texts)
             else:
-                nothing_slips_out(result)
-                nothing_slips_out(getattr(result, "as_dict", lambda: "")())
+                assert_no_leak(result)
+                assert_no_leak(getattr(result, "as_dict", lambda: "")())
             sandbox.clear_faults()
-        nothing_slips_out(hook, hook.get_conn(), hook.get_conn().settings, vars(hook))
+        assert_no_leak(hook, hook.get_conn(), hook.get_conn().settings, vars(hook))
 
 
-def test_an_account_shows_neither_address_nor_phone(nothing_slips_out: Look, hook: TrackingMoreHook) -> None:
+def test_an_account_shows_neither_address_nor_phone(assert_no_leak: AssertNoLeak, hook: TrackingMoreHook) -> None:
     account = hook.get_account()
     assert account.email == "account-0@sandbox.example"
     assert account.phone is not None
     for text in (repr(account), str(account), hook.test_connection()[1]):
         assert "account-0" not in text
         assert account.phone not in text
-    nothing_slips_out(account)
+    assert_no_leak(account)
 
 
-def test_what_was_given_is_kept_for_those_who_ask(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
+def test_personal_data_is_returned_to_those_who_ask_for_it(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
     sandbox.seed(shipments=[of("SBX-STUCK-1")])
     tracking = hook.get_tracking("usps", "SBX-STUCK-1")
     assert tracking.customer_name == PERSONAL["customer_name"]

@@ -45,11 +45,11 @@ def links(dag: Any, dag_id: str) -> dict[str, list[str | None]]:
     with create_session() as session:
         instances = session.scalars(select(TaskInstance).where(TaskInstance.dag_id == dag_id)).all()
         newest = max(instance.run_id for instance in instances)
-        for one in instances:
-            if one.run_id == newest:
-                name = one.task_id if one.map_index < 0 else f"{one.task_id}[{one.map_index}]"
-                operator = dag.get_task(one.task_id)
-                found[name] = [operator.get_extra_links(one, f"Shipment {number}") or None for number in (1, 2, 3)]
+        for instance in instances:
+            if instance.run_id == newest:
+                name = instance.task_id if instance.map_index < 0 else f"{instance.task_id}[{instance.map_index}]"
+                operator = dag.get_task(instance.task_id)
+                found[name] = [operator.get_extra_links(instance, f"Shipment {number}") or None for number in (1, 2, 3)]
     return found
 
 

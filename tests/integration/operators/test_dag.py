@@ -19,9 +19,9 @@ from tests.integration.airflow.conftest import KEYS, Run, connections
 from tests.integration.operators.dags.every_operator import FIRST, MODES, NUMBER, PLACE, SECOND, THIRD, WAYBILL
 from tests.unit.hooks.test_provider_info import as_if_installed
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
-DAG_FILE = HERE / "dags" / "every_operator.py"
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parents[2]
+DAG_FILE = FOLDER / "dags" / "every_operator.py"
 HAS_RETRY_POLICIES = tuple(map(int, airflow_version.split(".")[:2])) >= (3, 3)
 
 
@@ -51,10 +51,10 @@ def links(folder: Path) -> dict[str, list[str | None]]:
     as_if_installed(folder)  # on Airflow 2 the web server shows only links that an installed provider lists
     variables = {
         "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT))),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(HERE / "dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(FOLDER / "dags"),
     }
     report = folder / "links.json"
-    command = [sys.executable, str(HERE / "read_links.py"), str(DAG_FILE), "every_operator", str(report)]
+    command = [sys.executable, str(FOLDER / "read_links.py"), str(DAG_FILE), "every_operator", str(report)]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | variables, timeout=900
     )
@@ -83,19 +83,21 @@ def test_mapped_tasks_and_xcom_references_return_what_they_should(ran: Ran) -> N
     everyone = [FIRST, SECOND, THIRD]
     assert [returned("create", index)["created"] for index in (0, 1)] == [[FIRST], [SECOND, THIRD]]
     assert [len(returned("get", index)["found"]) for index in (0, 1)] == [1, 2]
-    assert [one["tracking_number"] for one in returned("get_together")["found"]] == [
-        one["tracking_number"] for one in everyone
+    assert [shipment["tracking_number"] for shipment in returned("get_together")["found"]] == [
+        shipment["tracking_number"] for shipment in everyone
     ]
     assert [returned("update", index) for index in (0, 1)] == [{"done": everyone} | nothing] * 2
     assert [returned("list", index)["rows"] for index in (0, 1, 2)] == [3, 0, 3], "archived, not archived, pending"
-    assert {one["order_id"] for one in returned("list", 0)["trackings"]} == {"every_operator"}
+    assert {shipment["order_id"] for shipment in returned("list", 0)["trackings"]} == {"every_operator"}
     assert [returned("count", index)["pending"] for index in (0, 1)] == [3, 0]
     assert [len(returned("realtime", index)["done"]) for index in (0, 1)] == [1, 2]
     assert [returned("stop", index) for index in (0, 1)] == [
         {"done": [FIRST]} | nothing,
         {"done": [SECOND, THIRD]} | nothing,
     ]
-    assert [returned("change", index) for index in (0, 1)] == [one | {"carrier_code": "dhl"} for one in (FIRST, SECOND)]
+    assert [returned("change", index) for index in (0, 1)] == [
+        shipment | {"carrier_code": "dhl"} for shipment in (FIRST, SECOND)
+    ]
     assert ["raw" in returned("carriers", index)[0] for index in (0, 1)] == [False, True]
     assert [returned("detect", index)["detected"][0]["carrier_code"] for index in (0, 1)] == ["usps", "usps"]
     assert returned("create_detected")["created"] == [{"carrier_code": "usps", "tracking_number": NUMBER}]

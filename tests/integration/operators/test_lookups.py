@@ -107,9 +107,9 @@ def test_pick_decides_which_numbers_are_detected(
 ) -> None:
     arguments = {"tracking_numbers": [TWO_CANDIDATES, ONE_CANDIDATE, NO_CANDIDATE], "pick": pick}
     result = execute(DetectCarrierOperator, **arguments, on_undetected="report")
-    assert {one["tracking_number"]: one.get("carrier_code") for one in result["detected"]} == decided
-    assert [one["tracking_number"] for one in result["undetected"]] == undecided
-    assert not any("carrier_code" in one for one in result["undetected"])
+    assert {entry["tracking_number"]: entry.get("carrier_code") for entry in result["detected"]} == decided
+    assert [entry["tracking_number"] for entry in result["undetected"]] == undecided
+    assert not any("carrier_code" in entry for entry in result["undetected"])
     assert ti.pushed == {}
     with pytest.raises(CarrierNotDecidedError) as caught:
         execute(DetectCarrierOperator, **arguments)
@@ -135,7 +135,7 @@ def test_candidates_that_cost_quota_are_pushed_when_a_later_call_fails(
     sandbox.fault("expired_key", path="/carriers/detect", nth=2)
     with pytest.raises(TrackingMoreError, match="check the API key"):
         execute(DetectCarrierOperator, tracking_numbers=[ONE_CANDIDATE, TWO_CANDIDATES], pick="first")
-    assert [one["carrier_code"] for one in ti.pushed["return_value"]["detected"]] == ["ups"]
+    assert [carrier["carrier_code"] for carrier in ti.pushed["return_value"]["detected"]] == ["ups"]
 
 
 def test_without_xcom_nothing_is_pushed(execute: Execute, ti: TaskInstance) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_trackingmore.exceptions import ShipmentsRejectedError
-from airflow_provider_trackingmore.hooks import trackingmore
+from airflow_provider_trackingmore.hooks import batch_log
 from airflow_provider_trackingmore.operators.trackings import (
     CreateTrackingsOperator,
     DeleteTrackingsOperator,
@@ -42,7 +42,7 @@ def shipments(operator: type, seed: Seed) -> list[dict[str, Any]]:
     good = parcel("transit") if operator is CreateTrackingsOperator else seed("transit")[0]
     of_no_form = {"carrier_code": "usps", "tracking_number": "SBX.1"}
     refused = of_no_form if operator in (CreateTrackingsOperator, RealtimeTrackOperator) else REFUSED
-    return [one | PERSONAL for one in (good, NO_NUMBER, refused, good)]
+    return [shipment | PERSONAL for shipment in (good, NO_NUMBER, refused, good)]
 
 
 @every_batch
@@ -52,9 +52,9 @@ def test_the_report_accounts_for_every_shipment(
     given = shipments(operator, seed)
     report = execute(operator, shipments=given, on_rejected="report", **more)
     assert list(report) == [done, unchanged, "rejected"]
-    assert [one["tracking_number"] for one in report[done]] == [given[0]["tracking_number"]]
-    assert all(list(one) == ["carrier_code", "tracking_number", "code", "message"] for one in report["rejected"])
-    refused = {one["tracking_number"]: one for one in report["rejected"]}
+    assert [shipment["tracking_number"] for shipment in report[done]] == [given[0]["tracking_number"]]
+    assert all(list(item) == ["carrier_code", "tracking_number", "code", "message"] for item in report["rejected"])
+    refused = {item["tracking_number"]: item for item in report["rejected"]}
     assert refused[""]["code"] is None
     assert refused[""]["message"] == "shipment 2: tracking_number is missing"
     if operator is DeleteTrackingsOperator:
@@ -82,11 +82,11 @@ def test_the_log_has_a_line_of_totals_and_a_line_for_each_rejection(
     counts = f"1 {done}, {len(report[unchanged])} {unchanged}, {len(report['rejected'])} rejected"
     assert ours[0] == f"INFO TrackingMore: {counts} (1 duplicates ignored)"
     assert len(ours) == 1 + len(report["rejected"])
-    for line, one in zip(ours[1:], report["rejected"], strict=True):
+    for line, rejection in zip(ours[1:], report["rejected"], strict=True):
         assert line.startswith("WARNING Rejected: ")
-        assert one["message"] in line
-        assert one["tracking_number"] in line
-        assert (str(one["code"]) in line) == (one["code"] is not None)
+        assert rejection["message"] in line
+        assert rejection["tracking_number"] in line
+        assert (str(rejection["code"]) in line) == (rejection["code"] is not None)
     assert not [secret for secret in personal_data if secret in "".join(logged())]
 
 
@@ -125,7 +125,7 @@ def test_a_task_can_be_executed_without_a_task_instance(
 def four_seconds_a_call(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock for the log alone: it goes on by four seconds with each call that arrives."""
     clock = SimpleNamespace(monotonic=lambda: 4.0 * sandbox.ledger()["requests"])
-    monkeypatch.setattr(trackingmore, "time", clock)
+    monkeypatch.setattr(batch_log, "time", clock)
 
 
 @every_batch
@@ -142,12 +142,12 @@ def test_a_long_batch_logs_its_progress_every_half_minute(
     a_call = 1 if operator is RealtimeTrackOperator else 40
     given = sandbox.seed(count=20 * a_call, seed=4)
     if operator is CreateTrackingsOperator:
-        given = [one | {"tracking_number": f"{one['tracking_number']}X"} for one in given]
+        given = [shipment | {"tracking_number": f"{shipment['tracking_number']}X"} for shipment in given]
     report = execute(operator, shipments=given, on_rejected="report", **more)
     assert len(report[done]) == len(given)
     progress = [line for line in logged() if " shipments" in line and " of " in line]
     # 30 seconds are over after the 8th call, and again after the 16th.
-    assert progress == [f"INFO TrackingMore: {calls * a_call} of {len(given)} shipments" for calls in (8, 16)]
+    assert progress == [f"INFO Processed {calls * a_call} of {len(given)} shipments" for calls in (8, 16)]
 
 
 def test_a_short_batch_logs_no_progress(

@@ -85,10 +85,10 @@ def test_every_invalid_shipment_is_named_before_any_call(execute: Execute, asked
 def test_personal_data_stays_in_the_hook(
     execute: Execute, seed: Seed, personal_data: list[str], operator: type, include_raw: Any
 ) -> None:
-    parcels = [one | PERSONAL for one in seed("delivered", "transit")]
+    parcels = [parcel | PERSONAL for parcel in seed("delivered", "transit")]
     shown = str(execute(operator, shipments=parcels, include_raw=include_raw))
     personal_data.remove("A-1001")  # an order is no person
-    assert [one["tracking_number"] in shown for one in parcels] == [True, True]
+    assert [parcel["tracking_number"] in shown for parcel in parcels] == [True, True]
     assert not [secret for secret in personal_data if secret in shown]
 
 
@@ -152,7 +152,8 @@ def test_with_changes_other_fields_of_a_shipment_are_not_sent(
     sandbox: SandboxProcess, execute: Execute, seed: Seed, state: Callable[[str], Any]
 ) -> None:
     rows = [
-        one | {"status": "shipped", "title": "three mugs", "order_id": "B-7", "price": 9} for one in seed("transit")
+        parcel | {"status": "shipped", "title": "three mugs", "order_id": "B-7", "price": 9}
+        for parcel in seed("transit")
     ]
     execute(UpdateTrackingsOperator, shipments=rows, changes={"archived": True})
     [call] = sandbox.calls()
@@ -226,7 +227,7 @@ def test_a_phone_number_is_changed(
     assert raw(execute, first)["customer_phone"] == "+4930123456"
     assert (raw(execute, first)["title"], raw(execute, second)["title"]) == ("Mug", "Lamp")
     execute(UpdateTrackingsOperator, shipments=[first, second], changes={"customer_phone": "+4930654321"})
-    assert {raw(execute, one)["customer_phone"] for one in (first, second)} == {"+4930654321"}
+    assert {raw(execute, shipment)["customer_phone"] for shipment in (first, second)} == {"+4930654321"}
 
 
 def test_a_phone_number_of_a_shipment_that_is_not_registered_is_rejected(execute: Execute, seed: Seed) -> None:
@@ -238,7 +239,7 @@ def test_a_phone_number_of_a_shipment_that_is_not_registered_is_rejected(execute
         on_rejected="report",
     )
     assert report["done"] == [first]
-    assert [one["code"] for one in report["rejected"]] == [4017]
+    assert [item["code"] for item in report["rejected"]] == [4017]
 
 
 # Languages -----------------------------------------------------------------------------------------------------------
@@ -273,7 +274,7 @@ def test_several_trackings_are_read_in_a_language_in_one_call(
     sandbox: SandboxProcess, execute: Execute, asked: Asked
 ) -> None:
     both = [CHINESE, ALSO_CHINESE]
-    sandbox.seed(shipments=[one | {"age_hours": 240} for one in both])
+    sandbox.seed(shipments=[parcel | {"age_hours": 240} for parcel in both])
     found = execute(GetTrackingsOperator, shipments=both, lang="cn", include_raw=True)["found"]
     assert not any(texts(entry["raw"]).isascii() for entry in found)
     assert asked() == {LIST: 1}
@@ -319,7 +320,7 @@ def test_stopping_an_unknown_shipment_is_rejected_with_the_vendors_code(execute:
     parcels = seed("transit")
     report = execute(StopUpdatesOperator, shipments=[parcel("missing"), *parcels], on_rejected="report")
     assert report["done"] == parcels
-    assert [(one["tracking_number"], one["code"]) for one in report["rejected"]] == [("SBX-NEVER-1", 4017)]
+    assert [(item["tracking_number"], item["code"]) for item in report["rejected"]] == [("SBX-NEVER-1", 4017)]
 
 
 def test_changing_the_carrier_again_is_success(sandbox: SandboxProcess, execute: Execute, seed: Seed) -> None:

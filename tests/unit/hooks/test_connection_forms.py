@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.client.settings import ClientSettings
-from airflow_provider_trackingmore.get_provider_info import CONNECTION_TYPE
+from airflow_provider_trackingmore.get_provider_info import CLIENT_FIELDS, CONNECTION_TYPE
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 
 KEY = "5ecret0f-7e57-4bad-cafe-0123456789ab"
@@ -58,7 +58,7 @@ def test_a_key_is_enough(read: Callable[..., ClientSettings]) -> None:
 def test_every_extra_reaches_its_setting(read: Callable[..., ClientSettings]) -> None:
     settings = read(with_extra(**EXTRAS))
     assert {name: getattr(settings, name) for name in EXTRAS} == EXTRAS
-    assert set(EXTRAS) == set(CONNECTION_TYPE["conn-fields"]), "the form has other extras than this test"
+    assert set(EXTRAS) == set(CLIENT_FIELDS), "the client has other settings than this test"
 
 
 def test_extras_may_come_as_text_as_forms_and_uris_give_them(read: Callable[..., ClientSettings]) -> None:
@@ -138,7 +138,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("change", "field", "way_out"), BAD, ids=[f"{field}: {way}" for _, field, way in BAD])
-def test_a_bad_connection_is_named_with_its_field_and_the_way_out(
+def test_a_bad_connection_is_named_with_its_field_and_a_hint(
     read: Callable[..., ClientSettings], change: dict[str, Any], field: str, way_out: str
 ) -> None:
     with pytest.raises(InvalidSettingsError) as caught:
@@ -166,7 +166,7 @@ def test_a_connection_that_does_not_exist_is_named() -> None:
     assert "no_such_connection" in message
 
 
-def test_the_key_and_a_proxys_password_are_shown_nowhere(
+def test_neither_the_key_nor_a_proxy_password_is_shown_anywhere(
     read: Callable[..., ClientSettings], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -194,6 +194,8 @@ def test_the_form_of_older_airflows_says_what_the_metadata_says() -> None:
             "max_attempts": "5",
             "pacing": "file",
             "verify": "true",
+            "webhook_tolerance_seconds": "300.0",
+            "webhook_hints_per_minute": "120",
         },
     }
     # Airflow 2.11 does not look into the bases of a hook.
@@ -208,7 +210,7 @@ def test_the_form_of_older_airflows_has_a_field_for_each_extra() -> None:
 
 BOUNDS = {
     name: (float(found[1]), float(found[2]))
-    for name, field in CONNECTION_TYPE["conn-fields"].items()
+    for name, field in CLIENT_FIELDS.items()
     if (found := re.search(r"From (\S+) to (\d+)", field["description"]))
 }
 
@@ -224,5 +226,5 @@ def test_the_bounds_in_the_help_are_those_of_the_client(read: Callable[..., Clie
 
 
 def test_the_help_of_every_number_names_its_bounds() -> None:
-    fields = CONNECTION_TYPE["conn-fields"].items()
+    fields = CLIENT_FIELDS.items()
     assert set(BOUNDS) == {name for name, field in fields if {"number", "integer"} & set(field["schema"]["type"])}

@@ -64,6 +64,15 @@ def test_it_lists_exactly_the_modules_that_have_something_to_use(kind: str) -> N
     assert listed == on_disk
 
 
+def test_it_lists_exactly_the_transfers_on_disk() -> None:
+    listed = [entry["python-module"] for entry in INFO["transfers"]]
+    on_disk = [f"{PACKAGE.name}.transfers.{path.stem}" for path in (PACKAGE / "transfers").glob("trackingmore_to_*.py")]
+    assert sorted(listed) == sorted(on_disk)
+    for name in listed:
+        module = importlib.import_module(name)
+        assert any(name.startswith("TrackingMoreTo") and name.endswith("Operator") for name in vars(module))
+
+
 def test_everything_it_names_can_be_imported() -> None:
     named = [CONNECTION_TYPE["hook-class-name"], *INFO.get("extra-links", ()), *INFO.get("cli", ())]
     named += [entry["trigger-class-name"] for entry in INFO.get("trigger-classes", ())]

@@ -15,7 +15,7 @@ import pendulum
 import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
-from airflow_provider_trackingmore import operators, sensors
+from airflow_provider_trackingmore import operators, sensors, transfers
 from airflow_provider_trackingmore.get_provider_info import get_provider_info
 from airflow_provider_trackingmore.links import SHIPMENT_LINKS
 from airflow_provider_trackingmore.operators.template_values import parse_bool
@@ -35,7 +35,9 @@ def classes(package: Any) -> Iterator[type]:
 WRITTEN = list(classes(operators))
 OPERATORS = [cls for cls in WRITTEN if not any(issubclass(other, cls) for other in WRITTEN if other is not cls)]
 every_operator = pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)
-every_class = pytest.mark.parametrize("cls", [*WRITTEN, *classes(sensors)], ids=lambda cls: cls.__name__)
+every_class = pytest.mark.parametrize(
+    "cls", [*WRITTEN, *classes(sensors), *classes(transfers)], ids=lambda cls: cls.__name__
+)
 
 
 def own_arguments(cls: type) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from airflow_provider_trackingmore.operators.template_values import (
     as_mapping,
     parse_bool,
     parse_choice,
+    parse_duration,
     parse_number,
     parse_text,
 )
@@ -127,3 +129,24 @@ def test_an_error_does_not_show_a_mapping() -> None:
         with pytest.raises(InvalidArgumentError) as caught:
             read("argument", {"customer_name": "Ada Lovelace"})
         assert str(caught.value).endswith("not dict")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (timedelta(days=3), timedelta(days=3)),
+        (str(timedelta(days=3)), timedelta(days=3)),
+        (str(timedelta(days=1, hours=2, seconds=1.5)), timedelta(days=1, hours=2, seconds=1.5)),
+        ("72:00:00", timedelta(days=3)),
+        (90, timedelta(seconds=90)),
+        ("0", timedelta(0)),
+    ],
+)
+def test_a_duration_is_a_timedelta_or_seconds(value: Any, expected: timedelta) -> None:
+    assert parse_duration("settle", value) == expected
+
+
+@pytest.mark.parametrize("value", [None, "", True, "3 days", "-1 day, 0:00:00", timedelta(-1), -1, 1e300, math.nan, []])
+def test_anything_else_is_not_a_duration(value: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^settle must be a timedelta or a number of seconds, 0 or more"):
+        parse_duration("settle", value)

@@ -114,7 +114,7 @@ def test_invalid_shipments_are_reported_without_a_connection(operator: Any) -> N
         task_id="t", shipments=[{"carrier_code": "usps"}, 5], on_rejected="report", trackingmore_conn_id="x"
     )
     rejected = task.execute({"ti": Pushed()})["rejected"]
-    assert [one["code"] for one in rejected] == [None, None]
+    assert [item["code"] for item in rejected] == [None, None]
     assert rejected[0]["message"] == "shipment 1: tracking_number is missing"
 
 

@@ -1,4 +1,4 @@
-"""The sensor's side of a deferral: events it believes and events it does not. Modes are tested through Airflow."""
+"""The sensor's side of a deferral: which events it accepts and which it refuses. Modes are tested through Airflow."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def resume(waiting: ShipmentStatusSensor, method: str = "execute_complete", **ar
 
 def test_a_released_event_returns_the_outcomes_in_the_users_order() -> None:
     returned = resume(sensor(), event=event("released", "delivered", "delivered"))
-    assert [one["tracking_number"] for one in returned] == ["P1", "P2"]
-    assert [one["outcome"] for one in returned] == ["delivered", "delivered"]
+    assert [outcome["tracking_number"] for outcome in returned] == ["P1", "P2"]
+    assert [row["outcome"] for row in returned] == ["delivered", "delivered"]
 
 
 def test_fields_of_a_newer_version_do_no_harm() -> None:
@@ -77,9 +77,9 @@ def test_a_failed_event_names_what_was_lost() -> None:
         resume(sensor(), event=event("failed", "exception", "expired"))
 
 
-def test_a_failed_event_is_returned_if_asked_for() -> None:
+def test_a_failed_event_is_returned_with_on_failed_report() -> None:
     returned = resume(sensor(on_failed="report"), event=event("failed", "exception", "transit"))
-    assert [one["outcome"] for one in returned] == ["exception", "waiting"]
+    assert [row["outcome"] for row in returned] == ["exception", "waiting"]
 
 
 def test_an_error_event_raises_what_the_trigger_said_even_with_soft_fail() -> None:
@@ -110,30 +110,33 @@ def _unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_UNREACHABLE", json.dumps(unreachable))
 
 
-def test_a_time_out_is_a_sensors_time_out_whoever_noticed_it() -> None:
+def test_a_timeout_raises_airflow_sensor_timeout_whoever_noticed_it() -> None:
     for ending in time_is_up():
-        with pytest.raises(AirflowSensorTimeout, match="time-out of 600 s is over: usps P1"):
+        with pytest.raises(AirflowSensorTimeout, match="Timed out after 600 s: usps P1"):
             ending()
 
 
-def test_a_time_out_is_skipped_with_soft_fail() -> None:
+def test_a_timeout_is_skipped_with_soft_fail() -> None:
     for ending in time_is_up(soft_fail=True):
         with pytest.raises(AirflowSkipException):
             ending()
 
 
 @pytest.mark.parametrize("soft_fail", [False, True])
-def test_a_time_out_is_returned_if_asked_for(soft_fail: bool) -> None:
+def test_a_timeout_is_returned_with_on_failed_report(soft_fail: bool) -> None:
     known, *unknown = (ending() for ending in time_is_up(on_failed="report", soft_fail=soft_fail))
-    assert [(one["status"], one["outcome"]) for one in known] == [("transit", "timed_out"), ("delivered", "delivered")]
+    assert [(shipment["status"], shipment["outcome"]) for shipment in known] == [
+        ("transit", "timed_out"),
+        ("delivered", "delivered"),
+    ]
     for returned in unknown:
-        assert [(one["status"], one["outcome"]) for one in returned] == [(None, "timed_out"), (None, "timed_out")]
+        assert [(row["status"], row["outcome"]) for row in returned] == [(None, "timed_out"), (None, "timed_out")]
 
 
 @pytest.mark.parametrize("ahead", [0.0, 0.5, 90.0])
-def test_a_time_out_counts_although_the_triggerers_clock_is_ahead_of_the_workers(ahead: float) -> None:
+def test_a_timeout_counts_although_the_triggerers_clock_is_ahead_of_the_workers(ahead: float) -> None:
     began = time.time() - 600 + ahead
-    with pytest.raises(AirflowSensorTimeout, match="time-out of 600 s is over: usps P1"):
+    with pytest.raises(AirflowSensorTimeout, match="Timed out after 600 s: usps P1"):
         resume(
             sensor(trackingmore_conn_id="trackingmore_unreachable"),
             event=event("timed_out", "transit", "delivered"),
@@ -143,7 +146,7 @@ def test_a_time_out_counts_although_the_triggerers_clock_is_ahead_of_the_workers
         )
 
 
-def test_a_task_whose_time_out_has_been_extended_meanwhile_waits_on() -> None:
+def test_a_task_whose_timeout_was_extended_in_the_meantime_goes_on_waiting() -> None:
     began = time.time() - 600
     waiting = sensor(timeout=900, trackingmore_conn_id="trackingmore_unreachable")
     with pytest.raises(TaskDeferred) as caught:
@@ -159,7 +162,7 @@ def test_a_task_whose_time_out_has_been_extended_meanwhile_waits_on() -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"soft_fail": True}, {"on_failed": "report"}], ids=str)
 def test_a_broken_triggerer_fails_the_task_and_is_never_skipped(settings: dict[str, Any]) -> None:
-    with pytest.raises(TrackingMoreError, match="The wait failed in the triggerer: see its log"):
+    with pytest.raises(TrackingMoreError, match="The wait failed in the triggerer: see the triggerer's log"):
         resume(sensor(**settings), FAILED_DEFERRAL, error="Trigger failure", traceback=["Traceback ...", "Boom"])
     with pytest.raises(TrackingMoreError):
         sensor(**settings).resume_execution(FAILED_DEFERRAL, None, {})  # type: ignore[arg-type]
@@ -200,7 +203,7 @@ def test_api_errors_are_not_what_airflow_skips() -> None:
     ids=str,
 )
 @pytest.mark.parametrize("settings", [{}, {"soft_fail": True}, {"on_failed": "report"}], ids=str)
-def test_an_event_that_does_not_fit_fails_the_task(given_event: Any, settings: dict[str, Any]) -> None:
+def test_an_event_of_another_wait_fails_the_task(given_event: Any, settings: dict[str, Any]) -> None:
     with pytest.raises(TrackingMoreError) as caught:
         resume(sensor(**settings), event=given_event)
     assert any(word in caught.value.message for word in ("not understood", "not match", "damaged", "its outcomes say"))
@@ -217,7 +220,7 @@ json_values = st.recursive(
 
 @st.composite
 def damaged_events(draw: st.DrawFn) -> Any:
-    """A proper release with one thing in it replaced."""
+    """Return a valid released event with one value replaced."""
     given_event: Any = event("released", "delivered", "delivered")
     value = draw(json_values)
     match draw(st.sampled_from(["version", "result", "wait", "outcomes", 0, 1])):
@@ -238,7 +241,7 @@ def test_no_event_but_a_true_release_is_success(given_event: Any) -> None:
     assert given_event["version"] == 1
     assert given_event["result"] == "released"
     assert given_event["wait"] == WAIT
-    assert [one["status"] for one in returned] == ["delivered", "delivered"]
+    assert [outcome["status"] for outcome in returned] == ["delivered", "delivered"]
 
 
 # Arguments -----------------------------------------------------------------------------------------------------------
@@ -277,7 +280,7 @@ def test_times_may_be_given_as_timedelta() -> None:
     assert (waiting.timeout, waiting.poke_interval) == (7200.0, 1800.0)
 
 
-def test_making_a_sensor_looks_at_no_argument() -> None:
+def test_creating_a_sensor_reads_no_argument() -> None:
     """Templates are not rendered yet, and the connection need not exist where a DAG is parsed."""
     templates = {"shipments": "{{ ti.xcom_pull('x') }}", "wait_for": "{{ 1 }}", "fail_on": "{{ [] }}"}
     made = sensor(**templates, trackingmore_conn_id="{{ var.value.none }}")
@@ -298,14 +301,14 @@ def test_shipments_and_orders_together_are_an_error() -> None:
         sensor(orders={"A-1": PARCELS}).execute({})  # type: ignore[arg-type]
 
 
-def test_an_order_may_be_named_by_number_in_text_and_an_event_tells_orders_apart() -> None:
+def test_an_order_may_be_named_by_digits_and_an_event_keeps_orders_apart() -> None:
     waiting = sensor(shipments=None, orders={"A-1": PARCELS[0], "A-2": PARCELS})
     wait = WaitSpec.create(orders={"A-1": PARCELS[0], "A-2": PARCELS}).fingerprint
     given_event = event("released", wait=wait, outcomes=[rows("delivered")])
     with pytest.raises(TrackingMoreError, match="damaged"):
         resume(waiting, event=given_event)
     given_event["outcomes"].append(rows("delivered", "delivered"))
-    assert [(one["order"], one["outcome"]) for one in resume(waiting, event=given_event)] == [
+    assert [(row["order"], row["outcome"]) for row in resume(waiting, event=given_event)] == [
         ("A-1", "delivered"),
         ("A-2", "delivered"),
     ]
@@ -356,7 +359,7 @@ def test_what_comes_from_another_task_is_refused_too() -> None:
             assert sensor(shipments=before.output, start_from_trigger=True).start_from_trigger
 
 
-def test_a_mapped_task_is_refused_with_the_way_out() -> None:
+def test_a_mapped_task_is_refused_with_a_hint() -> None:
     with pytest.raises(InvalidArgumentError, match=r"mapped tasks.*end_from_trigger works"):
         ShipmentDeliveredSensor.partial(task_id="wait", start_from_trigger=True)
     with DAG("mapped", schedule=None):

@@ -1,4 +1,4 @@
-"""An event loop whose time passes only while nothing else is to be done, and an account that answers out of a dict."""
+"""An event loop whose time passes only while it is idle, and an account that serves shipments from a dict."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Account:
     """
 
     def __init__(self, account: str = "0123456789abcdef") -> None:
-        self.account = account
+        self.account = self.route = account
         self.parcels: dict[ShipmentKey, str] = {}
         self.failures: list[Exception] = []
         self.refuses = ""
@@ -84,8 +84,8 @@ class Account:
         if fault := self.fault(numbers):
             raise fault
         rows = [self.row(key) for key in self.parcels]
-        folded = {number.casefold() for number in numbers}
-        items = [row for row in rows if row["tracking_number"].casefold() in folded and not self.is_unlisted(row)]
+        normalized = {number.casefold() for number in numbers}
+        items = [row for row in rows if row["tracking_number"].casefold() in normalized and not self.is_unlisted(row)]
         answer: dict[str, Any]
         if "limit" in request.query and "numbers" not in request.query:
             answer = self.page(request.query, rows)
@@ -112,7 +112,7 @@ class Account:
         """A shipment as the vendor shows it; the account's clock is the loop's, and began in 2026."""
         row = {"carrier_code": key.carrier_code, "tracking_number": key.tracking_number, "status": self.parcels[key]}
         changed = self.changed_at.get(key)
-        return row | {"created_at": moment(0.0), "updated_at": None if changed is None else moment(changed)}
+        return row | {"created_at": vendor_time(0.0), "updated_at": None if changed is None else vendor_time(changed)}
 
     def page(self, query: Mapping[str, str], rows: list[dict[str, Any]]) -> dict[str, Any]:
         """A page of everything, or of what has changed; ``elsewhere`` are rows that nobody waits for."""
@@ -122,7 +122,12 @@ class Account:
             rows = [row for row in rows if row["updated_at"] is not None and row["updated_at"] >= since]
             total = len(rows)
         else:
-            others = {"carrier_code": "dhl", "status": "transit", "created_at": moment(0.0), "updated_at": moment(0.0)}
+            others = {
+                "carrier_code": "dhl",
+                "status": "transit",
+                "created_at": vendor_time(0.0),
+                "updated_at": vendor_time(0.0),
+            }
             rows = [others | {"tracking_number": f"X{n}"} for n in range(min(self.elsewhere, 2000))] + rows
         first = (int(query["page"]) - 1) * int(query["limit"])
         items = rows[first : first + int(query["limit"])]
@@ -147,7 +152,7 @@ class Account:
 
 
 class Subscriber:
-    """A subscription as a test uses it: asked for and told in the test's own spelling.
+    """A subscription as a test uses it: subscribed to and updated in the test's own spelling.
 
     :param account: whose poller.
     :param wanted: the shipments.
@@ -157,32 +162,32 @@ class Subscriber:
 
     def __init__(self, account: Account, wanted: Iterable[ShipmentKey], interval: float, **options: Any) -> None:
         self._account = account
-        self._wanted = {one.normalized: one for one in wanted}
+        self._wanted = {key.normalized: key for key in wanted}
         self._options = {"poke_interval": interval, "reconcile_seconds": 1800.0} | options
         self.subscription: Subscription
 
     async def __aenter__(self) -> Self:
         home = pollers_of_running_loop().get(self._account)
-        self.subscription = await home.subscribe(list(self._wanted.values()), **self._options)
+        self.subscription = await home.subscribe(self._wanted, **self._options)
         return self
 
     async def __aexit__(self, *error: object) -> None:
         self.subscription.close()
 
     def keep(self, wanted: Iterable[ShipmentKey], *, settling: bool = False) -> None:
-        """Drop all other shipments; with ``settling`` each full check of these is told, changed or not."""
-        kept = {one.normalized for one in wanted}
-        self.subscription.drop([one for one in self.subscription.shipments if one not in kept])
+        """Drop all other shipments; with ``settling`` each full check of these is an update, changed or not."""
+        kept = {key.normalized for key in wanted}
+        self.subscription.drop([key for key in self.subscription.shipments if key not in kept])
         self.subscription.settling = kept if settling else set()
 
     async def updates(self, seconds: float | None = None) -> dict[ShipmentKey, Observation] | None:
         """The next updates; None when the time is up first."""
         found = await self.subscription.updates(seconds)
-        return None if found is None else {self._wanted[one]: observed for one, observed in found.items()}
+        return None if found is None else {self._wanted[key]: observed for key, observed in found.items()}
 
 
-def moment(seconds: float) -> str:
-    """A moment of the loop's clock as the vendor writes it."""
+def vendor_time(seconds: float) -> str:
+    """Format a time of the loop's clock as the vendor does."""
     return (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
 
 
@@ -204,7 +209,7 @@ def run() -> Iterator[Callable[[Coroutine[Any, Any, T]], T]]:
         try:
             return await coroutine
         finally:
-            await asyncio.sleep(0)  # cancelled tasks end in the next turn of the loop
+            await asyncio.sleep(0)  # cancelled tasks end in the next iteration of the loop
             assert asyncio.all_tasks() == {asyncio.current_task()}, "a task is left over"
             assert not pollers_of_running_loop()._pollers, "a poller is left over"
 

@@ -103,7 +103,7 @@ def test_a_status_that_is_waited_for_has_arrived_even_if_it_would_also_fail() ->
 def test_one_of_several_statuses_is_enough() -> None:
     decision = decide(("pickup", "delivered"), statuses=("pickup", "delivered"))
     assert decision.result == "released"
-    assert [one.outcome for one in decision.outcomes] == ["pickup", "delivered"]
+    assert [shipment.outcome for shipment in decision.outcomes] == ["pickup", "delivered"]
 
 
 @pytest.mark.parametrize("wait_for", ["all", "any", 2])
@@ -117,7 +117,7 @@ def test_nothing_to_wait_for_is_released(wait_for: object) -> None:
 def test_the_order_is_the_users_and_each_shipment_comes_once() -> None:
     wanted = goal([PARCELS[2], PARCELS[0], PARCELS[2], ShipmentKey("usps", "P0"), PARCELS[1]])
     assert wanted.shipments == (key(2), key(0), key(1))
-    assert [one.key for one in verdict(wanted, "delivered").outcomes] == [key(2), key(0), key(1)]
+    assert [shipment.key for shipment in verdict(wanted, "delivered").outcomes] == [key(2), key(0), key(1)]
 
 
 def test_a_mention_twice_does_not_count_twice() -> None:
@@ -152,7 +152,7 @@ def test_a_long_reason_is_cut_and_says_so() -> None:
 
 def test_each_outcome_says_what_it_means_for_the_wait() -> None:
     decision = decide(("delivered", "exception", "transit", MISSING), wait_for="any")
-    assert [(one.status, one.outcome) for one in decision.outcomes] == [
+    assert [(shipment.status, shipment.outcome) for shipment in decision.outcomes] == [
         ("delivered", "delivered"),
         ("exception", "exception"),
         ("transit", "waiting"),
@@ -173,19 +173,19 @@ def test_a_claimed_outcome_is_not_believed_against_the_status() -> None:
         assert confirm(wanted, {None: [claim]}).result == "waiting"
 
 
-def test_only_what_is_still_open_is_asked_for_again() -> None:
+def test_only_open_shipments_are_checked_again() -> None:
     wanted = goal(PARCELS, fail_on=DEFAULT_FAIL_ON, wait_for=3)
     condition = after(wanted, "delivered", "expired", "transit")
-    assert condition.open == (key(2), key(3))
+    assert tuple(condition.open.values()) == (key(2), key(3))
     assert condition.take_closed() == [key(0).normalized, key(1).normalized]
-    assert after(wanted).open == tuple(key(number) for number in range(4))
+    assert tuple(after(wanted).open.values()) == tuple(key(number) for number in range(4))
 
 
 def test_a_time_out_marks_what_was_still_waited_for_and_nothing_else() -> None:
     decision = decide(("delivered", "transit", None, UNHEARD_OF))
     late = Verdict({None: decision}).at_deadline()
     assert late.result == "timed_out"
-    assert [one.outcome for one in late.outcomes] == ["delivered", "timed_out", "timed_out", "timed_out"]
+    assert [shipment.outcome for shipment in late.outcomes] == ["delivered", "timed_out", "timed_out", "timed_out"]
 
 
 def test_the_summary_counts_statuses() -> None:
@@ -196,12 +196,12 @@ def test_the_summary_counts_statuses() -> None:
 
 def test_an_outcome_survives_its_compact_form() -> None:
     seen = Observation("delivered", "delivered001", "2026-03-01T10:00:00", None, "A-1")
-    for one in (
+    for shipment in (
         Outcome(key(0), seen, ShipmentOutcome.DELIVERED),
         Outcome(key(0)),
         Outcome(key(0), Observation("transit")),
     ):
-        assert Outcome.from_row(key(0), one.to_row()) == one
+        assert Outcome.from_row(key(0), shipment.to_row()) == shipment
     assert Outcome(key(0)).to_row() == ["waiting"]
 
 
@@ -251,7 +251,7 @@ def waits(draw: st.DrawFn) -> tuple[WaitSpec, list[str | None]]:
 
 
 @given(waits())
-def test_any_decision_is_what_counting_says(wait: tuple[WaitSpec, list[str | None]]) -> None:
+def test_every_decision_agrees_with_a_plain_count(wait: tuple[WaitSpec, list[str | None]]) -> None:
     wanted, given_states = wait
     arrived = sum(state in wanted.statuses for state in given_states)
     lost = sum(state in wanted.fail_on - wanted.statuses for state in given_states)
@@ -265,7 +265,7 @@ def test_any_decision_is_what_counting_says(wait: tuple[WaitSpec, list[str | Non
     else:
         assert decision.result == "waiting"
         assert after(wanted, *given_states).open
-    assert [one.key for one in decision.outcomes] == list(wanted.shipments)
+    assert [shipment.key for shipment in decision.outcomes] == list(wanted.shipments)
 
 
 @given(waits(), st.data())
@@ -282,7 +282,7 @@ def test_more_arrivals_never_undo_a_release(wait: tuple[WaitSpec, list[str | Non
 def test_plain_data_decides_the_same(wait: tuple[WaitSpec, list[str | None]]) -> None:
     wanted, given_states = wait
     decision = verdict(wanted, *given_states)
-    rows = [Outcome.from_row(one.key, one.to_row()) for one in decision.outcomes]
+    rows = [Outcome.from_row(shipment.key, shipment.to_row()) for shipment in decision.outcomes]
     assert confirm(wanted, {None: rows}).orders[None] == decision
 
 

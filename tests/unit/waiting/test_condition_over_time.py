@@ -133,14 +133,14 @@ def test_a_shipment_on_its_way_again_must_arrive_and_settle_anew() -> None:
     assert settling(*looks) == ["waiting", "waiting", "waiting", "waiting", "released"]
 
 
-def test_what_settles_is_still_asked_for_and_must_really_be_looked_at() -> None:
+def test_shipments_that_settle_are_still_checked_in_full() -> None:
     condition = wait([PARCEL, {"carrier_code": "dhl", "tracking_number": "P1"}], settle_seconds=HOUR)
     take(condition, KEY, seen("delivered", EARLY, stayTimeLength=0))
-    assert condition.open == (KEY, ShipmentKey("dhl", "P1"))
+    assert tuple(condition.open.values()) == (KEY, ShipmentKey("dhl", "P1"))
     assert condition.is_settling(KEY.normalized)
     take(condition, KEY, seen("delivered", EARLY, stayTimeLength=0), NOW + HOUR)
     assert not condition.is_settling(KEY.normalized)
-    assert condition.open == (ShipmentKey("dhl", "P1"),)
+    assert tuple(condition.open.values()) == (ShipmentKey("dhl", "P1"),)
 
 
 # Stuck, returned -----------------------------------------------------------------------------------------------------
@@ -167,10 +167,10 @@ def test_a_delivered_shipment_is_never_stuck() -> None:
 def test_one_that_moves_again_is_not_stuck_any_more() -> None:
     condition = wait([PARCEL, {"carrier_code": "dhl", "tracking_number": "P1"}], wait_for="any", stuck_after=DAY)
     take(condition, KEY, seen("transit", EARLY, stayTimeLength=3))
-    assert [one.outcome for one in condition.verdict().outcomes] == ["stuck", "waiting"]
+    assert [shipment.outcome for shipment in condition.verdict().outcomes] == ["stuck", "waiting"]
     assert condition.is_open(KEY.normalized)
     take(condition, KEY, seen("transit", LATE, stayTimeLength=0))
-    assert [one.outcome for one in condition.verdict().outcomes] == ["waiting", "waiting"]
+    assert [shipment.outcome for shipment in condition.verdict().outcomes] == ["waiting", "waiting"]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_orders_are_waited_for_until_each_is_settled() -> None:
 
 def test_the_result_has_one_entry_for_each_order() -> None:
     result = orders({"P0": "delivered", "P1": "transit", "P2": None}).at_deadline().to_list()
-    assert [(one["order"], one["outcome"], one["delivered_at"]) for one in result] == [
+    assert [(row["order"], row["outcome"], row["delivered_at"]) for row in result] == [
         ("A-1", "timed_out", None),
         ("A-2", "not_registered", None),
         ("A-3", "delivered", EARLY),
@@ -236,19 +236,20 @@ def test_the_result_has_one_entry_for_each_order() -> None:
 
 def test_the_count_holds_in_each_order() -> None:
     said = orders({"P0": "delivered", "P1": "exception", "P2": "transit"}, wait_for="any")
-    assert [one["outcome"] for one in said.to_list()] == ["delivered", "waiting", "delivered"]
+    assert [shipment["outcome"] for shipment in said.to_list()] == ["delivered", "waiting", "delivered"]
 
 
-def test_an_order_that_is_settled_is_not_asked_for_again() -> None:
+def test_an_order_that_is_decided_is_not_checked_again() -> None:
     condition = wait(orders=ORDERS, wait_for="any")
     take(condition, KEY, seen("delivered", EARLY))
-    assert condition.open == (ShipmentKey("ups", "P2"),)
+    assert tuple(condition.open.values()) == (ShipmentKey("ups", "P2"),)
 
 
 def test_an_event_of_orders_is_read_back_order_by_order() -> None:
     said = orders({"P0": "delivered", "P1": "delivered", "P2": "exception"})
     rows = {
-        name: [Outcome.from_row(one.key, one.to_row()) for one in own.outcomes] for name, own in said.orders.items()
+        name: [Outcome.from_row(shipment.key, shipment.to_row()) for shipment in own.outcomes]
+        for name, own in said.orders.items()
     }
     confirmed = confirm(WaitSpec.create(orders=ORDERS, fail_on=("exception",)), rows)
     assert (confirmed.result, confirmed.reason, confirmed.to_list()) == (said.result, said.reason, said.to_list())
@@ -259,7 +260,7 @@ def test_an_event_of_orders_is_read_back_order_by_order() -> None:
     [
         (["A-1"], "orders must map the name of each order to its shipments, not list"),
         ({7: [PARCEL]}, "an order's name must be text, not 7"),
-        ({"A-1": []}, "order 'A-1': it has no shipments"),
+        ({"A-1": []}, "order 'A-1' has no shipments"),
         ({"A-1": [PARCEL], "A-2": [{"carrier_code": "ups"}]}, "order 'A-2': shipment 1: tracking_number is missing"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The planner: which way to look costs the fewest calls."""
+"""The planner: which way to check shipments takes the fewest calls."""
 
 from __future__ import annotations
 
@@ -64,3 +64,11 @@ def test_no_other_way_would_have_cost_fewer_calls(due: int, stale: int, rows: in
     cost = pages(rows) if planned.by_list and rows is not None else number_calls(looked_at)  # a list may prove cheaper
     cost += pages(changed) if planned.by_change and changed is not None else 0
     assert cost == min(ways)
+
+
+def test_a_list_is_tried_where_calls_by_number_come_one_after_the_other() -> None:
+    """Few shipments are due at any time, but all of them together take a call each second."""
+    assert not plan(20, 20, rows=None, changed=None, number_calls_a_round=1.5).by_list
+    assert plan(20, 20, rows=None, changed=None, number_calls_a_round=10.0).by_list
+    assert plan(20, 20, rows=1500, changed=None, number_calls_a_round=10.0).by_list, "it checks the others, too"
+    assert not plan(20, 20, rows=2500, changed=None, number_calls_a_round=10.0).by_list

@@ -41,13 +41,13 @@ def poller_of(account: Account) -> Poller:
     return pollers_of_running_loop().get(account)
 
 
-async def looks(account: Account, wanted: list[ShipmentKey], times: int, interval: float = 60) -> list[Updates]:
-    """Wait for so many looks, whether they bring news or not."""
+async def checks(account: Account, wanted: list[ShipmentKey], times: int, interval: float = 60) -> list[Updates]:
+    """Wait for so many checks, whether they bring news or not."""
     found = []
-    async with Subscriber(account, wanted, interval) as member:
-        member.keep(wanted, settling=True)
+    async with Subscriber(account, wanted, interval) as subscriber:
+        subscriber.keep(wanted, settling=True)
         for _ in range(times):
-            news = await member.updates()
+            news = await subscriber.updates()
             assert news is not None
             found.append(news)
     return found
@@ -57,34 +57,49 @@ def register(account: Account, *numbers: object, status: str = "transit") -> Non
     account.parcels |= dict.fromkeys(keys(*numbers), status)
 
 
-@pytest.mark.parametrize("members", [1, 40, 41, 100, 1000])
-def test_any_number_of_members_costs_one_call_per_forty_shipments(account: Account, run: Run, members: int) -> None:
-    register(account, *range(members))
+def test_subscribing_normalizes_no_key_again(account: Account, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = {key(number).normalized: key(number) for number in range(1_000)}
+    normalized: list[ShipmentKey] = []
+
+    async def subscribe() -> None:
+        with await poller_of(account).subscribe(wanted, poke_interval=60, reconcile_seconds=1800):
+            pass
+
+    monkeypatch.setattr(ShipmentKey, "normalized", property(lambda key: normalized.append(key)))
+    run(subscribe())
+    assert not normalized
+
+
+@pytest.mark.parametrize("subscribers", [1, 40, 41, 100, 1000])
+def test_any_number_of_subscribers_costs_one_call_per_forty_shipments(
+    account: Account, run: Run, subscribers: int
+) -> None:
+    register(account, *range(subscribers))
 
     async def wait() -> None:
-        found = await asyncio.gather(*(looks(account, keys(number), 3) for number in range(members)))
+        found = await asyncio.gather(*(checks(account, keys(number), 3) for number in range(subscribers)))
         assert all(set(news) == {key(number)} for number, seen in enumerate(found) for news in seen)
 
     run(wait())
     asked = [numbers for numbers in account.asked if numbers != ["list 1"]]
-    assert len(asked) <= 3 * math.ceil(members / 40)
-    assert len(account.calls) - len(asked) == (1 if members > 80 else 0), "how long is the list?"
+    assert len(asked) <= 3 * math.ceil(subscribers / 40)
+    assert len(account.calls) - len(asked) == (1 if subscribers > 80 else 0), "how long is the list?"
 
 
-def test_shipments_that_several_members_wait_for_are_asked_for_once(account: Account, run: Run) -> None:
+def test_shipments_that_several_subscribers_wait_for_are_requested_once(account: Account, run: Run) -> None:
     register(account, *range(40))
 
     async def wait() -> None:
-        await asyncio.gather(*(looks(account, keys(*range(40)), 2) for _ in range(25)))
+        await asyncio.gather(*(checks(account, keys(*range(40)), 2) for _ in range(25)))
 
     run(wait())
     assert len(account.calls) == 2
     assert all(sorted(set(numbers)) == sorted(numbers) for _, numbers in account.calls)
 
 
-def test_members_are_told_only_of_their_own_shipments(account: Account, run: Run) -> None:
+def test_subscribers_receive_updates_of_their_own_shipments_only(account: Account, run: Run) -> None:
     register(account, 1, 2, 3)
-    seen = run(_together(looks(account, keys(1, 2), 1), looks(account, keys(3), 1)))
+    seen = run(_together(checks(account, keys(1, 2), 1), checks(account, keys(3), 1)))
     assert [set(news[0]) for news in seen] == [set(keys(1, 2)), set(keys(3))]
 
 
@@ -92,28 +107,30 @@ async def _together(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
     return await asyncio.gather(*coroutines)
 
 
-def test_a_shipment_that_is_not_registered_is_reported_as_such_to_its_member_alone(account: Account, run: Run) -> None:
+def test_only_its_own_subscriber_learns_that_a_shipment_is_not_registered(account: Account, run: Run) -> None:
     register(account, 1)
-    missing, there = run(_together(looks(account, keys(404), 1), looks(account, keys(1), 1)))
+    missing, there = run(_together(checks(account, keys(404), 1), checks(account, keys(1), 1)))
     assert list(missing[0].values()) == [NOT_REGISTERED]
     assert there[0][key(1)].status == "transit"
 
 
 @pytest.mark.parametrize("intervals", [(10, 33, 60, 100, 77), (8.1, 0.7, 0.3, 1.1)], ids=str)
-def test_every_member_is_served_as_often_as_it_asked(account: Account, run: Run, intervals: tuple[float, ...]) -> None:
+def test_every_subscriber_gets_updates_at_its_own_interval(
+    account: Account, run: Run, intervals: tuple[float, ...]
+) -> None:
     register(account, *intervals)
     account.takes = 0.0
     long = 36 * max(intervals)
 
     async def wait() -> None:
-        async def member(interval: float) -> None:
+        async def subscriber(interval: float) -> None:
             begun = asyncio.get_running_loop().time()
             async with Subscriber(account, keys(interval), interval) as me:
                 me.keep(keys(interval), settling=True)
                 while asyncio.get_running_loop().time() < begun + long:
                     await me.updates()
 
-        await asyncio.gather(*map(member, intervals))
+        await asyncio.gather(*map(subscriber, intervals))
 
     run(wait())
     for interval in intervals:
@@ -128,73 +145,73 @@ def test_members_of_one_interval_share_their_calls_whenever_they_poller_of(accou
 
     async def late(number: int) -> None:
         await asyncio.sleep(7 * number)
-        await looks(account, keys(number), 5, interval=100)
+        await checks(account, keys(number), 5, interval=100)
 
     run(_together(*map(late, range(10))))
     assert len(account.calls) == 5
 
 
-def test_a_member_that_joins_during_a_round_is_served_by_the_next_one(account: Account, run: Run) -> None:
+def test_a_subscriber_that_joins_during_a_poll_is_served_by_the_next_one(account: Account, run: Run) -> None:
     register(account, 1, 2)
     account.takes = 30.0
 
     async def late() -> list[Updates]:
         await asyncio.sleep(70)  # the first round began at 60
-        return await looks(account, keys(2), 1)
+        return await checks(account, keys(2), 1)
 
-    run(_together(looks(account, keys(1), 2), late()))
+    run(_together(checks(account, keys(1), 2), late()))
     assert account.asked == [["N1"], ["N1", "N2"]]
 
 
-def test_a_member_with_a_short_interval_does_not_wait_for_the_others_turn(account: Account, run: Run) -> None:
+def test_a_subscriber_with_a_short_interval_does_not_wait_for_those_with_a_long_one(account: Account, run: Run) -> None:
     register(account, 1, 2)
 
     async def late() -> float:
         await asyncio.sleep(100)
-        await looks(account, keys(2), 1, interval=5)
+        await checks(account, keys(2), 1, interval=5)
         return asyncio.get_running_loop().time()
 
     async def wait() -> float:
         begun = asyncio.get_running_loop().time()
-        _, end = await asyncio.gather(looks(account, keys(1), 1, interval=3600), late())
+        _, end = await asyncio.gather(checks(account, keys(1), 1, interval=3600), late())
         return end - begun
 
     assert run(wait()) <= 106
 
 
-def test_a_member_may_ask_for_fewer_shipments_as_they_arrive(account: Account, run: Run) -> None:
+def test_a_subscriber_may_drop_shipments_as_they_arrive(account: Account, run: Run) -> None:
     register(account, 1, 2)
 
     async def wait() -> None:
-        async with Subscriber(account, keys(1, 2), 60) as member:
-            await member.updates()
-            member.keep(keys(2), settling=True)
-            assert set(await member.updates() or ()) == {key(2)}
+        async with Subscriber(account, keys(1, 2), 60) as subscriber:
+            await subscriber.updates()
+            subscriber.keep(keys(2), settling=True)
+            assert set(await subscriber.updates() or ()) == {key(2)}
 
     run(wait())
     assert account.asked == [["N1", "N2"], ["N2"]]
 
 
-def test_the_event_loop_sees_to_others_while_a_thousand_members_get_updates(account: Account, run: Run) -> None:
+def test_the_event_loop_runs_other_tasks_while_a_thousand_subscribers_get_updates(account: Account, run: Run) -> None:
     register(account, *range(1000))
     account.takes = 0.0
-    heard_in: list[int] = []
-    turn = 0
+    received_in: list[int] = []
+    iteration = 0
 
-    async def member(number: int) -> None:
-        await looks(account, keys(number), 1)
-        heard_in.append(turn)
+    async def subscriber(number: int) -> None:
+        await checks(account, keys(number), 1)
+        received_in.append(iteration)
 
     async def wait() -> None:
-        nonlocal turn
-        everybody = asyncio.gather(*map(member, range(1000)))
+        nonlocal iteration
+        everybody = asyncio.gather(*map(subscriber, range(1000)))
         await account.asked_something.wait()
         while not everybody.done():
-            turn += 1
+            iteration += 1
             await asyncio.sleep(0)
 
     run(wait())
-    assert max(heard_in.count(one) for one in set(heard_in)) <= 2 * cooperative.ITEMS_PER_SLICE
+    assert max(received_in.count(iteration) for iteration in set(received_in)) <= 2 * cooperative.ITEMS_PER_SLICE
 
 
 def test_news_end_when_the_time_is_up(account: Account, run: Run) -> None:
@@ -202,9 +219,9 @@ def test_news_end_when_the_time_is_up(account: Account, run: Run) -> None:
 
     async def wait() -> float:
         begun = asyncio.get_running_loop().time()
-        async with Subscriber(account, keys(1), 3600) as member:
-            assert await member.updates(90.0) is None
-            assert await member.updates(0.0) is None
+        async with Subscriber(account, keys(1), 3600) as subscriber:
+            assert await subscriber.updates(90.0) is None
+            assert await subscriber.updates(0.0) is None
         return asyncio.get_running_loop().time() - begun
 
     assert run(wait()) == pytest.approx(90)
@@ -219,12 +236,23 @@ def test_transient_failures_do_not_end_a_wait_and_are_logged_ever_more_rarely(
 ) -> None:
     register(account, 1)
     account.failures = [ServiceUnavailableError("503 again") for _ in range(20)]
-    news = run(looks(account, keys(1), 1))
+    news = run(checks(account, keys(1), 1))
     assert key(1) in news[0]
     assert caplog.text.count("retrying in") == 5, "the 1st, 2nd, 4th, 8th and 16th"
     assert len(account.calls) == 21
     gaps = [after[0] - before[0] for before, after in itertools.pairwise(account.calls)]
     assert max(gaps) <= failures.MAX_BACK_OFF + 60 + 1
+
+
+def test_a_failed_call_is_logged_with_its_first_shipments(
+    account: Account, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    register(account, *range(5))
+    account.failures = [ServiceUnavailableError("503 again")]
+    run(checks(account, keys(*range(5)), 1))
+    (line,) = [record.getMessage() for record in caplog.records if "retrying in" in record.getMessage()]
+    assert line.startswith("Check of 5 shipments failed, retrying in ")
+    assert line.endswith(f"503 again ({key(0)}, {key(1)}, {key(2)}, and 2 more)")
 
 
 def test_failures_are_counted_anew_after_a_success(
@@ -233,30 +261,30 @@ def test_failures_are_counted_anew_after_a_success(
     register(account, 1)
 
     async def wait() -> None:
-        async with Subscriber(account, keys(1), 60) as member:
-            member.keep(keys(1), settling=True)
+        async with Subscriber(account, keys(1), 60) as subscriber:
+            subscriber.keep(keys(1), settling=True)
             for _ in range(3):
                 account.failures = [ServiceUnavailableError("busy")]
-                await member.updates()
+                await subscriber.updates()
 
     run(wait())
     assert caplog.text.count("retrying in") == 3
 
 
-def test_the_back_off_grows_and_honours_what_the_server_asked_for(account: Account, run: Run) -> None:
+def test_the_back_off_grows_and_respects_the_servers_retry_after(account: Account, run: Run) -> None:
     register(account, 1)
     account.failures = [RateLimitError("429", retry_after=500.0), *[ServiceUnavailableError("503")] * 9]
-    run(looks(account, keys(1), 1, interval=1))
+    run(checks(account, keys(1), 1, interval=1))
     gaps = [after[0] - before[0] for before, after in itertools.pairwise(account.calls)]
     assert gaps[0] >= 500
     assert all(gap <= failures.MAX_BACK_OFF + 1 for gap in gaps[1:])
     assert gaps[-1] >= failures.MAX_BACK_OFF / 2
 
 
-def test_a_failed_look_is_made_up_for_soon_and_not_an_interval_later(account: Account, run: Run) -> None:
+def test_a_failed_check_is_retried_soon_and_not_an_interval_later(account: Account, run: Run) -> None:
     register(account, 1)
     account.failures = [ServiceUnavailableError("503")]
-    run(looks(account, keys(1), 2, interval=1800))
+    run(checks(account, keys(1), 2, interval=1800))
     first, again, next_turn = (at for at, _ in account.calls)
     assert failures.FIRST_BACK_OFF / 2 <= again - first <= failures.FIRST_BACK_OFF
     assert next_turn - again == pytest.approx(1800, abs=1)
@@ -266,19 +294,19 @@ def test_a_wrong_key_ends_every_wait_with_one_clear_reason(account: Account, run
     refusal = AuthenticationError("the key is not accepted: check the password field", code=4001, from_api=True)
     account.failures = [refusal, refusal]
 
-    async def member(number: int, interval: float) -> str:
+    async def subscriber(number: int, interval: float) -> str:
         async with Subscriber(account, keys(number), interval) as me:
             with pytest.raises(TrackingMoreError) as caught:
                 await me.updates()
         return caught.value.message
 
-    said = run(_together(*(member(number, 60 * number) for number in range(1, 60))))
+    said = run(_together(*(subscriber(number, 60 * number) for number in range(1, 60))))
     assert set(said) == {"the key is not accepted: check the password field"}
     assert len(account.calls) == 2, "only a refusal that is confirmed is final"
     assert account.closed >= 1
 
 
-def test_after_a_wrong_key_a_newcomer_is_asked_for_again(account: Account, run: Run) -> None:
+def test_after_a_wrong_key_a_new_subscriber_causes_a_new_attempt(account: Account, run: Run) -> None:
     account.failures = [AuthenticationError("no", from_api=True)] * 2
     register(account, 2)
 
@@ -286,7 +314,7 @@ def test_after_a_wrong_key_a_newcomer_is_asked_for_again(account: Account, run: 
         async with Subscriber(account, keys(1), 60) as ended:
             with pytest.raises(AuthenticationError):
                 await ended.updates()
-            return await looks(account, keys(2), 1)
+            return await checks(account, keys(2), 1)
 
     assert key(2) in run(wait())[0]
 
@@ -297,8 +325,8 @@ def test_a_bug_ends_the_waits_with_a_reason_instead_of_leaving_them_for_ever(
     account.failures = [ZeroDivisionError("0123 secret details")]
 
     async def wait() -> None:
-        async with Subscriber(account, keys(1), 60) as member:
-            await member.updates()
+        async with Subscriber(account, keys(1), 60) as subscriber:
+            await subscriber.updates()
 
     with pytest.raises(TrackingMoreError, match=r"^the poller failed: ZeroDivisionError$"):
         run(wait())
@@ -310,7 +338,7 @@ def test_one_refused_shipment_costs_the_others_nothing(account: Account, run: Ru
     register(account, *range(8))
     del account.parcels[key(5)]
     account.refuses = "N5"
-    seen = run(_together(*(looks(account, keys(number), 1) for number in range(8))))
+    seen = run(_together(*(checks(account, keys(number), 1) for number in range(8))))
     for number, (news,) in enumerate(seen):
         assert (news[key(number)] == NOT_REGISTERED) == (number == 5)
     assert len(account.calls) <= 2 * 3 + 3, "halved, not asked for one by one"
@@ -319,12 +347,12 @@ def test_one_refused_shipment_costs_the_others_nothing(account: Account, run: Ru
 # Coming and going ----------------------------------------------------------------------------------------------------
 
 
-def test_a_cancelled_member_leaves_and_the_others_go_on(account: Account, run: Run) -> None:
+def test_a_cancelled_subscriber_leaves_and_the_others_continue(account: Account, run: Run) -> None:
     register(account, 1, 2)
 
     async def wait() -> None:
-        cancelled = asyncio.create_task(looks(account, keys(1), 99))
-        staying = asyncio.create_task(looks(account, keys(2), 3))
+        cancelled = asyncio.create_task(checks(account, keys(1), 99))
+        staying = asyncio.create_task(checks(account, keys(2), 3))
         await asyncio.sleep(61)
         cancelled.cancel()
         await staying
@@ -334,11 +362,11 @@ def test_a_cancelled_member_leaves_and_the_others_go_on(account: Account, run: R
     assert account.asked == [["N1", "N2"], ["N2"], ["N2"]]
 
 
-def test_the_last_member_to_leave_ends_the_loop_and_closes_the_client(account: Account, run: Run) -> None:
+def test_the_loop_ends_and_the_client_is_closed_when_the_last_subscriber_leaves(account: Account, run: Run) -> None:
     register(account, 1)
 
     async def wait() -> None:
-        await looks(account, keys(1), 1)
+        await checks(account, keys(1), 1)
         assert account.closed == 1
         await asyncio.sleep(3600)
 
@@ -351,8 +379,8 @@ def test_leaving_in_the_middle_of_a_call_ends_the_loop_too(account: Account, run
     account.takes = 30.0
 
     async def wait() -> None:
-        async with Subscriber(account, keys(1), 60) as member:
-            assert await member.updates(75.0) is None
+        async with Subscriber(account, keys(1), 60) as subscriber:
+            assert await subscriber.updates(75.0) is None
         assert account.closed == 1
 
     run(wait())
@@ -367,8 +395,8 @@ def test_a_poller_that_has_ended_is_followed_by_a_new_one(account: Account, run:
     async def wait() -> None:
         async with Subscriber(account, keys(1), 60):
             first = poller_of(account)
-        await looks(account, keys(1), 1)
-        await looks(other, keys(1), 1)
+        await checks(account, keys(1), 1)
+        await checks(other, keys(1), 1)
         assert poller_of(other) is not first
         async with Subscriber(other, keys(1), 60):
             pass
@@ -403,10 +431,10 @@ def test_two_event_loops_have_two_pollers(account: Account) -> None:
 
 def test_unsubscribing_twice_does_no_harm(account: Account, run: Run) -> None:
     async def wait() -> None:
-        async with Subscriber(account, keys(1), 60) as member:
+        async with Subscriber(account, keys(1), 60) as subscriber:
             pass
-        member.keep(())
-        member.subscription.close()
+        subscriber.keep(())
+        subscriber.subscription.close()
 
     run(wait())
     assert account.closed == 1
@@ -426,7 +454,7 @@ class Recorder(Observer):
         self.timings.append((name, seconds))
 
     def of(self, name: Gauge) -> list[float]:
-        return [value for told, value in self.gauges if told == name]
+        return [value for reported, value in self.gauges if reported == name]
 
 
 def test_the_metrics_say_how_many_waits_are_open_and_how_late_the_checks_are(run: Run) -> None:
@@ -453,28 +481,28 @@ def test_the_metrics_count_polls_that_fail_in_a_row(account: Account, run: Run) 
 
     async def wait() -> None:
         pollers_of_running_loop(recorder)
-        await looks(account, keys(*range(200)), times=1)
+        await checks(account, keys(*range(200)), times=1)
 
     run(wait())
 
     assert recorder.of("waits.failed_polls") == [0, 1, 2, 0]
 
 
-def test_a_wait_that_joins_while_a_missing_shipment_is_confirmed_is_not_told_the_older_answer(
+def test_a_wait_that_joins_while_a_missing_shipment_is_confirmed_does_not_get_the_older_response(
     account: Account, run: Run
 ) -> None:
     """It may have registered the shipment after the call was sent."""
     account.takes = 10.0
 
     async def early() -> Updates | None:
-        async with Subscriber(account, keys(1), 60, first_check_in=0.0) as member:
-            return await member.updates()
+        async with Subscriber(account, keys(1), 60, first_check_in=0.0) as subscriber:
+            return await subscriber.updates()
 
     async def late() -> Updates | None:
         await asyncio.sleep(15)  # the call by number took from 2 to 12, the confirmation takes until 22
         register(account, 1)
-        async with Subscriber(account, keys(1), 60, first_check_in=0.0) as member:
-            return await member.updates()
+        async with Subscriber(account, keys(1), 60, first_check_in=0.0) as subscriber:
+            return await subscriber.updates()
 
     first, second = run(_together(early(), late()))
     assert first == {key(1): NOT_REGISTERED}

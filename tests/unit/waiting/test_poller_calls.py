@@ -28,12 +28,12 @@ def key(number: object, carrier: str = "usps") -> ShipmentKey:
 async def until(account: Account, wanted: list[ShipmentKey], status: str, interval: float = 60, **join: Any) -> float:
     """Wait like a trigger does; returns the loop's time at which all have the status."""
     waiting = set(wanted)
-    async with Subscriber(account, wanted, interval, **join) as member:
+    async with Subscriber(account, wanted, interval, **join) as subscriber:
         while waiting:
-            news = await member.updates()
+            news = await subscriber.updates()
             assert news is not None
-            waiting -= {one for one, fact in news.items() if fact.status == status}
-            member.keep(waiting)
+            waiting -= {shipment for shipment, observed in news.items() if observed.status == status}
+            subscriber.keep(waiting)
     return asyncio.get_running_loop().time()
 
 
@@ -69,8 +69,8 @@ def test_a_thousand_triggers_that_start_within_a_second_cost_the_calls_of_one(ac
 
     async def started(number: int) -> Updates | None:
         await asyncio.sleep(number / 1000)
-        async with Subscriber(account, [wanted[number]], 1800, first_check_in=-500.0) as member:
-            return await member.updates()
+        async with Subscriber(account, [wanted[number]], 1800, first_check_in=-500.0) as subscriber:
+            return await subscriber.updates()
 
     run(together(*map(started, range(1000))))
     assert kinds(account) == {"list": 1}
@@ -78,7 +78,7 @@ def test_a_thousand_triggers_that_start_within_a_second_cost_the_calls_of_one(ac
 
 
 @pytest.mark.parametrize(("interval", "longest"), [(20.0, 20.0), (1800.0, MAX_GATHER_SECONDS)])
-def test_while_ever_more_join_the_first_look_waits_for_them_but_not_for_ever(
+def test_the_first_check_waits_for_others_to_join_but_not_forever(
     account: Account, run: Run, interval: float, longest: float
 ) -> None:
     wanted = waiting_for(account, 200)
@@ -87,8 +87,8 @@ def test_while_ever_more_join_the_first_look_waits_for_them_but_not_for_ever(
     async def started(number: int) -> float:
         await asyncio.sleep(number / 2)
         joined = asyncio.get_running_loop().time()
-        async with Subscriber(account, [wanted[number]], interval, first_check_in=0.0) as member:
-            await member.updates()
+        async with Subscriber(account, [wanted[number]], interval, first_check_in=0.0) as subscriber:
+            await subscriber.updates()
         return asyncio.get_running_loop().time() - joined
 
     waited = run(together(*map(started, range(200))))
@@ -103,8 +103,8 @@ def test_who_joins_while_the_account_is_in_trouble_does_not_shorten_the_back_off
 
     async def started(number: int) -> None:
         await asyncio.sleep(10.0 * number)
-        async with Subscriber(account, [wanted[number]], 60, first_check_in=0.0) as member:
-            await member.updates()
+        async with Subscriber(account, [wanted[number]], 60, first_check_in=0.0) as subscriber:
+            await subscriber.updates()
 
     run(together(*map(started, range(20))))
     assert [at - account.calls[0][0] >= 500 for at, _ in account.calls] == [False, True]
@@ -114,17 +114,17 @@ def test_in_a_large_account_they_cost_one_call_per_forty_and_one_to_find_out(acc
     wanted = waiting_for(account, 1000)
 
     async def started(number: int) -> Updates | None:
-        async with Subscriber(account, [wanted[number]], 1800, first_check_in=0.0) as member:
-            return await member.updates()
+        async with Subscriber(account, [wanted[number]], 1800, first_check_in=0.0) as subscriber:
+            return await subscriber.updates()
 
     run(together(*map(started, range(1000))))
     assert kinds(account) == {"list": 1, "number": 25}
 
 
-def test_what_changes_is_heard_of_at_the_next_turn_with_one_call(account: Account, run: Run) -> None:
+def test_changes_are_found_at_the_next_poll_with_one_call(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 400)
-    change = [after(600 + 10 * at, account, one, "delivered") for at, one in enumerate(wanted)]
-    released = run(together(*(until(account, [one], "delivered") for one in wanted), *change))[:400]
+    change = [after(600 + 10 * at, account, shipment, "delivered") for at, shipment in enumerate(wanted)]
+    released = run(together(*(until(account, [shipment], "delivered") for shipment in wanted), *change))[:400]
     for at, moment in enumerate(released):
         assert 0 <= moment - (1_600.0 + 10 * at) <= 61
     cycles = (max(released) - 1_060.0) / 60
@@ -136,9 +136,11 @@ def test_what_changes_is_heard_of_at_the_next_turn_with_one_call(account: Accoun
 
 def test_what_the_vendor_does_not_note_is_found_within_the_time_to_reconcile(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 200)
-    change = [after(1000, account, one, "delivered", noted=False) for one in wanted[::20]]
-    rest = [after(9000, account, one, "delivered") for one in wanted]
-    *released, _ = run(together(*(until(account, [one], "delivered") for one in wanted), together(*change, *rest)))
+    change = [after(1000, account, shipment, "delivered", noted=False) for shipment in wanted[::20]]
+    rest = [after(9000, account, shipment, "delivered") for shipment in wanted]
+    *released, _ = run(
+        together(*(until(account, [shipment], "delivered") for shipment in wanted), together(*change, *rest))
+    )
     for at, moment in enumerate(released):
         if at % 20 == 0:
             assert moment - 2_000.0 <= RECONCILE + 60
@@ -146,9 +148,9 @@ def test_what_the_vendor_does_not_note_is_found_within_the_time_to_reconcile(acc
 
 def test_full_checks_are_spread_evenly(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 400)
-    account.changed_at |= {one: -100.0 * at for at, one in enumerate(wanted)}
-    never = [until(account, [one], "delivered") for one in wanted]
-    ends = [after(4 * RECONCILE, account, one, "delivered") for one in wanted]
+    account.changed_at |= {shipment: -100.0 * at for at, shipment in enumerate(wanted)}
+    never = [until(account, [shipment], "delivered") for shipment in wanted]
+    ends = [after(4 * RECONCILE, account, shipment, "delivered") for shipment in wanted]
     run(together(*never, *ends))
     times = [at for at, numbers in account.calls if numbers[0].startswith("N") and at > 1_100.0]
     assert len(times) <= 4 * 10 + 12
@@ -163,21 +165,21 @@ def test_full_checks_are_spread_evenly(account: Account, run: Run) -> None:
                 last[one] = at
 
 
-def test_a_small_account_is_listed_rather_than_asked_number_by_number(account: Account, run: Run) -> None:
+def test_a_small_account_is_listed_rather_than_requested_by_number(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 300)
     account.elsewhere = 100
-    changes = [after(3000, account, one, "delivered", noted=False) for one in wanted]
-    released = run(together(*(until(account, [one], "delivered") for one in wanted), *changes))[:300]
+    changes = [after(3000, account, shipment, "delivered", noted=False) for shipment in wanted]
+    released = run(together(*(until(account, [shipment], "delivered") for shipment in wanted), *changes))[:300]
     assert max(released) <= 4_000.0 + 61
     assert set(kinds(account)) == {"list"}
     assert len(account.calls) == math.ceil(3000 / 60)
 
 
-def test_a_patient_wait_is_one_full_look_each_time(account: Account, run: Run) -> None:
+def test_a_wait_with_a_long_interval_is_a_full_check_each_time(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 4000)
     account.elsewhere = 0
-    changes = [after(9000, account, one, "delivered") for one in wanted]
-    run(together(*(until(account, [one], "delivered", interval=1800) for one in wanted), *changes))
+    changes = [after(9000, account, shipment, "delivered") for shipment in wanted]
+    run(together(*(until(account, [shipment], "delivered", interval=1800) for shipment in wanted), *changes))
     assert kinds(account) == {"list": 2 * 5}
 
 
@@ -190,15 +192,15 @@ def test_two_carriers_may_share_a_number(account: Account, run: Run) -> None:
 
 
 @pytest.mark.parametrize("number", ["A,B", "A B", "A&numbers=B", "A%2CB", "Ä/..", "#1", "+"])
-def test_odd_numbers_do_not_break_the_look_at_the_others(account: Account, run: Run, number: str) -> None:
+def test_odd_numbers_do_not_prevent_checks_of_the_others(account: Account, run: Run, number: str) -> None:
     odd = ShipmentKey("usps", number)
     account.parcels |= {key(1): "delivered", odd: "transit"}
 
-    async def look() -> Updates | None:
-        async with Subscriber(account, [odd], 60) as member:
-            return await member.updates()
+    async def check() -> Updates | None:
+        async with Subscriber(account, [odd], 60) as subscriber:
+            return await subscriber.updates()
 
-    released, news = run(together(until(account, [key(1)], "delivered"), look()))
+    released, news = run(together(until(account, [key(1)], "delivered"), check()))
     assert released == pytest.approx(1_060.0, abs=1)
     assert news is not None
     assert news[odd].status == "transit", "with a comma it is asked for alone"
@@ -208,25 +210,25 @@ def test_spellings_that_the_vendor_takes_for_one_are_one(account: Account, run: 
     account.parcels[ShipmentKey("usps", "ABC")] = "delivered"
     spelled = [ShipmentKey("usps", "ABC"), ShipmentKey("usps", "abc")]
 
-    async def look(one: ShipmentKey) -> Updates | None:
-        async with Subscriber(account, [one], 60) as member:
-            return await member.updates()
+    async def check(one: ShipmentKey) -> Updates | None:
+        async with Subscriber(account, [one], 60) as subscriber:
+            return await subscriber.updates()
 
-    for one, news in zip(spelled, run(together(*map(look, spelled))), strict=True):
+    for shipment, news in zip(spelled, run(together(*map(check, spelled))), strict=True):
         assert news is not None
-        assert set(news) == {one}
+        assert set(news) == {shipment}
     assert len(account.calls) == 1
 
 
-def test_what_another_dag_has_just_been_told_costs_no_call(account: Account, run: Run) -> None:
+def test_a_state_that_another_dag_has_just_received_costs_no_call(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 40)
 
     async def late() -> Updates | None:
-        await asyncio.sleep(90)  # the first one was told at 60
-        async with Subscriber(account, wanted, 60) as member:
-            return await member.updates(0.0)
+        await asyncio.sleep(90)  # the first one was notified at 60
+        async with Subscriber(account, wanted, 60) as subscriber:
+            return await subscriber.updates(0.0)
 
-    ends = [after(200, account, one, "delivered") for one in wanted]
+    ends = [after(200, account, shipment, "delivered") for shipment in wanted]
     _, news, *_ = run(together(until(account, wanted, "delivered"), late(), *ends))
     assert news is not None
     assert set(news) == set(wanted)
@@ -249,6 +251,33 @@ def test_a_newcomer_costs_one_list_of_changes_and_not_one_after_the_other(accoun
     assert run(scenario()) == 1
 
 
+def test_a_newcomer_receives_what_is_known_when_the_list_of_changes_has_confirmed_it(
+    account: Account, run: Run
+) -> None:
+    wanted = waiting_for(account, 200)
+    del account.parcels[wanted[0]]
+
+    async def scenario() -> dict[ShipmentKey, Observation]:
+        received: dict[ShipmentKey, Observation] = {}
+        async with Subscriber(account, wanted, 600, first_check_in=0.0):
+            await asyncio.sleep(100)
+            for shipment in wanted[-2:]:
+                account.change(shipment, "pickup")
+            await asyncio.sleep(900)
+            before = kinds(account).get("changes", 0)
+            async with Subscriber(account, wanted[:100], 120, first_check_in=0.0) as late:
+                while len(received) < 100 and (updates := await late.updates(10)) is not None:
+                    received |= updates
+            assert kinds(account)["changes"] > before
+        return received
+
+    received = run(scenario())
+    assert received.pop(wanted[0]) == NOT_REGISTERED
+    assert {shipment: observed.status for shipment, observed in received.items()} == dict.fromkeys(
+        wanted[1:100], "transit"
+    )
+
+
 def test_a_wait_does_not_get_an_older_state_than_its_interval_allows_because_others_accept_it(
     account: Account, run: Run
 ) -> None:
@@ -256,8 +285,8 @@ def test_a_wait_does_not_get_an_older_state_than_its_interval_allows_because_oth
 
     async def first_status(interval: float) -> str | None:
         await asyncio.sleep(200)
-        async with Subscriber(account, wanted, interval) as member:
-            updates = await member.updates()
+        async with Subscriber(account, wanted, interval) as subscriber:
+            updates = await subscriber.updates()
         assert updates is not None
         return updates[wanted[0]].status
 
@@ -269,24 +298,41 @@ def test_a_wait_does_not_get_an_older_state_than_its_interval_allows_because_oth
     assert statuses == ["delivered", "transit"]
 
 
-def test_a_shipment_that_is_deleted_meanwhile_is_told_at_the_latest_when_reconciled(account: Account, run: Run) -> None:
+def test_a_shipment_that_is_deleted_meanwhile_is_reported_at_the_next_reconciliation_at_the_latest(
+    account: Account, run: Run
+) -> None:
     wanted = waiting_for(account, 200)
 
     async def vanish() -> None:
         await asyncio.sleep(700)
         del account.parcels[wanted[7]]
 
-    async def look() -> float:
-        async with Subscriber(account, [wanted[7]], 60) as member:
-            while (news := await member.updates()) is not None:
+    async def check() -> float:
+        async with Subscriber(account, [wanted[7]], 60) as subscriber:
+            while (news := await subscriber.updates()) is not None:
                 if news[wanted[7]] == NOT_REGISTERED:
                     break
         return asyncio.get_running_loop().time()
 
-    ends = [after(4000, account, one, "delivered") for one in wanted if one != wanted[7]]
-    others = [until(account, [one], "delivered") for one in wanted if one != wanted[7]]
-    told, *_ = run(together(look(), vanish(), *others, *ends))
-    assert told <= 1_700.0 + RECONCILE + 60
+    ends = [after(4000, account, shipment, "delivered") for shipment in wanted if shipment != wanted[7]]
+    others = [until(account, [shipment], "delivered") for shipment in wanted if shipment != wanted[7]]
+    reported, *_ = run(together(check(), vanish(), *others, *ends))
+    assert reported <= 1_700.0 + RECONCILE + 60
+
+
+def test_a_list_is_not_read_again_at_once_for_a_shipment_that_it_leaves_out(account: Account, run: Run) -> None:
+    wanted = waiting_for(account, 100)
+    account.elsewhere, account.takes = 0, 1.0  # the list of everything takes one call and is a full check
+
+    async def check() -> Updates | None:
+        async with Subscriber(account, wanted, 60, reconcile_seconds=150.0) as subscriber:
+            await subscriber.updates()
+            await asyncio.sleep(100)
+            del account.parcels[wanted[7]]
+            return await subscriber.updates()
+
+    assert run(check()) == {wanted[7]: NOT_REGISTERED}
+    assert len(account.calls) <= 8, kinds(account)
 
 
 def test_too_many_changes_elsewhere_are_not_waded_through_again_and_again(account: Account, run: Run) -> None:
@@ -299,9 +345,25 @@ def test_too_many_changes_elsewhere_are_not_waded_through_again_and_again(accoun
             account.changed_at |= dict.fromkeys(busy, asyncio.get_running_loop().time())
             await asyncio.sleep(60)
 
-    ends = [after(1200, account, one, "delivered") for one in wanted]
-    run(together(*(until(account, [one], "delivered") for one in wanted), bustle(), *ends))
-    assert kinds(account)["changes"] <= 2
+    ends = [after(1200, account, shipment, "delivered") for shipment in wanted]
+    run(together(*(until(account, [shipment], "delivered") for shipment in wanted), bustle(), *ends))
+    assert kinds(account)["changes"] <= 3, "of twenty rounds, after 5 minutes and then 10 more"
+
+
+def test_a_list_of_changes_that_is_too_long_at_first_is_used_as_soon_as_it_begins_later(
+    account: Account, run: Run
+) -> None:
+    wanted = waiting_for(account, 100)
+    others = [ShipmentKey("dhl", f"B{number}") for number in range(4_100)]
+    account.parcels |= dict.fromkeys(others, "transit")
+    account.changed_at |= dict.fromkeys(others, 500.0)
+
+    moves = [after(100, account, shipment, "pickup") for shipment in wanted[:2]]
+    ends = [after(800, account, shipment, "delivered") for shipment in wanted]
+    run(together(*(until(account, [shipment], "delivered") for shipment in wanted), *moves, *ends))
+    changes = account.times("changes 1")
+    assert len([at for at in changes if at < 1_300.0]) == 1, "it was too long"
+    assert len([at for at in changes if 1_500.0 < at < 1_800.0]) >= 4, "once a minute"
 
 
 def test_a_listing_that_has_grown_is_still_gone_through_while_it_is_worth_it(account: Account, run: Run) -> None:
@@ -312,6 +374,6 @@ def test_a_listing_that_has_grown_is_still_gone_through_while_it_is_worth_it(acc
         await asyncio.sleep(1900)
         account.elsewhere = 1500
 
-    ends = [after(3700, account, one, "delivered") for one in wanted]
-    run(together(*(until(account, [one], "delivered", interval=1800) for one in wanted), grow(), *ends))
+    ends = [after(3700, account, shipment, "delivered") for shipment in wanted]
+    run(together(*(until(account, [shipment], "delivered", interval=1800) for shipment in wanted), grow(), *ends))
     assert kinds(account) == {"list": 1 + 2 + 2}

@@ -51,7 +51,7 @@ with DAG(
 
     @task
     def all_of(lists: Any) -> list[dict[str, str]]:
-        return [one for entries in lists for one in entries]
+        return [entry for entries in lists for entry in entries]
 
     @task
     def given(value: Any) -> Any:

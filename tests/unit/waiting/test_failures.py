@@ -1,4 +1,4 @@
-"""Trouble at an unlucky moment: around a deadline, while shipments are on hold, after a bug."""
+"""Failures at bad times: around a deadline, while shipments are on hold, after a bug."""
 
 from __future__ import annotations
 
@@ -48,11 +48,20 @@ def pollers() -> Pollers:
 
 
 async def wait_for(
-    account: Account, number: object, shared: Pollers, *, deadline: float | None = None, poke: float = 60
+    account: Account,
+    number: object,
+    shared: Pollers,
+    *,
+    deadline: float | None = None,
+    poke: float = 60,
+    reconcile: float = 1800,
+    first: float = 0,
 ) -> tuple[Verdict, float]:
     """Wait for one delivery; return the verdict and when it came."""
     shipments = [{"carrier_code": "usps", "tracking_number": f"N{number}"}]
-    spec = WaitSpec.create(shipments=shipments, poke_interval=poke, deadline=deadline, first_check_at=0)
+    spec = WaitSpec.create(
+        shipments=shipments, poke_interval=poke, reconcile_seconds=reconcile, deadline=deadline, first_check_at=first
+    )
 
     async def connect() -> Account:
         return account
@@ -68,6 +77,29 @@ def fails_between(account: Account, number: object, begin: float, end: float) ->
         return ServiceUnavailableError("503") if concerned and begin <= now() < end else None
 
     account.fault = fault
+
+
+def test_numbers_that_keep_failing_do_not_put_off_the_confirmation_of_a_missing_one(
+    account: Account, run: Run[Any]
+) -> None:
+    healthy, failing = range(100), range(100, 120)
+    account.parcels |= {key(number): "transit" for number in (*healthy, *failing)}
+    account.takes = 1.0
+    account.fault = lambda numbers: (
+        ServiceUnavailableError("503") if any(f"N{number}" in numbers for number in failing) else None
+    )
+
+    async def go() -> tuple[Verdict, float]:
+        shared = pollers()
+        others = [asyncio.create_task(wait_for(account, number, shared, poke=5)) for number in (*healthy, *failing)]
+        await asyncio.sleep(100)
+        verdict = await wait_for(account, "missing", shared)
+        await end(*others)
+        return verdict
+
+    verdict, at = run(go())
+    assert verdict.result is WaitResult.FAILED
+    assert at <= START + 100 + 30, "two turns of the retry queue, each after five polls"
 
 
 @pytest.mark.parametrize("outage", [500.0, 1000.0, 2000.0, 3000.0, 5000.0])
@@ -101,6 +133,30 @@ def test_an_account_that_backs_off_makes_the_last_check_at_the_deadline(
     assert at <= START + outage + LAST_CHECK_SECONDS
 
 
+def test_shipments_that_are_confirmed_at_a_deadline_do_not_wait_for_the_checks_of_others(
+    account: Account, run: Run[Any]
+) -> None:
+    """The lists omit all that have been delivered, and the other waits' checks take every slot."""
+    hidden = [f"hidden{number}" for number in range(12)]
+    account.parcels |= dict.fromkeys([key(number) for number in hidden], "delivered")
+    account.parcels |= dict.fromkeys([key(number) for number in range(120)], "transit")
+    account.unlisted = {f"N{number}" for number in hidden}
+    account.takes = 1.0
+
+    async def go() -> list[tuple[Verdict, float]]:
+        shared = pollers()
+        others = [asyncio.create_task(wait_for(account, number, shared, poke=1, reconcile=1)) for number in range(120)]
+        deadline = START + 100
+        verdicts = [wait_for(account, number, shared, deadline=deadline, first=deadline + 60) for number in hidden]
+        found = await asyncio.gather(*verdicts)
+        await end(*others)
+        return found
+
+    found = run(go())
+    assert {verdict.result for verdict, _ in found} == {WaitResult.RELEASED}
+    assert max(at for _, at in found) <= START + 100 + LAST_CHECK_SECONDS
+
+
 async def _alone(account: Account, deadline: float) -> tuple[Verdict, float]:
     return await wait_for(account, 1, pollers(), deadline=deadline)
 
@@ -119,7 +175,7 @@ def test_many_deadlines_do_not_wear_the_back_off_away(account: Account, run: Run
     assert len(during) <= 3 * (400 / 5) + 10, "three calls every five seconds at most"
 
 
-def test_a_deadline_does_not_break_the_silence_after_a_429(account: Account, run: Run[Any]) -> None:
+def test_a_deadline_does_not_shorten_the_cool_down_after_a_429(account: Account, run: Run[Any]) -> None:
     account.parcels |= {key(1): "transit"}
 
     def fault(numbers: list[str]) -> Exception | None:

@@ -1,4 +1,4 @@
-"""Many triggers of one account against the sandbox: odd answers, refusals, rotated keys, and latecomers."""
+"""Many triggers of one account against the sandbox: odd responses, refusals, rotated keys, and waits that join late."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import pytest
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
 from airflow_provider_trackingmore.waiting import failures
+from airflow_provider_trackingmore.waiting.pollers import pollers_of_running_loop
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
-from tests.integration.airflow.conftest import KEYS, connections
+from tests.integration.airflow.conftest import KEYS, START, connections
+from tests.integration.airflow.parcels import parcel
 
 Seed = Callable[..., list[dict[str, Any]]]
 WAITS = 60
@@ -44,7 +46,7 @@ async def event_of(shipments: list[dict[str, Any]], **arguments: Any) -> dict[st
 
 async def start(parcels: list[dict[str, Any]], **arguments: Any) -> list[asyncio.Task[dict[str, Any]]]:
     """Begin a wait for each parcel."""
-    return [asyncio.create_task(event_of([one], **arguments)) for one in parcels]
+    return [asyncio.create_task(event_of([parcel], **arguments)) for parcel in parcels]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -78,7 +80,7 @@ async def test_a_wait_that_joins_later_receives_what_is_known_already(sandbox: S
     ],
     ids=lambda value: str(value.get("status") or value["value"]) if isinstance(value, dict) else value,
 )
-async def test_no_single_odd_answer_ends_a_wait(
+async def test_no_single_odd_response_ends_a_wait(
     sandbox: SandboxProcess, seed: Seed, kind: str, settings: dict[str, Any]
 ) -> None:
     parcels = seed(*(f"soon#{number}" for number in range(WAITS)))
@@ -94,6 +96,38 @@ async def test_no_single_odd_answer_ends_a_wait(
     assert [event["result"] for event in events] == ["released"] * WAITS
 
 
+async def test_waits_with_one_key_and_two_hosts_ask_their_own_host(
+    sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parcels = [parcel("delivered")]
+    sandbox.seed(shipments=[parcels[0] | {"age_hours": 0.0}], account=0)
+    with SandboxProcess(api_keys=KEYS, no_limits=True, start=START, pacing="memory") as elsewhere:
+        elsewhere.seed(shipments=[parcels[0] | {"age_hours": 48.0}], account=0)
+        monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", json.dumps(elsewhere.connection_for(0)))
+        here = asyncio.create_task(event_of(parcels))
+        await until(lambda: len(sandbox.calls()) >= 2)
+        event = await event_of(parcels, trackingmore_conn_id="elsewhere")
+        assert event["result"] == "released"
+        assert not here.done()
+        here.cancel()
+
+
+async def test_a_wait_does_not_depend_on_the_proxy_of_another_connection_with_the_same_key(
+    sandbox: SandboxProcess, seed: Seed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parcels = seed("delivered")
+    connection = sandbox.connection_for(0)
+    connection["extra"] = connection["extra"] | {"proxies": {"http": "http://127.0.0.1:9"}}
+    monkeypatch.setenv("AIRFLOW_CONN_BEHIND_A_BROKEN_PROXY", json.dumps(connection))
+    pollers = pollers_of_running_loop()
+    stuck = asyncio.create_task(event_of(parcels, trackingmore_conn_id="behind_a_broken_proxy"))
+    await until(lambda: pollers.open_waits == 1)
+    event = await event_of(parcels, deadline=time.time() + 20)
+    assert event["result"] == "released"
+    assert not stuck.done()
+    stuck.cancel()
+
+
 @pytest.mark.parametrize("code", [4001, 4002])
 async def test_a_refusal_that_a_second_attempt_confirms_ends_every_wait(
     sandbox: SandboxProcess, seed: Seed, code: int
@@ -103,7 +137,9 @@ async def test_a_refusal_that_a_second_attempt_confirms_ends_every_wait(
     await asyncio.to_thread(sandbox.change_account, deleted=True, deleted_code=code)
     events = await asyncio.gather(*waits)
     assert {event["result"] for event in events} == {"error"}
-    assert all("check the API key in the password field of the Airflow connection" in one["reason"] for one in events)
+    assert all(
+        "check the API key in the password field of the Airflow connection" in event["reason"] for event in events
+    )
     assert len([call for call in sandbox.calls() if call["code"] == code]) == 2
 
 
@@ -134,7 +170,9 @@ async def test_waits_end_with_the_reason_when_the_connection_keeps_a_key_that_wa
     await asyncio.to_thread(sandbox.change_account, api_key=NEW_KEY)
     events = await asyncio.gather(*waits)
     assert {event["result"] for event in events} == {"error"}
-    assert all("check the API key in the password field of the Airflow connection" in one["reason"] for one in events)
+    assert all(
+        "check the API key in the password field of the Airflow connection" in event["reason"] for event in events
+    )
 
 
 async def test_waits_end_with_the_reason_when_the_new_key_is_wrong_too(

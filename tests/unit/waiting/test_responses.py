@@ -14,8 +14,8 @@ from airflow_provider_trackingmore.api.envelope import parse_response
 from airflow_provider_trackingmore.api.errors import MalformedResponseError
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.api.models import ShipmentKey, Tracking
-from airflow_provider_trackingmore.waiting.answers import ObservedPage, page_request
 from airflow_provider_trackingmore.waiting.observation import Observation
+from airflow_provider_trackingmore.waiting.responses import ObservedPage, page_request
 
 NOW = 1_800_000_000.0
 WATCHED = ShipmentKey("usps", "p1")

@@ -1,14 +1,14 @@
-"""The cursor of the list of changes: from when on to ask, by the vendor's own times."""
+"""The cursor of the list of changes, by the vendor's own times."""
 
 from __future__ import annotations
 
-from airflow_provider_trackingmore.waiting.changes import OVERLAP_SECONDS, ChangeCursor
+from airflow_provider_trackingmore.waiting.change_cursor import OVERLAP_SECONDS, ChangeCursor
 
 NOW = 1_780_000_000.0
 DAY = 86_400.0
 
 
-def test_changes_are_asked_for_from_the_newest_change_that_an_answer_shows() -> None:
+def test_changes_are_requested_from_the_newest_change_in_a_response() -> None:
     cursor = ChangeCursor()
     cursor.note([NOW - 40, NOW - 50, NOW - 900], [], at=10.0, now=NOW)
     cursor.advance(oldest_check=10.0)
@@ -30,7 +30,7 @@ def test_a_list_of_changes_dated_into_the_future_alone_does_not_move_the_cursor_
     assert cursor.since == NOW - 50 - OVERLAP_SECONDS
 
 
-def test_every_answer_moves_the_cursor_but_only_as_far_as_all_shipments_have_been_checked() -> None:
+def test_every_response_advances_the_cursor_but_only_as_far_as_all_shipments_were_checked() -> None:
     cursor = ChangeCursor()
     cursor.note([NOW - 500, NOW - 600], [], at=10.0, now=NOW)
     cursor.note([NOW - 40, NOW - 50], [], at=20.0, now=NOW + 10)

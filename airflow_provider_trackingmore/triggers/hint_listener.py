@@ -1,0 +1,120 @@
+"""Listen for hints in the triggerer: shipments that webhooks have named are checked now, on every host.
+
+Where the rate limit is kept in Redis, the API server writes hints into a stream there, which wakes waits and watchers.
+Where it is kept in a file, the API server writes them into another file beside it, which wakes watchers on the same
+host; waits are woken without the triggerer. If neither can be read, nothing is lost: polling goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+from airflow import __version__
+
+from airflow_provider_trackingmore.client.client import TrackingMoreClient
+from airflow_provider_trackingmore.client.hint_file import HintFile
+from airflow_provider_trackingmore.client.hint_stream import HintReader, ShipmentHint
+from airflow_provider_trackingmore.client.settings import PACING_CHOICES
+from airflow_provider_trackingmore.waiting.poller import Poller
+from airflow_provider_trackingmore.waiting.pollers import Pollers
+
+log = logging.getLogger(__name__)
+
+FIRST_AIRFLOW_WITH_WEBHOOKS = (3, 1)
+FILE_SECONDS = 1.0
+"""How often the file is looked at."""
+UNUSED_SECONDS = 60.0
+"""How long after the last wait of an account nobody listens anymore."""
+FIRST_RETRY_SECONDS = 1.0
+MAX_RETRY_SECONDS = 30.0
+
+_listeners: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, HintListener]] = WeakKeyDictionary()
+
+
+def listen_for_hints(pollers: Pollers, client: TrackingMoreClient) -> None:
+    """Listen for hints about an account for as long as it has waits or watchers. It may be called repeatedly.
+
+    :param pollers: the pollers of the running event loop.
+    :param client: a client of the account.
+    """
+    if tuple(map(int, __version__.split(".")[:2])) < FIRST_AIRFLOW_WITH_WEBHOOKS:
+        return
+    listeners = _listeners.setdefault(asyncio.get_running_loop(), {})
+    if client.account not in listeners:
+        listeners[client.account] = HintListener(pollers, client.account, client.settings.pacing)
+    listeners[client.account].start()
+
+
+class HintListener:
+    """Listens for hints about one account.
+
+    :param pollers: the pollers to wake.
+    :param account: the account's fingerprint.
+    :param pacing: where its rate limit is kept.
+    """
+
+    def __init__(self, pollers: Pollers, account: str, pacing: str) -> None:
+        self._pollers = pollers
+        self._account = account
+        self._pacing = pacing
+        self._pause = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Listen from now on. It may be called repeatedly."""
+        if (self._task is None or self._task.done()) and self._pacing != "memory":
+            listen = self._watch_file() if self._pacing in PACING_CHOICES else self._read_stream()
+            self._task = asyncio.get_running_loop().create_task(listen, name="trackingmore-hints")
+
+    def _used_pollers(self) -> Sequence[Poller]:
+        return [poller for poller in self._pollers.all if poller.sender.account == self._account]
+
+    async def _read_stream(self) -> None:
+        loop_time = asyncio.get_running_loop().time
+        reader = HintReader(self._pacing, self._account)
+        used_at = loop_time()
+        try:
+            while loop_time() - used_at < UNUSED_SECONDS:
+                hints = await self._next_hints(reader)
+                pollers = self._used_pollers()
+                if pollers:
+                    used_at = loop_time()
+                for poller in pollers if hints else ():
+                    poller.check_now([hint.key for hint in hints], per_minute=hints[-1].per_minute)
+        finally:
+            await reader.close()
+
+    async def _next_hints(self, reader: HintReader) -> Sequence[ShipmentHint]:
+        """Read the stream; while Redis is unavailable, pause instead, for longer each time."""
+        try:
+            hints = await reader.read()
+        except Exception as error:  # of Redis, as a rule; whatever it is, polling goes on
+            log.log(
+                logging.DEBUG if self._pause else logging.WARNING,
+                "Webhooks cannot wake the waits of account %s: Redis is unavailable (%s). They check at intervals",
+                self._account,
+                type(error).__name__,
+            )
+            self._pause = min(max(2 * self._pause, FIRST_RETRY_SECONDS), MAX_RETRY_SECONDS)
+            await asyncio.sleep(self._pause)
+            return []
+        if self._pause:
+            log.info("Redis is back: webhooks wake the waits of account %s again", self._account)
+            self._pause = 0.0
+        return hints
+
+    async def _watch_file(self) -> None:
+        loop_time = asyncio.get_running_loop().time
+        file = HintFile(self._account)
+        used_at = loop_time()
+        while loop_time() - used_at < UNUSED_SECONDS:
+            await asyncio.sleep(FILE_SECONDS)
+            watched = [poller for poller in self._used_pollers() if poller.watchers]
+            if watched:
+                used_at = loop_time()
+            if keys := file.read_new():
+                for poller in watched:
+                    poller.check_lists_now(keys)

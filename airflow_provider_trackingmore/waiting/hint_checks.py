@@ -1,0 +1,139 @@
+"""Hints: shipments that may have changed, such as those that a webhook has named. They are checked early.
+
+Anybody may send hints, so they cost little. Only shipments that a wait has subscribed to are checked: each at most once
+in :data:`SECONDS_PER_SHIPMENT`, in batches at least :data:`SECONDS_PER_BATCH` apart, and only so many in a minute. The
+rest is checked later. Back-offs and cool-downs stay as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
+
+from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.waiting.list_subscriptions import ListSubscription
+from airflow_provider_trackingmore.waiting.registry import WatchedShipment
+from airflow_provider_trackingmore.waiting.state import PollerState
+
+GATHER_SECONDS = 0.2
+"""How long a hint waits for others, so that they share a call."""
+SECONDS_PER_BATCH = 2.0
+"""The time between two batches: at one request per second, every other call is for something else."""
+SECONDS_PER_SHIPMENT = 30.0
+SECONDS_PER_LIST = 30.0
+"""The time between two checks because of hints: of one shipment, and of the lists for one watcher."""
+UNCLAIMED_SECONDS = 60.0
+MAX_UNCLAIMED = 1000
+"""A hint may come between the check of a task on a worker and the subscription of its trigger. So those that nobody
+waits for are kept for a while: for how long, and how many."""
+MAX_HINTED = 400
+"""How many shipments that hints have named are kept for each watcher."""
+_MINUTE = 60.0
+
+
+class HintChecks:
+    """The hints of one poller. Times are those of the event loop, in seconds.
+
+    :param state: the state of the poller.
+    :param clock: seconds of the event loop.
+    """
+
+    def __init__(self, state: PollerState, clock: Callable[[], float]) -> None:
+        self._state = state
+        self._clock = clock
+        self._pending: dict[WatchedShipment, float] = {}
+        self._unclaimed: OrderedDict[ShipmentKey, float] = OrderedDict()
+        self._released: deque[float] = deque()
+        self._next_batch_at = -math.inf
+        self._per_minute = 1
+
+    @property
+    def due(self) -> float:
+        """When the next batch must be released; infinity if there is none."""
+        if not self._pending:
+            return math.inf
+        due = max(min(self._pending.values()), self._next_batch_at)
+        if len(self._released) >= self._per_minute:
+            due = max(due, self._released[-self._per_minute] + _MINUTE)
+        return due
+
+    def add(self, keys: Iterable[ShipmentKey], per_minute: int) -> int:
+        """Add hints. Those for shipments that nobody waits for are ignored, but they make watchers read their lists.
+
+        :param keys: the shipments.
+        :param per_minute: how many shipments may be checked because of hints in a minute.
+        :return: how many of them are waited for.
+        """
+        now = self._clock()
+        self._per_minute = max(per_minute, 1)
+        found = 0
+        for key in keys:
+            shipment = self._state.registry.shipments.get(key.normalized)
+            if shipment is not None and shipment.subscribers:
+                found += 1
+                self._add(shipment, now)
+                continue
+            self._unclaimed[key.normalized] = now
+            self._unclaimed.move_to_end(key.normalized)
+            if len(self._unclaimed) > MAX_UNCLAIMED:
+                self._unclaimed.popitem(last=False)
+        return found
+
+    def claim(self, shipment: WatchedShipment) -> None:
+        """Use the hint, if there is one, that came just before somebody subscribed to a shipment.
+
+        :param shipment: the shipment.
+        """
+        if self._unclaimed and (hinted_at := self._unclaimed.pop(shipment.normalized, None)) is not None:
+            now = self._clock()
+            if now - hinted_at < UNCLAIMED_SECONDS:
+                self._add(shipment, now)
+
+    def _add(self, shipment: WatchedShipment, now: float) -> None:
+        self._pending.setdefault(shipment, max(now + GATHER_SECONDS, shipment.hinted_at + SECONDS_PER_SHIPMENT))
+
+    def advance_lists(self, keys: Sequence[ShipmentKey]) -> None:
+        """Let the lists be read early for every watcher, unless that fails at present.
+
+        :param keys: the shipments. Those that a watcher knows are checked by number, too: the list of changes may leave
+            them out.
+        """
+        at = self._clock() + GATHER_SECONDS
+        for subscription in self._state.registry.list_subscriptions:
+            if subscription.failures == 0:
+                self._remember(subscription, keys)
+                due_at = max(at, subscription.hinted_at + SECONDS_PER_LIST)
+                if due_at < subscription.due_at:
+                    subscription.due_at = subscription.hinted_at = due_at
+
+    @staticmethod
+    def _remember(subscription: ListSubscription, keys: Iterable[ShipmentKey]) -> None:
+        for key in keys:
+            known = None if subscription.find_known is None else subscription.find_known(key.normalized)
+            # The filter for numbers splits at commas.
+            if known is not None and "," not in known.tracking_number and len(subscription.hinted) < MAX_HINTED:
+                subscription.hinted[key.normalized] = known
+
+    def release(self, now: float) -> int:
+        """Make the pending shipments due, as many as may be checked now.
+
+        :param now: seconds of the event loop.
+        :return: how many.
+        """
+        while self._released and self._released[0] <= now - _MINUTE:
+            self._released.popleft()
+        self._next_batch_at = now + SECONDS_PER_BATCH
+        released = 0
+        for shipment, at in sorted(self._pending.items(), key=lambda item: item[1]):
+            if at > now + GATHER_SECONDS or len(self._released) >= self._per_minute:
+                break
+            del self._pending[shipment]
+            if not shipment.subscribers or shipment.hold is not None:  # it is going to be checked again anyway
+                continue
+            shipment.wanted_at = min(shipment.wanted_at, now)
+            shipment.wants_full_check = True
+            shipment.hinted_at = now
+            self._released.append(now)
+            released += 1
+        return released

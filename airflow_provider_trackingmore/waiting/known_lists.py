@@ -1,0 +1,120 @@
+"""The lists of an account: how long each is, and when it may be requested."""
+
+from __future__ import annotations
+
+import math
+
+from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS, PAGE_SIZE
+from airflow_provider_trackingmore.waiting.change_cursor import ChangeCursor
+from airflow_provider_trackingmore.waiting.planner import Plan, plan
+from airflow_provider_trackingmore.waiting.registry import WatchedShipment
+from airflow_provider_trackingmore.waiting.schedule import Due
+
+DAY = 86_400.0
+LIST_MEMORY_SECONDS = 6 * 3600.0
+"""How long to remember the length of the list of everything, and which shipments it leaves out."""
+LONG_LIST_SECONDS = 300.0
+"""Retry a list of everything that was too long after this: the oldest open shipment may be newer by then."""
+LONG_CHANGES_SECONDS = 300.0
+"""Retry a list of changes that was too long after this, since it begins later by then. The time doubles whenever the
+list is too long again ..."""
+MAX_LONG_CHANGES_SECONDS = 1800.0
+"""... up to this."""
+REFUSED_LIST_SECONDS = 1800.0
+"""Retry a list that the vendor refused after this."""
+SHIFTED_CHANGES_SECONDS = 60.0
+"""Retry a list of changes whose rows moved while it was read after this."""
+UNKNOWN_TOTAL = 10**9
+"""Rows of a list that does not say how long it is."""
+
+
+class KnownLists:
+    """The list of everything and the list of changes of one account. Times are those of the event loop, in seconds."""
+
+    def __init__(self) -> None:
+        self.cursor = ChangeCursor()
+        self.changes_checked_at = -math.inf
+        self._changes_allowed_at = -math.inf
+        self._long_changes_seconds = LONG_CHANGES_SECONDS
+        self._changed_rows = 0
+        self._everything: tuple[float, int, float] | None = None  # created since, rows, when that was seen
+        self._everything_allowed_at = -math.inf
+
+    def plan(self, due: Due, now: float) -> Plan:
+        """Choose how to check what is due with the fewest calls.
+
+        :param due: the shipments.
+        :param now: seconds of the event loop.
+        """
+        self.cursor.advance(due.oldest_check)
+        can_list_changes = self.cursor.since is not None and now >= self._changes_allowed_at
+        stale = [shipment for shipment in due.stale if not shipment.unlisted]
+        return plan(
+            due.listable,
+            len(stale),
+            rows=self._rows(due.created_since, now),
+            changed=self._changed_rows if can_list_changes else None,
+            left_out=sum(1 for shipment in due.shipments if not shipment.unlisted and self._leaves_out(shipment, now)),
+            stale_left_out=sum(1 for shipment in stale if self._leaves_out(shipment, now)),
+            number_calls_a_round=due.number_rate / FILTER_NUMBERS * due.shortest_interval,
+        )
+
+    def _leaves_out(self, shipment: WatchedShipment, now: float) -> bool:
+        """Tell whether the list of everything leaves a shipment out although it begins early enough."""
+        if shipment.list_again_at <= now:
+            return False
+        return shipment.created is None or self._everything is None or shipment.created >= self._everything[0]
+
+    def _rows(self, since: float, now: float) -> int | None:
+        """Return how many rows the list of everything has, at most; None if that is unknown or outdated."""
+        if now < self._everything_allowed_at:
+            return UNKNOWN_TOTAL
+        if self._everything is None:
+            return None
+        created_since, rows, seen_at = self._everything
+        if created_since > since or now > seen_at + LIST_MEMORY_SECONDS:
+            return None
+        return rows if rows <= PAGE_SIZE or since <= created_since + DAY else None
+
+    def record_everything(self, since: float, total: int | None, now: float) -> None:
+        """Record how long the list of everything is.
+
+        :param since: Unix seconds of the registration that it begins with.
+        :param total: the number of its rows; None if the response does not say.
+        :param now: seconds of the event loop.
+        """
+        self._everything = since, UNKNOWN_TOTAL if total is None else total, now
+
+    def avoid_everything(self, now: float, seconds: float) -> None:
+        """Do not request the list of everything for a while.
+
+        :param now: seconds of the event loop.
+        :param seconds: for how long.
+        """
+        self._everything_allowed_at = now + seconds
+
+    def record_changes(self, rows: int, began: float) -> None:
+        """Record that the list of changes was read to its end, which counts as a check of every shipment.
+
+        :param rows: its length.
+        :param began: when its first page arrived, in seconds of the event loop.
+        """
+        self._changed_rows = rows
+        self._long_changes_seconds = LONG_CHANGES_SECONDS
+        self.changes_checked_at = began
+
+    def avoid_changes(self, now: float, seconds: float) -> None:
+        """Do not request the list of changes for a while.
+
+        :param now: seconds of the event loop.
+        :param seconds: for how long.
+        """
+        self._changes_allowed_at = now + seconds
+
+    def avoid_long_changes(self, now: float) -> None:
+        """Do not request the list of changes for a while, because it is too long at present.
+
+        :param now: seconds of the event loop.
+        """
+        self.avoid_changes(now, self._long_changes_seconds)
+        self._long_changes_seconds = min(2 * self._long_changes_seconds, MAX_LONG_CHANGES_SECONDS)

@@ -1,0 +1,69 @@
+"""What a poller knows about each deferred wait: when its next check is due, and how its shipments stand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from airflow_provider_trackingmore.waiting.cooperative import cooperatively
+from airflow_provider_trackingmore.waiting.registry import Subscription, WatchedShipment
+from airflow_provider_trackingmore.waiting.retries import FailedGroup
+from airflow_provider_trackingmore.waiting.schedule import next_check
+from airflow_provider_trackingmore.waiting.state import PollerState
+
+SHIPMENTS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class WaitProgress:
+    """The progress of one wait.
+
+    :param next_check_at: when its next check is due, in Unix seconds; None if none is planned.
+    :param statuses: how many shipments have which status; those that were never checked are left out.
+    """
+
+    next_check_at: float | None
+    statuses: Mapping[str, int]
+
+
+async def read_progress(
+    state: PollerState, clock: Callable[[], float], wall_clock: Callable[[], float]
+) -> dict[int, WaitProgress]:
+    """Read the progress of all waits that have a trigger.
+
+    :param state: the state of the poller.
+    :param clock: seconds of the event loop.
+    :param wall_clock: Unix seconds.
+    :return: the progress by the id of the trigger.
+    """
+    found: dict[int, WaitProgress] = {}
+    async for subscription in cooperatively(list(state.registry.subscriptions)):
+        if subscription.trigger_id is None or subscription.count_statuses is None:
+            continue
+        at = await _next_check(state, subscription)
+        offset = wall_clock() - clock()
+        found[subscription.trigger_id] = WaitProgress(
+            at + offset if math.isfinite(at) else None, subscription.count_statuses()
+        )
+    return found
+
+
+async def _next_check(state: PollerState, subscription: Subscription) -> float:
+    """Return when the first of its shipments is due, in seconds of the event loop; infinity if none is."""
+    earliest = math.inf
+    async for key in cooperatively(list(subscription.shipments), SHIPMENTS_AT_ONCE):
+        shipment = state.registry.shipments.get(key)
+        if shipment is not None:
+            earliest = min(earliest, _due_at(state, shipment))
+    return max(earliest, state.health.paused_until)
+
+
+def _due_at(state: PollerState, shipment: WatchedShipment) -> float:
+    if isinstance(shipment.hold, FailedGroup):
+        return shipment.hold.retry_at
+    if shipment.hold is not None:  # waits for its confirmation, which is the next call
+        return -math.inf
+    if shipment in state.gathering.shipments:
+        return state.gathering.due
+    return next_check(shipment, state.lists.changes_checked_at)
