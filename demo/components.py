@@ -1,4 +1,4 @@
-"""Airflow for the demo: starts its components on free ports, in a home of its own, and stops them."""
+"""Airflow for the demo: start its components on free ports, with a separate AIRFLOW_HOME, and stop them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
+from urllib.parse import urlsplit
 
 import psutil
 import requests
 
 DAGS = Path(__file__).resolve().parents[1] / "example_dags"
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+STARTUP_TIMEOUT = 300.0
+"""How many seconds Airflow has to start."""
 API_TIMEOUT = 120.0
-"""Seconds that a call of Airflow's REST API may take; on a busy machine some take very long."""
+"""The timeout of a call to Airflow's REST API in seconds; on a busy machine some take very long."""
 STOP_GRACE = 3.0
-"""Seconds that components have to exit before they are killed."""
+"""How many seconds components have to exit before they are killed."""
 OWN_SETTINGS = (
     "AIRFLOW_HOME",
     "AIRFLOW__DATABASE__",
@@ -65,7 +68,7 @@ def free_port() -> int:
 
 
 class Airflow:
-    """A whole Airflow with LocalExecutor, in a home of its own, while the ``with`` block runs.
+    """A complete Airflow with LocalExecutor and a separate AIRFLOW_HOME, running during the ``with`` block.
 
     Its database is SQLite, unless ``environment`` names another.
 
@@ -90,7 +93,9 @@ class Airflow:
         names = sorted(name for name in os.environ if user_settings and name.startswith("AIRFLOW_"))
         self.ignored_settings = [name for name in names if name.startswith(OWN_SETTINGS) or name in ignored]
         user = {name: os.environ[name] for name in names if name not in self.ignored_settings}
-        self.url = f"http://127.0.0.1:{user.get('AIRFLOW__API__PORT') or free_port()}"
+        self._port = user.get("AIRFLOW__API__PORT") or str(free_port())
+        # Behind a proxy, all pages and APIs may be below a path.
+        self.url = f"http://127.0.0.1:{self._port}{urlsplit(user.get('AIRFLOW__API__BASE_URL', '')).path.rstrip('/')}"
         self.environment = self._environment() | dict(environment) | user
         self._log = log
         self._log_lock = threading.Lock()  # without it, Python 3.11 mixes up what threads write to one text file
@@ -111,7 +116,7 @@ class Airflow:
             "core__dags_folder": str(DAGS),
             "core__load_examples": "False",
             "core__executor": "LocalExecutor",
-            # Many tasks that start at once keep SQLite busy for longer than its default time-out of 5 s.
+            # Many tasks that start at once keep SQLite busy for longer than its default timeout of 5 s.
             "database__sql_alchemy_conn": f"sqlite:///{self.home / 'airflow.db'}?timeout=60",
             "core__parallelism": "4",
             "core__max_active_tasks_per_dag": "64",
@@ -120,7 +125,7 @@ class Airflow:
             "core__simple_auth_manager_all_admins": "True",
             "core__execution_api_server_url": f"{self.url}/execution/",
             "api__host": "127.0.0.1",
-            "api__port": self.url.rpartition(":")[2],
+            "api__port": self._port,
             "api__base_url": self.url,
             "api__workers": "1",
             "api_auth__jwt_secret": secrets.token_hex(32),
@@ -168,8 +173,8 @@ class Airflow:
         """Start a component, or start it again after :meth:`kill`.
 
         :param component: one of :data:`COMPONENTS`, or another ``airflow`` command.
-        :param name: what it is called here; for a second one beside the first.
-        :param environment: variables that differ from those of the others.
+        :param name: its name here, if there is a second one of the same kind.
+        :param environment: environment variables that differ from those of the other components.
         """
         name = name or component
         process = subprocess.Popen(
@@ -215,9 +220,9 @@ class Airflow:
         :param alone: whether its descendants keep running, until :meth:`stop`.
         """
         first, *others = self.processes(component)
-        for member in [first] if alone else [first, *others]:  # tasks have their own process groups
+        for process in [first] if alone else [first, *others]:  # tasks have their own process groups
             with contextlib.suppress(psutil.NoSuchProcess):
-                member.kill()
+                process.kill()
         self._processes.pop(component).wait()
         self._orphans += others
 
@@ -290,12 +295,12 @@ class Airflow:
         :raises AirflowError: the call failed.
         """
         try:
-            answer = self._session.request(method, f"{self.url}/api/v2/{path}", json=body, timeout=API_TIMEOUT)
+            response = self._session.request(method, f"{self.url}/api/v2/{path}", json=body, timeout=API_TIMEOUT)
         except requests.RequestException as error:
             raise AirflowError(f"{method} {path}: {type(error).__name__}\n{self.tail('api-server')}") from error
-        if not answer.ok:
-            raise AirflowError(f"{method} {path}: HTTP {answer.status_code} {answer.text[:500]}")
-        decoded: dict[str, Any] = answer.json() if answer.content else {}
+        if not response.ok:
+            raise AirflowError(f"{method} {path}: HTTP {response.status_code} {response.text[:500]}")
+        decoded: dict[str, Any] = response.json() if response.content else {}
         return decoded
 
     def task_log_tail(self, dag_id: str, run_id: str) -> str:
@@ -320,18 +325,18 @@ class Airflow:
 
         :param grace: seconds that they have to exit before they are killed.
         """
-        ours = [member for component in self._processes for member in self.processes(component)] + self._orphans
-        for member in ours:
+        processes = [process for component in self._processes for process in self.processes(component)] + self._orphans
+        for running in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
-                member.terminate()
-        psutil.wait_procs(ours, timeout=grace)
+                running.terminate()
+        psutil.wait_procs(processes, timeout=grace)
         for process in self._processes.values():
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # each has a session; this kills what was started meanwhile
+                os.killpg(process.pid, signal.SIGKILL)  # each has a session; this also kills what it has started since
             process.wait()
-        for member in ours:
+        for running in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
-                member.kill()
+                running.kill()
         for copying in self._copying:  # the last lines often say why a component exited
             copying.join(timeout=5)
         self._processes.clear()

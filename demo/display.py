@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +21,8 @@ from rich.text import Text
 
 PLAIN_INTERVAL = 5.0
 """Seconds between two lines where there is no live display."""
+PICTURE_WIDTH = 76
+"""Columns of a picture of the live display."""
 
 LABELS = {
     "pending": "pending",
@@ -74,7 +79,7 @@ class Display(ABC):
     def __exit__(  # noqa: B027 - a plain display has nothing to remove
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove what is not to stay on the screen."""
+        """Remove what should not stay on the screen."""
 
     def event(self, text: str) -> None:
         """Print a line that stays.
@@ -86,10 +91,10 @@ class Display(ABC):
 
     @abstractmethod
     def phase(self, text: str, url: str = "") -> None:
-        """Show what is going on now.
+        """Show the current phase.
 
-        :param text: what is going on.
-        :param url: where to watch it; shown only where it disappears again when it is no longer valid.
+        :param text: what the demo is doing.
+        :param url: where to watch it; shown only by displays that remove it when it is no longer valid.
         """
 
     @abstractmethod
@@ -157,15 +162,15 @@ class LiveDisplay(Display):
         self._spinner.update(text=Text(f"{self._phase} ({elapsed:.0f} s)"))
         if snapshot is None:
             return self._spinner
-        facts = Table.grid(padding=(0, 2))
-        facts.add_row("Orders", Text(snapshot.orders_text()))
+        counts = Table.grid(padding=(0, 2))
+        counts.add_row("Orders", Text(snapshot.orders_text()))
         if snapshot.calls is not None:
-            facts.add_row("API calls", Text("{} (polling one by one: {})".format(*snapshot.calls)))
+            counts.add_row("API calls", Text("{} (polling one by one: {})".format(*snapshot.calls)))
         if snapshot.day is not None:
-            facts.add_row("Sandbox", Text(f"day {snapshot.day:.1f}"))
+            counts.add_row("Sandbox", Text(f"day {snapshot.day:.1f}"))
         if self._url:
-            facts.add_row("Airflow", Text(self._url))
-        parts: list[RenderableType] = [Text(), facts, Text(), self._spinner]
+            counts.add_row("Airflow", Text(self._url))
+        parts: list[RenderableType] = [Text(), counts, Text(), self._spinner]
         if snapshot.parcels is not None:
             parts.insert(1, Group(self._bars(snapshot.parcels), Text()))
         return Group(*parts)
@@ -185,11 +190,51 @@ class LiveDisplay(Display):
         return bars
 
 
-def create_display(console: Console) -> Display:
+class PictureDisplay(LiveDisplay):
+    """A live display that is saved as a picture once most parcels are delivered and some orders closed.
+
+    :param console: where to print.
+    :param file: the SVG file to write.
+    """
+
+    def __init__(self, console: Console, file: Path) -> None:
+        super().__init__(console)
+        self._file = file
+        self._saved = False
+
+    def update(self, snapshot: Snapshot) -> None:
+        """See :meth:`Display.update`."""
+        super().update(snapshot)
+        parcels = snapshot.parcels or {}
+        delivered = parcels.get("delivered", 0) > 0.75 * sum(parcels.values())
+        closed = snapshot.orders.get("closed", 0) > 0.1 * sum(snapshot.orders.values())
+        if delivered and closed and not self._saved:
+            self._save()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and not self._saved and self._snapshot is not None:  # few orders, and some of them never closed
+            self._save()
+        super().__exit__(kind, error, trace)
+
+    def _save(self) -> None:
+        recorder = Console(record=True, width=PICTURE_WIDTH, file=io.StringIO(), force_terminal=True)
+        recorder.print(self._render())
+        svg = recorder.export_svg(title="make demo")
+        svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)  # fonts from another site
+        self._file.write_text(svg, encoding="utf-8")
+        self._saved = True
+
+
+def create_display(console: Console, picture: Path | None = None) -> Display:
     """Create the display that fits the output.
 
     :param console: where to print.
-    :return: a live display on a terminal, else a plain one.
+    :param picture: an SVG file to save the live display to; None for no picture.
+    :return: a live display on a terminal or for a picture, else a plain one.
     """
+    if picture:
+        return PictureDisplay(console, picture)
     live = console.is_terminal and not console.is_dumb_terminal
     return LiveDisplay(console) if live else PlainDisplay(console)

@@ -1,7 +1,7 @@
-"""Tracking as it is usually written: each parcel registered on its own, each polled on its own until it is final.
+"""Tracking as it is usually written: each parcel is registered and then polled individually until it is final.
 
-It runs beside the DAG against an account of its own, with the same parcels and the same poll interval, so that the
-report can compare counted calls. It uses nothing of the package, on purpose.
+It runs next to the DAG against a separate account, with the same parcels and the same poll interval, so that the report
+can compare the numbers of calls. It deliberately uses nothing from the package.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class NaivePoller(threading.Thread):
         self._session.headers["Trackingmore-Api-Key"] = api_key
 
     def run(self) -> None:
-        """Poll until every parcel is final, the timeout is over, or :meth:`stop` is called."""
+        """Poll until every parcel is final, the timeout has passed, or :meth:`stop` is called."""
         try:
             self._poll()
         except (requests.RequestException, ValueError, KeyError) as error:
@@ -77,5 +77,5 @@ class NaivePoller(threading.Thread):
     def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> tuple[int, dict[str, str]]:
         if self._stopped.is_set():
             return 0, {}
-        answer = self._session.request(method, self.base_url + path, json=body, timeout=30).json()
-        return answer["meta"]["code"], answer["data"]
+        response = self._session.request(method, self.base_url + path, json=body, timeout=30).json()
+        return response["meta"]["code"], response["data"]

@@ -1,4 +1,4 @@
-"""The program behind ``make demo`` and ``make standalone``: the order of events."""
+"""The main program of ``make demo`` and ``make standalone``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import psutil
 from rich.console import Console
@@ -23,32 +22,44 @@ from rich.table import Table
 
 from airflow_provider_trackingmore.sandbox.process import SandboxError
 
-from . import shop
-from .components import DAGS, Airflow, AirflowError
+from . import nightly, shop
+from .components import DAGS, STARTUP_TIMEOUT, Airflow, AirflowError
 from .display import Display, Snapshot, create_display
 from .naive import NaivePoller, trackable
-from .report import INVENTED, call_table, next_steps, order_table, summary
+from .report import (
+    INVENTED,
+    call_table,
+    lane_table,
+    load_summary,
+    next_steps,
+    order_table,
+    scorecard_table,
+    summary,
+)
 from .services import (
     DAG_ACCOUNT,
+    DAG_ID,
     HEAD_START,
     NAIVE_ACCOUNT,
     SECONDS_PER_DAY,
     Sandbox,
     Service,
+    airflow_connections,
+    dag_settings,
     real_service,
     sandbox_service,
 )
+from .standalone import run_standalone
 
-DAG_ID = "order_closing"
 ORDERS = DAGS / "orders.csv"
-STARTUP_TIMEOUT, RUN_TIMEOUT = 300.0, 900.0
+RUN_TIMEOUT = 900.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PLAIN_WIDTH = 110
 """Columns of the output where it does not go to a terminal."""
 
 
 def run_program(arguments: Sequence[str]) -> int:
-    """Run ``python -m demo [standalone] [--keep]``.
+    """Run ``python -m demo [standalone] [--keep] [--picture FILE]``.
 
     :param arguments: the arguments of the command line.
     :return: 0; 1 after an error; 130 if it was interrupted.
@@ -58,6 +69,7 @@ def run_program(arguments: Sequence[str]) -> int:
         "mode", nargs="?", choices=("demo", "standalone"), default="demo", help="standalone: keep Airflow running"
     )
     parser.add_argument("--keep", action="store_true", help="keep the logs and databases, and print where they are")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="save the live display as an SVG picture")
     options = parser.parse_args(arguments)
     terminal = sys.stdout.isatty()  # rich would also go by FORCE_COLOR, and write control characters into a pipe
     console = Console(force_terminal=terminal, width=None if terminal else PLAIN_WIDTH)
@@ -78,7 +90,7 @@ def run_program(arguments: Sequence[str]) -> int:
         if options.mode == "standalone":
             run_standalone(parcels, console, folder)
         else:
-            run_demo(parcels, own_orders, console, folder)
+            run_demo(parcels, own_orders, console, folder, options.picture)
     except KeyboardInterrupt:
         last_words = "Stopped."
         code = 0 if options.mode == "standalone" else 130
@@ -96,13 +108,16 @@ def run_program(arguments: Sequence[str]) -> int:
     return code
 
 
-def run_demo(parcels: list[shop.Parcel], own_orders: bool, console: Console, folder: Path) -> None:
-    """Run the DAG once, and report.
+def run_demo(
+    parcels: list[shop.Parcel], own_orders: bool, console: Console, folder: Path, picture: Path | None = None
+) -> None:
+    """Close the orders, load the shipments twice, and report.
 
     :param parcels: the parcels of the orders file.
     :param own_orders: whether that is the user's own file.
     :param console: where to print.
     :param folder: an empty folder for all files.
+    :param picture: where to save the live display as an SVG picture; None for nowhere.
     """
     database = folder / "orders.db"
     shop.make_database(database, parcels)
@@ -113,27 +128,36 @@ def run_demo(parcels: list[shop.Parcel], own_orders: bool, console: Console, fol
             _print(console, f"{INVENTED} A day takes {SECONDS_PER_DAY:.0f} s.", wrap=True)
             if not own_orders:  # one parcel is registered before the DAG registers it
                 service.process.seed(shipments=[trackable(parcels[0])], account=DAG_ACCOUNT)
-        display = stack.enter_context(create_display(console))
+        display = stack.enter_context(create_display(console, picture))
         log = stack.enter_context((folder / "demo.log").open("w", buffering=1, encoding="utf-8"))
         display.phase("Starting Airflow, which takes up to a minute")
-        connections = _connections(service, database)
+        connections = airflow_connections(service, database)
         # In the environment, unlike in Airflow's database, they are not on the disk.
         variables = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()}
-        airflow = Airflow(folder / "airflow", log, _dag_settings(service, folder) | variables)
+        airflow = Airflow(folder / "airflow", log, dag_settings(service, folder) | variables | nightly.SETTINGS)
         stack.enter_context(airflow)
         airflow.wait_for_dag(DAG_ID, STARTUP_TIMEOUT)
         naive = _naive_poller(service, parcels)
         follow_run(airflow, service, naive, database, display)
         if naive and naive.error:
             raise AirflowError(f"the poller that the DAG is compared with failed: {naive.error}")
-        display.phase("Stopping Airflow")
         ledgers = _ledgers(service)
+        loads: list[nightly.LoadCounts] = []
+        if isinstance(service, Sandbox):  # at the real service a load would read the whole account
+            service.stop_clock()
+            loads = nightly.load_twice(airflow, display, RUN_TIMEOUT)
+        display.phase("Stopping Airflow")
     results = shop.orders(database)
     console.print(order_table(results))
     if ledgers:
         console.print(call_table(*ledgers))
     totals = (sum(ledgers[0].values()), sum(ledgers[1].values())) if ledgers else None
     console.print(f"\n{summary(results, totals)}", style="bold", highlight=False)
+    if loads:
+        console.print()
+        console.print(lane_table(nightly.read_lanes(database)))
+        console.print(scorecard_table(nightly.read_scorecard(database)))
+        console.print(f"\n{load_summary(loads)}", style="bold", highlight=False)
     _print(console, INVENTED if ledgers else "The real service does not count API calls.", wrap=True)
     steps = Table.grid(padding=(0, 2))
     for command, purpose in next_steps(own_orders, bool(ledgers)):
@@ -180,66 +204,6 @@ def follow_run(airflow: Airflow, service: Service, naive: NaivePoller | None, da
     raise AirflowError(f"the run of {DAG_ID} did not end in time\n{airflow.tail('scheduler')}")
 
 
-def run_standalone(parcels: list[shop.Parcel], console: Console, folder: Path) -> None:
-    """Keep Airflow and the sandbox running until Ctrl-C.
-
-    :param parcels: the parcels of the orders file.
-    :param console: where to print.
-    :param folder: an empty folder for all files.
-    """
-    database = folder / "orders.db"
-    shop.make_database(database, parcels)
-    with contextlib.ExitStack() as stack:
-        sandbox = stack.enter_context(sandbox_service())
-        display = stack.enter_context(create_display(console))
-        log = stack.enter_context((folder / "demo.log").open("w", buffering=1, encoding="utf-8"))
-        display.phase("Starting Airflow, which takes up to a minute")
-        # Only connections in Airflow's database are shown in its UI; one in the environment would take precedence.
-        connections = _connections(sandbox, database)
-        variables = _dag_settings(sandbox, folder) | {"AIRFLOW__CORE__TEST_CONNECTION": "Enabled"}
-        hidden = {f"AIRFLOW_CONN_{name.upper()}" for name in connections}
-        airflow = Airflow(folder / "airflow", log, variables, user_settings=True, ignored=hidden)
-        stack.enter_context(airflow)
-        airflow.wait_until_ready(STARTUP_TIMEOUT)
-        for name, connection in connections.items():
-            # "Test Connection" in the UI sends port 0, and Airflow rejects that if the port is not the stored one.
-            airflow.call("POST", "connections", {"connection_id": name, "port": 0, **connection})
-        own_dags = airflow.dags_folder == str(DAGS)
-        if own_dags:
-            airflow.wait_for_dag(DAG_ID, STARTUP_TIMEOUT)
-        display.event(f"Airflow: {airflow.url}{f'/dags/{DAG_ID}' if own_dags else ''} (no password)")
-        display.event(f"Connections: {', '.join(connections)}; test them in Admin > Connections")
-        display.event(
-            f"Sandbox: {sandbox.process.base_url}; its clock runs while a DAG runs, {SECONDS_PER_DAY:.0f} s a day"
-        )
-        if airflow.ignored_settings:
-            display.event(f"Not used here: {', '.join(airflow.ignored_settings)}")
-        display.phase("Running, press Ctrl-C to stop")
-        while True:
-            airflow.check()
-            active = airflow.call("GET", "dags/~/dagRuns?state=running&state=queued&limit=1")["total_entries"]
-            sandbox.start_clock() if active else sandbox.stop_clock()
-            time.sleep(1)
-
-
-def _connections(service: Service, database: Path) -> dict[str, dict[str, Any]]:
-    return {
-        "trackingmore_default": service.connection,
-        "orders_db": {"conn_type": "sqlite", "host": str(database)},
-    }
-
-
-def _dag_settings(service: Service, folder: Path) -> dict[str, str]:
-    settings = {
-        "ORDER_CLOSING_POKE_INTERVAL": str(service.poll_interval),
-        "ORDER_CLOSING_TIMEOUT": str(service.timeout),
-    }
-    if isinstance(service, Sandbox):  # at the real service the DAG shares the rate limit with everything else here
-        (folder / "pacing").mkdir(mode=0o700)
-        settings["TRACKINGMORE_PACING_DIR"] = str(folder / "pacing")
-    return settings
-
-
 def _snapshot(service: Service, database: Path) -> Snapshot:
     orders = Counter(order.status for order in shop.orders(database))
     if not isinstance(service, Sandbox):
@@ -277,7 +241,7 @@ def _ignore_signals() -> None:
 
 
 def _kill_children() -> None:
-    """Kill what an interrupt at an unlucky moment has kept from being stopped in an orderly way."""
+    """Kill processes that could not be stopped properly because of an interrupt."""
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()

@@ -1,4 +1,4 @@
-"""The report at the end of the demo: the orders, the API calls, a summary, and what to do next."""
+"""The report at the end of the demo: orders, API calls, lanes, carriers, a summary, and what to do next."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from .nightly import Lane, LoadCounts, Scores
 from .shop import Order
 
+MAX_LANES = 12
 INVENTED = "The sandbox invents every journey, status and date, also for real tracking numbers."
 
 
@@ -30,7 +32,7 @@ def order_table(orders: Sequence[Order]) -> Table:
     :param orders: the orders.
     :return: order, parcels, outcome, delivered at.
     """
-    table = Table(pad_edge=False)
+    table = Table()
     table.add_column("order", no_wrap=True)
     table.add_column("parcels", justify="right")
     table.add_column("outcome", overflow="fold")
@@ -49,7 +51,7 @@ def call_table(dag: Mapping[str, int], naive: Mapping[str, int]) -> Table:
     :param naive: calls of the naive poller, likewise.
     :return: a row for each endpoint, and the sum.
     """
-    table = Table(title="API calls, counted by the sandbox", title_justify="left", pad_edge=False)
+    table = Table(title="API calls, counted by the sandbox", title_justify="left")
     table.add_column("endpoint", no_wrap=True)
     table.add_column("this DAG", justify="right")
     table.add_column("one by one", justify="right")
@@ -58,6 +60,57 @@ def call_table(dag: Mapping[str, int], naive: Mapping[str, int]) -> Table:
     table.add_section()
     table.add_row("total", str(sum(dag.values())), str(sum(naive.values())), style="bold")
     return table
+
+
+def lane_table(lanes: Sequence[Lane]) -> Table:
+    """Build a table of the lanes.
+
+    :param lanes: the lanes.
+    :return: carrier, countries and days of the first :data:`MAX_LANES`.
+    """
+    table = Table(title="Days from the first scan to the delivery (view shipment_lane_transit)", title_justify="left")
+    table.add_column("carrier", overflow="fold")
+    table.add_column("from", no_wrap=True)
+    table.add_column("to", no_wrap=True)
+    for heading in ("delivered", "p50 days", "p90 days"):
+        table.add_column(heading, justify="right")
+    for lane in lanes[:MAX_LANES]:
+        days = (f"{lane.p50_days:.1f}", f"{lane.p90_days:.1f}")
+        table.add_row(*map(escape, (lane.carrier_code, lane.origin, lane.destination)), str(lane.measured), *days)
+    if (more := len(lanes) - MAX_LANES) > 0:
+        table.add_section()
+        table.add_row(f"{more} more lane{'s' if more > 1 else ''}", style="dim")
+    return table
+
+
+def scorecard_table(scores: Sequence[Scores]) -> Table:
+    """Build a table of the carriers.
+
+    :param scores: the carriers.
+    :return: the carrier, its parcels, and rates in percent.
+    """
+    table = Table(title="Carriers (view carrier_scorecard)", title_justify="left")
+    table.add_column("carrier", overflow="fold")
+    for heading in ("parcels", "delivered", "exception", "failed attempt", "expired"):
+        table.add_column(heading, justify="right")
+    for carrier in scores:
+        rates = (carrier.delivered_rate, carrier.exception_rate, carrier.failed_attempt_rate, carrier.expired_rate)
+        table.add_row(escape(carrier.carrier_code), str(carrier.shipments), *(f"{rate:.0%}" for rate in rates))
+    return table
+
+
+def load_summary(loads: Sequence[LoadCounts]) -> str:
+    """Sum up the loads in a line each.
+
+    :param loads: the loads, in order.
+    :return: such as ``second load: 0 new, 71 unchanged, 2 calls``.
+    """
+    lines = []
+    for name, load in zip(("first", "second"), loads, strict=True):
+        changed = [f"{load.changed} changed"] if load.changed else []
+        calls = "1 call" if load.calls == 1 else f"{load.calls} calls"
+        lines.append(", ".join([f"{name} load: {load.new} new", *changed, f"{load.unchanged} unchanged", calls]))
+    return "\n".join(lines)
 
 
 def summary(orders: Sequence[Order], calls: tuple[int, int] | None) -> str:
@@ -86,4 +139,6 @@ def next_steps(own_orders: bool, sandbox: bool) -> list[tuple[str, str]]:
         steps.append(("make demo ORDERS=my-orders.csv", "your own orders, one parcel per row"))
     elif sandbox:
         steps.append(("TRACKINGMORE_API_KEY=... make demo ORDERS=...", "the real service; asks first"))
-    return [*steps, ("example_dags/order_closing.py", "the DAG, to copy and adapt")]
+    if sandbox:
+        steps.append(("demo/dags/nightly_load.py", "the DAG that loads into a database"))
+    return [*steps, ("example_dags/order_closing.py", "the DAG that closes orders, to copy and adapt")]

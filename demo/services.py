@@ -10,12 +10,15 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from airflow_provider_trackingmore.client.settings import MAX_REQUESTS_PER_SECOND
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 
+DAG_ID = "order_closing"
 DAY = 86_400
 SECONDS_PER_DAY = 3.0
 """Real seconds that a day of the sandbox takes."""
@@ -45,7 +48,7 @@ class Sandbox(Service):
     """A running sandbox. Its clock is frozen until :meth:`start_clock`.
 
     :param process: the sandbox.
-    :param started_at: its frozen clock, in unix seconds.
+    :param started_at: its frozen clock, in Unix seconds.
     """
 
     process: SandboxProcess
@@ -111,3 +114,33 @@ def sandbox_service() -> Iterator[Sandbox]:
         yield Sandbox(
             connection | {"extra": json.dumps(extra)}, SANDBOX_POLL_INTERVAL, SANDBOX_TIMEOUT, process, clock["unix"]
         )
+
+
+def airflow_connections(service: Service, database: Path) -> dict[str, dict[str, Any]]:
+    """Return the connections of the DAG.
+
+    :param service: where the parcels are tracked.
+    :param database: the shop's database.
+    :return: connection ID -> its fields, as in the JSON of Airflow's REST API.
+    """
+    return {
+        "trackingmore_default": service.connection,
+        "orders_db": {"conn_type": "sqlite", "host": str(database)},
+    }
+
+
+def dag_settings(service: Service, folder: Path) -> dict[str, str]:
+    """Return the environment variables of the DAG.
+
+    :param service: where the parcels are tracked.
+    :param folder: for the files of the rate limit.
+    :return: the variables.
+    """
+    settings = {
+        "ORDER_CLOSING_POKE_INTERVAL": str(service.poll_interval),
+        "ORDER_CLOSING_TIMEOUT": str(service.timeout),
+    }
+    if isinstance(service, Sandbox):  # at the real service the DAG shares the rate limit with everything else here
+        (folder / "pacing").mkdir(mode=0o700)
+        settings["TRACKINGMORE_PACING_DIR"] = str(folder / "pacing")
+    return settings

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
     tags=["example", "trackingmore", "air cargo"],
 )
 def air_cargo() -> None:
-    """Ask where the waybills are and log what has happened to them."""
+    """Track the waybills, and log their events."""
     # [START air_cargo]
     cargo = TrackAirCargoOperator(task_id="track", waybills="{{ params.waybills }}", quota_floor=500)
 

@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
     tags=["example", "trackingmore", "carriers"],
 )
 def carrier_detection() -> None:
-    """Ask whose numbers these are, register those with one answer, name the others."""
+    """Detect the carriers of numbers, register those with one candidate, and log the others."""
     # [START carrier_detection]
-    whose = DetectCarrierOperator(
+    detect = DetectCarrierOperator(
         task_id="detect",
         tracking_numbers="{{ params.tracking_numbers }}",
         pick="only",
@@ -38,15 +38,15 @@ def carrier_detection() -> None:
         quota_floor=QUOTA_FLOOR,
         multiple_outputs=True,  # each of the two lists is an XCom of its own
     )
-    CreateTrackingsOperator(task_id="register", shipments=whose.output["detected"], quota_floor=QUOTA_FLOOR, retries=2)
+    CreateTrackingsOperator(task_id="register", shipments=detect.output["detected"], quota_floor=QUOTA_FLOOR, retries=2)
 
     @task
     def leave_to_people(undetected: list[dict[str, Any]]) -> None:
         for entry in undetected:
-            candidates = ", ".join(one["name"] for one in entry["candidates"])
+            candidates = ", ".join(carrier["name"] for carrier in entry["candidates"])
             log.warning("%s: %s", entry["tracking_number"], f"one of {candidates}" if candidates else "no carrier")
 
-    leave_to_people(whose.output["undetected"])
+    leave_to_people(detect.output["undetected"])
     # [END carrier_detection]
 
 

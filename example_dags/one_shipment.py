@@ -33,13 +33,13 @@ log = logging.getLogger(__name__)
     tags=["example", "trackingmore", "support"],
 )
 def one_shipment() -> None:
-    """Correct the carrier, have it asked, and read the answer."""
+    """Correct the carrier, query it, and log the status."""
     carriers = ListCarriersOperator(task_id="list_carriers")
 
     @task
     def check(carriers: list[dict[str, Any]], wanted: str) -> None:
         if wanted not in {carrier["code"] for carrier in carriers}:
-            raise ValueError(f"TrackingMore follows no carrier {wanted!r}")
+            raise ValueError(f"TrackingMore does not support the carrier {wanted!r}")
 
     # [START one_shipment]
     correct = ChangeCarrierOperator(
@@ -59,12 +59,12 @@ def one_shipment() -> None:
     now = GetTrackingsOperator(task_id="read", shipments=correct.output)
 
     @task
-    def answer(found: dict[str, list[dict[str, Any]]]) -> None:
+    def log_status(found: dict[str, list[dict[str, Any]]]) -> None:
         for entry in found["found"]:
             log.info("%s %s: %s", entry["carrier_code"], entry["tracking_number"], entry["status"])
 
     check(carriers.output, "{{ params.new_carrier_code }}") >> correct >> ask >> moves >> now
-    answer(now.output)
+    log_status(now.output)
     # [END one_shipment]
 
 

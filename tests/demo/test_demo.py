@@ -25,7 +25,7 @@ import pytest
 from airflow_provider_trackingmore.sandbox.process import _KEYS_VARIABLE
 from tests.system.conftest import files_holding
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "demo"]
 REAL_KEY = "a-key-that-must-not-be-seen"
@@ -98,7 +98,8 @@ def sandbox_keys(demo: subprocess.Popen[str]) -> list[str]:
 
 
 def test_the_demo_closes_the_orders_and_sums_up(temporary: Path) -> None:
-    demo = start("--keep")
+    picture = temporary.parent / "demo.svg"
+    demo = start("--keep", "--picture", str(picture))
     keys = sandbox_keys(demo)
     output, _ = demo.communicate(timeout=900)
 
@@ -113,8 +114,15 @@ def test_the_demo_closes_the_orders_and_sums_up(temporary: Path) -> None:
     dag, naive = (int(cell) for cell in row("total", output)[1:])
     assert 0 < dag < naive
     assert f"\n1 delivered, 2 on hold, {dag} calls instead of {naive}\n" in output
+    assert "first load: 3 new, 0 unchanged, 1 call\n" in output
+    assert "second load: 0 new, 3 unchanged, 2 calls\n" in output
+    carrier, *_, measured, p50, p90 = row("dhl", output)
+    assert (carrier, measured) == ("dhl", "1"), "a lane: the rejected parcel was not loaded"
+    assert 0 < float(p50) == float(p90) < 3
+    assert row("gls", output) == ["gls", "1", "0%", "100%", "0%", "0%"]
     assert all(line.isprintable() for line in output.splitlines()), "FORCE_COLOR must not change that"
     assert "://" not in output, "nothing listens there any more"
+    assert "polling&#160;one&#160;by&#160;one" in picture.read_text(encoding="utf-8")
 
     (folder,) = temporary.iterdir()
     assert f"Logs and databases: {folder}" in output

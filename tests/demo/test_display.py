@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
@@ -45,6 +48,27 @@ def test_the_live_display_shows_what_is_known_of_the_real_service() -> None:
     assert "Sandbox" not in text
 
 
+def test_the_picture_shows_most_parcels_delivered_and_loads_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "demo.svg"
+    console = Console(file=io.StringIO(), force_terminal=False, width=40)
+    with create_display(console, file) as display:
+        display.phase("DAG order_closing is running", URL)
+        display.update(SNAPSHOT)
+        assert not file.exists(), "12 of 72 parcels are delivered"
+        display.update(replace(SNAPSHOT, parcels={"transit": 12, "delivered": 60}, orders={"open": 36}))
+        assert not file.exists(), "no order is closed"
+        display.update(replace(SNAPSHOT, parcels={"transit": 12, "delivered": 60}))
+        display.update(replace(SNAPSHOT, parcels={"delivered": 72}))
+    svg = file.read_text(encoding="utf-8")
+    text = "".join(ElementTree.fromstring(svg).itertext()).replace("\xa0", " ")
+    assert re.search(r"in transit\W+12\b.*delivered\W+60\b", text, re.DOTALL)
+    assert "14 (polling one by one: 187)" in text
+    assert re.findall(r"https?://[^/\s\"<]+", svg.replace(URL, "")) == [
+        "http://www.w3.org",
+        "https://www.textualize.io",
+    ]
+
+
 def test_plain_lines_have_no_control_characters_and_no_url() -> None:
     output = io.StringIO()
     with create_display(Console(file=output, force_terminal=False, width=150)) as display:
@@ -65,3 +89,11 @@ def test_plain_lines_have_no_control_characters_and_no_url() -> None:
 def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(create_display(Console(file=io.StringIO(), force_terminal=True)), PlainDisplay)
+
+
+def test_a_picture_is_saved_at_the_end_even_if_few_parcels_are_delivered(tmp_path: Path) -> None:
+    file = tmp_path / "demo.svg"
+    with create_display(Console(file=io.StringIO(), force_terminal=False, width=40), file) as display:
+        display.update(SNAPSHOT)
+        assert not file.exists()
+    assert "12&#160;closed" in file.read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import requests
 
 from demo.components import free_port
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -38,6 +39,7 @@ def test_standalone_has_the_settings_of_the_user_and_a_connection_that_can_be_te
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("AIRFLOW__API__INSTANCE_NAME", "my shop")
     monkeypatch.setenv("AIRFLOW__API__PORT", str(port := free_port()))
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://proxy.example/airflow")
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", "trackingmore://:a-real-key@")
     command = [sys.executable, "-m", "demo", "standalone"]
     with (
@@ -52,7 +54,7 @@ def test_standalone_has_the_settings_of_the_user_and_a_connection_that_can_be_te
                 break
         output = "".join(lines)
         started = psutil.Process(running.pid).children(recursive=True)
-        url = f"http://127.0.0.1:{port}"
+        url = f"http://127.0.0.1:{port}/airflow"
         assert f"Airflow: {url}/dags/order_closing" in output, output
         assert "Not used here: AIRFLOW_CONN_TRACKINGMORE_DEFAULT" in output
         session = requests.Session()
@@ -75,6 +77,22 @@ def test_standalone_has_the_settings_of_the_user_and_a_connection_that_can_be_te
         answer = session.post(f"{url}/api/v2/connections/test", json=as_the_ui_sends_it, timeout=60)
         assert answer.ok, answer.text
         assert answer.json()["status"] is True, answer.text
+
+        path = f"{url}/api/v2/dags/order_closing/dagRuns/~/taskInstances"
+        waiting = session.get(f"{path}?state=deferred&limit=1", timeout=60).json()["total_entries"]
+        assert waiting > 10
+        page = re.search(r"Open waits, in the menu Browse: (\S+)", output)
+        assert page is not None
+        assert page[1] == f"{url}/plugin/trackingmore-shipments"
+        curl = re.search(r"^ *(curl .*)$", output, re.MULTILINE)
+        assert curl is not None
+        subprocess.run(["sh", "-c", f"{curl[1]} --fail --silent --show-error --noproxy '*'"], check=True, timeout=60)
+        closed = 0
+        until = time.monotonic() + 120
+        while not closed:  # the next check is up to a minute away, and none is needed
+            closed = session.get(f"{path}?state=success&limit=100", timeout=60).json()["total_entries"] - 3
+            assert time.monotonic() < until, "the webhooks of a day end no wait"
+            time.sleep(1)
 
         running.send_signal(signal.SIGINT)
         assert running.wait(120) == 0

@@ -36,8 +36,8 @@ def files_holding(folder: Path, *wanted: str) -> list[str]:
     found = []
     for file in folder.rglob("*"):
         with contextlib.suppress(FileNotFoundError):  # it is gone meanwhile
-            told = str(file).encode() + (file.read_bytes() if file.is_file() else b"")
-            found += [str(file.relative_to(folder))] if any(one.encode() in told for one in wanted) else []
+            content = str(file).encode() + (file.read_bytes() if file.is_file() else b"")
+            found += [str(file.relative_to(folder))] if any(text.encode() in content for text in wanted) else []
     return found
 
 

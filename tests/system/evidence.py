@@ -1,4 +1,4 @@
-"""All that a whole Airflow leaves behind: files, tables, arguments of processes, metrics."""
+"""Everything that a complete Airflow leaves behind: files, tables, arguments of processes, metrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Evidence:
         self.texts: dict[str, bytes] = {}
         self.processes: set[str] = set()
 
-    def look_at_processes(self) -> None:
+    def record_processes(self) -> None:
         """The arguments of everything that was started: components, workers, the sandbox."""
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):
@@ -51,4 +51,4 @@ class Evidence:
     def holding(self, *wanted: str) -> list[str]:
         """Where any of these is found."""
         texts = self.texts | {"arguments of processes": "\n".join(self.processes).encode()}
-        return sorted(place for place, text in texts.items() if any(one.encode() in text for one in wanted))
+        return sorted(place for place, text in texts.items() if any(phrase.encode() in text for phrase in wanted))

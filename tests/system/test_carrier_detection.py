@@ -35,7 +35,7 @@ def test_again_registers_nothing_new(still_sandbox: SandboxProcess, run_example:
     assert still_sandbox.ledger()["created_twice"] == []
 
 
-def test_nothing_is_asked_when_too_little_quota_would_be_left(
+def test_nothing_is_requested_when_too_little_quota_would_remain(
     still_sandbox: SandboxProcess, run_example: RunExample
 ) -> None:
     still_sandbox.change_account(0, quota=100)

@@ -34,7 +34,7 @@ def old_shipments(still_sandbox: SandboxProcess) -> SandboxProcess:
 
 
 def archived(sandbox: SandboxProcess) -> dict[str, bool]:
-    return {one["tracking_number"]: one["archived"] for one in sandbox.trackings()}
+    return {row["tracking_number"]: row["archived"] for row in sandbox.trackings()}
 
 
 def numbers(report: dict[str, list[dict[str, Any]]]) -> set[str]:

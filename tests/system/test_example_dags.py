@@ -29,10 +29,10 @@ def concrete_classes() -> set[str]:
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             found |= {
                 name
-                for name, one in vars(importlib.import_module(module.name)).items()
-                if inspect.isclass(one)
-                and issubclass(one, BaseOperator)
-                and one.__module__ == module.name
+                for name, value in vars(importlib.import_module(module.name)).items()
+                if inspect.isclass(value)
+                and issubclass(value, BaseOperator)
+                and value.__module__ == module.name
                 and name.endswith(("Operator", "Sensor"))
                 and not name.endswith("BaseOperator")
             }

@@ -36,7 +36,7 @@ def test_remote_places_are_named_and_cost_one_call(still_sandbox: SandboxProcess
 
     run = run_example("lane_transit_times", places=places)
 
-    assert [(one["company"], one["postcode"], one["listed_as"]) for one in run.returned["remote_areas"]] == [
+    assert [(area["company"], area["postcode"], area["listed_as"]) for area in run.returned["remote_areas"]] == [
         ("dhl", "REMOTE-1", "remote"),
         (None, "CITY-1", "other"),
     ]

@@ -20,7 +20,7 @@ def wrong_carrier(fast_sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch)
     return fast_sandbox
 
 
-def test_it_is_moved_to_the_right_carrier_which_is_asked_once(
+def test_it_is_moved_to_the_right_carrier_which_is_queried_once(
     wrong_carrier: SandboxProcess, run_example: RunExample
 ) -> None:
     run = run_example("one_shipment", tracking_number=NUMBER, carrier_code="dhl", new_carrier_code="ups")
@@ -36,7 +36,7 @@ def test_it_is_moved_to_the_right_carrier_which_is_asked_once(
 
 
 def test_a_carrier_that_does_not_exist_changes_nothing(wrong_carrier: SandboxProcess, run_example: RunExample) -> None:
-    with pytest.raises(AssertionError, match="TrackingMore follows no carrier 'upps'"):
+    with pytest.raises(AssertionError, match="TrackingMore does not support the carrier 'upps'"):
         run_example("one_shipment", tracking_number=NUMBER, carrier_code="dhl", new_carrier_code="upps")
 
-    assert [one["carrier_code"] for one in wrong_carrier.trackings()] == ["dhl"]
+    assert [shipment["carrier_code"] for shipment in wrong_carrier.trackings()] == ["dhl"]

@@ -57,7 +57,9 @@ def test_every_order_ends_as_its_parcels_did_and_none_ends_twice(
     run_order_closing()
 
     assert the_shop.orders() == orders
-    assert the_shop.changes() == sorted((name, one.status) for name, one in orders.items() if one.status != "open")
+    assert the_shop.changes() == sorted(
+        (name, order.status) for name, order in orders.items() if order.status != "open"
+    )
     ledger = fast_sandbox.ledger()
     assert len(ledger["created"]) == len(ORDERS) - 2, "all but the refused one and the one that was known"
     assert ledger["created_twice"] == []

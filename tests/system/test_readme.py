@@ -1,4 +1,4 @@
-"""The DAG of the README, as a newcomer would paste it."""
+"""The DAG of the README, as a new user would paste it."""
 
 from __future__ import annotations
 

@@ -25,23 +25,23 @@ def in_the_triggerer() -> None:
         return SOON
 
     @task(trigger_rule="all_done")
-    def look(result: Any) -> list[str]:
+    def describe(result: Any) -> list[str]:
         """What the next task gets: a list, as from a worker."""
-        return [type(result).__name__, *(f"{one['tracking_number']}: {one['outcome']}" for one in result)]
+        return [type(result).__name__, *(f"{entry['tracking_number']}: {entry['outcome']}" for entry in result)]
 
     @task
     def each(one: dict[str, Any]) -> str:
         return str(one["tracking_number"])
 
     ends = ShipmentDeliveredSensor(task_id="ends", shipments=shipments(), **ENDS)
-    look.override(task_id="look_at_ends")(ends.output)
+    describe.override(task_id="result_of_ends")(ends.output)
     begins = ShipmentDeliveredSensor(task_id="begins", shipments=SOON, **BEGINS)
-    look.override(task_id="look_at_begins")(begins.output)
+    describe.override(task_id="result_of_begins")(begins.output)
     each.expand(one=begins.output)
-    mapped = ShipmentDeliveredSensor.partial(task_id="mapped", **ENDS).expand(shipments=[[one] for one in SOON])
-    look.override(task_id="look_at_mapped").expand(result=mapped.output)
+    mapped = ShipmentDeliveredSensor.partial(task_id="mapped", **ENDS).expand(shipments=[[parcel] for parcel in SOON])
+    describe.override(task_id="result_of_mapped").expand(result=mapped.output)
     returned = ShipmentDeliveredSensor(task_id="returned", shipments=LOST, on_failed="report", **BEGINS)
-    look.override(task_id="look_at_returned")(returned.output)
+    describe.override(task_id="result_of_returned")(returned.output)
     ShipmentDeliveredSensor(task_id="lost", shipments=LOST, **BEGINS)
     ShipmentDeliveredSensor(task_id="skipped", shipments=LOST, soft_fail=True, **BEGINS)
     ShipmentDeliveredSensor(task_id="late", shipments=LATE, **BEGINS | {"timeout": 4})

@@ -1,0 +1,20 @@
+"""Runs when the status of any parcel changes; without webhooks, that is found out once an hour."""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.providers.common.compat.sdk import DAG, Asset, task
+from airflow.sdk import AssetWatcher
+
+from airflow_provider_trackingmore.triggers.shipment_changes import ShipmentChangesTrigger
+
+trigger = ShipmentChangesTrigger(name="told", poke_interval=3600, reconcile_seconds=3600)
+changes = Asset("parcels_told_by_webhook", watchers=[AssetWatcher(name="told", trigger=trigger)])
+
+with DAG("told_by_webhook", schedule=[changes], start_date=pendulum.datetime(2026, 1, 1)):
+
+    @task
+    def note() -> None:
+        pass
+
+    note()
