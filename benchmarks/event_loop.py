@@ -1,7 +1,7 @@
-"""An event loop that measures what delays its callbacks, by cause, so that the load of the machine is told apart.
+"""An event loop that measures what delays its callbacks, by cause, to separate out the load of the machine.
 
 The loop runs in passes: it waits in its selector for events and timers, then runs every callback that is ready. What
-becomes ready meanwhile waits for the next pass. So the selector sees where each pass begins and ends, and reads there
+becomes ready then waits for the next pass. So the selector sees where each pass begins and ends, and reads there
 how much processor time the loop's thread has used, and for how long Linux let that thread wait for a processor.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 class Stalls:
     """The longest stall by each cause, in seconds of the machine.
 
-    :param total: from the moment at which a pass should have begun to its end, whatever the cause.
+    :param total: from the time at which a pass should have begun to its end, whatever the cause.
     :param own_work: processor time of the loop's thread in one pass, without garbage collection.
     :param collection: processor time of one garbage collection in any thread; all others stand still meanwhile.
     :param other_threads: processor time that other threads used while the loop's thread could not run in one pass, or
@@ -125,7 +125,7 @@ class MeasuringSelector(selectors.DefaultSelector):
     def _read(self) -> _Reading:
         waited = int(os.pread(self._scheduling, 100, 0).split()[1]) / 1e9
         collected_by_process = self._collected_by_process
-        if self._collection is not None:  # another thread is at it, or has not got round to saying that it is over
+        if self._collection is not None:  # another thread is still collecting, or has not reported its end yet
             clock, began = self._collection
             collected_by_process += time.clock_gettime(clock) - began
         used, used_by_process = time.thread_time(), time.process_time()

@@ -1,4 +1,4 @@
-"""Eight processes with one key, each registering and polling as fast as it may: ours beside pacing by departure.
+"""Eight processes with one key register and poll as fast as allowed: our rate limiter and pacing by departure.
 
 Run from the checkout: ``python -m benchmarks.pacing``. Starts the sandbox with its limits on and no tolerance, over a
 real socket; then repeats every setting for an hour of a simulated clock. Needs the ``sandbox`` extra.
@@ -154,7 +154,7 @@ def sends_with_us(task: dict[str, Any]) -> Any:
 
 
 def sends_by_departure(task: dict[str, Any]) -> Any:
-    """Send with plain requests; a locked file says when the last request left, and how long all are silent."""
+    """Send with plain requests; a locked file says when the last request left, and until when nobody may send."""
     import requests
 
     session = requests.Session()
@@ -164,15 +164,15 @@ def sends_by_departure(task: dict[str, Any]) -> Any:
     path = Path(task["directory"], "next")
     path.touch()
 
-    def slot(silence: float = 0.0) -> float:
-        """Take the slot, or say how long to wait; or keep everybody silent."""
+    def slot(cool_down: float = 0.0) -> float:
+        """Take the slot, or return how long to wait; or block everybody."""
         with path.open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             now, free = time.time(), float(file.read() or 0)
-            if free > now and not silence:
+            if free > now and not cool_down:
                 return free - now
             file.seek(0)
-            file.write(repr(max(free, now + (silence or interval))).ljust(30))
+            file.write(repr(max(free, now + (cool_down or interval))).ljust(30))
             return 0.0
 
     def send(shipments: list[dict[str, str]]) -> None:
@@ -183,7 +183,7 @@ def sends_by_departure(task: dict[str, Any]) -> Any:
                     return
                 time.sleep(wait)
             if session.request(method, task["url"] + path_, json=body).json()["meta"]["code"] == 429:
-                slot(silence=120 * interval)
+                slot(cool_down=120 * interval)
 
     return send
 

@@ -1,4 +1,4 @@
-"""Callers and a server's rate limit on one simulated clock: an hour in a second. Knows both sides of the wire."""
+"""Callers and a server's rate limit on one simulated clock: an hour in a second."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Trip = Callable[[], float]
 
 
 class LimiterLike(Protocol):
-    """What a caller asks."""
+    """The methods of a rate limiter that a caller uses."""
 
     def try_acquire(self, *, warm: bool) -> Departure | SlotBusy: ...
 
@@ -31,7 +31,7 @@ class LimiterLike(Protocol):
 
 
 class Clock:
-    """Shows what it is set to."""
+    """A clock that shows the time it is set to."""
 
     def __init__(self) -> None:
         self.now = START
@@ -41,7 +41,7 @@ class Clock:
 
 
 class Departures:
-    """Paces by departure alone, as programs do today: the next one leaves an interval after the last one left."""
+    """Paces by departure alone, as programs do today: each request departs an interval after the previous one."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -65,9 +65,9 @@ class Departures:
 
 @dataclass
 class Outcome:
-    """What the server saw.
+    """What the server counted.
 
-    :param slots: that the time had.
+    :param slots: the number of slots in the simulated time.
     :param served: requests that were let through.
     :param refused: requests that were answered 429.
     :param smallest_gap: between two arrivals, seconds.

@@ -1,4 +1,4 @@
-"""Turn a page of 2,000 rows into ``Tracking``, beside ``json.loads`` on the same bytes.
+"""Turn a page of 2,000 rows into ``Tracking``, compared with ``json.loads`` on the same bytes.
 
 Run from the checkout: ``python -m benchmarks.reading``. Both take turns; processor time, so that other work on the
 machine counts little.

@@ -1,4 +1,4 @@
-"""Register 4,000 shipments: the hook's batches beside one POST for each with a sleep of a second between them.
+"""Register 4,000 shipments: the hook's batches compared with a POST for each and a sleep of a second in between.
 
 Run from the checkout: ``python -m benchmarks.registering``. The sandbox counts; its limits are on, with no tolerance.
 """
@@ -57,7 +57,7 @@ def ours(count: int, scale: float) -> tuple[str, ...]:
 
 
 def one_by_one(count: int, scale: float) -> tuple[str, ...]:
-    """Register as many programs do: POST one, look at the code, sleep a second."""
+    """Register as many programs do: POST one, check the code, sleep for a second."""
     import requests
 
     with SandboxProcess(time_scale=scale) as sandbox, requests.Session() as session:

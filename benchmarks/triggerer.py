@@ -1,4 +1,4 @@
-"""What the benchmarks of triggers share: a process with an event loop like the triggerer's. Knows no sandbox."""
+"""A process with an event loop like the triggerer's, for the benchmarks of triggers."""
 
 from __future__ import annotations
 

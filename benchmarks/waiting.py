@@ -1,4 +1,4 @@
-"""Wait for orders: triggers that share their calls, beside one sensor for each parcel and one sensor for all.
+"""Wait for orders: triggers that share their calls, compared with a sensor for each parcel and a sensor for all.
 
 Run from the checkout: ``python -m benchmarks.waiting``. The sandbox counts everything, over a real socket, with its
 limits on; a request may come a quarter of a real second early (switch ``rate_tolerance``), the average rate may not.
@@ -17,7 +17,7 @@ from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from benchmarks import waiting_report as report
 from benchmarks.waiting_airflow import slot_seconds
 from benchmarks.waiting_baselines import Api, Watched, one_batched, one_by_one
-from benchmarks.waiting_large import run_one_trigger
+from benchmarks.waiting_large import repeat_with_plain_requests, run_one_trigger
 from benchmarks.waiting_ours import run_triggers
 from benchmarks.waiting_plan import (
     EXCEPTION,
@@ -43,7 +43,7 @@ OURS_ALONE = 20_000
 """From so many orders on the baselines do not run, and ours ends after :data:`OURS_ALONE_SECONDS` of the clock."""
 OURS_ALONE_SECONDS = 600.0
 SINGLY_BOUNDED = 5_000
-"""From so many orders on, one GET a parcel is ended after 10,000 s of the clock, before it has looked at all."""
+"""From this many orders on, one GET per parcel is ended after 10,000 s of the clock, before it has checked all."""
 
 
 def main() -> None:
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def scale_for(size: int) -> float:
-    """The clock's speed: what takes this machine real time shows as clock time, so long answers want a slow clock."""
+    """Return the clock's speed. Real time of this machine shows as clock time, so long responses need a slow clock."""
     return 40.0 if size < 500 else 20.0 if size < 5000 else 5.0 if size < OURS_ALONE else 3.0
 
 
@@ -146,7 +146,7 @@ def ours(size: int, scale: float, bad: Sequence[Parcel] = (), spread: float = SP
     fewest, ticks = truth.fewest(moments[0], until)
     cycles = max((until - moments[0]) // POKE_SECONDS + 1, ticks)
     late = delays(waits, seen.ended[:size], truth, clock)
-    if bounded:  # those whose turn had not come are no news
+    if bounded:  # those that were not due yet are no news
         cut = clock(seen.began) + bounded - POKE_SECONDS
         late = [delay for wait, delay in zip(waits, late, strict=True) if truth.decided(wait) < cut]
     return Row(
@@ -188,6 +188,7 @@ def large(size: int, in_orders: bool, reconcile_seconds: float, scale: float, sp
         give_up = spread + LEAD_SECONDS + reconcile_seconds + 600
         seen = run_one_trigger(named, sandbox.connection, scale, reconcile_seconds, give_up)
         ledger = sandbox.ledger()
+        plain = repeat_with_plain_requests(sandbox.connection, seen.targets, scale)
     return LargeRow(
         f"{size:,} orders ({len(everything):,} shipments)" if in_orders else f"{size:,} shipments",
         "by list" if reconcile_seconds == POKE_SECONDS else "by change",
@@ -196,6 +197,7 @@ def large(size: int, in_orders: bool, reconcile_seconds: float, scale: float, sp
         refused=ledger["rate_limited"],
         delay=clock(seen.ended) - truth.decided(everything),
         seen=seen,
+        plain=plain,
     )
 
 
@@ -221,7 +223,7 @@ def baselines(sizes: Sequence[int], scale: float = 40.0, spread: float = SPREAD)
             api = Api(sandbox.base_url, sandbox.api_key, scale, time.monotonic() + cut / scale)
             did = one_by_one(api, everything, slots) if how == "singly" else one_batched(api, everything)
             ledger = sandbox.ledger()
-        names = {1: "one sensor a parcel, one at a time", 4: "one sensor a parcel, four at a time"}
+        names = {1: "one sensor per parcel, one at a time", 4: "one sensor per parcel, four at a time"}
         units = [[parcel] for parcel in everything] if how == "singly" else waits
         ended = [did.released.get(unit[-1]) for unit in units]
         rows.append(
@@ -247,7 +249,7 @@ def baselines(sizes: Sequence[int], scale: float = 40.0, spread: float = SPREAD)
 
 
 def bad_parcels(size: int = 100, scale: float = 40.0, spread: float = 600.0) -> Mapping[str, tuple[int, list[float]]]:
-    """Let an exception and an unregistered number wait among the others.
+    """Add an exception and an unregistered number to the waits.
 
     :return: for each way of waiting, how many others there were, and their delays.
     """

@@ -1,4 +1,4 @@
-"""Waiting as it is written today, with plain requests. Imports nothing of the package's own waiting.
+"""Waiting as it is written today, with plain requests and without the package.
 
 Both keep the pace as users do: a second of sleep after each call, 120 s after a 429.
 """
@@ -20,11 +20,11 @@ COOL_DOWN_SECONDS = 120.0
 
 @dataclass
 class Watched:
-    """What a baseline did. Moments are readings of the monotonic clock.
+    """What a baseline did. Times are readings of the monotonic clock.
 
-    :param released: when each parcel's wait was over; those that are missing were still waiting at the end.
-    :param first_pass_calls: calls until everything had been looked at once.
-    :param failed: why the whole task failed; empty when it did not.
+    :param released: when the wait for each parcel ended; parcels that are missing were still waited for at the end.
+    :param first_pass_calls: calls until everything had been checked once.
+    :param failed: why the whole task failed; empty if it did not.
     """
 
     released: dict[Parcel, float] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Api:
         self.calls = 0
 
     def statuses(self, path: str) -> dict[str, str]:
-        """GET, and sleep as the limit asks for."""
+        """GET, and sleep as the rate limit requires."""
         while time.monotonic() < self.until:
             self.calls += 1
             answer = self.session.get(self.url + path, timeout=60).json()
@@ -68,9 +68,9 @@ class Api:
 
 
 def one_by_one(api: Api, parcels: Sequence[Parcel], slots: int = 1) -> Watched:
-    """A mapped ``@task.sensor(mode="reschedule")``: one sensor for each parcel, one GET for each look.
+    """A mapped ``@task.sensor(mode="reschedule")``: one sensor for each parcel, one GET for each check.
 
-    A sensor that has looked is due again a poke interval later; the due ones take turns. What Airflow needs to start a
+    A sensor that has checked is due again a poke interval later; the due ones take turns. What Airflow needs to start a
     task, seconds each, is left out.
 
     :param api: the vendor.
@@ -118,7 +118,7 @@ def one_batched(api: Api, parcels: Sequence[Parcel], on_bad: str = "raise") -> W
 
     :param api: the vendor.
     :param parcels: those waited for.
-    :param on_bad: what an exception does: ``raise`` fails the task, ``wait`` hopes on.
+    :param on_bad: what an exception does: ``raise`` fails the task, ``wait`` keeps waiting.
     :return: what it did.
     """
     watched = Watched()

@@ -1,7 +1,7 @@
 """One wait for many shipments, or for many orders, in the triggerer: how long it blocks the event loop, what it costs.
 
-Its processor time is compared with that of decoding the same pages with ``json.loads``, in the same process. Knows no
-sandbox.
+Its processor time is compared with that of decoding the same pages with ``json.loads``, and with that of sending the
+same calls again with plain ``requests`` and decoding the responses, all in the same process.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
+
+import requests
 
 from benchmarks.event_loop import MeasuringSelector, Stalls
 from benchmarks.triggerer import first_event, in_own_process, start_and_cancel_a_trigger
@@ -34,6 +36,7 @@ class SeenAlone:
     :param used: processor seconds of the process, from the stored trigger to the event.
     :param decoding: processor seconds of decoding all pages that the wait has read.
     :param megabytes: of those pages.
+    :param targets: what it has requested.
     """
 
     began: float
@@ -43,6 +46,7 @@ class SeenAlone:
     used: float
     decoding: float
     megabytes: float
+    targets: list[str]
 
 
 def run_one_trigger(
@@ -77,18 +81,21 @@ async def _triggerer(
     from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
     from airflow_provider_trackingmore.waiting.spec import WaitSpec
 
+    keys = {name: [ShipmentKey(*parcel) for parcel in parcels] for name, parcels in orders.items()}
     spec = WaitSpec(
-        orders={name: tuple(ShipmentKey(*one) for one in parcels) for name, parcels in orders.items()},
+        orders={name: {key.normalized: key for key in own} for name, own in keys.items()},
         poke_interval=POKE_SECONDS / scale,
         reconcile_seconds=reconcile_seconds / scale,
         first_check_at=0.0,
     )
     stored = json.loads(json.dumps(spec.to_dict()))
-    del spec
+    del keys, spec
     bodies: list[bytes] = []
+    targets: list[str] = []
 
     def parse_and_keep(request: Any, status: int, headers: Mapping[str, str], body: bytes, **options: Any) -> Any:
         bodies.append(body)
+        targets.append(request.target)
         return parse_response(request, status, headers, body, **options)
 
     await start_and_cancel_a_trigger()
@@ -104,7 +111,29 @@ async def _triggerer(
         stalls = selector.take_stalls()
     decoding = sum(statistics.median(_seconds_to_decode(body) for _ in range(DECODED_TIMES)) for body in bodies)
     megabytes = sum(map(len, bodies)) / 1e6
-    return SeenAlone(began, ended, event.payload["result"], stalls, used, decoding, megabytes)
+    return SeenAlone(began, ended, event.payload["result"], stalls, used, decoding, megabytes, targets)
+
+
+def repeat_with_plain_requests(connection: dict[str, Any], targets: Sequence[str], scale: float) -> float:
+    """Send calls again with a plain ``requests`` session that sleeps between them, in a new process.
+
+    :param connection: the Airflow connection.
+    :param targets: what to request.
+    :param scale: clock seconds in a real second.
+    :return: processor seconds, decoding included.
+    """
+    return in_own_process(connection, _repeat, connection, targets, 1.1 / scale)
+
+
+async def _repeat(_: MeasuringSelector, connection: dict[str, Any], targets: Sequence[str], pause: float) -> float:
+    headers = {"Trackingmore-Api-Key": connection["password"]}
+    with requests.Session() as session:
+        began = time.process_time()
+        for target in targets:
+            time.sleep(pause)  # noqa: ASYNC251 - nothing else runs here
+            url = connection["host"] + target
+            json.loads(session.get(url, headers=headers, timeout=60).content)
+        return time.process_time() - began
 
 
 def _seconds_to_decode(body: bytes) -> float:

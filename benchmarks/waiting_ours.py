@@ -1,7 +1,4 @@
-"""Many ``ShipmentStatusTrigger`` in one event loop, as the triggerer runs them: what delays it, and their memory.
-
-Knows no sandbox.
-"""
+"""Many ``ShipmentStatusTrigger`` in one event loop, as the triggerer runs them: what delays it, and their memory."""
 
 from __future__ import annotations
 
@@ -19,18 +16,18 @@ from benchmarks.triggerer import in_own_process, start_and_cancel_a_trigger
 from benchmarks.waiting_plan import POKE_SECONDS, RECONCILE_SECONDS, Parcel
 
 IDLE_SECONDS = 3.0
-"""For so long the event loop is watched without load."""
+"""How long the event loop is measured without load."""
 
 
 @dataclass
 class Seen:
-    """What became of the triggers. Moments are readings of the monotonic clock, which all processes share.
+    """What happened to the triggers. Times are readings of the monotonic clock, which all processes share.
 
     :param began: when the first trigger was started.
-    :param ended: when each trigger yielded its event; None: it had not when the time was up.
+    :param ended: when each trigger yielded its event; None if not before the time limit.
     :param results: what the event said.
     :param idle: the longest stalls of the event loop without load.
-    :param starting: the longest until all triggers had looked up their connection and subscribed to the poller.
+    :param starting: the longest until all triggers had read their connection and subscribed to the poller.
     :param waiting: the longest afterwards.
     :param bytes_each: growth of the resident set at its peak, for each trigger.
     """
@@ -72,7 +69,7 @@ async def _triggerer(
 
     async def wait(at: int) -> None:
         spec = WaitSpec.create(
-            shipments=[ShipmentKey(*one) for one in waits[at]],
+            shipments=[ShipmentKey(*parcel) for parcel in waits[at]],
             poke_interval=poke_interval,
             reconcile_seconds=RECONCILE_SECONDS / scale,
         )
@@ -98,7 +95,7 @@ async def _triggerer(
     for at in range(len(waits)):  # as the triggerer does: one after the other, the loop goes on in between
         tasks.append(asyncio.create_task(wait(at)))
         await asyncio.sleep(0)
-    # Nobody tells that all have looked up their connection; on a busy machine the first ones have ended by then.
+    # There is no signal that all have read their connection; on a busy machine the first ones have ended by then.
     while pollers.open_waits < len(open_waits):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     seen.starting = selector.take_stalls()

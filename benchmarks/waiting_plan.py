@@ -1,6 +1,6 @@
-"""Who waits for what, when it shows at the vendor, and the fewest calls that could tell. Knows no waiting code.
+"""The plan of a benchmark: which parcels are waited for, when they arrive, and the fewest calls that can detect it.
 
-The arithmetic is pure; only :func:`settle` talks to the sandbox.
+Only :func:`settle` calls the sandbox; the rest is arithmetic.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Parcel: TypeAlias = tuple[str, str]
 """Carrier code and number."""
 
 StateChange: TypeAlias = tuple[str, str, float]
-"""A task, its new state, and when, in unix seconds."""
+"""A task, its new state, and when, in Unix seconds."""
 
 NUMBERS_IN_A_CALL = 40
 ROWS_IN_A_PAGE = 2000
 RECONCILE_SECONDS = 1800.0
-"""Clock seconds in which every open shipment is looked at fully at least once."""
+"""Clock seconds in which every open shipment is fully checked at least once."""
 POKE_SECONDS = 60.0
-"""Clock seconds between looks, for everybody: Airflow's default."""
+"""Clock seconds between checks, for everybody: Airflow's default."""
 TOLERANCE_SECONDS = 0.25
 """Real; switch ``rate_tolerance``, as in the pytest fixture: a busy machine does not deliver evenly."""
 LEAD_SECONDS = 120.0
@@ -39,7 +39,7 @@ _CARRIERS = ("dhl", "ups", "usps", "gls")
 def orders(count: int) -> list[list[Parcel]]:
     """Make orders: of twenty, seventeen have one parcel, two have two, one has three.
 
-    Of fifty parcels one was delivered before the vendor first looked, and so has no ``updated_at``: asking for what has
+    Of fifty parcels one was delivered before the vendor checked it, and so has no ``updated_at``: asking for what has
     changed does not show it (reference, "where the vendor is unclear").
 
     :param count: how many orders.
@@ -73,14 +73,14 @@ class Truth:
     created: dict[Parcel, float]
 
     def decided(self, order: Iterable[Parcel]) -> float:
-        """When the last parcel of an order is there."""
+        """Return when the last parcel of an order arrives."""
         return max(self.final[parcel] for parcel in order)
 
     def fewest(self, first_look: float, until: float) -> tuple[int, int]:
-        """Apply :func:`fewest_calls` to the ticks of one poke interval from the first look on.
+        """Apply :func:`fewest_calls` to the ticks of one poke interval from the first check on.
 
         :param first_look: clock seconds.
-        :param until: clock seconds of the last look that somebody waits for.
+        :param until: clock seconds of the last check that somebody waits for.
         :return: calls, and the number of ticks.
         """
         last = max(self.final.values())
@@ -98,12 +98,12 @@ class Truth:
 
 
 def fewest_calls(open_at: Sequence[int], listed: Sequence[int], changed: Sequence[int], period: int) -> int:
-    """The fewest calls that look at every open shipment fully once a period and learn of changes each cycle.
+    """Return the fewest calls that check every open shipment in full once a period and find changes each cycle.
 
-    A full look takes a call for 40 of them by number, or one for 2,000 rows of the list, in which shipments stay when
+    A full check takes a call for 40 of them by number, or one for 2,000 rows of the list, in which shipments stay when
     they have arrived; it also tells what has changed. A cycle without one still needs a call, and one for each 2,000
-    changes. The first look is full, since nothing is known; the next full one is as late as allowed. Spreading a full
-    look over cycles saves nothing: its pages do not tell of changes on other pages. It supposes an account that holds
+    changes. The first check is full, since nothing is known; the next full one is as late as allowed. Spreading a full
+    check over cycles saves nothing: its pages do not show changes on other pages. It supposes an account that holds
     nothing but what is waited for.
 
     :param open_at: how many shipments are open, for each cycle.
@@ -121,9 +121,9 @@ def fewest_calls(open_at: Sequence[int], listed: Sequence[int], changed: Sequenc
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of the values does not exceed (nearest rank).
+    """Return the smallest value that at least this share of the values does not exceed (nearest rank).
 
-    :param values: not empty; infinite ones are welcome.
+    :param values: not empty; may be infinite.
     :param share: 0 to 1.
     """
     ranked = sorted(values)
@@ -159,9 +159,9 @@ def settle(
     :param lead: clock seconds until the first is delivered.
     :return: what each account shows; read from the sandbox, not computed.
     """
-    chance = random.Random(1)
-    wanted = [lead + spread * (at + chance.random()) / len(parcels) for at in range(len(parcels))]
-    chance.shuffle(wanted)
+    rng = random.Random(1)
+    wanted = [lead + spread * (at + rng.random()) / len(parcels) for at in range(len(parcels))]
+    rng.shuffle(wanted)
     rows = [{"carrier_code": carrier, "tracking_number": number} for carrier, number in parcels]
     sandbox.freeze()
     for account in range(accounts):

@@ -1,4 +1,4 @@
-"""Tables and the picture of ``benchmarks.waiting``. Measures nothing."""
+"""The tables and the picture of ``benchmarks.waiting``."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Row:
     :param scale: clock seconds in a real second.
     :param calls: requests in the ledger.
     :param refused: those of them that were answered 429.
-    :param delays: clock seconds of each wait; infinite: it had not ended.
+    :param delays: clock seconds of each wait; infinite if it had not ended.
     :param cut: clock seconds after which the run was ended.
-    :param cycle: calls in a cycle; None: not even one cycle came to its end.
+    :param cycle: calls in a cycle; None if not even one cycle was completed.
     :param fewest: calls in a cycle that arithmetic allows; None for the baselines.
     :param excess: all calls of the run, over the fewest for the run; None for the baselines.
     :param seen: what the triggers' process saw.
@@ -57,6 +57,7 @@ class LargeRow:
     :param refused: those of them that were answered 429.
     :param delay: clock seconds from the last delivery to the event.
     :param seen: what its process saw.
+    :param plain: processor seconds of the same calls with plain ``requests``, decoding included.
     """
 
     wait: str
@@ -66,6 +67,7 @@ class LargeRow:
     refused: int
     delay: float
     seen: SeenAlone
+    plain: float
 
 
 def line(*cells: object) -> None:
@@ -87,7 +89,7 @@ def seconds(value: float, cut: float) -> str:
 
 def calls_and_delays(rows: Sequence[Row]) -> None:
     """What it costs and how late it is."""
-    head("orders (parcels)", "who waits", "clock", "calls", "a cycle", "fewest", "429s", "delay p50", "p95", "longest")
+    head("orders (parcels)", "method", "clock", "calls", "per cycle", "fewest", "429s", "delay p50", "p95", "longest")
     for row in rows:
         shown = [seconds(percentile(row.delays, share), row.cut) for share in (0.5, 0.95, 1) if row.delays]
         cycle = f"{row.cycle:,.2f}".removesuffix(".00") if row.cycle else f"> {row.calls:,}"
@@ -128,12 +130,14 @@ def large_waits(rows: Sequence[LargeRow]) -> None:
         "delay",
         *STALLS[:2],
         "processor time",
+        "plain requests",
         "decoding",
     )
     for row in rows:
         seen = row.seen
         cost = (
             f"{seen.used:.2f} s, {seen.used / seen.decoding:.1f} x",
+            f"{row.plain:.2f} s, {row.plain / seen.decoding:.1f} x",
             f"{seen.decoding:.2f} s, {seen.megabytes:.1f} MB",
         )
         delay = f"{row.delay:,.0f} s"
@@ -152,7 +156,7 @@ def large_waits(rows: Sequence[LargeRow]) -> None:
 
 def bad_parcels(found: Mapping[str, tuple[int, list[float]]]) -> None:
     """What one bad parcel does to the others."""
-    head("who waits", "the others released", "delay p50", "p95")
+    head("method", "other orders released", "delay p50", "p95")
     for how, (others, delays) in found.items():
         released = [delay for delay in delays if math.isfinite(delay)]
         shown = [f"{percentile(released, share):,.0f} s" for share in (0.5, 0.95)] if released else ["-", "-"]
@@ -161,17 +165,20 @@ def bad_parcels(found: Mapping[str, tuple[int, list[float]]]) -> None:
 
 def slots(measured: Mapping[str, Slots | str]) -> None:
     """How long a wait occupies a worker."""
-    head("mode", "ended well", "a wait took", "of it in a worker slot", "API calls a wait")
-    for mode, one in measured.items():
-        if isinstance(one, str):
-            line(mode, one, "", "", "")
+    head("mode", "succeeded", "duration of a wait", "of it in a worker slot", "API calls per wait")
+    for mode, result in measured.items():
+        if isinstance(result, str):
+            line(mode, result, "", "", "")
         else:
-            took = f"{one.lasted:.0f} s", f"{one.occupied:.2f} s", f"{one.calls:.1f}"
-            line(mode, f"{one.well} of {one.waits}", *took)
+            took = f"{result.lasted:.0f} s", f"{result.occupied:.2f} s", f"{result.calls:.1f}"
+            line(mode, f"{result.well} of {result.waits}", *took)
+
+
+LEGEND = {"ours": "this provider"}
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draw calls in a cycle and delays against the number of orders, both on logarithmic scales.
+    """Draw calls per cycle and delays against the number of orders, both on logarithmic scales.
 
     :param rows: the runs.
     :param path: a PNG file.
@@ -182,26 +189,33 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-    colours = {"one sensor a parcel, one at a time": "#c44e52", "one sensor for all": "#dd8452", "ours": "#1f77b4"}
+    colours = {"one sensor per parcel, one at a time": "#c44e52", "one sensor for all": "#dd8452", "ours": "#1f77b4"}
     for how, colour in colours.items():
         runs = [row for row in rows if row.how.partition(", ended")[0] == how]
         sizes = [row.orders for row in runs]
         if not runs:
             continue
-        left.plot(sizes, [row.cycle or row.calls for row in runs], "o-", color=colour, label=how)
+        left.plot(sizes, [row.cycle or row.calls for row in runs], "o-", color=colour, label=LEGEND.get(how, how))
         ends = [(row.orders, percentile(row.delays, 0.95), row.cut) for row in runs if row.delays]
-        right.plot(sizes[: len(ends)], [min(late, cut) for _, late, cut in ends], "o-", color=colour, label=how)
+        right.plot(
+            sizes[: len(ends)],
+            [min(late, cut) for _, late, cut in ends],
+            "o-",
+            color=colour,
+            label=LEGEND.get(how, how),
+        )
         for size, late, cut in ends:
             if late > cut:
                 right.annotate("at least", (size, cut), (0, 6), textcoords="offset points", ha="right", fontsize=8)
     fewest = [(row.orders, row.fewest) for row in rows if row.fewest]
     if fewest:
-        left.plot(*zip(*fewest, strict=True), "--", color="black", linewidth=1, label="fewest that can do")
+        left.plot(*zip(*fewest, strict=True), "--", color="black", linewidth=1, label="theoretical minimum")
     right.axhline(POKE_SECONDS, linestyle="--", color="black", linewidth=1, label="poke interval")
-    for axes, title in ((left, "API calls in a cycle"), (right, "delay until a delivered order is released, p95 (s)")):
-        axes.set(xscale="log", yscale="log", xlabel="orders that wait", title=title)
+    for axes, title in ((left, "API calls per cycle"), (right, "seconds from delivery to release, p95")):
+        axes.set(xscale="log", yscale="log", xlabel="waiting orders", title=title)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        axes.margins(y=0.1)
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
     plt.close(figure)

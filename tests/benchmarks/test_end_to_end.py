@@ -1,4 +1,4 @@
-"""Each benchmark runs to its end, at its smallest size. What it measures is not judged here."""
+"""Each benchmark runs to its end, at its smallest size. The measurements are not checked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks import importing, pacing, reading, registering, waiting, waiting_report
 from benchmarks.waiting_plan import POKE_SECONDS, RECONCILE_SECONDS
+
+pytestmark = pytest.mark.slow
 
 SCALE = 60.0
 SPREAD = 120.0
@@ -69,7 +71,7 @@ def test_waiting_in_one_large_wait(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     for row in rows:
         assert (row.seen.result, row.refused) == ("released", 0)
-        assert row.seen.used > row.seen.decoding > 0
+        assert min(row.seen.used, row.plain) > row.seen.decoding > 0
         assert row.seen.stalls.own_work > 0
     waiting_report.large_waits(rows)
     assert capsys.readouterr().out.count("\n") == 1 + 2 + 2

@@ -1,4 +1,4 @@
-"""Each cause of a stall is told from the others. Processor time is burnt, not wall time, so load changes nothing."""
+"""The causes of stalls are distinguished. The tests use up processor time, not wall time, so load does not matter."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def stalls(work: Callable[[], object], *, in_thread: bool) -> Stalls:
         if in_thread:
             thread = threading.Thread(target=work)
             thread.start()
-            while thread.is_alive():  # noqa: ASYNC110 - a thread tells no event loop
+            while thread.is_alive():  # noqa: ASYNC110 - a thread cannot be awaited
                 await asyncio.sleep(0.001)
         else:
             work()

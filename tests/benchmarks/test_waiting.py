@@ -1,4 +1,4 @@
-"""The arithmetic that ``benchmarks.waiting`` measures by. Nothing here measures time."""
+"""The arithmetic of ``benchmarks.waiting``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from benchmarks.waiting_plan import Truth, fewest_calls, occupied, orders, perce
         ([], [], [], 30, 0),
     ],
 )
-def test_the_fewest_calls_look_at_everything_once_a_period_and_for_changes_in_between(
+def test_the_fewest_calls_check_everything_once_a_period_and_changes_in_between(
     still_open: list[int], listed: list[int], changed: list[int], period: int, calls: int
 ) -> None:
     assert fewest_calls(still_open, listed, changed, period) == calls
@@ -33,7 +33,7 @@ def test_the_fewest_calls_look_at_everything_once_a_period_and_for_changes_in_be
 
 def test_the_fewest_calls_of_a_run_end_with_its_last_parcel() -> None:
     parcels = {("ups", f"{at}"): 1000.0 + at for at in range(4001)}
-    truth = Truth(0.0, parcels, sorted((at, one) for one, at in parcels.items()), dict.fromkeys(parcels, 0.0))
+    truth = Truth(0.0, parcels, sorted((at, parcel) for parcel, at in parcels.items()), dict.fromkeys(parcels, 0.0))
     # Nothing has changed at 0 and 900 s, some has at 1,000 s, the last one at 5,000 s.
     assert truth.fewest(0.0, 60.0) == (3 + 1, 2)
     calls, ticks = truth.fewest(0.0, 10_000.0)
