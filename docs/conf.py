@@ -14,6 +14,8 @@ import typing
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-of-docs-")
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
+from docutils import nodes  # noqa: E402
+
 import airflow_provider_trackingmore  # noqa: E402
 
 project = "airflow-provider-trackingmore"
@@ -41,6 +43,7 @@ python_use_unqualified_type_names = True
 nitpicky = True
 # Imported for type checkers only.
 nitpick_ignore = [("py:class", "BaseOperator"), ("py:class", "Context"), ("py:class", "TaskInstanceKey")]
+nitpick_ignore += [("py:class", "OperatorLineage")]
 nitpick_ignore += [("py:class", "FoundT")]  # a type variable
 
 
@@ -61,5 +64,13 @@ def external_name(app, env, node, contnode):
     return contnode if known else None
 
 
+def mark_addresses(app, doctree):
+    """Let addresses in tables wrap anywhere; names stay whole."""
+    for literal in doctree.findall(nodes.literal):
+        if "/" in literal.astext():
+            literal["classes"].append("address")
+
+
 def setup(app):
     app.connect("missing-reference", external_name)
+    app.connect("doctree-read", mark_addresses)

@@ -1,4 +1,4 @@
-"""Correct the carrier of a parcel, and read it under its new name."""
+"""Correct the carrier of a parcel, and read the parcel with its new carrier."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG

@@ -1,4 +1,4 @@
-"""Remove parcels; one of them is not there."""
+"""Delete two parcels; one of them is not registered."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG

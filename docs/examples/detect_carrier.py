@@ -1,4 +1,4 @@
-"""Find out whose numbers these are, and register what is certain."""
+"""Detect the carriers of numbers, and register those with only one candidate."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG, task
@@ -12,7 +12,7 @@ with DAG("detect_carrier", schedule=None, start_date=pendulum.datetime(2026, 1, 
 
     @task
     def certain(result):
-        """Take what one carrier only claims; each entry is a shipment."""
+        """Take the numbers with a single candidate; each entry is a shipment."""
         return result["detected"]
 
     detect = DetectCarrierOperator(

@@ -1,4 +1,4 @@
-"""Stop a run when little quota is left."""
+"""Skip the rest of a run if little quota is left."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG, task
@@ -9,7 +9,7 @@ with DAG("get_account", schedule=None, start_date=pendulum.datetime(2026, 1, 1))
 
     @task.short_circuit
     def enough(account):
-        """Go on only then."""
+        """Continue only if enough quota is left."""
         return account["quota_left"] is None or account["quota_left"] >= 1000
 
     account = GetAccountOperator(task_id="account")

@@ -1,4 +1,4 @@
-"""Read two parcels, one of which nobody has registered, and the texts of one in English."""
+"""Read two parcels, one of which is not registered; the other one also in English."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG

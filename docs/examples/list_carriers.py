@@ -1,4 +1,4 @@
-"""Keep the codes of all carriers, for checking orders against them."""
+"""List all carriers, and select the codes of some of them."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG, task
@@ -9,7 +9,7 @@ with DAG("list_carriers", schedule=None, start_date=pendulum.datetime(2026, 1, 1
 
     @task
     def codes(carriers):
-        """Keep the codes of one family."""
+        """Select the codes that begin with dpd."""
         return sorted(
             carrier["code"] for carrier in carriers if carrier["code"].startswith("dpd")
         )

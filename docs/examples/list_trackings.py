@@ -1,4 +1,4 @@
-"""List what is delivered: a short list into XCom, any list into a file."""
+"""List delivered parcels: a short list into XCom, a list of any length into a file."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG

@@ -1,4 +1,4 @@
-"""Have TrackingMore ask the carrier now."""
+"""Make TrackingMore query the carrier immediately."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG

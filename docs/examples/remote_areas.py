@@ -1,4 +1,4 @@
-"""Ask whether a place costs extra."""
+"""Check whether carriers treat a place as a remote area."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG

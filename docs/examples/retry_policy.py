@@ -1,4 +1,4 @@
-"""Retry what can get better, and nothing else."""
+"""Retry only failures that a retry can fix."""
 
 from datetime import timedelta
 

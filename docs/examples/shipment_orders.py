@@ -1,4 +1,4 @@
-"""Wait for several orders in one task, and go by what became of each."""
+"""Wait for several orders in one task, and return the outcome of each."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG

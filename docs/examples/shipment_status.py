@@ -1,4 +1,4 @@
-"""Wait until a parcel is at the door or lost, and go by what happened."""
+"""Wait until a parcel is out for delivery or lost, and branch on the outcome."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
@@ -19,7 +19,7 @@ with DAG("shipment_status", schedule=None, start_date=pendulum.datetime(2026, 1,
 
     @task.branch
     def what_happened(outcomes):
-        """Go by the outcome; there is one whether or not the parcel arrived in time."""
+        """Branch on the outcome; there is one whether or not the parcel arrived in time."""
         if outcomes is None:
             raise AirflowFailException(
                 "The wait was marked as success and has no result: clear it"

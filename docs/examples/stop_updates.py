@@ -1,4 +1,4 @@
-"""Have a parcel refreshed no more."""
+"""Stop updates of a parcel."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG

@@ -1,4 +1,4 @@
-"""Follow an air waybill."""
+"""Track an air waybill."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG

@@ -1,4 +1,4 @@
-"""Read how long two lanes take."""
+"""Read the transit times of two lanes."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG

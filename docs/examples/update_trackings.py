@@ -1,4 +1,4 @@
-"""Give parcels another title, and archive them."""
+"""Set the title of parcels, and archive them."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG

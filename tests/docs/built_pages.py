@@ -1,4 +1,4 @@
-"""Checks of the built documentation, run by ``make docs``: its links, and that a search finds what people paste."""
+"""Checks of the built documentation, run by ``make docs``: its links, and that searches find what people paste."""
 
 from __future__ import annotations
 

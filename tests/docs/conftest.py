@@ -37,6 +37,8 @@ LATER = (
     "track_air_cargo",
     "get_account",
     "retry_policy",
+    "trackingmore_to_sql",
+    "trackingmore_to_object_storage",
 )
 
 Tasks = dict[str, dict[str, Any]]
@@ -64,6 +66,7 @@ def run_examples(
         files = [str(EXAMPLES / f"{name}.py") for name in names]
         variables = {
             "AIRFLOW_CONN_TRACKINGMORE_DEFAULT": json.dumps(quiet_sandbox.connection),
+            "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(directory / "warehouse.db")}),
             "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLES),
             "PYTHONPATH": str(ROOT),
         }

@@ -1,4 +1,4 @@
-"""Run DAG files with ``dag.test()`` and write down what came of each: python run_examples.py REPORT FILE..."""
+"""Run DAG files with ``dag.test()`` and record the results: python run_examples.py REPORT FILE..."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tests of the page on testing DAGs: they are run as they stand there."""
+"""The tests on the page about testing DAGs, run unchanged."""
 
 # [example begins]
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
@@ -20,9 +20,9 @@ def test_the_order_is_closed_when_its_parcel_is_there(trackingmore_sandbox):
     assert branch.python_callable(outcomes) == "close_order"
 
 
-def test_registering_again_costs_nothing_even_if_an_answer_is_lost(trackingmore_sandbox):
+def test_registering_again_costs_nothing_even_if_a_response_is_lost(trackingmore_sandbox):
     register = registering.get_task("register")
-    trackingmore_sandbox.fault("reset_after", path="/trackings/batch")  # carried out, but the answer never arrives
+    trackingmore_sandbox.fault("reset_after", path="/trackings/batch")  # applied, but the response never arrives
 
     register.execute({})
     again = register.execute({})

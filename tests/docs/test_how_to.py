@@ -7,15 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.slack_webhook import SlackWebhook
 from tests.warm_airflow import WarmAirflow
 
 from .conftest import EXAMPLES, ROOT, Tasks
@@ -36,35 +35,11 @@ def accounts() -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture
-def slack() -> Iterator[tuple[str, list[str]]]:
-    """The address of a Slack webhook, and the texts that were posted to it."""
-    texts: list[str] = []
-
-    class Webhook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            texts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"ok")
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Webhook) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", texts
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
 def run_how_to(
     accounts: SandboxProcess,
     airflow_database: None,
     warm_airflow: WarmAirflow,
-    slack: tuple[str, list[str]],
+    slack: SlackWebhook,
     tmp_path: Path,
 ) -> RunHowTo:
     """Run an example with a shorter ``poke_interval``, and return state and result of each of its tasks."""
@@ -80,9 +55,7 @@ def run_how_to(
             "AIRFLOW_CONN_TRACKINGMORE_DEFAULT": json.dumps(connection | {"password": "key-eu"}),
             "AIRFLOW_CONN_TRACKINGMORE_EU": json.dumps(connection | {"password": "key-eu"}),
             "AIRFLOW_CONN_TRACKINGMORE_US": json.dumps(connection | {"password": "key-us"}),
-            "AIRFLOW_CONN_SLACK": json.dumps(
-                {"conn_type": "slackwebhook", "host": slack[0], "password": "/T0/B0/token"}
-            ),
+            "AIRFLOW_CONN_SLACK": slack.connection,
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         }
         report = tmp_path / "report.json"
@@ -99,22 +72,22 @@ def states(tasks: Tasks) -> dict[str, Any]:
     return {task: found["state"] for task, found in tasks.items()}
 
 
-def test_a_parcel_in_trouble_is_posted_to_slack(run_how_to: RunHowTo, slack: tuple[str, list[str]]) -> None:
+def test_an_exception_is_posted_to_slack(run_how_to: RunHowTo, slack: SlackWebhook) -> None:
     tasks = run_how_to("alert_on_exception")
 
     assert states(tasks) == {"register": "success", "wait": "success", "report_problems": "success"}
-    assert slack[1] == ["ups SBX-EXCEPTION-1D-LOST: exception"]
+    assert slack.texts == ["ups SBX-EXCEPTION-1D-LOST: exception"]
 
 
 def test_a_failed_task_is_posted_to_slack_with_its_reason(
-    run_how_to: RunHowTo, slack: tuple[str, list[str]], accounts: SandboxProcess
+    run_how_to: RunHowTo, slack: SlackWebhook, accounts: SandboxProcess
 ) -> None:
     accounts.change_account(0, quota=0)
 
     tasks = run_how_to("alert_on_exception")
 
     assert states(tasks)["register"] == "failed"
-    [text] = slack[1]
+    [text] = slack.texts
     assert text.startswith("alert_on_exception.register failed: ")
     assert "quota" in text
 
@@ -131,14 +104,14 @@ def test_each_account_gets_its_own_parcels(run_how_to: RunHowTo, accounts: Sandb
 
 @pytest.mark.parametrize(("quota", "state", "posted"), [(999, "failed", 1), (1000, "success", 0)])
 def test_the_quota_alarm_is_raised_below_the_threshold(
-    run_how_to: RunHowTo, slack: tuple[str, list[str]], accounts: SandboxProcess, quota: int, state: str, posted: int
+    run_how_to: RunHowTo, slack: SlackWebhook, accounts: SandboxProcess, quota: int, state: str, posted: int
 ) -> None:
     accounts.change_account(0, quota=quota)
 
     tasks = run_how_to("quota_alarm")
 
     assert states(tasks) == {"account": "success", "check_quota": state}
-    assert slack[1] == ["TrackingMore: 999 units of quota left, fewer than 1000"] * posted
+    assert slack.texts == ["TrackingMore: 999 units of quota left, fewer than 1000"] * posted
 
 
 def test_each_day_of_a_backfill_is_one_file(
@@ -169,6 +142,7 @@ def test_each_day_of_a_backfill_is_one_file(
     }
 
 
+@pytest.mark.slow
 def test_the_project_of_the_testing_page_passes_as_it_stands(tmp_path: Path) -> None:
     project = shutil.copytree(EXAMPLES / "dag_test", tmp_path / "project")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "PYTEST_"))}
@@ -187,6 +161,7 @@ def test_the_project_of_the_testing_page_passes_as_it_stands(tmp_path: Path) -> 
 
 
 def test_every_example_of_the_how_to_pages_is_run() -> None:
-    text = Path(__file__).read_text(encoding="utf-8")
+    tests = (Path(__file__), ROOT / "tests" / "system" / "test_webhooks.py")
+    text = "".join(test.read_text(encoding="utf-8") for test in tests)
     for file in HOW_TO.glob("*.py"):
-        assert f'"{file.stem}"' in text, f"no test runs {file.relative_to(ROOT)}"
+        assert f'"{file.stem}"' in text or f'"{file.name}"' in text, f"no test runs {file.relative_to(ROOT)}"

@@ -1,4 +1,4 @@
-"""What the pages show is run somewhere, and what they link to is there. Asks nobody outside this checkout."""
+"""Everything that the pages show is run by a test, and their links lead somewhere. Checks only this checkout."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 FENCE = re.compile(
     r"^(?:<!-- (?P<note>[^\n]*) -->\n)?```(?P<kind>[^\n`]*)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL
 )
+PACKAGE = "airflow_provider_trackingmore"
 RUN_BY = {("README.md", "first_parcels: tests/system runs this block"): "tests/system/test_readme.py"}
 """Python that stands in a page itself, and the test that runs it."""
 ALL_RUN = ("example_dags/", "docs/examples/", "tests/")
@@ -86,3 +87,11 @@ def test_every_page_is_in_a_table_of_contents() -> None:
                 entries = [line for line in tree["body"].splitlines() if line and not line.startswith(":")]
                 listed |= {(page.parent / f"{entry}.md").resolve() for entry in entries}
     assert listed == set(DOCS.rglob("*.md")) - {DOCS / "index.md"}
+
+
+def test_every_file_on_the_map_for_contributors_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+\.py|[\w/]+/)`", text)
+    assert len(named) > 20
+    missing = [name for name in named if not any((parent / name).exists() for parent in (ROOT, ROOT / PACKAGE))]
+    assert missing == []

@@ -1,4 +1,4 @@
-"""The tables of the pages say what the code says."""
+"""The tables in the documentation match the code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def subclasses(cls: type) -> set[type]:
     return {cls}.union(*map(subclasses, cls.__subclasses__()))
 
 
-def test_every_error_is_in_the_table_with_its_codes_and_what_becomes_of_it() -> None:
+def test_every_error_is_in_the_table_with_its_codes_and_its_handling() -> None:
     known = {cls.__name__: cls for cls in subclasses(errors.TrackingMoreError) if cls.__module__ == errors.__name__}
     rows = {row[0].strip("`"): row[1:] for row in table("errors.md", "Class")}
     assert sorted(rows) == sorted(known)
@@ -37,7 +37,7 @@ def test_every_error_is_in_the_table_with_its_codes_and_what_becomes_of_it() -> 
         assert tried_again == TRIED_AGAIN[cls.retry], name
 
 
-def test_every_way_out_is_the_one_that_the_message_shows() -> None:
+def test_every_hint_is_the_one_that_the_message_shows() -> None:
     shown = {row[0].strip("`"): row[3] for row in table("errors.md", "Class")}
     assert all(shown.values())
     assert {cls.__name__: shown[cls.__name__] for cls in errors.HINTS} == {

@@ -1,4 +1,4 @@
-"""Post to Slack when a parcel runs into trouble, and when a task fails."""
+"""Post to Slack when a parcel has an exception, and when a task fails."""
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG, task

@@ -8,7 +8,7 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_trackingmore.operators.trackings import ListTrackingsOperator
 
-FOLDER = os.environ.get("HISTORY_FOLDER", "/tmp")  # noqa: S108 - or s3://my-bucket/shipments
+FOLDER = os.environ.get("HISTORY_FOLDER", "/tmp")  # or s3://my-bucket/shipments
 
 with DAG(
     "load_history",
