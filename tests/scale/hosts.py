@@ -6,5 +6,5 @@ import os
 
 
 def host_name() -> str:
-    """Tell the name that the component's environment gives its host."""
+    """Return the host name from the component's environment."""
     return os.environ.get("SCALE_HOST", "main")

@@ -135,7 +135,7 @@ class Wait:
         self.waiting_state = "up_for_reschedule" if mode == "reschedule" else "deferred"
         self.began = time.monotonic()
 
-    def say(self, text: str) -> None:
+    def echo(self, text: str) -> None:
         """Print what was measured."""
         print(f"[{time.monotonic() - self.began:5.1f} s] {self.dag_id}: {text}", flush=True)
 
@@ -148,7 +148,7 @@ class Wait:
     def tasks(self, run_id: str | None = None, task_id: str = "wait", *, at_once: bool = False) -> list[Task]:
         """Its instances."""
         found = self.place.tasks(self.dag_id, at_once=at_once)
-        return [one for one in found if one.task_id == task_id and run_id in (None, one.run_id)]
+        return [task for task in found if task.task_id == task_id and run_id in (None, task.run_id)]
 
     def run_state(self, run_id: str) -> str | None:
         """How a run stands; None when there is none."""
@@ -202,17 +202,17 @@ class Wait:
         )
 
     def until_waiting(self, run_id: str, *, other_than: Sequence[Task] = ()) -> Task:
-        """Wait until the task waits, in a triggerer that has looked or in reschedule mode after a look.
+        """Wait until the task waits, in a triggerer that has checked or in reschedule mode after a check.
 
         :param other_than: tries that do not count.
         """
-        keys = {one.key for one in other_than}
+        keys = {task.key for task in other_than}
 
         def waits() -> bool:
-            found = [one for one in self.tasks(run_id) if one.key not in keys]
-            states = {one.state for one in found}
+            found = [task for task in self.tasks(run_id) if task.key not in keys]
+            states = {task.state for task in found}
             assert not states & {"failed", "success", "skipped", "up_for_retry"}, f"the wait is over\n{self.where()}"
-            held = self.mode == "reschedule" or all(one.triggerer is not None for one in found)
+            held = self.mode == "reschedule" or all(task.triggerer is not None for task in found)
             return states == {self.waiting_state} and held
 
         self.until(waits, "the task waits")
@@ -230,7 +230,7 @@ class Wait:
         before = self.asked_for(parcel)
 
         def asked() -> bool:
-            states = {one.state for one in self.tasks()}
+            states = {task.state for task in self.tasks()}
             assert not states & {"failed", "success", "skipped", "up_for_retry"}, f"the wait is over\n{self.where()}"
             return self.asked_for(parcel) >= before + times
 
@@ -249,16 +249,16 @@ class Wait:
     def until_task(self, run_id: str, state: str, task_id: str = "wait") -> float:
         """Wait until a task has a state."""
         return self.until(
-            lambda: {one.state for one in self.tasks(run_id, task_id)} == {state}, f"the task {task_id} is {state}"
+            lambda: {task.state for task in self.tasks(run_id, task_id)} == {state}, f"the task {task_id} is {state}"
         )
 
     def assert_nothing_asks(self, since: float, done: str) -> None:
         """Make sure that nothing is left behind: no trigger, and no call any more.
 
-        :param since: when the wait was ended, in unix seconds.
+        :param since: when the wait was ended, in Unix seconds.
         :param done: what ended it.
         """
-        self.until(lambda: all(one.trigger is None for one in self.tasks()), "the trigger is gone")
+        self.until(lambda: all(task.trigger is None for task in self.tasks()), "the trigger is gone")
         gone = time.time() - since
         time.sleep(2 * self.poke_seconds)  # the triggerer itself may take a moment
         before = self.calls()
@@ -266,7 +266,7 @@ class Wait:
         after = self.calls()
         late = [call for call in before if call["real"] > since]
         last = f", the last after {late[-1]['real'] - since:.1f} s" if late else ""
-        self.say(f"{len(late)} calls after {done}{last}; no trigger after {gone:.1f} s")
+        self.echo(f"{len(late)} calls after {done}{last}; no trigger after {gone:.1f} s")
         assert after == before, f"it is still asked after {done}\n{self.where()}"
 
     # What people do ---------------------------------------------------------------------------------------------------
@@ -308,7 +308,7 @@ class Wait:
         write_file(self.place.folder / "dags", self.dag_id, self.mode, **arguments)
         self.place.call("PUT", f"parseDagFile/{token}")
         took = self.until(lambda: self.place.rows(parsed) > before, "Airflow knows the changed DAG", every=1)
-        self.say(f"Airflow knows the changed DAG after {took:.1f} s")
+        self.echo(f"Airflow knows the changed DAG after {took:.1f} s")
 
     def set_status(self, status: int, *parcels: str) -> None:
         """Let the vendor show a status."""
@@ -335,7 +335,7 @@ class Wait:
             for task in self.tasks(run_id, at_once=True):
                 assert task.state != self.waiting_state, "the worker was not found in time"
                 wanted = f"airflow worker -- LocalExecutor: {task.key}"
-                found.extend(one for one in psutil.process_iter() if title(one) == wanted)
+                found.extend(process for process in psutil.process_iter() if title(process) == wanted)
             return bool(found)
 
         self.until(runs, "a worker runs the task", every=0.05)

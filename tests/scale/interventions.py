@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 AT_ONCE = 16
 """So many cases run side by side."""
 SHORT_SECONDS = 90.0
-"""A time-out that is over soon, but not before the DAG file is changed."""
+"""A timeout that ends soon, but not before the DAG file is changed."""
 
 
 def clear_while_it_waits(wait: Wait) -> None:
@@ -45,7 +45,7 @@ def clear_while_it_waits(wait: Wait) -> None:
 
 
 def clear_after_success(wait: Wait) -> None:
-    """It looks again, finds the same, and what closes the order has nothing to do any more."""
+    """It checks again, finds the same, and what closes the order has nothing to do any more."""
     run = wait.begin()
     wait.until_waiting(run)
     wait.deliver()
@@ -68,7 +68,7 @@ def clear_after_failure(wait: Wait) -> None:
     wait.set_status(EXCEPTION, "A")
     wait.until_run(run, "failed")
     wait.assert_nothing_asks(time.time(), "the failure")
-    assert {one.state for one in wait.tasks(run, "close")} == {"upstream_failed"}
+    assert {task.state for task in wait.tasks(run, "close")} == {"upstream_failed"}
 
     failed = wait.tasks(run)
     wait.set_status(AS_IT_IS, "A")
@@ -97,7 +97,7 @@ def mark_success(wait: Wait) -> None:
 
     assert wait.visits() == [None]
     assert wait.changes() == []
-    assert {one.state for one in wait.tasks(run)} == {"success"}
+    assert {task.state for task in wait.tasks(run)} == {"success"}
 
 
 def mark_failed(wait: Wait) -> None:
@@ -111,7 +111,7 @@ def mark_failed(wait: Wait) -> None:
     wait.assert_nothing_asks(marked, "marking it failed")
     wait.deliver()
     time.sleep(3 * wait.poke_seconds)
-    assert {one.state for one in wait.tasks(run)} == {"failed"}
+    assert {task.state for task in wait.tasks(run)} == {"failed"}
     assert wait.visits() == wait.changes() == []
 
     wait.clear(run, downstream=True)
@@ -129,7 +129,7 @@ def pause(wait: Wait) -> None:
     if wait.mode == "reschedule":
         wait.deliver()
         wait.assert_nothing_asks(time.time(), "the pause began")  # no task starts
-        assert {one.state for one in wait.tasks(run)} == {"up_for_reschedule"}
+        assert {task.state for task in wait.tasks(run)} == {"up_for_reschedule"}
     else:
         wait.until_asked()  # the triggerer knows no pauses
         wait.deliver()
@@ -175,7 +175,7 @@ def change_arguments_and_clear(wait: Wait) -> None:
     assert wait.asked_for("B")
     wait.deliver("A")
     time.sleep(3 * wait.poke_seconds)
-    assert {one.state for one in wait.tasks(run)} <= {wait.waiting_state, "scheduled", "queued", "running"}
+    assert {task.state for task in wait.tasks(run)} <= {wait.waiting_state, "scheduled", "queued", "running"}
 
     wait.deliver("B")
     wait.until_run(run, "success")
@@ -205,7 +205,7 @@ def change_terms(wait: Wait) -> None:
 
 
 def change_timeout(wait: Wait) -> None:
-    """A time-out made longer while it waits counts from the beginning of the wait, in every mode."""
+    """A timeout that is extended during the wait counts from the beginning of the wait, in every mode."""
     began = time.monotonic()
     run = wait.begin()
     wait.until_waiting(run)
@@ -248,7 +248,7 @@ def two_runs(wait: Wait) -> None:
         before, began = len(wait.calls()), time.monotonic()
         time.sleep(5 * wait.poke_seconds)
         asked, held = len(wait.calls()) - before, time.monotonic() - began
-        wait.say(f"three runs: {asked} calls in {held:.0f} s, with an interval of {wait.poke_seconds:.0f} s")
+        wait.echo(f"three runs: {asked} calls in {held:.0f} s, with an interval of {wait.poke_seconds:.0f} s")
         assert asked <= held / wait.poke_seconds + 2
 
     wait.mark_run(runs[2], "failed")
@@ -273,14 +273,14 @@ def kill_worker(wait: Wait) -> None:
         wait.mark_run(run, "failed")
     else:
         pytest.fail("the worker was always done already")
-    wait.say("killed")
+    wait.echo("killed")
     wait.until_waiting(run)
     wait.deliver()
     took = wait.until_run(run, "success")
     over = time.time()
-    wait.say(f"the run is over {took:.0f} s after the arrival")
+    wait.echo(f"the run is over {took:.0f} s after the arrival")
 
-    assert {one.try_number for one in wait.tasks(run)} == {1}
+    assert {task.try_number for task in wait.tasks(run)} == {1}
     assert wait.visits() == [f"{wait.number()} delivered"]
     assert wait.changes() == wait.closed("A")
     wait.assert_nothing_asks(over, "the end")
@@ -339,10 +339,11 @@ def results(place: Installation, request: pytest.FixtureRequest) -> Iterator[Res
     ]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
-            (one["case"].__name__, one["mode"]): pool.submit(
-                one["case"], Wait(place, f"{one['case'].__name__}_{one['mode']}", one["mode"])
+            (case["case"].__name__, case["mode"]): pool.submit(
+                case["case"],
+                Wait(place, f"{case['case'].__name__}_{case['mode']}", case["mode"]),
             )
-            for one in chosen
+            for case in chosen
         }
 
 
@@ -368,13 +369,13 @@ def test_more_triggers_than_the_triggerer_runs(mode: Mode, small_triggerer: Inst
 
     def full() -> bool:
         found = wait.tasks(run)
-        return len(found) == 7 and all(one.state == "deferred" for one in found) and running(found) == SMALL
+        return len(found) == 7 and all(task.state == "deferred" for task in found) and running(found) == SMALL
 
     def running(found: Any) -> int:
-        return sum(one.triggerer is not None for one in found)
+        return sum(task.triggerer is not None for task in found)
 
     wait.until(full, "all wait, some of them in the triggerer")
-    served = [parcels[one.map_index] for one in wait.tasks(run) if one.triggerer is not None]
+    served = [parcels[task.map_index] for task in wait.tasks(run) if task.triggerer is not None]
     others = [parcel for parcel in parcels if parcel not in served]
     began = time.time()
     wait.deliver(*others)
@@ -386,23 +387,25 @@ def test_more_triggers_than_the_triggerer_runs(mode: Mode, small_triggerer: Inst
     assert running(wait.tasks(run)) == SMALL
 
     wait.deliver(served[0])
-    took = wait.until(lambda: sum(one.state == "success" for one in wait.tasks(run)) == 5, "the others follow")
-    wait.say(f"the four that had no trigger are over {took:.0f} s after the first place was free")
+    took = wait.until(lambda: sum(task.state == "success" for task in wait.tasks(run)) == 5, "the others follow")
+    wait.echo(f"the four that had no trigger are over {took:.0f} s after the first place was free")
     wait.deliver(*served[1:])
     wait.until_run(run, "success")
     over = time.time()
 
     assert wait.visits() == [" ".join(f"{wait.number(parcel)} delivered" for parcel in parcels)]
     assert wait.changes() == wait.closed(*parcels)
-    assert {one.try_number for one in wait.tasks(run)} == {1}
+    assert {task.try_number for task in wait.tasks(run)} == {1}
     wait.assert_nothing_asks(over, "the end")
 
 
-def test_a_wait_that_never_got_a_trigger_looks_once_more_when_its_time_is_up(small_triggerer: Installation) -> None:
+def test_a_wait_that_never_got_a_trigger_checks_once_more_at_its_deadline(small_triggerer: Installation) -> None:
     others = Wait(small_triggerer, "full_deferrable", "deferrable")
     others.set_status(AS_IT_IS, *"ABCDEFG")
     full = others.begin()
-    others.until(lambda: sum(one.triggerer is not None for one in others.tasks(full)) == SMALL, "the triggerer is full")
+    others.until(
+        lambda: sum(task.triggerer is not None for task in others.tasks(full)) == SMALL, "the triggerer is full"
+    )
 
     wait = Wait(small_triggerer, "late", "deferrable")
     run = wait.begin()
@@ -410,7 +413,7 @@ def test_a_wait_that_never_got_a_trigger_looks_once_more_when_its_time_is_up(sma
     assert wait.tasks(run)[0].triggerer is None
     wait.deliver()
     took = wait.until_run(run, "success")
-    wait.say(f"over {took:.0f} s after the arrival, with a time-out of 60 s")
+    wait.echo(f"over {took:.0f} s after the arrival, with a timeout of 60 s")
 
     assert wait.visits() == [f"{wait.number()} delivered"]
     assert wait.changes() == wait.closed("A")

@@ -34,18 +34,18 @@ SECONDS_A_WAIT = 5.0
 HELD_POKES = 6
 """For so many intervals all wait and nothing happens. Alone each would ask as often, as far as the limit lets them."""
 ONCE = ("scheduled", "queued", "running", "deferred", "result", "success")
-"""What has to be noted of each wait: one turn on a worker, one wait, one result, one end."""
+"""What has to be noted of each wait: one run on a worker, one wait, one result, one end."""
 
 
 def most_calls(seconds: float, triggerers: int, parcels: int, interval: float) -> int:
     """What waits that share their calls need at most, however many they are.
 
-    A look costs one call for what has changed and one for each page of the list, and takes another way only if that
-    costs less. In so many seconds there is a look at the beginning of each interval, one that was under way, and one
+    A check costs one call for what has changed and one for each page of the list, and takes another way only if that
+    costs less. In so many seconds there is a check at the beginning of each interval, one that was under way, and one
     for waits that have just begun.
     """
-    looks = math.floor(seconds / interval) + 3
-    return triggerers * looks * (1 + math.ceil(parcels / PAGE_SIZE))
+    checks = math.floor(seconds / interval) + 3
+    return triggerers * checks * (1 + math.ceil(parcels / PAGE_SIZE))
 
 
 @contextmanager
@@ -131,4 +131,4 @@ def test_each_is_released_once_and_they_share_their_calls(triggerers: int, tmp_p
         assert ledger["rate_limited"] == 0
         assert holding <= most(held)
         assert releasing <= most(until_released)
-        assert ledger["requests"] <= run.waits + most(took), "more than a first look each, and what they share"
+        assert ledger["requests"] <= run.waits + most(took), "more than a first check each, and what they share"

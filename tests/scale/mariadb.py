@@ -1,7 +1,7 @@
-"""A MariaDB server in a temporary directory, on loopback; ends with the ``with`` block. Knows no Airflow.
+"""A MariaDB server in a temporary directory, on loopback; ends with the ``with`` block.
 
-The package index has no such server: it is the machine's own, on Debian that of the package mariadb-server-core. Its
-configuration files are not read. MariaDB refuses to be root; here it is ``nobody`` then.
+The package index has no such server: it is the machine's own, on Debian that of the packages mariadb-server-core and
+mariadb-client-core. Its configuration files are not read. MariaDB refuses to be root; here it is ``nobody`` then.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ SEARCHED = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local
 
 
 def find_server() -> Path | None:
-    """Find a MariaDB server.
+    """Find a MariaDB server, and what its installation script needs.
 
-    :return: its path; None when there is none on this machine.
+    :return: its path; None when one of the two is not on this machine.
     """
     found = shutil.which("mariadbd", path=SEARCHED)
-    return Path(found).resolve() if found else None
+    return Path(found).resolve() if found and shutil.which("my_print_defaults", path=SEARCHED) else None
 
 
 class MariaDB:
@@ -74,7 +74,7 @@ class MariaDB:
         begin.write_text(
             "CREATE DATABASE airflow CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;\n"
             f"CREATE USER airflow@'127.0.0.1' IDENTIFIED BY '{self._password}';\n"
-            "GRANT ALL ON *.* TO airflow@'127.0.0.1';\n"
+            "GRANT ALL ON *.* TO airflow@'127.0.0.1' WITH GRANT OPTION;\n"
         )
         identity: list[str] = []
         if os.geteuid() == 0:

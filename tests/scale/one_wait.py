@@ -68,13 +68,15 @@ def _flat(outcomes: Any) -> Iterator[dict[str, Any]]:
 
 
 def close_orders(dag_id: str, run_id: str, parcels: list[dict[str, Any]] | None) -> None:
-    """Note the visit, and close each order whose parcel has arrived, if it is still open.
+    """Note the run, and close each order whose parcel has arrived, if it is still open.
 
     :param parcels: what the wait returned; None: somebody marked it, so that it has returned nothing.
     """
     with closing(sqlite3.connect(Path(os.environ[SHOP]), timeout=60)) as shop, shop:
         received = (
-            None if parcels is None else " ".join(f"{one['tracking_number']} {one['outcome']}" for one in parcels)
+            None
+            if parcels is None
+            else " ".join(f"{parcel['tracking_number']} {parcel['outcome']}" for parcel in parcels)
         )
         shop.execute("INSERT INTO visits VALUES (?, ?, ?)", (dag_id, run_id, received))
         for parcel in parcels or ():

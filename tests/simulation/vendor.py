@@ -17,7 +17,7 @@ from tests.simulation.parcels import Parcel, State
 
 SLOT_SECONDS = 1.0
 """Reference 4: one request a second."""
-SILENCE_SECONDS = 120.0
+COOL_DOWN_SECONDS = 120.0
 """Reference 4: after a 429."""
 ROWS_IN_ONE_CALL = 2000
 """Reference 4: the largest page."""
@@ -97,8 +97,9 @@ class Vendor:
     parcels: list[Parcel]
     keys: Mapping[str, float]
     last_arrival: dict[str, float] = field(default_factory=dict)
-    silent_until: dict[str, float] = field(default_factory=dict)
+    cool_down_until: dict[str, float] = field(default_factory=dict)
     _rows: dict[float, int] = field(default_factory=dict)
+    _changed_rows: dict[float, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.by_name = {parcel.name: parcel for parcel in self.parcels}
@@ -113,8 +114,8 @@ class Vendor:
         if now >= self.keys.get(key, float("-inf")):
             return self.refusal(4002, "The API key is deleted")
         if too_soon:
-            self.keep_silent(key, now)
-        if now < self.silent_until.get(key, float("-inf")):
+            self.start_cool_down(key, now)
+        if now < self.cool_down_until.get(key, float("-inf")):
             return self.too_many()
         segments = [unquote(segment) for segment in path.strip("/").split("/")]
         if segments == ["trackings", "get"]:
@@ -123,9 +124,9 @@ class Vendor:
             return self._one(segments[1], segments[2], now)
         return self.refusal(404, "No such page")
 
-    def keep_silent(self, key: str, now: float) -> None:
+    def start_cool_down(self, key: str, now: float) -> None:
         """Answer nothing but 429 for two minutes."""
-        self.silent_until[key] = now + SILENCE_SECONDS
+        self.cool_down_until[key] = now + COOL_DOWN_SECONDS
 
     def too_many(self) -> Reply:
         """The answer 429."""
@@ -144,6 +145,16 @@ class Vendor:
         if minute not in self._rows:
             self._rows[minute] = self._count_rows(now)
         return self._rows[minute]
+
+    def changed_rows(self, now: float) -> int:
+        """How many parcels every list of changes shows, about: those whose ``updated_at`` lies in the future."""
+        minute = now // 60
+        if minute not in self._changed_rows:
+            states = [parcel.at(now) for parcel in self.parcels]
+            self._changed_rows[minute] = sum(
+                1 for state in states if state.status is not None and state.in_list and (state.updated_at or 0.0) > now
+            )
+        return self._changed_rows[minute]
 
     def _count_rows(self, now: float) -> int:
         return sum(1 for parcel in self.parcels if (state := parcel.at(now)).status is not None and state.in_list)

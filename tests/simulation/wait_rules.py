@@ -7,15 +7,13 @@ from collections.abc import Iterable, Iterator
 
 from tests.simulation import allowances
 from tests.simulation.allowances import overlaps
-from tests.simulation.belief import Belief, Sight
+from tests.simulation.belief import OPEN, Belief, Sight
 from tests.simulation.bounds import Bounds, Known
 from tests.simulation.evidence import Evidence, Life, Violation, names_of, offset, poke_interval
 from tests.simulation.network import Call
 from tests.simulation.parcels import NOT_REGISTERED, Name
-from tests.simulation.world import CONNECT_SECONDS, Session
+from tests.simulation.scenario_run import CONNECT_SECONDS, Session
 
-OPEN = ("waiting", "stuck")
-"""The words of a shipment that must still be checked."""
 Proof = tuple[Name, float, float]
 """Which shipment decides, since when, and the interval within which that must be seen."""
 
@@ -35,7 +33,7 @@ class WaitJudge:
         self.vendor = evidence.record.vendors[session.plan.account]
         self.options = session.plan.options
         self.names = names_of(session)
-        self.excused = life.troubles.of(self.names)
+        self.excused = life.excuses.of(self.names)
         self.kept: dict[Name, str] = {}
         self.disputed: set[Name] = set()
         self.due = Belief(self.options, settles_by_full=True)
@@ -62,14 +60,13 @@ class WaitJudge:
 
     def _decided(self) -> Iterator[Violation]:
         """What a wait has been shown ends it at once."""
-        for at, due, possible in self._answers():
+        for at, due, heard, kept in self._answers():
             if at > self.session.ends:
                 break
-            self.possible.see(possible)
-            if at > self.session.begins:  # or else it had nothing from before it began
-                self.heard.see(possible)
-            else:
-                self.kept = {name: word for name in possible if (word := self.possible.word(name)) not in OPEN}
+            self.possible.see(kept | heard)
+            self.heard.see(heard)
+            uncertain = kept.keys() | (heard.keys() - due.keys())
+            self.kept |= {name: word for name in uncertain if (word := self.possible.word(name)) not in OPEN}
             self.disputed |= {name for name, sight in due.items() if self._contradicts(name, sight.status)}
             due = {name: sight for name, sight in due.items() if name not in self.disputed}
             if due:
@@ -84,19 +81,22 @@ class WaitJudge:
                 return
 
     def _contradicts(self, name: Name, status: str | None) -> bool:
-        """Whether what was kept of a shipment may have decided it otherwise before the wait was shown this."""
+        """Whether what it may have been told of a shipment has decided it otherwise before it was shown this."""
         word = self.kept.get(name)
-        return word is not None and (word in self.due.statuses) != (status in self.due.statuses)
+        if word is not None and (word in self.due.statuses) != (status in self.due.statuses):
+            return True
+        return self.possible.stays_delivered(name) and not self.due.stays_delivered(name) and status != "delivered"
 
-    def _answers(self) -> Iterator[tuple[float, dict[Name, Sight], dict[Name, Sight]]]:
-        """Each answer: what it certainly told the wait, and what it may have told it.
+    def _answers(self) -> Iterator[tuple[float, dict[Name, Sight], dict[Name, Sight], dict[Name, Sight]]]:
+        """Each answer: what it certainly told the wait, what it may have told it, and what was kept from before.
 
         Not certain: what was asked before it joined, or with another key. What was known before it began may have been
-        kept for it: the newest of each shipment, unless that is older than an interval.
+        kept for it: the newest of each shipment, unless that is older than an interval, or as soon as a list of changes
+        has confirmed it. What was known of a shipment is forgotten when nobody needs checks of it any more.
         """
         oldest = self.session.begins - 1.1 * poke_interval(self.session) - 1.0
         by_change = any(oldest <= moment <= self.session.begins for moment in self.life.change_checks)
-        kept: dict[Name, Sight] = {}
+        known: dict[Name, tuple[Call, Sight]] = {}
         answers: dict[tuple[float, int], tuple[Call, dict[Name, Sight]]] = {}
         for name in self.names:
             for call, sight in self.life.sights.get(name, ()):
@@ -104,14 +104,28 @@ class WaitJudge:
                     continue  # it may have been registered since: those who join later are not told
                 if call.ended_at > self.session.begins:
                     answers.setdefault((call.ended_at, id(call)), (call, {}))[1][name] = sight
-                elif by_change or call.ended_at >= oldest:
-                    kept[name] = sight
+                elif self._is_remembered(name, call.ended_at):
+                    known[name] = call, sight
+        kept = {name: sight for name, (call, sight) in known.items() if by_change or call.ended_at >= oldest}
         if kept:
-            yield self.session.begins, {}, kept
+            yield self.session.begins, {}, {}, kept
+        older = {name: sight for name, (_, sight) in known.items() if name not in kept}
+        confirmed_at = min((at for at in self.life.change_checks if at > self.session.begins), default=math.inf)
         order = {id(call): number for number, call in enumerate(self.life.calls)}
         for call, sights in sorted(answers.values(), key=lambda pair: (pair[0].ended_at, order[id(pair[0])])):
+            if older and call.ended_at > confirmed_at:
+                yield confirmed_at, {}, {}, older
+                older = {}
+            older = {name: sight for name, sight in older.items() if name not in sights}
             certain = call.departed_at > self.bounds.joined and call.key == self._key(call.departed_at)
-            yield call.ended_at, sights if certain else {}, sights
+            confirmed = older if call.ended_at == confirmed_at else {}
+            yield call.ended_at, sights if certain else {}, sights, confirmed
+        if older and confirmed_at < math.inf:
+            yield confirmed_at, {}, {}, older
+
+    def _is_remembered(self, name: Name, since: float) -> bool:
+        spans = self.life.watched[name]
+        return any(begins <= since and ends >= self.bounds.joined for begins, ends in spans)
 
     def _key(self, moment: float) -> str:
         known = [key for at, key in self.session.keys if at <= moment]
@@ -122,19 +136,20 @@ class WaitJudge:
         result = str(verdict.result)
         if result == "timed_out":
             yield from self._timed_out()
-        elif result not in [one.result for one in self._beliefs]:
+        elif result not in [belief.result for belief in self._beliefs]:
             yield self._violation(
                 "wrong",
                 f"ended {result} at {offset(self.session.ends)}; shown was {self.due.result}: {self._words()}",
             )
-        for order, one in verdict.orders.items():
-            if str(one.result) not in (*(belief.result_of(order) for belief in self._beliefs), "timed_out"):
-                yield self._violation("wrong", f"order {order} ended {one.result}, not {self.due.result_of(order)}")
+        for order, own in verdict.orders.items():
+            if str(own.result) not in (*(belief.result_of(order) for belief in self._beliefs), "timed_out"):
+                yield self._violation("wrong", f"order {order} ended {own.result}, not {self.due.result_of(order)}")
             words = [belief.words(order) for belief in self._beliefs]
-            for outcome in one.outcomes:
+            for outcome in own.outcomes:
                 name = (outcome.key.carrier_code.casefold(), outcome.key.tracking_number.casefold())
                 allowed = {own[name] for own in words} | {belief.word(name) for belief in self._beliefs}
-                if "waiting" in allowed or str(one.result) != str(result):
+                decided_without_it = any(other != name and other in self.kept for other in self.due.orders[order])
+                if "waiting" in allowed or decided_without_it or str(own.result) != str(result):
                     allowed |= {"waiting", "timed_out"}
                 if str(outcome.outcome) not in allowed:
                     yield self._violation(
@@ -161,8 +176,8 @@ class WaitJudge:
         final = max(deadline, self.bounds.joined)
         if overlaps(final - 1.0, self.session.ends, self.excused) or self.bounds.round(final, 30.0) > 25.0:
             return
-        for order, one in self.session.verdict.orders.items():
-            if str(one.result) != "timed_out":
+        for order, own in self.session.verdict.orders.items():
+            if str(own.result) != "timed_out":
                 continue
             arrived = [
                 name
@@ -273,7 +288,7 @@ class WaitJudge:
         state = parcel.at(begins) if parcel is not None else NOT_REGISTERED
         excused = sum(
             min(end, must) - max(start, begins)
-            for start, end in self.life.troubles.of([name])
+            for start, end in self.life.excuses.of([name])
             if start < must and end > begins
         )
         return (

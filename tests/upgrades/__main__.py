@@ -1,4 +1,4 @@
-"""Keep what deferred sensors of this release leave in Airflow's database: python -m tests.upgrades
+"""Record what deferred sensors of this release leave in Airflow's database: python -m tests.upgrades
 
 Run once for each release, just before it. The files go into a folder named by the version; those of a version that has
 been released never change.

@@ -14,8 +14,8 @@ from airflow_provider_trackingmore import __version__
 from tests.upgrades import wait_cases
 from tests.upgrades.record import record
 
-HERE = Path(__file__).parent
-FILES = sorted(HERE.glob("*/*.json"))
+FOLDER = Path(__file__).parent
+FILES = sorted(FOLDER.glob("*/*.json"))
 LONG_AGO = 1e9
 """Unix seconds, in 2001: no duration is that long."""
 
@@ -64,10 +64,11 @@ def test_the_event_ends_the_task_as_it_did_then(file: Path) -> None:
         assert now.items() >= then.items(), "entries may become more, never fewer or others"
 
 
+@pytest.mark.slow
 def test_what_is_recorded_today_is_what_is_kept(tmp_path: Path) -> None:
     """Fails when arguments or events changed: before the release record again, after it think of waits under way."""
     for file in record(tmp_path):
-        now, then = loaded(file), loaded(HERE / __version__ / file.name)
+        now, then = loaded(file), loaded(FOLDER / __version__ / file.name)
         assert _without_texts(now) == _without_texts(then), f"not as in {__version__}/{file.name}"
 
 

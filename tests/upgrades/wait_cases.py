@@ -95,5 +95,5 @@ def run_to_end(waiting: Any, method: str, kwargs: dict[str, Any]) -> dict[str, A
     try:
         return {"returns": getattr(waiting, method)({}, **kwargs)}
     except Exception as error:
-        names = {one.__name__ for one in type(error).__mro__}
+        names = {cls.__name__ for cls in type(error).__mro__}
         return {"raises": sorted(names & PUBLIC_ERRORS), "text": str(error)}

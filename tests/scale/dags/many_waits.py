@@ -33,7 +33,9 @@ def many_waits() -> None:
     @task
     def close(results: Any) -> list[list[str]]:
         """What it has got of each order, in its order."""
-        return [[f"{one['tracking_number']} {one['outcome']}" for one in result] for result in results[:]]
+        return [
+            [f"{shipment['tracking_number']} {shipment['outcome']}" for shipment in result] for result in results[:]
+        ]
 
     waits = ShipmentDeliveredSensor.partial(
         task_id="wait", deferrable=True, poke_interval=POKE_SECONDS, timeout=7_200, end_from_trigger=True

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from airflow_provider_trackingmore.client.rate_limit.stores import MemoryStore
 from tests.simulation import loop as virtual
 from tests.simulation.loop import EPOCH, VirtualLoop
 from tests.simulation.network import Call, Network
+from tests.simulation.parcels import Name
 from tests.simulation.scenario import AccountPlan, Scenario, WaitPlan
 from tests.simulation.sender import Sender
 from tests.simulation.vendor import Vendor
@@ -37,6 +38,9 @@ class Engine(Protocol):
 
     def read_spec(self, stored: Any) -> Any:
         """Read what was stored."""
+
+    def check_now(self, pollers: Any, account: str, names: Iterable[Name]) -> None:
+        """Tell the pollers of an account which shipments webhooks have named."""
 
     def run_wait(
         self, spec: Any, connect: Callable[[], Awaitable[Sender]], *, pollers: Any, clock: Callable[[], float]
@@ -78,8 +82,8 @@ class Record:
 class _Triggerer:
     """One triggerer process at a time, under one number."""
 
-    def __init__(self, world: World, number: int) -> None:
-        self._world = world
+    def __init__(self, run: ScenarioRun, number: int) -> None:
+        self._run = run
         self.number = number
         self.life = 0
         self.running: dict[asyncio.Task[Any], Session] = {}
@@ -93,8 +97,8 @@ class _Triggerer:
 
     def start(self) -> None:
         self.life += 1
-        rng = random.Random(f"{self._world.scenario.seed} {self.name}")
-        self.pollers = self._world.engine.make_pollers(clock=self._world.loop.unix_time, rng=rng)
+        rng = random.Random(f"{self._run.scenario.seed} {self.name}")
+        self.pollers = self._run.engine.make_pollers(clock=self._run.loop.unix_time, rng=rng)
         self.up.set()
 
     def kill(self) -> None:
@@ -104,7 +108,7 @@ class _Triggerer:
             task.cancel()
 
 
-class World:
+class ScenarioRun:
     """A scenario under way.
 
     :param scenario: what is going to happen.
@@ -121,9 +125,10 @@ class World:
         self.sessions: list[Session] = []
         self.triggerers = [_Triggerer(self, number) for number in range(len(scenario.outages))]
 
-    async def run(self) -> None:
-        """Live through the scenario."""
+    async def carry_out(self) -> None:
+        """Carry out the scenario."""
         ending = [asyncio.ensure_future(self._outages(triggerer)) for triggerer in self.triggerers]
+        ending.append(asyncio.ensure_future(self._hints()))
         await asyncio.gather(*(self._wait(plan) for plan in self.scenario.waits))
         for task in ending:
             task.cancel()
@@ -132,6 +137,13 @@ class World:
 
     async def _until(self, moment: float) -> None:
         await asyncio.sleep(max(0.0, moment - self.loop.time()))
+
+    async def _hints(self) -> None:
+        for hint in self.scenario.hints:
+            await self._until(hint.at)
+            for triggerer in self.triggerers:
+                if triggerer.up.is_set():
+                    self.engine.check_now(triggerer.pollers, hint.account, hint.names)
 
     async def _outages(self, triggerer: _Triggerer) -> None:
         for begins, ends, other in self.scenario.outages[triggerer.number]:
@@ -211,7 +223,7 @@ def _in_unix_time(options: dict[str, Any]) -> dict[str, Any]:
 def _network(scenario: Scenario, plan: AccountPlan) -> Network:
     rng = random.Random(f"{scenario.seed} network {plan.name}")
     vendor = Vendor(plan.habits, plan.parcels, plan.keys)
-    return Network(vendor, plan.name, rng, plan.latency, plan.troubles)
+    return Network(vendor, plan.name, rng, plan.latency, plan.faults)
 
 
 def simulate(scenario: Scenario, engine: Engine) -> Record:
@@ -222,18 +234,18 @@ def simulate(scenario: Scenario, engine: Engine) -> Record:
     :return: what happened.
     """
 
-    async def main() -> World:
-        world = World(scenario, engine)
-        await world.run()
-        return world
+    async def main() -> ScenarioRun:
+        run = ScenarioRun(scenario, engine)
+        await run.carry_out()
+        return run
 
     before = random.getstate()
     random.seed(f"{scenario.seed} everybody else")  # the pace spreads waiters with the module's own generator
     try:
         with engine.sizes_of_calls(scenario.numbers_in_one_call, scenario.rows_in_one_call):
-            world, complaints = virtual.run(main())
+            run, complaints = virtual.run(main())
     finally:
         random.setstate(before)
-    calls = sorted((call for net in world.networks.values() for call in net.calls), key=lambda call: call.departed_at)
-    vendors = {name: network.vendor for name, network in world.networks.items()}
-    return Record(scenario, vendors, calls, world.sessions, complaints, world.loop.time())
+    calls = sorted((call for net in run.networks.values() for call in net.calls), key=lambda call: call.departed_at)
+    vendors = {name: network.vendor for name, network in run.networks.items()}
+    return Record(scenario, vendors, calls, run.sessions, complaints, run.loop.time())
