@@ -6,6 +6,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 ORDERS ?=
+PICTURE ?=
+PICTURES ?=
 ARGS ?=
 CELLS ?=
 SEEDS ?= 6 7 11
@@ -14,38 +16,47 @@ RUNS ?= 2000
 SEED ?=
 DIST ?= dist
 TESTS ?=
-SPREAD := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+WORKERS = $(shell '$(PYTHON)' -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
+SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 CODE := airflow_provider_trackingmore example_dags demo docs/examples noxfile.py
 AIRFLOWS := 2.11.2 3.0.6 3.1.8 3.2.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo standalone test test-chaos test-scale test-matrix coverage simulate lint lint-code lint-types lint-prose hooks docs linkcheck dist lock clean
+.PHONY: help demo standalone test test-slow test-chaos test-scale test-page test-fab test-matrix coverage simulate lint lint-code lint-types lint-prose hooks docs linkcheck dist lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: $(VENV)/.demo ## a real Airflow closes 36 orders against the sandbox, in about 90 s (ORDERS=my-orders.csv)
-	@ORDERS='$(ORDERS)' $(BIN)/python -m demo
+demo: $(VENV)/.demo ## a real Airflow closes 36 orders against the sandbox and loads them, in about 2 min (ORDERS=my-orders.csv)
+	@ORDERS='$(ORDERS)' $(BIN)/python -m demo $(if $(PICTURE),--picture '$(PICTURE)')
 
-standalone: $(VENV)/.demo ## Airflow's UI on a free port, with the sandbox and a connection to it
+standalone: $(VENV)/.demo ## Airflow's UI on a free port, with open waits, the sandbox and its webhooks
 	@ORDERS='$(ORDERS)' $(BIN)/python -m demo standalone
 
-test: $(VENV)/.test ## run every test, spread over up to four processors
-	@$(BIN)/python -m pytest $(SPREAD) $(ARGS)
+test: $(VENV)/.test ## run the tests, in up to four processes
+	@$(BIN)/python -m pytest $(SPREAD) -m 'not slow' $(ARGS)
 
-test-chaos: $(VENV)/.test ## kill tasks, triggerer and scheduler at random moments (SEEDS="6 7 11" repeats them)
-	@CHAOS_SEEDS='$(SEEDS)' $(BIN)/python -m pytest -s tests/chaos/killed_at_any_moment.py $(ARGS)
+test-slow: $(VENV)/.test ## run what make test leaves out: benchmarks, killed loads, outages, whole installations
+	@$(BIN)/python -m pytest $(SPREAD) -m slow $(ARGS)
+
+test-chaos: $(VENV)/.test ## kill loads, tasks, triggerer and scheduler at any moment (SEEDS="6 7 11" repeats them)
+	@CHAOS_SEEDS='$(SEEDS)' $(BIN)/python -m pytest -s $(or $(TESTS),tests/chaos/loading_killed.py tests/chaos/killed_at_any_moment.py tests/chaos/changes_killed.py) $(ARGS)
 
 test-scale: $(VENV)/.scale ## hundreds of waits: PostgreSQL, Celery with Redis, sizes, and what people do to them (WAITS=1000)
 	@SCALE_WAITS='$(WAITS)' $(BIN)/python -m pytest -s \
 		tests/scale/many_waits.py tests/scale/celery_waits.py tests/scale/sizes.py tests/scale/interventions.py $(ARGS)
 
+test-page: $(VENV)/.page ## the page "Shipments" in Chromium, on a whole Airflow with PostgreSQL, in 4 min (PICTURES=docs/images)
+	@PICTURES='$(PICTURES)' $(BIN)/python -m pytest -s tests/page/shipments_page.py $(ARGS)
+
 test-matrix: $(VENV)/.matrix ## the tests on each Airflow and Python, or on CELLS="3.2.2:3.11 lowest" (hours)
 	@$(index); PATH='$(abspath $(BIN))':"$$PATH" $(BIN)/nox $(if $(CELLS),--tags $(CELLS),--session tests) $(if $(TESTS),-- $(TESTS))
 
-coverage: $(VENV)/.test ## check how much of the code the unit and contract tests reach (without the slowest of them)
-	@$(BIN)/python -m pytest $(SPREAD) --cov --cov-report=term:skip-covered tests/unit tests/contract \
-		--ignore tests/unit/hostile --ignore-glob '*/test_any_*' $(ARGS)
+test-fab: $(VENV)/.matrix ## the permissions of the page "Shipments" with the FAB auth manager, in an environment of its own
+	@$(index); PATH='$(abspath $(BIN))':"$$PATH" $(BIN)/nox --session fab
+
+coverage: ## make test, and check how much of the code it reaches
+	@$(MAKE) test ARGS='--cov --cov-report=term:skip-covered $(ARGS)'
 
 simulate: $(VENV)/.test ## wait on virtual time, thousands of random runs (RUNS=20000), or one with its trace (SEED=17)
 	@$(BIN)/python -m tests.simulation.run $(if $(SEED),--seed $(SEED),--runs $(RUNS)) $(ARGS)
@@ -93,7 +104,7 @@ lock: $(VENV)/.uv ## choose new versions for constraints.txt and for the older A
 	for version in $(AIRFLOWS); do \
 		{ printf '%s\n' "apache-airflow==$$version" apache-airflow-providers-sqlite; \
 		case $$version in \
-			3.0.6) printf '%s\n' 'fastapi<0.117' 'universal-pathlib<0.3';; \
+			3.0.6) printf '%s\n' 'fastapi<0.117' 'pyjwt<2.11' 'universal-pathlib<0.3';; \
 			3.2.2) printf '%s\n' 'fastapi<0.137' 'pydantic<2.14' 'sqlalchemy<2.1' 'svcs<26';; \
 		esac; } | \
 		$$compile --extra redis --group test --output-file ".ci/constraints-airflow-$${version%.*}.txt" -; \
@@ -131,10 +142,13 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/.uv
 	$(call install,Airflow and the package,--group demo)
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.uv
-	$(call install,Airflow$(comma) the package and the test tools,--group demo --group test --group examples)
+	$(call install,Airflow$(comma) the package and the test tools,--group demo --group test --group examples --group databases)
 
 $(VENV)/.scale: pyproject.toml constraints.txt | $(VENV)/.uv
 	$(call install,Airflow$(comma) the package and PostgreSQL,--group demo --group test --group scale)
+
+$(VENV)/.page: pyproject.toml constraints.txt | $(VENV)/.uv
+	$(call install,Airflow$(comma) the package$(comma) PostgreSQL and Playwright,--group demo --group test --group scale --group page)
 
 $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)/.uv
 	$(call install,Airflow$(comma) the package$(comma) ruff$(comma) mypy and the prose checkers,--group demo --group test --group lint)

@@ -55,6 +55,14 @@ def tests(session: nox.Session, airflow: str) -> None:
     )  # fmt: skip
 
 
+@nox.session
+def fab(session: nox.Session) -> None:
+    """Who sees what on the page "Shipments" with the FAB auth manager."""
+    session.install("--constraints", "constraints.txt", "--editable", ".[sandbox]", "--group", "test", "--group", "fab",
+                    "apache-airflow-providers-sqlite")  # fmt: skip
+    session.run("python", "-m", "pytest", "-q", "-m", "", "tests/system/test_page_fab.py", *session.posargs)
+
+
 def _constraints(airflow: str) -> str:
     pinned = Path(f".ci/constraints-airflow-{airflow.rpartition('.')[0]}.txt")
     return str(pinned) if pinned.exists() else "constraints.txt"

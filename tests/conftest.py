@@ -1,4 +1,4 @@
-"""Before anything imports Airflow: a home of its own, so that no test reads or changes the user's."""
+"""Set a separate AIRFLOW_HOME before Airflow is imported, so that no test reads or changes the user's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.slack_webhook import SlackWebhook, slack_webhook
 from tests.warm_airflow import WarmAirflow
 
 _home = tempfile.mkdtemp(prefix="airflow-of-tests-")
@@ -38,3 +39,10 @@ def airflow_database(warm_airflow: WarmAirflow) -> None:
     """The database of this process's Airflow has its tables."""
     done = warm_airflow.run("-m", "airflow", "db", "migrate")
     assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture
+def slack() -> Iterator[SlackWebhook]:
+    """A stand-in for Slack, which keeps what is posted to it."""
+    with slack_webhook() as webhook:
+        yield webhook

@@ -1,4 +1,4 @@
-"""What is forked from a warm Airflow is to a test what a process of its own is."""
+"""A process that is forked from a preloaded Airflow behaves like a new process."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def test_nothing_is_left_of_the_program_before(warm_airflow: WarmAirflow, progra
     assert warm_airflow.run(str(program)).stdout == "set() None\n"
 
 
+@pytest.mark.slow
 def test_one_that_hangs_is_killed_and_another_can_run(program: Path) -> None:
     program.write_text(
         "import fcntl, time\nlock = open('lock', 'w')\nfcntl.flock(lock, fcntl.LOCK_EX)\ntime.sleep(600)"

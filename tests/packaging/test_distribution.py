@@ -1,4 +1,4 @@
-"""What leaves the house: wheel and sdist, built here and looked into. Runs none of the code."""
+"""The contents of wheel and sdist, which are built here. None of their code is run."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: zipfi
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / PACKAGE).rglob("*") if path.is_file()}
     assert members == {name for name in sources if "__pycache__" not in name}
     assert f"{PACKAGE}/py.typed" in members
+    assert {f"{PACKAGE}/plugins/page/static/{name}" for name in ("index.html", "task.html")} <= members
 
 
-def test_the_sdist_holds_the_package_and_its_papers_only(built: Path) -> None:
+def test_the_sdist_contains_only_the_package_and_its_documents(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as sdist:
         below = {name.split("/", 1)[1] for name in sdist.getnames() if "/" in name}
     papers = {name for name in below if not name.startswith(f"{PACKAGE}/")}
@@ -76,20 +77,22 @@ def test_every_dependency_has_a_lower_bound_and_none_an_upper_one(metadata: Mess
         assert re.fullmatch(r"[a-z0-9-]+>=[0-9.]+(; extra == '\w+')?", requirement), requirement
 
 
-def test_extras_are_what_users_may_add_and_no_tool_of_ours(metadata: Message) -> None:
-    assert metadata.get_all("Provides-Extra") == ["redis", "sandbox"]
+def test_extras_are_for_users_and_contain_no_development_tools(metadata: Message) -> None:
+    assert metadata.get_all("Provides-Extra") == ["parquet", "redis", "sandbox", "sql"]
 
 
-def test_the_licence_travels_with_the_wheel(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_contains_the_licence(wheel: zipfile.ZipFile) -> None:
     assert b"Apache License" in wheel.read(_info(wheel, "licenses/LICENSE"))
 
 
-def test_each_entry_point_leads_to_something(wheel: zipfile.ZipFile) -> None:
+def test_each_entry_point_can_be_loaded(wheel: zipfile.ZipFile) -> None:
     groups = configparser.ConfigParser()
     groups.read_string(wheel.read(_info(wheel, "entry_points.txt")).decode())
-    assert groups.sections() == ["console_scripts", "apache_airflow_provider", "pytest11"]
+    assert groups.sections() == ["console_scripts", "airflow.plugins", "apache_airflow_provider", "pytest11"]
     provider_info = EntryPoint("provider_info", groups["apache_airflow_provider"]["provider_info"], "-").load()
     assert provider_info()["package-name"] == "airflow-provider-trackingmore"
+    plugin = EntryPoint("trackingmore", groups["airflow.plugins"]["trackingmore"], "-").load()
+    assert plugin.name == "trackingmore"
     assert callable(EntryPoint("cli", groups["console_scripts"]["trackingmore-airflow"], "-").load())
     assert EntryPoint("trackingmore_sandbox", groups["pytest11"]["trackingmore_sandbox"], "-").load()
 

@@ -1,4 +1,4 @@
-"""Without its extras and the optional parts of Airflow, all of the package can be imported but the sandbox's server."""
+"""Without extras and optional parts of Airflow, all of the package can be imported but what serves HTTP requests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from airflow import __version__
 
 import airflow_provider_trackingmore
 
@@ -28,6 +29,11 @@ SERVER = {
 }
 """Modules that the extra ``sandbox`` is for; the process that runs them, its command line and the fixture are not."""
 
+PAGE = {
+    f"airflow_provider_trackingmore.plugins.page.{name}" for name in ("access", "app", "errors", "routes", "wait_index")
+}
+"""Modules for the API server of Airflow, which brings FastAPI."""
+
 
 def modules() -> list[str]:
     parts = [path.relative_to(PACKAGE.parent).with_suffix("").parts for path in sorted(PACKAGE.rglob("*.py"))]
@@ -40,8 +46,8 @@ def imported(names: list[str], missing: tuple[str, ...]) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=120).stderr
 
 
-def test_a_plain_installation_imports_every_module_but_those_of_the_sandbox_server() -> None:
-    names = [name for name in modules() if name not in SERVER]
+def test_a_plain_installation_imports_every_module_but_those_of_the_sandbox_server_and_the_page() -> None:
+    names = [name for name in modules() if name not in SERVER | PAGE]
     assert len(names) > 80
     error = imported(names, EXTRAS + FORMS_OF_AIRFLOW_2)
     assert "Error" not in error, error
@@ -51,6 +57,14 @@ def test_a_plain_installation_imports_every_module_but_those_of_the_sandbox_serv
 def test_the_sandbox_server_needs_its_extra_and_nothing_else(module: str) -> None:
     assert "ModuleNotFoundError" in imported([module], EXTRAS)
     error = imported([module], ("redis", *FORMS_OF_AIRFLOW_2, "airflow"))
+    assert "Error" not in error, error
+
+
+@pytest.mark.skipif(tuple(map(int, __version__.split(".")[:2])) < (3, 1), reason="the page exists from Airflow 3.1 on")
+@pytest.mark.parametrize("module", sorted(PAGE))
+def test_the_page_needs_fastapi_and_no_extra(module: str) -> None:
+    assert "ModuleNotFoundError" in imported([module], EXTRAS)
+    error = imported([module], ("redis", *FORMS_OF_AIRFLOW_2))
     assert "Error" not in error, error
 
 
