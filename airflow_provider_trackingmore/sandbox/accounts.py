@@ -35,7 +35,6 @@ class Account:
     ever_registered: set[Key] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.fifths_left = 0
         self.set_quota(self.quota)
         self.store = Store(self.index)
 

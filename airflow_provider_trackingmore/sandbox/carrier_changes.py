@@ -50,7 +50,7 @@ def _plan(
 ) -> tuple[Callable[[], None], Step | None, Step | None]:
     """Decide on a change: what applies it, and its event before and after it."""
     if change.action == "delete":
-        return lambda: _discard(store.remove(shipment.key)), None, None
+        return lambda: _delete(store, shipment), None, None
     before: Step | None = None
     after: Step | None = None
     steps, visible, forced = list(shipment.journey.steps), shipment.seen_steps, shipment.forced
@@ -81,8 +81,8 @@ def _change(
         shipment.updated_at_is_null = updated_at == "null"
 
 
-def _discard(_: object) -> None:
-    """Ignore a result."""
+def _delete(store: Store, shipment: Shipment) -> None:
+    store.remove(shipment.key)
 
 
 def _event_position(shipment: Shipment, event: int) -> int:

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Sequence
 
 from .clock import ClockError, parse_time
-from .limits import CACHED_JOURNEYS, MAX_AGE_DAYS, MAX_EVENTS, MAX_PARCELS
+from .limits import CACHED_JOURNEYS, DEFAULT_QUOTA, MAX_AGE_DAYS, MAX_EVENTS, MAX_PARCELS, MAX_QUOTA
 from .switches import SWITCHES, validate_positions
 
 KEYS_VARIABLE = "TRACKINGMORE_SANDBOX_API_KEYS"
 """API keys as a JSON list. Other users of the machine can read arguments, but not the environment."""
+DEFAULT_KEY = "sandbox-key"
 _MISSING_EXTRA = "The sandbox needs FastAPI and uvicorn: pip install 'airflow-provider-trackingmore[sandbox]'"
 
 
@@ -32,7 +33,7 @@ def create_parser() -> argparse.ArgumentParser:
         "--api-key",
         action="append",
         metavar="KEY",
-        help=f"an API key; repeat it for more accounts (default: the JSON list in {KEYS_VARIABLE}, or sandbox-key)",
+        help=f"an API key; repeat it for more accounts (default: the JSON list in {KEYS_VARIABLE}, or {DEFAULT_KEY})",
     )
     parser.add_argument(
         "--time-scale", type=float, default=1.0, metavar="N", help="clock seconds per real second (default: 1)"
@@ -40,7 +41,7 @@ def create_parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-limits", action="store_true", help="disable the rate limits")
     parser.add_argument("--seed", type=int, default=0, help="seed of all parcel journeys (default: 0)")
     parser.add_argument(
-        "--quota", type=float, default=100_000, help="quota of each account in trackings (default: 100000)"
+        "--quota", type=float, default=DEFAULT_QUOTA, help="quota of each account in trackings (default: %(default)s)"
     )
     parser.add_argument("--start", metavar="ISO-TIME", help="start of the clock (default: now)")
     parser.add_argument(
@@ -81,18 +82,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: the arguments; None means those of the process.
     :return: the exit code.
     """
+    parent = os.getppid()  # before anything takes time: it may exit before the server runs
     parser = create_parser()
     arguments = parser.parse_args(argv)
     try:
+        keys = _read_keys(arguments.api_key)
         pairs = [pair.partition("=") for pair in arguments.switch]
         switches = validate_positions({name: value for name, _, value in pairs})
         start = None if arguments.start is None else parse_time(arguments.start)
         if not 0 < arguments.time_scale < float("inf"):
             raise ClockError("--time-scale must be a number above 0")
-        _validate_parcels(arguments)
+        _validate_numbers(arguments)
     except ValueError as error:
         parser.error(str(error))
-    keys = arguments.api_key or json.loads(os.environ.get(KEYS_VARIABLE, '["sandbox-key"]'))
     try:
         from .app import create_app
         from .seeding import seed_at_start
@@ -130,14 +132,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         lambda connections: create_app(state, connections),
         sock,
         lambda: _print_url(url),
-        exit_with_parent=arguments.exit_with_parent,
+        parent=parent if arguments.exit_with_parent else None,
         background=state.webhooks.run,
     )
     return 0
 
 
-def _validate_parcels(arguments: argparse.Namespace) -> None:
+def _read_keys(given: Sequence[str] | None) -> list[str]:
+    keys: object = given
+    if given is None:
+        text = os.environ.get(KEYS_VARIABLE)
+        try:
+            keys = json.loads(text) if text else [DEFAULT_KEY]
+        except ValueError:
+            keys = None
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, str) for key in keys):
+        raise ValueError(f"{KEYS_VARIABLE} must be a JSON list of API keys")
+    if not all(keys) or len(set(keys)) < len(keys):
+        raise ValueError("every account needs an API key of its own")
+    return keys
+
+
+def _validate_numbers(arguments: argparse.Namespace) -> None:
     for option, value, highest in (
+        ("--port", arguments.port, 65_535),
+        ("--quota", arguments.quota, MAX_QUOTA),
         ("--parcels", arguments.parcels, MAX_PARCELS),
         ("--over-days", arguments.over_days, MAX_AGE_DAYS),
         ("--events", arguments.events, MAX_EVENTS),

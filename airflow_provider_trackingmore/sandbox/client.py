@@ -15,6 +15,8 @@ __all__ = ["SandboxClient", "SandboxError"]
 class SandboxClient(TrackingControl):
     """Controls a running sandbox through the control API below ``/_sandbox``.
 
+    All methods raise :class:`SandboxError` if the sandbox cannot be reached or rejects the request.
+
     :param base_url: its base URL, ``http://127.0.0.1:8700/v2``.
     """
 
@@ -152,7 +154,7 @@ class SandboxClient(TrackingControl):
     def keep_answers(self, keep: bool = True) -> None:
         """Remember from now on what is answered about each shipment.
 
-        :param keep: False stops that, and keeps what is there.
+        :param keep: False stops remembering; the answers so far are kept.
         """
         self.request("POST", "/answers", {"keep": keep})
 

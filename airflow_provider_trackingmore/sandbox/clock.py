@@ -120,15 +120,13 @@ class Clock:
         self._anchor_real = self.monotonic()
 
 
-def format_time(instant: float, offset: str = "+00:00") -> str:
+def format_time(instant: float) -> str:
     """Format a time as ISO 8601.
 
     :param instant: Unix seconds.
-    :param offset: ``+00:00`` or ``+08:00``.
-    :return: the time with whole seconds and that offset.
+    :return: the time in UTC, in whole seconds.
     """
-    shift = 28_800 if offset == "+08:00" else 0
-    return datetime.fromtimestamp(instant + shift, UTC).strftime("%Y-%m-%dT%H:%M:%S") + offset
+    return datetime.fromtimestamp(instant, UTC).isoformat(timespec="seconds")
 
 
 def _validate_time_scale(time_scale: float) -> float:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Query, Response
 
 from .accounts import Account
 from .carrier_changes import apply_changes
-from .clock import format_time, parse_time
+from .clock import Clock, format_time, parse_time
 from .control_models import (
     AccountUpdate,
     AnswersUpdate,
@@ -52,33 +52,22 @@ def create_control_router(state: SandboxState) -> APIRouter:
 
     def account_at(index: int) -> Account:
         if not 0 <= index < len(state.accounts):
-            raise HTTPException(404, f"there are {len(state.accounts)} accounts; the first is 0")
+            raise HTTPException(404, f"there is no account {index}; the last one is {len(state.accounts) - 1}")
         return state.accounts[index]
 
-    def show_clock() -> dict[str, Any]:
-        now = state.clock.now()
+    def clock_to_dict() -> dict[str, Any]:
         clock = state.clock
+        now = clock.now()
         return {"now": format_time(now), "unix": now, "time_scale": clock.time_scale, "frozen": clock.frozen}
 
     @router.get("/clock")
     async def read_clock() -> Response:
-        return _json_response(show_clock())
+        return _json_response(clock_to_dict())
 
     @router.post("/clock")
-    async def move_clock(request: ClockUpdate) -> Response:
-        clock = state.clock
-        target = request.set
-        instant = None if target is None else _or_422(lambda: parse_time(target))
-        if request.time_scale is not None:
-            clock.set_time_scale(request.time_scale)
-        if request.advance is not None:
-            seconds = request.advance
-            _or_422(lambda: clock.advance(seconds))
-        if instant is not None:
-            _or_422(lambda: clock.set(instant))
-        if request.frozen is not None:
-            clock.freeze(request.frozen)
-        return _json_response(show_clock())
+    async def change_clock(request: ClockUpdate) -> Response:
+        _or_422(lambda: _change_clock(state.clock, request))
+        return _json_response(clock_to_dict())
 
     @router.get("/switches")
     async def read_switches() -> Response:
@@ -96,7 +85,7 @@ def create_control_router(state: SandboxState) -> APIRouter:
         )
 
     @router.post("/switches")
-    async def move_switches(positions: dict[str, str | bool | int | float | None]) -> Response:
+    async def set_switches(positions: dict[str, str | bool | int | float | None]) -> Response:
         _or_422(lambda: state.switches.set(positions))
         return _json_response(state.switches.positions)
 
@@ -119,7 +108,7 @@ def create_control_router(state: SandboxState) -> APIRouter:
                     request.details,
                 )
             )
-        rows = [{"carrier_code": found.carrier_code, "tracking_number": found.number} for found in added]
+        rows = [{"carrier_code": shipment.carrier_code, "tracking_number": shipment.number} for shipment in added]
         return _json_response({"created": len(rows), "shipments": rows})
 
     @router.get("/faults")
@@ -127,7 +116,7 @@ def create_control_router(state: SandboxState) -> APIRouter:
         return _json_response({"planned": [fault.to_dict() for fault in state.faults.planned], "kinds": dict(KINDS)})
 
     @router.post("/faults")
-    async def plan_fault(request: FaultRequest) -> Response:
+    async def add_fault(request: FaultRequest) -> Response:
         if request.kind not in KINDS:
             raise HTTPException(422, f"kind must be one of {', '.join(KINDS)}")
         _or_422(lambda: validate_settings(request.settings))
@@ -135,15 +124,15 @@ def create_control_router(state: SandboxState) -> APIRouter:
 
     @router.delete("/faults")
     async def clear_faults() -> Response:
-        forgotten = len(state.faults.planned)
+        removed = len(state.faults.planned)
         state.faults.clear()
-        return _json_response({"forgotten": forgotten})
+        return _json_response({"removed": removed})
 
     @router.delete("/faults/{fault_id}")
-    async def forget_fault(fault_id: int) -> Response:
+    async def remove_fault(fault_id: int) -> Response:
         if not state.faults.remove(fault_id):
             raise HTTPException(404, "no such fault")
-        return _json_response({"forgotten": 1})
+        return _json_response({"removed": 1})
 
     @router.get("/ledger")
     async def read_ledger(
@@ -155,15 +144,15 @@ def create_control_router(state: SandboxState) -> APIRouter:
         )
 
     @router.get("/ledger/summary")
-    async def add_up_ledger(account: int | None = None) -> Response:
+    async def read_ledger_summary(account: int | None = None) -> Response:
         return _json_response(state.ledger.summary(account))
 
     @router.delete("/ledger")
-    async def reset_ledger() -> Response:
-        forgotten = state.ledger.request_count
+    async def clear_ledger() -> Response:
+        removed = state.ledger.request_count
         state.ledger.reset()
         state.answers.reset(state.answers.keep)  # they name requests by serials, which start again
-        return _json_response({"forgotten": forgotten})
+        return _json_response({"removed": removed})
 
     @router.get("/answers")
     async def read_answers(
@@ -186,10 +175,10 @@ def create_control_router(state: SandboxState) -> APIRouter:
         return _json_response({"keep": request.keep})
 
     @router.delete("/answers")
-    async def forget_answers() -> Response:
-        forgotten = len(state.answers)
+    async def clear_answers() -> Response:
+        removed = len(state.answers)
         state.answers.reset(state.answers.keep)
-        return _json_response({"forgotten": forgotten})
+        return _json_response({"removed": removed})
 
     @router.get("/trackings")
     async def read_trackings(
@@ -269,7 +258,7 @@ def create_control_router(state: SandboxState) -> APIRouter:
         )
         if request.limits is not None:
             state.limits = request.limits
-        return _json_response(show_clock())
+        return _json_response(clock_to_dict())
 
     return router
 
@@ -277,6 +266,21 @@ def create_control_router(state: SandboxState) -> APIRouter:
 def _json_response(content: Any) -> Response:
     """Encode as ASCII: tracking numbers may hold what UTF-8 cannot. FastAPI's own encoder is slow for a long ledger."""
     return Response(json.dumps(content), media_type="application/json")
+
+
+def _change_clock(clock: Clock, request: ClockUpdate) -> None:
+    """Move the clock first, which may be impossible: then nothing changes.
+
+    :raises ClockError: it cannot be moved there.
+    """
+    if request.advance is not None:
+        clock.advance(request.advance)
+    if request.set is not None:
+        clock.set(parse_time(request.set))
+    if request.time_scale is not None:
+        clock.set_time_scale(request.time_scale)
+    if request.frozen is not None:
+        clock.freeze(request.frozen)
 
 
 def _or_422(action: Callable[[], _T]) -> _T:

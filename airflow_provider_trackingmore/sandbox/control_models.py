@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .faults import LARGEST_QUOTA
-from .limits import MAX_AGE_DAYS, MAX_EVENTS, MAX_PARCELS
+from .limits import MAX_AGE_DAYS, MAX_EVENTS, MAX_PARCELS, MAX_QUOTA
 
 
 class _RequestModel(BaseModel):
@@ -15,12 +14,18 @@ class _RequestModel(BaseModel):
 
 
 class ClockUpdate(_RequestModel):
-    """Changes to the clock, applied in this order."""
+    """Changes to the clock: all of them, or none if it cannot be moved as requested."""
 
     time_scale: Annotated[float | None, Field(gt=0, description="clock seconds per real second")] = None
     advance: Annotated[float | None, Field(ge=0, description="clock seconds to jump forward")] = None
     set: Annotated[str | None, Field(description="ISO 8601 time to jump to, not in the past")] = None
     frozen: bool | None = None
+
+    @model_validator(mode="after")
+    def _has_one_move(self) -> Self:
+        if self.advance is not None and self.set is not None:
+            raise ValueError("advance and set exclude each other")
+        return self
 
 
 class SeedRequest(_RequestModel):
@@ -57,7 +62,7 @@ class FaultRequest(_RequestModel):
 class AccountUpdate(_RequestModel):
     """Changes to an account."""
 
-    quota: Annotated[float | None, Field(ge=0, le=LARGEST_QUOTA)] = None
+    quota: Annotated[float | None, Field(ge=0, le=MAX_QUOTA)] = None
     deleted: bool | None = None
     deleted_code: Literal[4001, 4002] | None = None
     api_key: Annotated[

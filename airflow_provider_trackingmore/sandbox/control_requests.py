@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -12,11 +12,13 @@ _opener = build_opener(ProxyHandler({}))
 
 
 class SandboxError(RuntimeError):
-    """The sandbox did not start, or rejected a request; the message says why."""
+    """The sandbox did not start, cannot be reached, or rejected a request; the message says why."""
 
 
 class ControlRequests:
     """Sends requests to the control API of a running sandbox, below ``/_sandbox``.
+
+    All methods raise :class:`SandboxError` if the sandbox cannot be reached or rejects the request.
 
     :param base_url: its base URL, ``http://127.0.0.1:8700/v2``.
     """
@@ -32,10 +34,11 @@ class ControlRequests:
         :param body: the body, sent as JSON.
         :param query: query parameters; None is omitted.
         :return: the decoded JSON response.
-        :raises SandboxError: the sandbox rejected the request.
+        :raises SandboxError: the sandbox cannot be reached, or rejected the request.
         """
         query_string = urlencode({name: value for name, value in query.items() if value is not None})
-        url = self.base_url.removesuffix("/v2") + "/_sandbox" + path + ("?" + query_string if query_string else "")
+        root = self.base_url.rstrip("/").removesuffix("/v2")
+        url = root + "/_sandbox" + path + ("?" + query_string if query_string else "")
         content = None if body is None else json.dumps(body).encode()
         request = Request(url, content, {"Content-Type": "application/json"}, method=method)  # noqa: S310 - http only
         try:
@@ -43,6 +46,8 @@ class ControlRequests:
                 return json.load(response)
         except HTTPError as error:
             raise SandboxError(f"{method} {path}: {_error_detail(error.read())}") from None
+        except URLError as error:
+            raise SandboxError(f"{method} {path}: there is no sandbox at {self.base_url}: {error.reason}") from None
 
 
 def _error_detail(body: bytes) -> str:

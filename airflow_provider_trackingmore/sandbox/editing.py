@@ -10,7 +10,7 @@ from .request_context import RequestContext, to_text, validate_carrier_code
 from .shipments import Key, Shipment
 
 _STATUS_CODES = {"4": "delivered", "7": "exception", "8": None}
-_EDITABLE = (
+EDITABLE_FIELDS = (
     "title",
     "logistics_channel",
     "customer_name",
@@ -127,7 +127,7 @@ def _apply_changes(context: RequestContext, shipment: Shipment, changes: Mapping
     before = shipment.details, shipment.archived, shipment.status
     order_before = shipment.details.get("order_id")
     details = dict(shipment.details)
-    for name in _EDITABLE:
+    for name in EDITABLE_FIELDS:
         if name in changes:
             value = to_text(changes[name])
             if value:
@@ -168,8 +168,8 @@ def _for_each_row(
         code, changed = 200, False
         try:
             changed = change(fields, context.shipment_key(fields)) or not left_out
-        except ApiError as refusal:
-            code = refusal.code
+        except ApiError as error:
+            code = error.code
         counted += changed
         if reports == "none" or (reports == "done" and not changed):
             continue
@@ -193,8 +193,8 @@ def _batch_result(
     form = context.switches["report_counts"]
     data: dict[str, Any] = {}
     if form != "absent":
-        everything = {"submitted": submitted, **counts}
-        data = {name: str(count) if form == "text" else count for name, count in everything.items()}
+        all_counts = {"submitted": submitted, **counts}
+        data = {name: str(count) if form == "text" else count for name, count in all_counts.items()}
     wrapped = in_meta or context.switches["item_meta"] == "all"
     data["trackings"] = [{"meta": entry} for entry in entries] if wrapped else entries
     return ApiResult(data, items=submitted)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from .limits import MAX_QUOTA
+
 ARRIVAL = {"latency": "delays the arrival of the request by `min_ms` to `max_ms` real milliseconds (default 0 to 150)"}
 ACCOUNT = {
     "expired_key": "deletes the API key from this request on (code 4002, or `code`) until the account is changed back",
@@ -31,15 +33,16 @@ RESPONSE = {
     "half_done": "applies the request to the first half of its shipments only, and reports only those",
 }
 KINDS: Mapping[str, str] = ARRIVAL | ACCOUNT | RESPONSE
-LARGEST_QUOTA = 1e12
-_BOUNDS = {
+_BOUNDS: Mapping[str, tuple[int, int]] = {
     "min_ms": (0, 600_000),
     "max_ms": (0, 600_000),
     "code": (4001, 4002),
-    "left": (0, LARGEST_QUOTA),
+    "left": (0, MAX_QUOTA),
     "status": (200, 599),
     "value": (100, 9_999),
     "seconds": (0, 3_600),
+    "applied": (False, True),
+    "cool_down": (False, True),
 }
 APPLIED_KINDS = frozenset(
     {"truncated", "content_type", "empty", "slow", "reset_after", "close_after", "partial", "half_done"}
@@ -53,13 +56,16 @@ _STAGES = {
 
 
 def validate_settings(settings: Mapping[str, float | bool]) -> None:
-    """Reject settings that would break the sandbox itself.
+    """Reject unknown settings, and values that would break the sandbox itself.
 
     :param settings: options of the kind.
-    :raises ValueError: a setting is out of bounds.
+    :raises ValueError: a setting is unknown or out of bounds.
     """
-    for name, (minimum, maximum) in _BOUNDS.items():
-        if not minimum <= settings.get(name, minimum) <= maximum:
+    for name, value in settings.items():
+        if name not in _BOUNDS:
+            raise ValueError(f"unknown setting {name!r}; the settings are {', '.join(_BOUNDS)}")
+        minimum, maximum = _BOUNDS[name]
+        if not minimum <= value <= maximum:
             raise ValueError(f"{name} must be a number from {minimum:g} to {maximum:g}")
 
 

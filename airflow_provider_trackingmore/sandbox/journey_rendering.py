@@ -158,7 +158,7 @@ class JourneyRenderer:
         if partner is None or True not in abroad:
             nulls = f',"destination_info":{NO_DESTINATION}' if self.null_destination_info else ""
             return f',"origin_info":{form.leg(events, dates, carrier_code)}{nulls}'
-        at_home = [not there for there in abroad]
+        at_home = [not is_abroad for is_abroad in abroad]
         origin = list(compress(events, at_home))
         handed_over = origin[0] if self.handover_twice and origin else None
         origin_leg = form.leg(origin, list(compress(dates, at_home)), carrier_code)

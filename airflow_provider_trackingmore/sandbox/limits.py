@@ -30,6 +30,9 @@ MAX_EVENTS = 200
 """The maximum number of events that seeding can ask for."""
 MAX_PARCELS = 1_000_000
 """The maximum number of shipments that are seeded at once."""
+DEFAULT_QUOTA = 100_000
+MAX_QUOTA = 10**12
+"""The quota of an account, in trackings."""
 
 _EPSILON = 1e-6
 

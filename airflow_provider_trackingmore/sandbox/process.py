@@ -12,21 +12,20 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, Self, cast
 
+from .cli import DEFAULT_KEY, KEYS_VARIABLE
 from .client import SandboxClient, SandboxError
+from .limits import CACHED_JOURNEYS, DEFAULT_QUOTA
 
 __all__ = ["SandboxClient", "SandboxError", "SandboxProcess"]
 
-DEFAULT_KEY = "sandbox-key"
 MAX_REQUESTS_PER_SECOND = 10_000.0
 """The maximum of ``requests_per_second`` in a connection, however fast the clock runs."""
-_KEYS_VARIABLE = "TRACKINGMORE_SANDBOX_API_KEYS"
 
 
 class SandboxProcess(SandboxClient):
     """A sandbox in a separate process on the loopback interface, as a context manager.
 
     The sandbox exits when this process exits, at the latest.
-
 
     :param api_keys: one API key for each account.
     :param time_scale: clock seconds per real second.
@@ -53,11 +52,11 @@ class SandboxProcess(SandboxClient):
         time_scale: float = 1.0,
         no_limits: bool = False,
         seed: int = 0,
-        quota: float = 100_000,
+        quota: float = DEFAULT_QUOTA,
         start: str | None = None,
         switches: Mapping[str, str | bool | float] | None = None,
         keep_answers: bool = False,
-        cached_journeys: int = 20_000,
+        cached_journeys: int = CACHED_JOURNEYS,
         parcels: int = 0,
         over_days: float = 90,
         events: int = 10,
@@ -132,7 +131,7 @@ class SandboxProcess(SandboxClient):
             stderr=self._errors,
             text=True,
             start_new_session=True,  # so that Ctrl-C reaches this process only, which stops the sandbox
-            env=os.environ | {_KEYS_VARIABLE: json.dumps(self.api_keys)},
+            env=os.environ | {KEYS_VARIABLE: json.dumps(self.api_keys)},
         )
         lines: queue.Queue[str] = queue.Queue()
         pipe = cast("IO[str]", self._process.stdout)

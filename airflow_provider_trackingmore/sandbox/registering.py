@@ -62,9 +62,9 @@ def create_batch(context: RequestContext) -> ApiResult:
                 trackings.append(renderer.created(existing))
             else:
                 raise ApiError(4016)
-        except ApiError as refusal:
-            ran_out |= refusal.code == int(context.switches["quota_code"])
-            errors.append(_error_entry(row, refusal.code))
+        except ApiError as error:
+            ran_out |= error.code == int(context.switches["quota_code"])
+            errors.append(_error_entry(row, error.code))
     if ran_out and mode == "applied-then-4021":
         raise ApiError(int(context.switches["quota_code"]))
     data = {"submitted": len(rows), "added": added, "trackings": trackings, "errors": errors}

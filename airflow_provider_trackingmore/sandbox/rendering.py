@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from .clock import format_time
 from .journey_rendering import JourneyRenderer, JourneyText, JourneyTextCache
 from .journey_steps import DAY
 from .journeys import Journey
@@ -75,7 +74,7 @@ class Renderer:
             track_update = ',"track_update":true' if shipment.track_update else ',"track_update":false'
         head = (
             f"{_head(shipment.id, shipment.number, shipment.carrier_code, shipment.status)}{track_update}"
-            f',"created_at":"{format_offset_time(shipment.created_at, self.shift, self.offset)}"'
+            f',"created_at":"{self.format_instant(shipment.created_at)}"'
             f',"updated_at":{self._nullable_instant(updated_at)}'
             f"{self._details(details, shipment.order_time) if details else self._no_details}"
             f',"archived":{"true" if shipment.archived else "false"},'
@@ -166,10 +165,10 @@ class Renderer:
         :param unix: Unix seconds.
         :return: ISO 8601 with the offset of the switch ``tz``.
         """
-        return format_time(unix, self.offset)
+        return format_offset_time(unix, self.shift, self.offset)
 
     def _nullable_instant(self, unix: float | None) -> str:
-        return "null" if unix is None else f'"{format_offset_time(unix, self.shift, self.offset)}"'
+        return "null" if unix is None else f'"{self.format_instant(unix)}"'
 
     def _details(self, details: dict[str, str], order_time: float | None) -> str:
         fields: dict[str, Any] = {
@@ -197,12 +196,12 @@ class Renderer:
         """Serialize the days since the first event and since the last one."""
         local_now = int(self.now) + COUNTRIES[journey.destination].offset * 3600
         if shown.oldest is None or shown.newest is None:
-            length, rest = "null", self.now - since
+            length, idle = "null", self.now - since
         else:
             until = shown.newest if shown.delivered else local_now
             length = str(max(0, int((until - shown.oldest) // DAY)))
-            rest = local_now - shown.newest
-        stay = f',"stayTimeLength":{max(0, int(rest // DAY))}' if full else ""
+            idle = local_now - shown.newest
+        stay = f',"stayTimeLength":{max(0, int(idle // DAY))}' if full else ""
         return f'"itemTimeLength":{length}{stay}'
 
 

@@ -131,19 +131,18 @@ class RequestContext:
             raise ApiError(4014)
         return number
 
-    def shipment_key(self, row: Mapping[str, Any], carrier_field: str = "carrier_code") -> Key:
+    def shipment_key(self, row: Mapping[str, Any]) -> Key:
         """Validate the tracking number and the carrier: first that they are present, then their format.
 
         :param row: the fields.
-        :param carrier_field: name of the field with the carrier code.
         :return: carrier code and number.
         :raises ApiError: 4013, 4014 or 4015.
         """
         if row.get("tracking_number") in (None, ""):
             raise ApiError(4013)
-        if row.get(carrier_field) in (None, ""):
+        if row.get("carrier_code") in (None, ""):
             raise ApiError(4015)
-        return validate_carrier_code(row[carrier_field]), self.tracking_number(row)
+        return validate_carrier_code(row["carrier_code"]), self.tracking_number(row)
 
     def charge(self, fifths: int) -> None:
         """Charge the quota.

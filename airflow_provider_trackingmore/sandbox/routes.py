@@ -14,35 +14,15 @@ from starlette.exceptions import HTTPException
 from . import air_cargo, editing, lookups, reading, registering
 from .envelope import ApiError, ApiResult, encode
 from .request_context import RequestContext
+from .shipments import DETAIL_FIELDS
 
 _Schema = dict[str, Any]
 _TEXT: _Schema = {"type": "string"}
 _INTEGER: _Schema = {"type": "integer"}
 _KEY_FIELDS: _Schema = {"tracking_number": _TEXT, "carrier_code": _TEXT}
-_DETAIL_SCHEMAS: _Schema = dict.fromkeys(
-    (
-        "destination_code",
-        "title",
-        "logistics_channel",
-        "customer_name",
-        "customer_email",
-        "customer_phone",
-        "order_id",
-        "comment",
-        "order_create_time",
-        "tracking_ship_date",
-        "tracking_postal_code",
-        "tracking_account_number",
-        "tracking_destination_country",
-        "lang",
-    ),
-    _TEXT,
-) | {"auto_correct": {"type": "integer"}}
+_DETAIL_SCHEMAS: _Schema = dict.fromkeys(DETAIL_FIELDS, _TEXT) | {"auto_correct": {"type": "integer"}}
 _CHANGES: _Schema = {
-    **dict.fromkeys(
-        ("title", "logistics_channel", "customer_name", "customer_email", "customer_phone", "order_id"), _TEXT
-    ),
-    "destination_code": _TEXT,
+    **dict.fromkeys(editing.EDITABLE_FIELDS, _TEXT),
     "archived": {"type": "string", "enum": ["true", "false"]},
     "status": {"enum": [4, 7, 8, "4", "7", "8"]},
 }
@@ -202,8 +182,8 @@ def _route(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
             result = endpoint.handler(context)
             context.items = result.items
             context.response = encode(result)
-        except ApiError as refusal:
-            context.fail(refusal.code)
+        except ApiError as error:
+            context.fail(error.code)
         return Response()
 
     return endpoint_route

@@ -81,7 +81,7 @@ class OpenConnections:
 
         :return: a subclass of uvicorn's protocol that registers its connections here.
         """
-        connections, opened, selector = self, self._open, self.selector
+        open_protocols, selector = self._open, self.selector
         base: Any = AutoHTTPProtocol
 
         class TrackedProtocol(base):  # type: ignore[misc]
@@ -89,7 +89,7 @@ class OpenConnections:
                 super().connection_made(transport)
                 self.closed = asyncio.Event()
                 self.address = transport.get_extra_info("peername")[:2]
-                opened[self.address] = self
+                open_protocols[self.address] = self
 
             def data_received(self, data: bytes) -> None:
                 self.arrival = (selector.busy_since, time.monotonic())
@@ -98,8 +98,8 @@ class OpenConnections:
             def connection_lost(self, exc: Exception | None) -> None:
                 super().connection_lost(exc)
                 self.closed.set()
-                if connections._open.get(self.address) is self:
-                    del connections._open[self.address]
+                if open_protocols.get(self.address) is self:
+                    del open_protocols[self.address]
 
         return cast("type[asyncio.Protocol]", TrackedProtocol)
 
@@ -142,7 +142,7 @@ def serve(
     create_app: Callable[[OpenConnections], Any],
     sock: socket.socket,
     on_ready: Callable[[], None],
-    exit_with_parent: bool = False,
+    parent: int | None = None,
     background: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
@@ -150,10 +150,9 @@ def serve(
     :param create_app: creates the ASGI application.
     :param sock: the listening socket.
     :param on_ready: called once the server accepts requests.
-    :param exit_with_parent: whether to exit when the parent process exits.
-    :param background: what runs beside the server, until it stops.
+    :param parent: the id of the parent process, to exit when it does; None to outlive it.
+    :param background: runs beside the server until that stops.
     """
-    parent = os.getppid()
     # A hundred thousand shipments are millions of objects without cycles; collecting them would block the loop.
     gc.set_threshold(50_000, 50, 1_000)
     selector = BusyTrackingSelector()
@@ -182,7 +181,7 @@ def serve(
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signal_number, stop)
         tasks = [asyncio.create_task(background())] if background else []
-        if exit_with_parent:
+        if parent is not None:
             tasks.append(asyncio.create_task(_watch_parent(parent, stop)))
         await server.serve([sock])
         for task in tasks:

@@ -11,13 +11,11 @@ from .clock import Clock
 from .faults import FaultPlan
 from .journeys import Journey, plan_journey
 from .ledger import Ledger
-from .limits import CACHED_JOURNEYS
+from .limits import CACHED_JOURNEYS, DEFAULT_QUOTA
 from .places import country_code
 from .shipments import Key
 from .switches import SwitchPositions
 from .webhooks import Webhooks
-
-DEFAULT_QUOTA = 100_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from .journeys import Journey
 from .shipments import Key, Shipment, shipment_id
 
 _AGE = attrgetter("created_at", "serial")
+_CREATED_AT = attrgetter("created_at")
 
 
 @dataclass(slots=True)
@@ -119,8 +120,8 @@ class Store:
         :param high: latest registration in Unix seconds; None for no limit.
         :return: the shipments.
         """
-        start = 0 if low is None else bisect_left(self.by_age, low, key=lambda shipment: shipment.created_at)
-        stop = len(self.by_age) if high is None else bisect_right(self.by_age, high, key=lambda found: found.created_at)
+        start = 0 if low is None else bisect_left(self.by_age, low, key=_CREATED_AT)
+        stop = len(self.by_age) if high is None else bisect_right(self.by_age, high, key=_CREATED_AT)
         return self.by_age[start:stop][::-1]
 
     def run_due_refreshes(self, now: float) -> None:

@@ -71,7 +71,7 @@ class Delivery:
 
 @dataclass(slots=True)
 class _State:
-    """What a reset forgets."""
+    """What a reset clears."""
 
     serials: count[int] = field(default_factory=lambda: count(1))
     queue: list[tuple[float, int, Delivery]] = field(default_factory=list)
@@ -186,7 +186,7 @@ class Webhooks:
             captured = next((seen for seen in reversed(self._state.log) if seen.account is account), None)
             if captured is None:
                 raise ValueError("nothing has been sent yet")
-            content = captured.content | {"data": dict(data)}
+            content = captured.content | {"data": content["data"]}
         else:
             email = account.email if signature == "right" else "stranger@attacker.example"
             content = form.sign(content, email, self._clock.now() - age_seconds)

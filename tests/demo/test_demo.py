@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from airflow_provider_trackingmore.sandbox.process import _KEYS_VARIABLE
+from airflow_provider_trackingmore.sandbox.cli import KEYS_VARIABLE
 from tests.system.conftest import files_holding
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -91,7 +91,7 @@ def sandbox_keys(demo: subprocess.Popen[str]) -> list[str]:
         with contextlib.suppress(psutil.Error):
             for process in psutil.Process(demo.pid).children():
                 if "airflow_provider_trackingmore.sandbox" in process.cmdline():
-                    keys: list[str] = json.loads(process.environ()[_KEYS_VARIABLE])
+                    keys: list[str] = json.loads(process.environ()[KEYS_VARIABLE])
                     return keys
         time.sleep(0.05)
     raise AssertionError("the demo has exited before it started a sandbox")

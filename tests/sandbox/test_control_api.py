@@ -7,7 +7,7 @@ import json
 import pytest
 import requests
 
-from airflow_provider_trackingmore.sandbox.client import SandboxError
+from airflow_provider_trackingmore.sandbox.client import SandboxClient, SandboxError
 
 
 def test_the_clock_starts_at_its_start_and_can_be_moved(sandbox):
@@ -19,11 +19,21 @@ def test_the_clock_starts_at_its_start_and_can_be_moved(sandbox):
 
 
 @pytest.mark.parametrize(
-    "change", [{"set": "2020-01-01T00:00:00"}, {"advance": -1}, {"time_scale": 0}, {"set": "soon"}, {"hours": 1}]
+    "change",
+    [
+        {"set": "2020-01-01T00:00:00"},
+        {"advance": -1},
+        {"advance": 9, "set": "2026-03-02T08:00:01"},
+        {"time_scale": 0},
+        {"set": "soon"},
+        {"hours": 1},
+    ],
 )
 def test_invalid_changes_of_the_clock_are_rejected(sandbox, change):
+    before = sandbox.freeze()
     with pytest.raises(SandboxError):
-        sandbox.request("POST", "/clock", change)
+        sandbox.request("POST", "/clock", {"time_scale": 9} | change)
+    assert sandbox.clock() == before
 
 
 def test_statuses_become_visible_at_refreshes_as_the_clock_moves(caller, sandbox):
@@ -202,3 +212,9 @@ def test_an_unknown_control_path_or_account_is_rejected(sandbox):
     assert requests.get(url + "nonsense", timeout=60).status_code == 404
     assert requests.patch(url + "accounts/5", json={}, timeout=60).status_code == 404
     assert requests.get(url.removesuffix("_sandbox/") + "v3/trackings", timeout=60).status_code == 404
+
+
+def test_a_client_takes_a_url_with_a_slash_at_its_end_and_says_when_no_sandbox_is_there(sandbox):
+    assert SandboxClient(sandbox.base_url + "/").clock()["time_scale"] == 1
+    with pytest.raises(SandboxError, match=r"there is no sandbox at http://127\.0\.0\.1:1/v2: .*refused"):
+        SandboxClient("http://127.0.0.1:1/v2").clock()

@@ -247,6 +247,12 @@ def test_an_unknown_fault_is_rejected_and_the_message_lists_the_valid_ones(sandb
         sandbox.fault("earthquake")
 
 
+def test_an_unknown_setting_is_rejected_and_the_message_lists_the_valid_ones(sandbox):
+    with pytest.raises(SandboxError, match=r"unknown setting 'second'; the settings are .*seconds"):
+        sandbox.fault("slow", second=3)
+    assert sandbox.request("GET", "/faults")["planned"] == []
+
+
 def test_faults_do_not_affect_the_control_api(caller, sandbox):
     sandbox.fault("reset_before", count=None)
     with suppress(LOST):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -63,12 +64,26 @@ def test_the_command_prints_its_url_when_ready_and_exits_cleanly(stop):
         (["--switch", "nonsense=1"], "unknown switch 'nonsense'"),
         (["--start", "tomorrow"], "ISO 8601"),
         (["--time-scale", "0"], "above 0"),
+        (["--port", "65536"], "--port must be a number from 0 to 65535"),
+        (["--quota", "inf"], "--quota must be a number from 0 to 1000000000000"),
+        (["--quota", "nan"], "--quota must be a number from 0 to 1000000000000"),
+        (["--api-key", ""], "every account needs an API key of its own"),
+        (["--api-key", "one", "--api-key", "one"], "every account needs an API key of its own"),
     ],
 )
 def test_an_invalid_argument_is_explained(arguments, says):
     done = subprocess.run([*MODULE, *arguments], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
     assert says in done.stderr
+
+
+@pytest.mark.parametrize("keys", ["a-secret-key", '{"a-secret-key": 1}', '["a-secret-key", 5]', "[]"])
+def test_invalid_keys_in_the_environment_are_explained_and_not_shown(keys):
+    environment = os.environ | {"TRACKINGMORE_SANDBOX_API_KEYS": keys}
+    done = subprocess.run(MODULE, capture_output=True, text=True, timeout=30, env=environment, check=False)
+    assert done.returncode == 2
+    assert "TRACKINGMORE_SANDBOX_API_KEYS must be a JSON list of API keys" in done.stderr
+    assert "a-secret-key" not in done.stderr
 
 
 def test_a_port_in_use_is_explained_in_one_line(sandbox):
@@ -141,3 +156,26 @@ def test_a_sandbox_that_cannot_start_says_why(sandbox):
     port = int(sandbox.base_url.rpartition(":")[2].removesuffix("/v2"))
     with pytest.raises(SandboxError, match="cannot listen"):
         SandboxProcess(port=port).start()
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
+def test_a_sandbox_exits_although_its_parent_exits_before_it_is_ready():
+    script = (
+        "import subprocess, sys, time\n"
+        "from pathlib import Path\n"
+        f"arguments = {['--port', '0', '--parcels', '20000', '--exit-with-parent']!r}\n"
+        f"sandbox = subprocess.Popen([*{MODULE!r}, *arguments], stdout=subprocess.DEVNULL)\n"
+        "while 'libssl' not in Path(f'/proc/{sandbox.pid}/maps').read_text():  # it imports the server\n"
+        "    time.sleep(0.01)\n"
+        "print(sandbox.pid, flush=True)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, timeout=60, env=environment, check=True
+    )
+    pid = int(done.stdout)
+    try:
+        assert within_a_minute(lambda: gone(pid))
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
