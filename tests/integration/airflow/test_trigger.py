@@ -51,7 +51,7 @@ async def event_of(waiting: ShipmentStatusTrigger) -> dict[str, Any]:
 
 
 async def eventually(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - another process is polled
             await asyncio.sleep(0.02)
 
