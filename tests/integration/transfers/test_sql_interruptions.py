@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -108,6 +109,31 @@ def test_two_loads_at_once_take_turns(sandbox: SandboxProcess, database: TestDat
     assert len(rows["tracking_status_changes"]) == SHIPMENTS
     assert load()["rows"]["trackings"] == {"new": 0, "changed": 0, "unchanged": SHIPMENTS}
     assert contents(database) == rows
+
+
+@pytest.mark.parametrize("database", [kind for kind in KINDS if kind.startswith("postgres")], indirect=True)
+def test_of_two_first_loads_one_waits_for_the_views_of_the_other(
+    sandbox: SandboxProcess, database: TestDatabase, load: Load
+) -> None:
+    """Elsewhere a view is created at once. PostgreSQL refuses the second one when the first one is committed."""
+    sandbox.seed(10)
+    load()
+    (definition,) = database.rows("SELECT pg_get_viewdef('stuck_shipments'::regclass) AS query")
+    database.rows("DROP VIEW stuck_shipments")
+    results: list[dict[str, Any]] = []
+    second = threading.Thread(target=lambda: results.append(load()))
+    with database.open() as connection, closing(connection.cursor()) as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(f"CREATE VIEW stuck_shipments AS {definition['query']}")
+        second.start()
+        deadline = time.monotonic() + 60
+        while not database.rows("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert time.monotonic() < deadline, "the second load does not wait"
+            time.sleep(0.05)
+        cursor.execute("COMMIT")
+    second.join(60)
+    assert [result["sequence"] for result in results] == [2]
+    database.rows("TABLE stuck_shipments")
 
 
 @pytest.mark.parametrize("database", ALL_BUT_DUCKDB, indirect=True)
