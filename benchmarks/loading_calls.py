@@ -105,14 +105,13 @@ class _Nights:
         os.environ["AIRFLOW_CONN_BENCHMARK_NIGHTS"] = json.dumps({"conn_type": "sqlite", "host": str(self._file)})
 
     def load(self, name: str) -> Night:
-        from airflow_provider_trackingmore.transfers.sql import load
-        from airflow_provider_trackingmore.transfers.trackingmore_to_sql import TrackingMoreToSqlOperator
+        from airflow_provider_trackingmore.transfers import trackingmore_to_sql
 
         before = self._state()
         seen = self._sandbox.ledger()["requests"]
-        operator = TrackingMoreToSqlOperator(task_id="load", sql_conn_id="benchmark_nights")
+        operator = trackingmore_to_sql.TrackingMoreToSqlOperator(task_id="load", sql_conn_id="benchmark_nights")
         now = datetime.fromisoformat(self._sandbox.clock()["now"])
-        with mock.patch.object(load, "utc_now", return_value=now):  # the sandbox's clock has jumped
+        with mock.patch.object(trackingmore_to_sql, "utc_now", return_value=now):  # the sandbox's clock has jumped
             result: dict[str, Any] = operator.execute({})
         calls = self._sandbox.ledger()["requests"] - seen
         assert result["api_calls"] == calls

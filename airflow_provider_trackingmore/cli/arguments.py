@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 DEBUG_VARIABLE = "TRACKINGMORE_DEBUG"
 FORMATS = ("table", "ndjson", "json", "csv")
+MAX_WAIT = timedelta(days=3_650)
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,10 @@ def parse_until(text: str) -> datetime:
 
 
 def positive_period(text: str) -> timedelta:
-    """Read a period that is not zero."""
+    """Read a period that is longer than zero, and short enough to wait for."""
     period = parse_period(text)
-    if not period:
-        raise ValueError(f"{text!r} is not longer than zero")
+    if not timedelta(0) < period <= MAX_WAIT:
+        raise ValueError(f"{text!r} is not longer than zero and up to {MAX_WAIT.days} days")
     return period
 
 

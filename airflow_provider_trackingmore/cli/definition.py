@@ -39,9 +39,10 @@ LANGUAGES = ("en", "cn", "tw", "es", "ru", "it")
 DESCRIPTION = "Read and change the shipments of a TrackingMore account."
 EPILOG = "\n".join(
     (
-        "The account is that of --conn-id; without it",
-        f"  that of {KEY_VARIABLE} and, if set, {URL_VARIABLE}; without them",
-        f"  that of the Airflow connection {DEFAULT_CONNECTION}.",
+        "The account is the first of these that is given:",
+        "  --conn-id",
+        f"  {KEY_VARIABLE}, with {URL_VARIABLE} if it is set",
+        f"  the Airflow connection {DEFAULT_CONNECTION}",
         "",
         "exit codes:",
         *(f"  {code.value:<4}{meaning}" for code, meaning in MEANINGS.items()),

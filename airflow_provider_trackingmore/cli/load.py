@@ -8,7 +8,6 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
@@ -17,7 +16,7 @@ from airflow_provider_trackingmore.cli.exit_codes import CommandError, ExitCode
 from airflow_provider_trackingmore.cli.output import write_rows
 from airflow_provider_trackingmore.cli.terminal import echo, progress_bar
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
-from airflow_provider_trackingmore.loading.load import MAX_OPEN, SETTLE, LoadOptions, LoadSummary
+from airflow_provider_trackingmore.loading.load import MAX_OPEN, SETTLE, LoadOptions, LoadSummary, utc_now
 from airflow_provider_trackingmore.loading.preview import PlannedRequest, preview_load
 from airflow_provider_trackingmore.loading.rows import RowOptions
 from airflow_provider_trackingmore.loading.source import ShipmentSource
@@ -32,9 +31,12 @@ from airflow_provider_trackingmore.transfers.sql.tables import ARGUMENTS as TABL
 if TYPE_CHECKING:
     from airflow_provider_trackingmore.transfers.result import LoadResult
 
-LIST_FILTERS = {"numbers", "orders"}
+COMMA_SEPARATED_FILTERS = {"numbers", "orders"}
 SQL_ARGUMENTS = ("schema", *TABLE_ARGUMENTS.values(), "promised_table", "no_create")
 FILE_ARGUMENTS = ("file_format", "tables")
+
+REMARKS = {"missing": "no longer registered", "unconfirmed": "not found, to be looked up by the next load"}
+"""Counts of a result that are shown only if they are not zero, and the words for them."""
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ def _load_options(arguments: argparse.Namespace) -> LoadOptions:
         raw=arguments.load_raw,
     )
     filters = {
-        name: value.split(",") if name in LIST_FILTERS else value
+        name: value.split(",") if name in COMMA_SEPARATED_FILTERS else value
         for name, value in dict(arguments.filters or ()).items()
     }
     options = LoadOptions(
@@ -89,11 +91,11 @@ def _load_options(arguments: argparse.Namespace) -> LoadOptions:
 def _destination(arguments: argparse.Namespace) -> SqlDestination | FileDestination:
     _prepare_airflow()
     if arguments.target == "files":
-        _refuse(arguments, SQL_ARGUMENTS, "databases, not for files")
+        _refuse_arguments(arguments, SQL_ARGUMENTS, "databases, not for files")
         return FileDestination(
             arguments.where, arguments.file_format or FORMATS[0], arguments.tables or tuple(FILE_TABLES)
         )
-    _refuse(arguments, FILE_ARGUMENTS, "files, not for databases")
+    _refuse_arguments(arguments, FILE_ARGUMENTS, "files, not for databases")
     return SqlDestination(
         find_connection(arguments.where, "create it with 'airflow connections add'"),
         {table: getattr(arguments, name) or table for table, name in TABLE_ARGUMENTS.items()},
@@ -104,16 +106,16 @@ def _destination(arguments: argparse.Namespace) -> SqlDestination | FileDestinat
     )
 
 
-def _refuse(arguments: argparse.Namespace, names: Iterable[str], whose: str) -> None:
+def _refuse_arguments(arguments: argparse.Namespace, names: Iterable[str], purpose: str) -> None:
     for name in names:
         if getattr(arguments, name):
-            raise CommandError(f"--{name.replace('_', '-')} is for {whose}", ExitCode.USAGE)
+            raise CommandError(f"--{name.replace('_', '-')} is for {purpose}", ExitCode.USAGE)
 
 
 def _prepare_airflow() -> None:
     """Have hooks find connections as they do in Airflow's own commands, and keep Airflow's log off standard output."""
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
-    with quiet(), suppress(Exception):  # what needs Airflow will say so
+    with quiet(), suppress(Exception):  # whatever needs Airflow reports it
         import airflow.models  # noqa: F401 - sets up logging
     warnings.simplefilter("ignore")  # only now: Airflow 2.11 brings filters of its own
     for name in ("airflow", "airflow.task"):
@@ -130,8 +132,8 @@ def _load(
 
         try:
             if isinstance(destination, SqlDestination):
-                return load_into_database(source, options, stream, destination, log, update)
-            return load_into_files(source, options, stream, destination, lambda: datetime.now(UTC), update)
+                return load_into_database(source, options, stream, destination, utc_now, log, update)
+            return load_into_files(source, options, stream, destination, utc_now, update)
         except KeyboardInterrupt:
             echo("Interrupted. Nothing of this load counts; the next one begins where the last one ended.")
             raise
@@ -174,7 +176,7 @@ def _show_plan(
 def _show_result(summary: dict[str, Any], stream: str, arguments: argparse.Namespace) -> None:
     write_rows(({"table": table, **counts} for table, counts in summary["rows"].items()), arguments)
     parts = [_count_calls(summary["api_calls"]), f"{summary['open']} open shipments"]
-    parts += [f"{summary[name]} {words}" for name, words in _REMARKS.items() if summary[name]]
+    parts += [f"{summary[name]} {words}" for name, words in REMARKS.items() if summary[name]]
     echo(f"Load {summary['sequence']} of stream {stream}: {', '.join(parts)}")
     if "manifest" in summary:
         echo(f"Manifest: {summary['manifest']}")
@@ -182,9 +184,6 @@ def _show_result(summary: dict[str, Any], stream: str, arguments: argparse.Names
 
 def _count_calls(number: int) -> str:
     return "1 call" if number == 1 else f"{number} calls"
-
-
-_REMARKS = {"missing": "no longer registered", "unconfirmed": "not found, to be looked up by the next load"}
 
 
 @contextmanager

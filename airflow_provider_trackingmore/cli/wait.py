@@ -48,11 +48,12 @@ def wait(client: TrackingMoreClient, arguments: argparse.Namespace) -> ExitCode:
     deadline = time.time() + arguments.timeout.total_seconds() if arguments.timeout else None
     widest = {"status": "undelivered", "last_update": "0" * 19, "outcome": "not_registered"}
     sample = [{**key._asdict(), **widest} for key in shipments]
-    write_rows(_decided(client, condition, every, deadline), arguments, sample=sample)
-    verdict = condition.verdict()
-    if not condition.is_over():
+    write_rows(_check_until_over(client, condition, every, deadline), arguments, sample=sample)
+    if condition.is_over():
+        return ExitCode.OK if condition.verdict().result is WaitResult.RELEASED else ExitCode.REFUSED
+    if deadline is not None and time.time() >= deadline:
         return ExitCode.TIMED_OUT
-    return ExitCode.OK if verdict.result is WaitResult.RELEASED else ExitCode.REFUSED
+    return ExitCode.OK  # the reader of the rows has closed the pipe
 
 
 def _shipments(sheet: Sheet) -> list[ShipmentKey]:
@@ -71,7 +72,7 @@ def _shipments(sheet: Sheet) -> list[ShipmentKey]:
     return list(keys.values())
 
 
-def _decided(
+def _check_until_over(
     client: TrackingMoreClient, condition: Condition, every: float, deadline: float | None
 ) -> Iterator[Mapping[str, Any]]:
     """Check until every outcome is known, and yield the outcomes as they become known."""

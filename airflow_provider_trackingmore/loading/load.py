@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, MalformedResponseError, ServerError
@@ -290,6 +290,11 @@ class Load:
             self._tracker.add(record, settled=is_settled(record, changed_at, self._now, self._options.settle))
         self.summary.read += len(records)
         return batch
+
+
+def utc_now() -> datetime:
+    """Return the time at which a load starts."""
+    return datetime.now(UTC)
 
 
 def run_load(load: Load, target: LoadTarget, progress: Callable[[LoadSummary], None] = lambda _: None) -> LoadState:

@@ -19,6 +19,7 @@ from airflow_provider_trackingmore.loading.state import LoadState, LoadStateErro
 from airflow_provider_trackingmore.loading.target import Batch, KnownShipment
 
 _COLUMNS = (*CONTENT_COLUMNS, *PERSONAL_COLUMNS)
+_DAMAGED = "The state of this stream is damaged: start again without a state, which reads everything again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class ShipmentStream:
     :param state: the ``state`` of the previous stream; None or an empty mapping for everything.
     :param options: what to load.
     :param now: the start, in UTC.
+    :raises LoadStateError: if the state cannot be used.
     """
 
     def __init__(
@@ -59,9 +61,8 @@ class ShipmentStream:
     ) -> None:
         self._account = options.rows.account
         self._now = now
-        stored: Mapping[str, Any] = state or {}
-        before = LoadState.from_dict(stored["load"]) if stored else LoadState()
-        self._memory = _Memory(stored["shipments"] if stored else "", now)
+        before, shipments = _read_state(state) if state else (LoadState(), "")
+        self._memory = _Memory(shipments, now)
         self._load = Load(source, self._memory.known, before, options, now)
         self._state: dict[str, Any] | None = None
 
@@ -154,9 +155,7 @@ class _Memory:
                     is_missing,
                 )
         except (ValueError, TypeError, zlib.error) as error:
-            raise LoadStateError(
-                "The state of this stream is damaged: start again without a state, which reads everything again"
-            ) from error
+            raise LoadStateError(_DAMAGED) from error
 
     def known(self, shipments: Mapping[ShipmentKey, int | None]) -> dict[ShipmentKey, KnownShipment]:
         return {key: self._shipments[key] for key in shipments if key in self._shipments}
@@ -193,6 +192,14 @@ class _Memory:
             for known in (self._shipments[key],)
         ]
         return base64.b64encode(zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), 6)).decode("ascii")
+
+
+def _read_state(stored: Mapping[str, Any]) -> tuple[LoadState, str]:
+    """Read a state: that of the load, and the text of :class:`_Memory`."""
+    load, shipments = stored.get("load"), stored.get("shipments")
+    if not isinstance(load, Mapping) or not isinstance(shipments, str):
+        raise LoadStateError(_DAMAGED)
+    return LoadState.from_dict(load), shipments
 
 
 def _to_datetime(local: Any) -> datetime | None:

@@ -75,12 +75,13 @@ def window_filters(window: LoadWindow, filters: Mapping[str, object]) -> dict[st
 
     :param window: what the load requests.
     :param filters: the user's filters.
+    :return: the user's filters, with ``created_at_min`` raised to the beginning of the window.
     """
-    found = dict(filters)
+    combined = dict(filters)
     if window.created_from is not None:
         # One second earlier: it is not documented whether the bound is inclusive.
-        found["created_at_min"] = max(window.created_from - 1, to_unix_seconds(found.get("created_at_min")) or 0)
-    return found
+        combined["created_at_min"] = max(window.created_from - 1, to_unix_seconds(filters.get("created_at_min")) or 0)
+    return combined
 
 
 def change_filters(window: LoadWindow, filters: Mapping[str, object]) -> dict[str, object] | None:
@@ -185,6 +186,7 @@ def to_seconds(time: datetime | None) -> int | None:
     """Convert a time to Unix seconds.
 
     :param time: an aware datetime; None for none.
+    :return: whole seconds, rounded down; None for none.
     """
     return int(time.timestamp()) if time is not None else None
 
@@ -193,5 +195,6 @@ def format_seconds(seconds: int | None) -> str | None:
     """Format Unix seconds in ISO 8601, in UTC.
 
     :param seconds: Unix seconds; None for none.
+    :return: such as ``2026-03-02T08:00:00+00:00``; None for none.
     """
     return datetime.fromtimestamp(seconds, UTC).isoformat() if seconds is not None else None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
+from airflow_provider_trackingmore.loading.load import utc_now
 from airflow_provider_trackingmore.operators.template_values import as_list, parse_choice, parse_number, parse_text
 from airflow_provider_trackingmore.transfers.base import LoadBaseOperator
 from airflow_provider_trackingmore.transfers.files.errors import LoadConflictError
@@ -106,8 +106,3 @@ class TrackingMoreToObjectStorageOperator(LoadBaseOperator):
         if path is None or not path.strip():
             raise InvalidArgumentError("path must be a folder, or an object store's address such as s3://bucket/folder")
         return path
-
-
-def utc_now() -> datetime:
-    """Return the time at which a load starts."""
-    return datetime.now(UTC)

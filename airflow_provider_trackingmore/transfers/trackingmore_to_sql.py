@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
+from airflow_provider_trackingmore.loading.load import utc_now
 from airflow_provider_trackingmore.loading.schema import EVENTS, STATUS_CHANGES, TRACKINGS
 from airflow_provider_trackingmore.operators.template_values import parse_bool, parse_text
 from airflow_provider_trackingmore.transfers.base import LoadBaseOperator
@@ -109,4 +110,6 @@ class TrackingMoreToSqlOperator(LoadBaseOperator):
             parse_bool("create_views", self.create_views),
             parse_text("promised_table", self.promised_table),
         )
-        return load_into_database(hook.shipment_source(), options, stream, destination, self.log, self._progress())
+        return load_into_database(
+            hook.shipment_source(), options, stream, destination, utc_now, self.log, self._progress()
+        )

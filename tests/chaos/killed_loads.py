@@ -80,15 +80,14 @@ class LoadRunner:
 
 
 def _load_into_database(points: Any, now: str, kind: str, path: str, **arguments: Any) -> None:
-    from airflow_provider_trackingmore.transfers import trackingmore_to_sql
-    from airflow_provider_trackingmore.transfers.sql import load
+    from airflow_provider_trackingmore.transfers import trackingmore_to_sql as module
 
     if kind == "sqlite":
         points.count_sqlite(path)
     else:
         points.count_postgres()
-    load.utc_now = lambda: datetime.fromisoformat(now)
-    trackingmore_to_sql.TrackingMoreToSqlOperator(task_id="load", **arguments).execute({})  # type: ignore[arg-type]
+    module.utc_now = lambda: datetime.fromisoformat(now)
+    module.TrackingMoreToSqlOperator(task_id="load", **arguments).execute({})  # type: ignore[arg-type]
 
 
 def _load_into_files(points: Any, now: str, path: str, **arguments: Any) -> None:

@@ -48,7 +48,7 @@ def load_into_files(
     :param source: reads the account.
     :param options: what to load.
     :param stream: the name of the state.
-    :param destination: where to.
+    :param destination: the files.
     :param clock: returns the time in UTC.
     :param progress: is called after each batch.
     :return: counts and targets.

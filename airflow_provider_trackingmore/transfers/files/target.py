@@ -204,13 +204,16 @@ class FileTarget:
         except FileExistsError as error:
             # It is ours if the store had created it, its answer was lost, and the request was repeated.
             if self._storage.read(path) != content:
-                raise LoadConflictError(
-                    f"Another load of stream {self._stream!r} was faster: {self._storage.address(path)} exists. "
-                    "Nothing that this load has written counts. Run the task again: it continues from there. Set "
-                    "max_active_runs=1, so that loads of a stream do not overlap"
-                ) from error
+                raise self._conflict(f"{self._storage.address(path)} exists") from error
         self._remove_obsolete()
         return manifest
+
+    def _conflict(self, evidence: str) -> LoadConflictError:
+        return LoadConflictError(
+            f"Another load of stream {self._stream!r} was faster: {evidence}. Nothing that this load has written "
+            "counts. Run the task again: it continues from there. Set max_active_runs=1, so that loads of a stream do "
+            "not overlap"
+        )
 
     def _remove_obsolete(self) -> None:
         """Remove files of shipments that neither this load's state nor the previous one names."""
@@ -306,7 +309,17 @@ class FileTarget:
 
     def _read_month(self, month: str) -> Iterator[bytes]:
         for file in self._state.months[month][1:]:
-            yield read_state_file(self._storage, file, self._state.manifest)
+            yield self._read_state_file(file)
 
     def _read_index(self, month: str) -> bytes:
-        return read_state_file(self._storage, self._state.months[month][0], self._state.manifest)
+        return self._read_state_file(self._state.months[month][0])
+
+    def _read_state_file(self, file: StateFile) -> bytes:
+        """Read a file of the previous state. Two later loads of the stream would have removed it."""
+        try:
+            return read_state_file(self._storage, file, self._state.manifest)
+        except LoadStateError:
+            newest = read_newest(self._storage, self._stream)
+            if newest is None or newest.sequence == self._state.load.sequence:
+                raise
+            raise self._conflict(f"its load {newest.sequence} is complete") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
@@ -65,6 +65,7 @@ def load_into_database(
     options: LoadOptions,
     stream: str,
     destination: SqlDestination,
+    clock: Callable[[], datetime],
     log: Log,
     progress: Callable[[LoadSummary], None],
 ) -> LoadResult:
@@ -73,8 +74,9 @@ def load_into_database(
     :param source: reads the account.
     :param options: what to load.
     :param stream: the name of the state.
-    :param destination: where to.
-    :param log: for messages about the database.
+    :param destination: the database.
+    :param clock: returns the time in UTC.
+    :param log: receives messages about the database.
     :param progress: is called after each batch.
     :return: counts and targets.
     :raises InvalidArgumentError: before any call, naming the argument.
@@ -94,7 +96,7 @@ def load_into_database(
         if destination.create_views:
             tables.prepare_views(promised_name)
         state = tables.begin()
-        now = utc_now()
+        now = clock()
         target = SqlTarget(database, names, options.rows.account, now)
         load = Load(source, target.known, state, options, now)
         after = run_load(load, target, progress)
@@ -117,7 +119,7 @@ def read_database_state(
     :param account: the value of the column ``account``.
     :param stream: the name of the state.
     :param destination: the database.
-    :param log: for messages about the database.
+    :param log: receives messages about the database.
     :return: the state, and the tables that a load would create.
     :raises InvalidArgumentError: if a table has another shape, or the stream belongs to another account.
     :raises LoadStateError: if the stored state cannot be used.
@@ -159,8 +161,3 @@ def _lineage(connection: Connection, schema: str | None, table: str) -> LineageD
     if port:
         return LineageDataset(f"{connection.conn_type}://{connection.host}:{connection.port or port}", name)
     return LineageDataset(f"{connection.conn_type}://{connection.host or ''}", name)
-
-
-def utc_now() -> datetime:
-    """Return the time at which a load starts."""
-    return datetime.now(UTC)

@@ -62,6 +62,17 @@ def test_what_cannot_arrive_does_not_end_the_wait_for_the_others(
     assert program("wait", "usps", "SBX-PENDING-1", "--for", "pending", "--for", "transit").code == 0
 
 
+def test_a_reader_that_closes_the_pipe_ends_it_without_a_failure(
+    program: Program, trackingmore_sandbox: SandboxProcess
+) -> None:
+    parcels = [{"carrier_code": "usps", "tracking_number": f"SBX-{name}-1"} for name in ("INSTANT", "PENDING")]
+    trackingmore_sandbox.seed(shipments=parcels)
+    trackingmore_sandbox.advance(days=1)
+    line = f"set -o pipefail; {' '.join(PROGRAM)} wait usps SBX-INSTANT-1 SBX-PENDING-1 --timeout 1h | true"
+    ended = program(line, program=("bash", "-c"))
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+
+
 def test_a_failed_check_does_not_end_the_wait(program: Program, trackingmore_sandbox: SandboxProcess) -> None:
     trackingmore_sandbox.seed(shipments=[{"carrier_code": "usps", "tracking_number": "SBX-INSTANT-1"}])
     trackingmore_sandbox.advance(days=1)

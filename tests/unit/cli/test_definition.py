@@ -79,6 +79,8 @@ def test_a_date_as_the_end_of_a_range_includes_the_day() -> None:
         ("update", "a.csv", "--set", "title"),
         ("update", "a.csv", "--set", "=x"),
         ("wait", "a.csv", "--every", "0s"),
+        ("wait", "a.csv", "--every", "999999w"),
+        ("wait", "a.csv", "--timeout", "3651d"),
         ("wait", "a.csv", "--for", "arrived"),
         ("delete",),
         ("load", "sql"),

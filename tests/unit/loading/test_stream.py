@@ -124,6 +124,17 @@ def test_a_state_that_cannot_be_used_is_refused_before_any_request(damage: dict[
     assert account.calls == calls
 
 
+@pytest.mark.parametrize("damage", [{"load": None}, {"load": "x"}, {"shipments": None}])
+def test_a_state_that_lacks_a_part_is_damaged(damage: dict[str, Any]) -> None:
+    account = calm_account(5)
+    first = stream(account, None)
+    list(first)
+    state = {name: value for name, value in {**first.state, **damage}.items() if value is not None}
+
+    with pytest.raises(LoadStateError, match="The state of this stream is damaged"):
+        stream(account, state)
+
+
 def test_what_was_loaded_with_other_options_is_loaded_again() -> None:
     account = calm_account(6)
     account.live(10)

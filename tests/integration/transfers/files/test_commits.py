@@ -9,7 +9,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,30 @@ def test_of_two_loads_that_overlap_one_wins_and_a_retry_of_the_other_continues(
     assert len(lake.table("trackings")) == 3 == lake.rows_of_files("trackings")
     assert load()["rows"]["trackings"] == {"new": 1, "changed": 0, "unchanged": 3}
     assert len(lake.table("trackings")) == 4 == lake.rows_of_files("trackings")
+
+
+def test_a_load_that_two_others_overtake_does_not_call_the_state_damaged_that_they_have_removed(
+    load: Load, lake: Lake, seed: Seed, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed("transit")
+    load()
+    utc_now = trackingmore_to_object_storage.utc_now
+
+    def overtake() -> datetime:
+        monkeypatch.setattr(trackingmore_to_object_storage, "utc_now", utc_now)
+        for number in (2, 3):
+            seed(f"transit#{number}")
+            load()
+            sandbox.advance(hours=1)
+        return utc_now()
+
+    monkeypatch.setattr(trackingmore_to_object_storage, "utc_now", overtake)
+    with pytest.raises(
+        LoadConflictError, match=r"was faster: its load 3 is complete\. Nothing .* counts\. Run the task"
+    ):
+        load()
+    lake.check()
+    assert load()["sequence"] == 4
 
 
 def test_a_manifest_that_this_load_has_created_itself_is_no_conflict(
