@@ -207,7 +207,7 @@ def track_air_cargo(waybills: Sequence[str], *, lang: str | None = None) -> Requ
     return Request(
         method="POST",
         path=path("trackings", "aircargo"),
-        body={"track_number": list(waybills), **({"lang": lang} if lang else {})},
+        body={"track_number": list(waybills), **({"lang": check_language(lang)} if lang else {})},
         parse=AirCargo.dict_from_payload,
         expected_codes={4031: dict},
         repeat=Repeat.UNLESS_SENT,

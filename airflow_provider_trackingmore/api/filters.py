@@ -98,9 +98,10 @@ def _join(name: str, values: object) -> str:
     given = list(values) if isinstance(values, Sequence) and not isinstance(values, (str, bytes)) else [values]
     if name == "orders":  # often a number in the user's tables; a tracking number would lose its leading zeros
         given = [str(entry) if isinstance(entry, int) and not isinstance(entry, bool) else entry for entry in given]
-    entries = [entry for entry in given if isinstance(entry, str) and entry and "," not in entry and is_unicode(entry)]
+    texts = [entry.strip() for entry in given if isinstance(entry, str)]
+    entries = [text for text in texts if text and "," not in text and is_unicode(text)]
     if not given or len(entries) < len(given):
-        raise InvalidArgumentError(f"{name} must be a list of texts that are neither empty nor contain a comma")
+        raise InvalidArgumentError(f"{name} must be a list of texts that are neither blank nor contain a comma")
     if len(entries) > FILTER_NUMBERS:
         raise InvalidArgumentError(
             f"{name} accepts up to {FILTER_NUMBERS} entries, not {len(entries)}: use several requests"

@@ -192,7 +192,7 @@ def check_waybills(waybills: object) -> list[str]:
     """Validate air waybills, since each one that is sent costs 20 units of quota.
 
     :param waybills: one number or a list of them.
-    :return: the numbers without duplicates.
+    :return: the numbers without duplicates. A number in two spellings, such as with a hyphen and without, is one.
     :raises InvalidArgumentError: naming those that are not air waybills.
     """
     entries = list(waybills) if isinstance(waybills, Sequence) and not isinstance(waybills, str) else [waybills]
@@ -203,4 +203,7 @@ def check_waybills(waybills: object) -> list[str]:
             "not air waybills (three digits, a hyphen, seven or eight digits): "
             + format_list([format_value(entry) for entry in wrong])
         )
-    return list(dict.fromkeys(numbers))
+    unique: dict[str, str] = {}
+    for number in numbers:
+        unique.setdefault(re.sub("[ -]", "", number), number)
+    return list(unique.values())

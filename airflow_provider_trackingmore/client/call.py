@@ -43,6 +43,7 @@ class Call:
         self._departure: Departure | None = None
         self._rounds = 0
         self.budget = budget
+        self.missed_slot = False
         self.waited = 0.0
         self.last_error: TrackingMoreError | None = None
 

@@ -227,12 +227,13 @@ class TrackingMoreClient:
         warm = self._transport.warm
         if busy := call.acquire(warm=warm):
             return busy
-        with self._lock:
-            self._statistics.requests += 1
-        self.observer.count("requests")
+        if not call.missed_slot:
+            with self._lock:
+                self._statistics.requests += 1
+            self.observer.count("requests")
         self.observer.timing("slot_wait", call.reset_waiting())
         started = self._clock()
-        was_sent = True
+        call.missed_slot = False
         error: TrackingMoreError
         try:
             response = self._transport.exchange(
@@ -244,14 +245,15 @@ class TrackingMoreClient:
             body = self._redact_body(response.body)
             return parse_response(request, response.status, headers, body, hint_texts=self._hint_texts)
         except SlotMissedError as missed:
-            was_sent = False
+            call.missed_slot = True
             return missed.busy
         except TrackingMoreError as caught:
             error = caught
         finally:
-            self.observer.timing("exchange", self._clock() - started)
-            if was_sent and self._limiter.is_available:  # else each call would wait for a server that hangs
-                self._usage.record_call(self._component, self._shared_clock())
+            if not call.missed_slot:
+                self.observer.timing("exchange", self._clock() - started)
+                if self._limiter.is_available:  # else each call would wait for a server that hangs
+                    self._usage.record_call(self._component, self._shared_clock())
         if isinstance(error, RateLimitError):
             error = self._start_cool_down(error, call)
         if self._settings.api_key in error.message:

@@ -9,7 +9,7 @@ from airflow_provider_trackingmore.api.limits import AIR_CARGO_QUOTA
 from airflow_provider_trackingmore.api.validation import check_waybills
 from airflow_provider_trackingmore.exceptions import LookupInterruptedError
 from airflow_provider_trackingmore.operators.base import TrackingMoreBaseOperator
-from airflow_provider_trackingmore.operators.template_values import as_list, parse_bool, parse_text
+from airflow_provider_trackingmore.operators.template_values import as_list, parse_bool, parse_language
 from airflow_provider_trackingmore.serialization import record_to_dict
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class TrackAirCargoOperator(TrackingMoreBaseOperator):
         :param context: Airflow task context.
         :return: waybill -> record.
         """
-        include_raw, lang = parse_bool("include_raw", self.include_raw), parse_text("lang", self.lang)
+        include_raw, lang = parse_bool("include_raw", self.include_raw), parse_language("lang", self.lang)
         numbers = check_waybills(as_list("waybills", self.waybills, "texts"))
         if not numbers:
             self.log.info("No waybills: nothing to do")

@@ -118,7 +118,7 @@ def parse_language(name: str, value: object) -> str | None:
     :raises InvalidArgumentError: if it is anything else.
     """
     parsed = parse_text(name, value)
-    return check_language(parsed) if parsed and parsed.strip() else None
+    return None if parsed is None else check_language(parsed)
 
 
 def parse_choice(name: str, value: object, allowed: Sequence[str]) -> str:

@@ -135,6 +135,11 @@ OTHERWISE_WRONG: list[tuple[str, Use, str]] = [
     ("check_remote_areas", lambda hook: hook.check_remote_areas([PLACE] * 50 + [{}]), "country, postcode is missing"),
     ("get_transit_times", lambda hook: hook.get_transit_times([LANE] * 50 + [{"original": "US"}]), "is missing"),
     ("track_air_cargo", lambda hook: hook.track_air_cargo(["172-28891937", "17-1"]), "not air waybills.*'17-1'"),
+    (
+        "track_air_cargo",
+        lambda hook: hook.track_air_cargo(["172-28891937"], "eng"),
+        "lang must be two letters such as 'en', not 'eng'",
+    ),
     ("list_carriers", lambda hook: hook.list_carriers("fr"), "en, cn, tw, es, ru, it"),
     ("detect_carrier", lambda hook: hook.detect_carrier(" "), "tracking_number is missing"),
     ("create_trackings", lambda hook: hook.create_trackings("9400"), "not str"),

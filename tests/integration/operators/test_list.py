@@ -217,6 +217,7 @@ def test_a_list_without_a_language_sends_none(sandbox: SandboxProcess, execute: 
             {"filters": {"created_at_min": "2026-03-01T12:00:00"}},
             "created_at_min must be Unix seconds, or .* time zone",
         ),
+        ({"filters": {"numbers": [" "]}}, "numbers must be a list of texts that are neither blank nor contain a comma"),
         ({"filters": {"archived": "perhaps"}}, "archived must be True or False, not 'perhaps'"),
         ({"filters": "{'status': 'transit'}"}, "filters must be a mapping .* not str .*render_template_as_native_obj"),
         ({"filters": ["transit"]}, "filters must be a mapping of names to values, not list"),

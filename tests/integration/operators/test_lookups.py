@@ -209,6 +209,12 @@ def test_each_air_waybill_is_tracked_once(sandbox: SandboxProcess, execute: Exec
     assert "return_data" in raw
 
 
+def test_a_waybill_in_two_spellings_is_paid_for_once(sandbox: SandboxProcess, execute: Execute) -> None:
+    found = execute(TrackAirCargoOperator, waybills=["172-31415926", "17231415926", "172 31415926"])
+    assert list(found) == ["172-31415926"]
+    assert sandbox.ledger()["quota_charged"] == 20
+
+
 def test_waybills_that_cost_quota_are_pushed_when_a_later_call_fails(
     sandbox: SandboxProcess, execute: Execute, ti: TaskInstance, asked: Asked
 ) -> None:
@@ -285,6 +291,11 @@ def test_empty_input_succeeds_without_a_call(
         (TrackAirCargoOperator, {"waybills": 172}, "waybills must be a list of texts, not 172"),
         (TrackAirCargoOperator, {"waybills": "['172-31415926']"}, "waybills .* render_template_as_native_obj"),
         (TrackAirCargoOperator, {"waybills": ["172-31415926"], "lang": 5}, "lang must be text, not 5"),
+        (
+            TrackAirCargoOperator,
+            {"waybills": ["172-31415926"], "lang": "eng"},
+            "lang must be two letters such as 'en', not 'eng'",
+        ),
         (GetAccountOperator, {"include_raw": "ja"}, "include_raw must be True or False, not 'ja'"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else getattr(value, "__name__", ""),

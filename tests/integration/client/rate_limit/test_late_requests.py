@@ -295,6 +295,7 @@ def test_a_connection_is_not_kept_through_a_cool_down(
     client.send(REQUEST)
     assert fake_time.slept == [5.0, pytest.approx(120.0, abs=0.011)]
     assert (len(server.requests), server.connections) == (2, 3)
+    assert client.statistics.requests == 1, "the request that missed its slot was not sent"
 
 
 def test_a_late_request_waits_no_longer_than_it_may_and_starts_no_cool_down(
