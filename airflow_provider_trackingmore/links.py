@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import XCom
 
@@ -37,15 +37,6 @@ def tracking_url(shipment: ShipmentKey) -> str:
     return TRACKING_PAGE.format(number=quote(shipment.tracking_number, safe=""), carrier=quote(shipment.carrier_code))
 
 
-def is_public(base_url: str) -> bool:
-    """Tell whether TrackingMore's public pages know the shipments of an account; they do not know the sandbox's.
-
-    :param base_url: the base URL of the API.
-    """
-    host = urlsplit(base_url).hostname or ""
-    return host == "trackingmore.com" or host.endswith(".trackingmore.com")
-
-
 def push_links(task: BaseOperator, context: Context, shipments: Iterable[ShipmentKey], hook: TrackingMoreHook) -> None:
     """Push the addresses that the links show, those of the first shipments.
 
@@ -61,12 +52,12 @@ def push_links(task: BaseOperator, context: Context, shipments: Iterable[Shipmen
     if not (first and task.do_xcom_push and "ti" in context):
         return
     try:
-        base_url = hook.get_conn().settings.base_url
+        has_public_pages = hook.get_conn().settings.is_vendor_host
     except Exception:  # a link is not worth a failure; if the connection is needed, the task reports what is wrong
         return
-    public = is_public(base_url)
+    urls = [tracking_url(shipment) for shipment in first] if has_public_pages else []
     # An empty list rather than no XCom: Airflow 3 reads the XCom for each link, and logs an error if there is none.
-    context["ti"].xcom_push(key=LINK_XCOM, value=[tracking_url(shipment) for shipment in first] if public else [])
+    context["ti"].xcom_push(key=LINK_XCOM, value=urls)
 
 
 class ShipmentLink(BaseOperatorLink):

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 ReportT = TypeVar("ReportT", bound=BatchReport)
 
+NOT_SENT = "not sent because an earlier request failed: run it again"
+
 Progress: TypeAlias = Callable[[BatchReport, int, int], None]
 """Called whenever the result of some shipments is known: their report, the number of known results, and the total."""
 
@@ -121,9 +123,7 @@ def _interrupted(
         + BatchReport(
             rejected=rejections(unknown, error.code, f"may or may not have been processed ({error}): run it again")
         )
-        + BatchReport(
-            rejected=rejections(unsent, error.code, "not sent because an earlier request failed: run it again")
-        )
+        + BatchReport(rejected=rejections(unsent, error.code, NOT_SENT))
     )
 
 

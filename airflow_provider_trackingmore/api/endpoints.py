@@ -203,7 +203,10 @@ def get_transit_times(lanes: Sequence[object]) -> Request[list[TransitTimes]]:
 
 
 def track_air_cargo(waybills: Sequence[str], *, lang: str | None = None) -> Request[dict[str, AirCargo]]:
-    """``POST /trackings/aircargo`` (1.16). Each waybill costs 20 units of quota."""
+    """``POST /trackings/aircargo`` (1.16). Each waybill costs 20 units of quota.
+
+    :raises InvalidArgumentError: if ``lang`` is not two letters.
+    """
     return Request(
         method="POST",
         path=path("trackings", "aircargo"),

@@ -37,7 +37,7 @@ class BatchInterruptedError(InterruptedJobError):
     """A batch job ended early because a request failed.
 
     :param cause: how the request failed.
-    :param report: the account of every shipment: those that were not sent, or whose fate is unknown, are ``rejected``.
+    :param report: the result for every shipment; those not sent, or with an unknown result, are ``rejected``.
     """
 
     def __init__(self, cause: TrackingMoreError, report: BatchReport) -> None:

@@ -353,6 +353,3 @@ def _start_of_last_delivery(newest_first: Iterable[Checkpoint]) -> str | None:
         elif start is not None and checkpoint.status_text:
             end = checkpoint.time
     return start
-
-
-# The vendor's scalars ------------------------------------------------------------------------------------------------

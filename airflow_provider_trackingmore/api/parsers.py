@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from airflow_provider_trackingmore.api.envelope import SUCCESS_CODES
 from airflow_provider_trackingmore.api.errors import Hint, MalformedResponseError, TrackingNotFoundError
 from airflow_provider_trackingmore.api.json_values import parse_int, parse_object, parse_objects, parse_text
 from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus, Tracking, parse_status
@@ -13,13 +14,12 @@ from airflow_provider_trackingmore.api.reports import BatchResponse, Rejection, 
 
 ALREADY_EXISTS = 4016
 DOES_NOT_EXIST = frozenset({4017, 4031})
-_PROCESSED = frozenset({200, 201, 202})
 
 TWO_HOUR_RULE = "TrackingMore queries a carrier for the same shipment only once in 2 hours: use get_tracking until then"
 
 
 def parse_existing(key: ShipmentKey) -> Tracking:
-    """Return what 4016 says: the shipment was registered before, and no more than that."""
+    """Return the tracking that 4016 stands for: registered before; nothing else is known about it."""
     return Tracking(key.carrier_code, key.tracking_number, created=False)
 
 
@@ -128,7 +128,7 @@ def _parse_batch_changed(
         code = parse_int(entry.get("code"))
         if code in unchanged_codes:
             unchanged.append(key)
-        elif code in _PROCESSED:
+        elif code in SUCCESS_CODES:
             done.append(key)
         elif code is None and entry not in errors:
             unconfirmed.append(key)

@@ -1,9 +1,9 @@
-"""Query the carriers of many shipments in real time: one request per shipment, one report on all."""
+"""Query the carriers of many shipments in real time, with one request per shipment and one report on all of them."""
 
 from __future__ import annotations
 
 from airflow_provider_trackingmore.api import endpoints
-from airflow_provider_trackingmore.api.batching import Progress, rejections
+from airflow_provider_trackingmore.api.batching import NOT_SENT, Progress, rejections
 from airflow_provider_trackingmore.api.envelope import RequestFlow
 from airflow_provider_trackingmore.api.errors import (
     ApiError,
@@ -40,8 +40,7 @@ def query_carriers(checked: CheckedShipments, progress: Progress | None = None) 
                 return report + BatchReport(rejected=rejections(bodies[number:], error.code, str(error)))
             part = BatchReport(rejected=rejections([body], error.code, str(error)))
             if not isinstance(error, ApiError) or isinstance(error, AuthenticationError) or error.retry != Retry.NEVER:
-                unsent = "not sent because an earlier request failed: run it again"
-                rest = BatchReport(rejected=rejections(bodies[number + 1 :], error.code, unsent))
+                rest = BatchReport(rejected=rejections(bodies[number + 1 :], error.code, NOT_SENT))
                 raise BatchInterruptedError(error, report + part + rest) from error
         else:
             part = BatchReport(done=(ShipmentKey.from_body(body),))

@@ -36,7 +36,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class BatchReport:
-    """The account of every shipment: each distinct one is in exactly one of the three lists.
+    """What became of each shipment: each distinct one is in exactly one of the three lists.
 
     :param done: processed.
     :param unchanged: already in the desired state.

@@ -141,7 +141,7 @@ class TrackingMoreClient:
     def read_usage(self) -> tuple[AccountUsage, str]:
         """Read how all processes that share the rate limit have used the account. This blocks for a moment.
 
-        :return: the usage of the last day; and where it is kept: what comes from the same place is the same usage.
+        :return: the usage of the last day, and the scope of its store: readings with the same scope are the same usage.
         """
         return self._usage.read(self._shared_clock()), self._usage.scope
 

@@ -39,31 +39,31 @@ def to_client_error(
     host, causes = settings.host, list(_causes(error))
     reason = _reason(causes)
 
-    def any_is(*kinds: type[BaseException]) -> bool:
+    def caused_by(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
 
     def failure(cls: type[TrackingMoreError], message: str, hint: Hint | None = None) -> TrackingMoreError:
         hint_text = (hint_texts or {}).get(hint) if hint is not None else None
         return cls(f"{name}: {message}", hint=hint, hint_text=hint_text)
 
-    if any_is(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
+    if caused_by(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
         return failure(ConnectError, f"the proxy refused or could not reach {host} ({reason})", Hint.CHECK_PROXIES)
-    if any_is(urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
+    if caused_by(urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
         return failure(ConnectError, f"no connection to {host} ({reason})", Hint.CHECK_NETWORK)
-    if any_is(HandshakeError):
+    if caused_by(HandshakeError):
         message = f"the TLS certificate of {host} was rejected ({reason})"
         return failure(TLSError, message, Hint.CHECK_CERTIFICATE)
-    if any_is(TimeoutError, requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError):
+    if caused_by(TimeoutError, requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError):
         message = f"{host} did not send a complete response within {settings.timeout_seconds:g} s"
         return failure(ResponseLostError, f"{message}; the request may have been processed")
-    if any_is(urllib3.exceptions.IncompleteRead, http.client.IncompleteRead):
+    if caused_by(urllib3.exceptions.IncompleteRead, http.client.IncompleteRead):
         return failure(MalformedResponseError, f"the response of {host} is truncated")
-    if any_is(requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError):
+    if caused_by(requests.exceptions.ContentDecodingError, urllib3.exceptions.DecodeError):
         return failure(MalformedResponseError, f"the response of {host} could not be decompressed")
-    if any_is(ConnectionError, urllib3.exceptions.SSLError):
+    if caused_by(ConnectionError, urllib3.exceptions.SSLError):
         message = f"{host} closed the connection before its response was complete ({reason})"
         return failure(ResponseLostError, f"{message}; the request may have been processed")
-    if any_is(http.client.HTTPException, urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError):
+    if caused_by(http.client.HTTPException, urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError):
         return failure(
             MalformedResponseError, f"the response of {host} is not valid HTTP ({reason})", Hint.CHECK_BASE_URL
         )

@@ -1,4 +1,4 @@
-"""A file beside that of the slot clock, in which the API server leaves what webhooks name, for watchers on its host."""
+"""Hints in a file beside that of the slot clock: the API server writes which shipments webhooks name for watchers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ MAX_BYTES = 100_000
 
 
 class HintFile:
-    """The file of one account, for processes of one user on one host. Its methods never raise.
+    """The hints of one account, shared by the processes of one user on one host. Its methods never raise.
 
     :param account: the account's fingerprint.
     """
 
     def __init__(self, account: str) -> None:
         self._file = FileStore(f"{account}-hints", configured_directory())
-        self._changed_at = self._newest()
+        self._changed_at = self._modified_at()
         self._read_until = time.time_ns()
 
     def add(self, keys: Iterable[ShipmentKey]) -> None:
-        """Add hints. The newest of all are kept.
+        """Add hints. Only the newest are kept.
 
         :param keys: the shipments.
         """
@@ -41,8 +41,8 @@ class HintFile:
             os.ftruncate(descriptor, len(text))
 
     def read_new(self) -> Sequence[ShipmentKey]:
-        """Return the hints since the last call, or since this object was created. It waits for no lock."""
-        changed_at = self._newest()
+        """Return the hints since the last call, or since this object was created. Waits for no lock."""
+        changed_at = self._modified_at()
         if changed_at is None or changed_at == self._changed_at:
             return []
         with contextlib.suppress(OSError):
@@ -54,7 +54,7 @@ class HintFile:
                 return new
         return []
 
-    def _newest(self) -> int | None:
+    def _modified_at(self) -> int | None:
         try:
             return self._file.path().stat().st_mtime_ns
         except OSError:

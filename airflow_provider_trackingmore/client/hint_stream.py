@@ -1,4 +1,4 @@
-"""A Redis stream with hints: the API server writes what webhooks name, and the pollers of every host read it.
+"""Hints in a Redis stream: the API server writes which shipments webhooks name, and the pollers of every host read it.
 
 An entry has a carrier, a tracking number and a limit, and nothing else of the webhook. Nothing depends on an entry: one
 that is lost costs the time until the next ordinary check.
@@ -13,7 +13,12 @@ from typing import Any
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.api.validation import check_carrier_code, check_tracking_number
-from airflow_provider_trackingmore.client.redis_connection import KEY_PREFIX, connect_redis, connect_redis_async
+from airflow_provider_trackingmore.client.redis_connection import (
+    KEY_PREFIX,
+    connect_redis,
+    connect_redis_async,
+    decode_text,
+)
 
 MAX_ENTRIES = 10_000
 EXPIRY_SECONDS = 3600
@@ -111,8 +116,8 @@ def _names(account: str) -> tuple[str, str]:
 
 
 def _parse(fields: Mapping[bytes | str, bytes | str]) -> ShipmentHint | None:
-    """Read an entry; None if it is not a hint."""
-    texts = {_text(name): _text(value) for name, value in fields.items()}
+    """Parse an entry; None if it is not a hint."""
+    texts = {decode_text(name): decode_text(value) for name, value in fields.items()}
     try:
         key = ShipmentKey(
             check_carrier_code(texts.get("carrier_code")), check_tracking_number(texts.get("tracking_number"))
@@ -120,7 +125,3 @@ def _parse(fields: Mapping[bytes | str, bytes | str]) -> ShipmentHint | None:
         return ShipmentHint(key, int(texts["per_minute"]))
     except (InvalidArgumentError, KeyError, ValueError):
         return None
-
-
-def _text(value: bytes | str) -> str:
-    return value if isinstance(value, str) else value.decode(errors="replace")

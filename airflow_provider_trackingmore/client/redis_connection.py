@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis as AsyncRedis
 
 KEY_PREFIX = "airflow-provider-trackingmore"
-"""Begins the name of every key."""
+"""The start of every key's name."""
 REDIS_TIMEOUT_SECONDS = 1.0
 """For connecting, and for each response. While a Redis server hangs, each host delays one call every five seconds."""
 
@@ -48,6 +48,11 @@ def connect_redis_async(url: str, *, block_seconds: float) -> tuple[AsyncRedis, 
 
     # The caller retries.
     return _from_url(Redis, url, REDIS_TIMEOUT_SECONDS + block_seconds, Retry(NoBackoff(), 0)), error
+
+
+def decode_text(value: bytes | str) -> str:
+    """Return a text that Redis has sent, which is bytes unless the URL asks for decoded responses."""
+    return value if isinstance(value, str) else value.decode(errors="replace")
 
 
 def _import_redis() -> type[Exception]:

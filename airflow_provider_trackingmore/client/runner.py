@@ -26,12 +26,7 @@ def run(flow: RequestFlow[T], send: Callable[[Request[object]], object]) -> T:
     try:
         request = next(flow)
         while True:
-            try:
-                result = send(request)
-            except TrackingMoreError as error:
-                request = flow.throw(error)
-            else:
-                request = flow.send(result)
+            request = _next_request(flow, send, request)
     except StopIteration as stop:
         returned: T = stop.value
         return returned
@@ -48,15 +43,21 @@ def run_stepwise(flow: RequestFlow[object], send: Callable[[Request[object]], ob
     request = next(flow, None)
     try:
         while request is not None:
-            try:
-                result = send(request)
-            except TrackingMoreError as error:
-                request = flow.throw(error)
-            else:
-                request = flow.send(result)
+            request = _next_request(flow, send, request)
             yield
     except StopIteration:
         yield
+
+
+def _next_request(
+    flow: RequestFlow[T], send: Callable[[Request[object]], object], request: Request[object]
+) -> Request[object]:
+    """Send a request, and return the one that the flow yields for its result or error."""
+    try:
+        result = send(request)
+    except TrackingMoreError as error:
+        return flow.throw(error)
+    return flow.send(result)
 
 
 async def run_async(flow: RequestFlow[T], client: TrackingMoreClient) -> T:

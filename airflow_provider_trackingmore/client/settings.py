@@ -91,6 +91,11 @@ class ClientSettings:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
+    def is_vendor_host(self) -> bool:
+        """Whether the base URL is TrackingMore's own, and not that of a gateway or the sandbox."""
+        return _is_vendor_host(urlsplit(self.base_url).hostname or "")
+
+    @property
     def host(self) -> str:
         """Host and port of the base URL, for messages."""
         return urlsplit(self.base_url).netloc
@@ -142,10 +147,13 @@ def _normalized_base_url(value: object) -> str:
         raise InvalidSettingsError(
             f"base_url ends in {version[0]}, but this package supports version 2 only: {example}"
         )
-    is_vendor = host.rstrip(".") == _VENDOR or host.rstrip(".").endswith(f".{_VENDOR}")
-    if is_vendor and path != "/v2":
+    if _is_vendor_host(host) and path != "/v2":
         raise InvalidSettingsError(f"base_url must end in /v2, the version that this package supports: {example}")
     return urlunsplit((parts.scheme, parts.netloc.lower(), path, "", ""))
+
+
+def _is_vendor_host(host: str) -> bool:
+    return f".{host.rstrip('.')}".endswith(f".{_VENDOR}")
 
 
 def _check_pacing(value: object) -> None:

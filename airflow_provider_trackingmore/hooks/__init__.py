@@ -1,1 +1,1 @@
-"""The hook: an Airflow connection becomes a client."""
+"""The hook, which turns an Airflow connection into a client with one method per job."""

@@ -1,4 +1,4 @@
-"""The hook's connection: the client for an Airflow connection, and the requests that are sent with it."""
+"""The base of the hook: it creates the client for an Airflow connection and runs request flows with it."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ class TrackingMoreBaseHook(BaseHook):
     def get_conn(self) -> TrackingMoreClient:
         """Return the client for the connection. It is created by the first call; no request is sent.
 
+        :return: the same client for all calls until :meth:`close`.
         :raises InvalidSettingsError: if a field of the connection is invalid.
         """
         if self._client is None:
@@ -61,7 +62,11 @@ class TrackingMoreBaseHook(BaseHook):
         return self._client
 
     async def aget_conn(self) -> TrackingMoreClient:
-        """Return the client like :meth:`get_conn`, without blocking the event loop; for triggers."""
+        """Return the client like :meth:`get_conn`, without blocking the event loop; for triggers.
+
+        :return: as for :meth:`get_conn`.
+        :raises InvalidSettingsError: as for :meth:`get_conn`.
+        """
         if self._client is None:
             connection = await get_async_connection(self.trackingmore_conn_id, hook=type(self))
             settings = settings_from(connection, await get_async_extra_dejson(connection))
@@ -87,6 +92,7 @@ class TrackingMoreBaseHook(BaseHook):
 
         :param flow: the flow.
         :return: its result.
+        :raises TrackingMoreError: if a request fails and the flow does not handle it.
         """
         return run(flow, self._send)
 

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_trackingmore.api.errors import InvalidSettingsError
+from airflow_provider_trackingmore.api.formatting import format_value
 from airflow_provider_trackingmore.api.limits import DEFAULT_BASE_URL
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.events.webhook_settings import HINTS_PER_MINUTE, MIN_SECRET_LENGTH, WebhookSettings
@@ -22,12 +23,12 @@ FIELDS: dict[str, dict[str, Any]] = CONNECTION_TYPE["conn-fields"]
 
 
 def settings_from(connection: Connection, extra: Mapping[str, Any]) -> ClientSettings:
-    """Read a connection. Extras that are not known are not used for anything.
+    """Read a connection. Unknown extras are ignored.
 
     :param connection: ``password`` is the API key, ``host`` the base URL (may be empty).
-    :param extra: the connection's extra as a mapping; every value may also come as text, as older forms store it.
+    :param extra: the connection's extra as a mapping; every value may also be text, as older forms store it.
     :return: the settings.
-    :raises InvalidSettingsError: naming the connection, the field and what it may be.
+    :raises InvalidSettingsError: naming the connection, the field and its allowed values.
     """
     try:
         if not connection.password:
@@ -46,7 +47,7 @@ def _base_url(connection: Connection) -> str:
         return DEFAULT_BASE_URL
     if "://" in host:
         return host
-    # A connection given as a URI has its parts taken apart: https is what they meant.
+    # Airflow has split a connection URI into its parts; such a URI stands for https.
     name, _, path = host.partition("/")
     port = f":{connection.port}" if connection.port else ""
     return f"https://{name}{port}/{path or connection.schema or 'v2'}"
@@ -73,7 +74,7 @@ def _number(name: str, value: object) -> float:
     try:
         return float(str(value))
     except ValueError:
-        raise InvalidSettingsError(f"{name} must be a number, not {str(value)[:40]!r}") from None
+        raise InvalidSettingsError(f"{name} must be a number, not {format_value(value)}") from None
 
 
 def _verify(value: object) -> bool | str:
@@ -97,9 +98,9 @@ def _proxies(value: object) -> Mapping[str, str]:
 
 
 def form_behaviour() -> dict[str, Any]:
-    """Describe the standard fields of the form, and show the defaults of the other fields as placeholders.
+    """Describe the standard fields of the form, with the defaults of the other fields as placeholders.
 
-    :return: ``hidden_fields``, ``relabeling``, ``placeholders``.
+    :return: ``hidden_fields``, ``relabeling`` and ``placeholders``, as Airflow expects them of a hook.
     """
     behaviour = {name.replace("-", "_"): value for name, value in CONNECTION_TYPE["ui-field-behaviour"].items()}
     defaults = {field.name: field.default for field in fields(ClientSettings) if field.name in CLIENT_FIELDS}
@@ -111,9 +112,9 @@ def form_behaviour() -> dict[str, Any]:
 
 
 def form_widgets() -> dict[str, Any]:
-    """Build the fields for the extras; a value that is not valid is refused with the reason at its field.
+    """Build the fields for the extras. For an invalid value the form shows the reason at its field.
 
-    :return: a widget for each name.
+    :return: name of the extra -> its field.
     """
     from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
     from flask_babel import lazy_gettext
@@ -123,10 +124,10 @@ def form_widgets() -> dict[str, Any]:
 
     class ExtraWidget(BS3TextFieldWidget):  # type: ignore[misc]  # Airflow 3 comes without it
         def __call__(self, field: Any, **attributes: Any) -> Any:
-            # The command line and URIs may store JSON here; shown as Python's repr it could not be saved again.
+            # The command line and URIs may have stored JSON here; shown as a Python repr, it could not be saved again.
             shown = field.data if isinstance(field.data, str) else json.dumps(field.data)
             box = super().__call__(field, **{"value": "" if field.data is None else shown, **attributes})
-            # Airflow 2.11 writes a hint of its own over the box for errors that would follow: say it here instead.
+            # Airflow 2.11 would replace the errors of a field with a text of its own, so they are shown here.
             errors, field.errors = field.errors, ()
             return box + Markup("").join(
                 Markup('<span class="text-danger">{}</span>').format(error) for error in errors
@@ -138,7 +139,7 @@ def form_widgets() -> dict[str, Any]:
             return  # the CA bundle is on the workers, perhaps not here
         try:
             if name in CLIENT_FIELDS:
-                ClientSettings(api_key="not-looked-at", **{name: _read(name, field.data)})
+                ClientSettings(api_key="not-used", **{name: _read(name, field.data)})
             else:
                 WebhookSettings.from_extra({"webhook_secret": "x" * MIN_SECRET_LENGTH, name: field.data})
         except InvalidSettingsError as error:

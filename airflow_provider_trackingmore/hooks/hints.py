@@ -1,4 +1,4 @@
-"""What an Airflow user can do about an error: the hints of the API in Airflow's words."""
+"""The hints of API errors in Airflow's words: what an Airflow user can do about an error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AIRFLOW_HINTS: Mapping[Hint, str] = {
         "extra of the Airflow connection"
     ),
 }
-"""Hints that are missing here have no better words in Airflow."""
+"""Hints that are missing here are the same in Airflow."""
 
 TEMPLATE_HINT = "a template renders to text unless the DAG has render_template_as_native_obj=True"
 """For an argument that is text where a list or a mapping is expected."""

@@ -87,6 +87,7 @@ class TrackingMoreHook(TrackingMoreBaseHook):
             as text, ``tracking_ship_date`` as YYYYMMDD, and ``order_create_time`` in UTC if it has an offset.
         :return: the tracking. If it was registered before, ``created`` is False; that is success.
         :raises InvalidArgumentError: before any request, if the shipment is invalid.
+        :raises QuotaExceededError: if the quota of the account is used up.
         """
         tracking = self._send(endpoints.create_tracking(shipment_body(shipment, CREATE_FIELDS, warn=True)))
         if tracking.created is False and not tracking.raw:
@@ -106,7 +107,8 @@ class TrackingMoreHook(TrackingMoreBaseHook):
 
         :param shipments: as for :meth:`create_tracking`; duplicates are sent once.
         :param quota_floor: units of quota that must remain if all shipments are new; None for no floor.
-        :return: the account of every shipment.
+        :return: a report on every shipment.
+        :raises InvalidArgumentError: before any request, if ``shipments`` is not a list.
         :raises QuotaFloorError: before any shipment is sent.
         :raises BatchInterruptedError: if the account or the connection fails; its ``report`` has the results so far.
         """
@@ -122,6 +124,7 @@ class TrackingMoreHook(TrackingMoreBaseHook):
         :param tracking_number: the carrier's number.
         :param lang: two-letter language, for carriers with texts in several languages; None for the carrier's own.
         :return: the tracking.
+        :raises InvalidArgumentError: before any request, if an argument is invalid.
         :raises TrackingNotFoundError: if it is not registered.
         """
         key = check_key(carrier_code, tracking_number)
@@ -179,7 +182,8 @@ class TrackingMoreHook(TrackingMoreBaseHook):
             ``order_id``, ``destination_code`` (text); ``archived`` (bool); ``status`` (``delivered``, ``exception``, or
             ``restore`` for the carrier's own).
         :return: the tracking.
-        :raises InvalidArgumentError: before any request, if a change is invalid.
+        :raises InvalidArgumentError: before any request, if the shipment or a change is invalid.
+        :raises TrackingNotFoundError: if the shipment is not registered.
         """
         key = check_key(carrier_code, tracking_number)
         return self._send(endpoints.update_tracking(*key, changes_body(changes)))
@@ -191,8 +195,8 @@ class TrackingMoreHook(TrackingMoreBaseHook):
         ``PUT /trackings/{carrier_code}/{tracking_number}``.
 
         :param shipments: ``tracking_number``, ``carrier_code`` and changes as for :meth:`update_tracking`.
-        :return: the account of every shipment. ``unchanged`` ones are registered, but TrackingMore did not count them
-            as changed: usually they were in the desired state already.
+        :return: a report on every shipment. ``unchanged`` ones are registered, but TrackingMore did not count them as
+            changed: usually they were in the desired state already.
         :raises BatchInterruptedError: if the account or the connection fails; its ``report`` has the results so far.
         """
         checked = check_changes(check_shipments(shipments, UPDATE_FIELDS, warn=True))
@@ -204,6 +208,7 @@ class TrackingMoreHook(TrackingMoreBaseHook):
         :param carrier_code: the carrier.
         :param tracking_number: the carrier's number.
         :return: False if it was not registered.
+        :raises InvalidArgumentError: before any request, if an argument is invalid.
         """
         return self._send(endpoints.delete_tracking(*check_key(carrier_code, tracking_number)))
 
@@ -211,7 +216,7 @@ class TrackingMoreHook(TrackingMoreBaseHook):
         """Delete many shipments, 40 per request, with ``POST /trackings/delete``.
 
         :param shipments: ``tracking_number`` and ``carrier_code`` of each.
-        :return: the account of every shipment; ``unchanged`` ones were not registered.
+        :return: a report on every shipment; ``unchanged`` ones were not registered.
         :raises BatchInterruptedError: if the account or the connection fails; its ``report`` has the results so far.
         """
         return self._batch(batching.DELETE, check_shipments(shipments), BatchReport())
@@ -226,6 +231,7 @@ class TrackingMoreHook(TrackingMoreBaseHook):
             ``specialNumberDestination``.
         :return: the tracking from the carrier.
         :raises InvalidArgumentError: before any request, if the shipment is invalid.
+        :raises ActivationRequiredError: if TrackingMore has not activated the endpoint for the account.
         """
         return self._send(endpoints.realtime_tracking(shipment_body(shipment, REALTIME_FIELDS, warn=True)))
 
@@ -233,7 +239,7 @@ class TrackingMoreHook(TrackingMoreBaseHook):
         """Have TrackingMore query the carriers of many shipments now, one request each: see :meth:`realtime_tracking`.
 
         :param shipments: as for :meth:`realtime_tracking`; invalid ones are rejected before any request.
-        :return: the account of every shipment, and a tracking for each that is ``done``.
+        :return: a report on every shipment, and a tracking for each that is ``done``.
         :raises BatchInterruptedError: if the account or the connection fails; its ``report`` has the results so far.
         """
         checked = check_shipments(shipments, REALTIME_FIELDS, warn=True)
@@ -245,6 +251,7 @@ class TrackingMoreHook(TrackingMoreBaseHook):
         :param carrier_code: the carrier that the shipment is registered with.
         :param tracking_number: the carrier's number.
         :param new_carrier_code: the correct carrier.
+        :raises InvalidArgumentError: before any request, if an argument is invalid.
         :raises TrackingNotFoundError: if the shipment is registered with neither.
         """
         key = check_key(carrier_code, tracking_number)
@@ -260,8 +267,8 @@ class TrackingMoreHook(TrackingMoreBaseHook):
         """Have TrackingMore stop updating shipments, 40 per request, with ``POST /trackings/notupdate``.
 
         :param shipments: ``tracking_number`` and ``carrier_code`` of each.
-        :return: the account of every shipment. ``unchanged`` ones are registered, but TrackingMore did not count them
-            as stopped: usually they were stopped already.
+        :return: a report on every shipment. ``unchanged`` ones are registered, but TrackingMore did not count them as
+            stopped: usually they were stopped already.
         :raises BatchInterruptedError: if the account or the connection fails; its ``report`` has the results so far.
         """
         return self._batch(batching.STOP, check_shipments(shipments), BatchReport())
@@ -269,8 +276,10 @@ class TrackingMoreHook(TrackingMoreBaseHook):
     def count_by_status(self, **filters: Unpack[CountFilters]) -> dict[ShipmentStatus, int]:
         """Count the shipments of the account by status, with ``GET /trackings/getstatusnumber``.
 
-        :param filters: ``created_at_min``/``_max``, ``order_created_time_min``/``_max``.
-        :return: a number for each status.
+        :param filters: ``created_at_min``/``_max``, ``order_created_time_min``/``_max``, with values as in
+            :meth:`list_trackings`.
+        :return: the number of shipments with each status, zeros included.
+        :raises InvalidArgumentError: before any request, if a filter is invalid.
         """
         return self._send(endpoints.count_by_status(filters))
 
@@ -337,7 +346,8 @@ class TrackingMoreHook(TrackingMoreBaseHook):
     def get_account(self) -> Account:
         """Get the account, with ``GET /trackings/getuserinfo``.
 
-        :return: remaining quota, balance, and (personal data) e-mail address and phone number.
+        :return: the account: remaining quota, balance, and (personal data) e-mail address and phone number.
+        :raises AuthenticationError: if TrackingMore refuses the API key.
         """
         account = self._send(endpoints.get_account())
         if account.quota_left is not None:
@@ -371,6 +381,7 @@ class TrackingMoreHook(TrackingMoreBaseHook):
         :param places: mappings with ``country`` (name or ISO alpha-2), ``postcode`` (or city), optionally ``company``.
         :return: an entry for each carrier that treats a place as remote, with ``listed_as`` ``RemoteList.REMOTE``, and
             whatever else TrackingMore lists, with ``OTHER``. It knows the lists of DHL, UPS, FedEx and TNT only.
+        :raises InvalidArgumentError: before any request, if a place is invalid.
         :raises LookupInterruptedError: if a request fails; its ``found`` is the result of those before, which cost
             quota.
         """
@@ -383,6 +394,7 @@ class TrackingMoreHook(TrackingMoreBaseHook):
 
         :param lanes: mappings with ``carrier_code``, ``original`` and ``destination`` (ISO alpha-2).
         :return: one entry per lane that TrackingMore knows, with shares of the delivered shipments, 0 to 1.
+        :raises InvalidArgumentError: before any request, if a lane is invalid.
         :raises LookupInterruptedError: if a request fails; its ``found`` is the result of those before.
         """
         return self.run(
@@ -393,8 +405,9 @@ class TrackingMoreHook(TrackingMoreBaseHook):
         """Track air waybills, 20 per request, with ``POST /trackings/aircargo``. **Each costs 20 units of quota.**
 
         :param waybills: such as ``172-28891936``; duplicates are sent once.
-        :param lang: two-letter language.
-        :return: waybill -> record.
+        :param lang: two-letter language of the texts; None for the airline's own.
+        :return: waybill -> record, without the waybills that TrackingMore does not know.
+        :raises InvalidArgumentError: before any request, if a waybill or the language is invalid.
         :raises LookupInterruptedError: if a request fails; its ``found`` is the result of those before, which cost
             quota.
         """
@@ -406,6 +419,7 @@ class TrackingMoreHook(TrackingMoreBaseHook):
 
         :param lang: the language of their names: en, cn, tw, es, ru or it.
         :return: the carriers.
+        :raises InvalidArgumentError: before any request, if the language is none of these.
         """
         return self._send(endpoints.list_carriers(lang))
 
@@ -414,6 +428,7 @@ class TrackingMoreHook(TrackingMoreBaseHook):
 
         :param tracking_number: the number.
         :return: candidates, best first; empty if there are none.
+        :raises InvalidArgumentError: before any request, if the number is invalid.
         """
         return self._send(endpoints.detect_carrier(check_tracking_number(tracking_number)))
 

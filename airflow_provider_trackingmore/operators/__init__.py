@@ -1,1 +1,1 @@
-"""Operators: one task, one job."""
+"""Operators, each for one endpoint of the API."""

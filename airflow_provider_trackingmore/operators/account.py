@@ -20,6 +20,7 @@ class GetAccountOperator(TrackingMoreBaseOperator):
 
     :param include_raw: whether to add the vendor's record. **It holds the account's e-mail address and phone number.**
     :param trackingmore_conn_id: the Airflow connection.
+    :raises TrackingMoreError: if the account cannot be read, such as for a wrong API key.
     """
 
     template_fields = ("include_raw", "trackingmore_conn_id")

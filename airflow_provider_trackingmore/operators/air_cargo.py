@@ -26,11 +26,15 @@ class TrackAirCargoOperator(TrackingMoreBaseOperator):
     Waybills that TrackingMore does not know are left out. A retry of the task spends the quota again, so ``retries``
     is 0 by default; ``default_args`` of the DAG and ``partial()`` override that.
 
-    :param waybills: numbers such as ``172-28891936``; a waybill that is listed twice is requested and paid for once.
+    :param waybills: numbers such as ``172-28891936``, or a single one; a waybill that is listed twice, with and without
+        the hyphen for instance, is requested and paid for once.
     :param lang: language of the texts, two letters.
     :param quota_floor: units of quota that must remain; otherwise the task fails before it spends any.
     :param include_raw: whether to add the vendor's record.
     :param trackingmore_conn_id: the Airflow connection.
+    :raises InvalidArgumentError: before any call, if a waybill or the language is not valid.
+    :raises QuotaFloorError: if less than ``quota_floor`` would remain.
+    :raises LookupInterruptedError: if a call fails; the result so far is pushed first.
     """
 
     template_fields = ("waybills", "lang", "quota_floor", "include_raw", "trackingmore_conn_id")

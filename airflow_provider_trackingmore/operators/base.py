@@ -1,4 +1,4 @@
-"""The base classes of all operators: connection, hook, links, quota check, and the report on a batch of shipments."""
+"""Base classes of the operators: connection, hook, links, quota check, and the report on a batch of shipments."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TrackingMoreBaseOperator(BaseOperator):
             context["ti"].xcom_push(key="return_value", value=result)
 
     def _check_quota(self, hook: TrackingMoreHook, cost: float, floor: object) -> None:
-        """Fail before spending quota if less than ``floor`` units would remain; None is no floor."""
+        """Fail before any quota is spent if less than ``floor`` units would remain; None is no floor."""
         minimum = parse_quota_floor(floor)
         if minimum is not None:
             hook.check_quota(cost, minimum)
@@ -66,6 +66,9 @@ class ShipmentsBaseOperator(TrackingMoreBaseOperator):
     :param shipments: mappings with ``tracking_number`` and ``carrier_code``; a single mapping is accepted too.
     :param on_rejected: ``"fail"`` pushes the report and then fails; ``"report"`` succeeds.
     :param trackingmore_conn_id: the Airflow connection.
+    :raises ShipmentsRejectedError: with ``on_rejected="fail"``, after the report was pushed.
+    :raises BatchInterruptedError: if the account or the connection fails; the report so far is pushed first.
+    :raises InvalidArgumentError: before any call, if an argument cannot be used.
     """
 
     template_fields: Sequence[str] = ("shipments", "on_rejected", "trackingmore_conn_id")

@@ -1,4 +1,4 @@
-"""Operators for carriers: list them, detect the carrier of a number, compare transit times, find remote areas."""
+"""Operators about carriers: list them, detect the carrier of a number, read transit times, find remote areas."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class ListCarriersOperator(TrackingMoreBaseOperator):
     :param lang: language of the names: ``en``, ``cn``, ``tw``, ``es``, ``ru`` or ``it``.
     :param include_raw: whether to add the vendor's record.
     :param trackingmore_conn_id: the Airflow connection.
+    :raises InvalidArgumentError: before any call, if ``lang`` is none of these.
     """
 
     template_fields = ("lang", "include_raw", "trackingmore_conn_id")
@@ -73,7 +74,9 @@ class DetectCarrierOperator(TrackingMoreBaseOperator):
         ``pick``; ``"report"`` succeeds and lists it under ``undetected``.
     :param quota_floor: units of quota that must remain; otherwise the task fails before it spends any.
     :param trackingmore_conn_id: the Airflow connection.
+    :raises QuotaFloorError: if less than ``quota_floor`` would remain.
     :raises CarrierNotDecidedError: with ``on_undetected="fail"``, naming each number and its candidates.
+    :raises TrackingMoreError: if a call fails; the result so far is pushed first.
     """
 
     template_fields = ("tracking_numbers", "pick", "on_undetected", "quota_floor", "trackingmore_conn_id")
@@ -137,9 +140,11 @@ class TransitTimesOperator(TrackingMoreBaseOperator):
     (shipments), ``days_0_7``, ``days_7_15``, ``days_16_30``, ``days_31_60`` (shares of ``delivered``, 0 to 1, or
     None if the response has none).
 
-    :param lanes: mappings with ``carrier_code``, ``original`` and ``destination`` (ISO 3166 alpha-2).
+    :param lanes: mappings with ``carrier_code``, ``original`` and ``destination`` (ISO 3166 alpha-2); a single mapping
+        is accepted too.
     :param include_raw: whether to add the vendor's record.
     :param trackingmore_conn_id: the Airflow connection.
+    :raises InvalidArgumentError: before any call, if a lane is not valid.
     """
 
     template_fields = ("lanes", "include_raw", "trackingmore_conn_id")
@@ -177,10 +182,14 @@ class RemoteAreasOperator(TrackingMoreBaseOperator):
     ``"remote"`` for each carrier that treats the place as remote, and ``"other"`` for entries that TrackingMore lists
     separately without documenting their meaning. TrackingMore has the lists of DHL, UPS, FedEx and TNT only.
 
-    :param places: mappings with ``country`` (name or ISO 3166 alpha-2), ``postcode`` (or city), optionally ``company``.
+    :param places: mappings with ``country`` (name or ISO 3166 alpha-2), ``postcode`` (or city) and optionally
+        ``company``; a single mapping is accepted too.
     :param quota_floor: units of quota that must remain; otherwise the task fails before it spends any.
     :param include_raw: whether to add the vendor's record.
     :param trackingmore_conn_id: the Airflow connection.
+    :raises InvalidArgumentError: before any call, if a place is not valid.
+    :raises QuotaFloorError: if less than ``quota_floor`` would remain.
+    :raises LookupInterruptedError: if a call fails; the result so far is pushed first.
     """
 
     template_fields = ("places", "quota_floor", "include_raw", "trackingmore_conn_id")
@@ -199,7 +208,7 @@ class RemoteAreasOperator(TrackingMoreBaseOperator):
         self.include_raw = include_raw
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Look up the places.
+        """Find out where the places are remote.
 
         :param context: Airflow task context.
         :return: one dict for each carrier that treats a place as remote, then the other entries.

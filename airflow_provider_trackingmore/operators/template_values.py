@@ -141,8 +141,8 @@ def as_list(name: str, value: object, kind: str) -> list[object]:
     :param name: the argument's name, for the error.
     :param value: a list or any other iterable (such as an XCom), or one entry; None is an empty list.
     :param kind: what the entries are, for the error: ``"mappings"`` or ``"texts"``.
-    :return: the entries, unchecked.
-    :raises InvalidArgumentError: if it is none of these, or a whole list as text.
+    :return: the entries, not validated.
+    :raises InvalidArgumentError: if it is none of these, or the text of a whole list.
     """
     if value is None:
         return []
@@ -161,7 +161,7 @@ def as_shipments(value: object) -> list[object]:
     """Read the shipments of a task.
 
     :param value: a mapping, an iterable of mappings, or the result of ``ListTrackingsOperator``.
-    :return: the shipments, unchecked.
+    :return: the shipments, not validated.
     :raises InvalidArgumentError: if it is text or anything else.
     """
     if isinstance(value, str):
@@ -174,7 +174,7 @@ def as_mapping(name: str, value: object) -> dict[str, object]:
 
     :param name: the argument's name, for the error.
     :param value: the mapping; None is an empty one.
-    :return: a new dict. ``archived``, the only boolean field of the API, may be the text of a boolean or of None.
+    :return: a new dict. The value of ``archived``, the API's only boolean field, may be the text of a boolean or None.
     :raises InvalidArgumentError: if it is not a mapping whose keys are texts.
     """
     if value is None:

@@ -1,4 +1,4 @@
-"""Operators that register, read, change and delete trackings."""
+"""Operators that register, read, update and delete trackings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from airflow_provider_trackingmore.serialization import tracking_to_dict, write_
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_trackingmore.api.reports import BatchReport
+    from airflow_provider_trackingmore.api.reports import BatchReport, RealtimeReport
     from airflow_provider_trackingmore.api.shipments import Shipment
     from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 
@@ -67,8 +67,9 @@ class CreateTrackingsOperator(ShipmentsBaseOperator):
     :param quota_floor: units of quota that must remain if all shipments are new; otherwise the task fails before it
         registers any.
     :param trackingmore_conn_id: the Airflow connection.
+    :raises QuotaFloorError: if less than ``quota_floor`` would remain.
     :raises ShipmentsRejectedError: with ``on_rejected="fail"``, after the report was pushed.
-    :raises TrackingMoreError: if the account or the connection fails; the report so far is pushed first.
+    :raises BatchInterruptedError: if the account or the connection fails; the report so far is pushed first.
     """
 
     template_fields = (*ShipmentsBaseOperator.template_fields, "quota_floor")
@@ -98,6 +99,7 @@ class UpdateTrackingsOperator(ShipmentsBaseOperator):
         ``"report"`` succeeds.
     :param trackingmore_conn_id: the Airflow connection.
     :raises ShipmentsRejectedError: with ``on_rejected="fail"``, after the report was pushed.
+    :raises BatchInterruptedError: if the account or the connection fails; the report so far is pushed first.
     """
 
     template_fields = (*ShipmentsBaseOperator.template_fields, "changes")
@@ -123,7 +125,7 @@ class DeleteTrackingsOperator(ShipmentsBaseOperator):
         ``"report"`` succeeds.
     :param trackingmore_conn_id: the Airflow connection.
     :raises ShipmentsRejectedError: with ``on_rejected="fail"``, after the report was pushed.
-    :raises TrackingMoreError: if the account or the connection fails; the report so far is pushed first.
+    :raises BatchInterruptedError: if the account or the connection fails; the report so far is pushed first.
     """
 
     def _send_shipments(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
@@ -141,6 +143,7 @@ class StopUpdatesOperator(ShipmentsBaseOperator):
         ``"report"`` succeeds.
     :param trackingmore_conn_id: the Airflow connection.
     :raises ShipmentsRejectedError: with ``on_rejected="fail"``, after the report was pushed.
+    :raises BatchInterruptedError: if the account or the connection fails; the report so far is pushed first.
     """
 
     def _send_shipments(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
@@ -164,7 +167,7 @@ class RealtimeTrackOperator(ShipmentsBaseOperator):
         shipment with the reason.
     :param trackingmore_conn_id: the Airflow connection.
     :raises ShipmentsRejectedError: with ``on_rejected="fail"``, after the report was pushed.
-    :raises TrackingMoreError: if the account or the connection fails; the report so far is pushed first.
+    :raises BatchInterruptedError: if the account or the connection fails; the report so far is pushed first.
     """
 
     template_fields = (*ShipmentsBaseOperator.template_fields, "include_raw")
@@ -174,14 +177,13 @@ class RealtimeTrackOperator(ShipmentsBaseOperator):
         self.include_raw = include_raw
 
     def _send_shipments(self, hook: TrackingMoreHook, shipments: list[Any]) -> BatchReport:
-        self.include_raw = parse_bool("include_raw", self.include_raw)
+        parse_bool("include_raw", self.include_raw)  # refuses an invalid value before any call
         return hook.realtime_trackings(shipments)
 
     def _report_to_dict(self, report: BatchReport) -> dict[str, Any]:
-        trackings = getattr(report, "trackings", {})
-        rows = [
-            {**tracking_to_dict(trackings[key], include_raw=self.include_raw), **key._asdict()} for key in report.done
-        ]
+        include_raw = parse_bool("include_raw", self.include_raw)
+        trackings = cast("RealtimeReport", report).trackings
+        rows = [{**tracking_to_dict(trackings[key], include_raw=include_raw), **key._asdict()} for key in report.done]
         return {**report.as_dict(), report.DONE: rows}
 
 
@@ -191,11 +193,12 @@ class ChangeCarrierOperator(TrackingMoreBaseOperator):
     It returns ``{"carrier_code": ..., "tracking_number": ...}`` with the new carrier, a shipment that other operators
     take.
 
-    :param tracking_number: the tracking number.
+    :param tracking_number: the carrier's number.
     :param carrier_code: the carrier that the shipment is registered with.
     :param new_carrier_code: the correct carrier.
     :param trackingmore_conn_id: the Airflow connection.
     :raises TrackingNotFoundError: if the shipment is registered with neither carrier.
+    :raises InvalidArgumentError: before any call, if an argument cannot be used.
     """
 
     template_fields = ("tracking_number", "carrier_code", "new_carrier_code", "trackingmore_conn_id")
@@ -244,8 +247,9 @@ class GetTrackingsOperator(TrackingMoreBaseOperator):
     :param lang: language of the checkpoint texts, two letters, for carriers that offer more than one; None for the
         carrier's own language. The texts are in ``raw``.
     :param trackingmore_conn_id: the Airflow connection.
-    :raises ShipmentsMissingError: with ``on_missing="fail"``.
-    :raises InvalidArgumentError: naming the shipments that are not valid.
+    :raises ShipmentsMissingError: with ``on_missing="fail"``, after the result was pushed.
+    :raises LookupInterruptedError: if some shipments could not be looked up.
+    :raises InvalidArgumentError: before any call, naming the shipments that are not valid.
     """
 
     template_fields = ("shipments", "on_missing", "include_raw", "lang", "trackingmore_conn_id")
@@ -388,6 +392,7 @@ class CountByStatusOperator(TrackingMoreBaseOperator):
     :param filters: ``created_at_min``/``_max``, ``order_created_time_min``/``_max`` (ISO 8601 with a zone, or Unix
         seconds).
     :param trackingmore_conn_id: the Airflow connection.
+    :raises InvalidArgumentError: before any call, if a filter is not valid.
     """
 
     template_fields = ("filters", "trackingmore_conn_id")

@@ -1,1 +1,1 @@
-"""Sensors, which wait for shipments on a worker or in the triggerer."""
+"""Sensors that wait for shipments, on a worker or in the triggerer."""

@@ -19,10 +19,10 @@ from airflow.providers.common.compat.sdk import (
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
-from airflow_provider_trackingmore.api.formatting import format_value
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
 from airflow_provider_trackingmore.hooks.hints import TEMPLATE_HINT
 from airflow_provider_trackingmore.links import SHIPMENT_LINKS, push_links
+from airflow_provider_trackingmore.operators.template_values import parse_choice
 from airflow_provider_trackingmore.sensors.start_args import ComputedWhenRead, check_plain, start_args
 from airflow_provider_trackingmore.sensors.worker_wait import WorkerWait
 from airflow_provider_trackingmore.triggers.events import WaitEvent, is_check_again
@@ -259,8 +259,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
         for name, kind in (("shipments", "list of mappings"), ("orders", "mapping")):
             if isinstance(getattr(self, name), str):
                 raise InvalidArgumentError(f"{name} must be a {kind}, not text ({TEMPLATE_HINT})")
-        if self.on_failed not in ("fail", "report"):
-            raise InvalidArgumentError(f"on_failed must be 'fail' or 'report', not {format_value(self.on_failed)}")
+        parse_choice("on_failed", self.on_failed, ("fail", "report"))
         spec = self._new_wait(deadline=began + self.timeout).spec
         if not spec.shipments:
             self.log.info("No shipments to wait for: done")

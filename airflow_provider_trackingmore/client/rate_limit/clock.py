@@ -26,8 +26,8 @@ if more than half of the grace has passed.
 A slot is acquired at the moment of departure. There is no queue and there are no reservations, so a waiter that is
 killed blocks nobody, and a cool-down that begins while others wait applies to all of them. To keep this fair, a
 waiter wakes up earlier within the slot the more often it has come too late, and a request that has not waited yet
-leaves the first moments of a slot to those who have. Otherwise a process that polls once per interval would ask at the
-very moment when the slot becomes free, each time, and the other processes would hardly get any.
+leaves the first moments of a slot to those that have. Otherwise a process that polls once per interval could ask each
+time just when the slot becomes free, and the other processes would hardly get any.
 
 The clock is read while the store is locked. A state with a time in the future therefore means that the clock was set
 back.
@@ -269,7 +269,7 @@ class RateLimiter:
         :param timeout: how long to wait for the lock, in seconds.
         :param replaces: the departure for which this request was late. The new one gets twice its grace, so that even a
             slow process gets to send.
-        :param has_waited: whether the request has found the slot busy before; if not, those that have come first.
+        :param has_waited: whether the request has found the slot busy before; if not, those that have go first.
         :return: the departure, for :meth:`is_late` and :meth:`release`; or how long to wait.
         :raises RateLimitLockedError: if another process holds the lock for longer; no slot was acquired.
         """
@@ -379,12 +379,12 @@ class RateLimiter:
 
         return self._store.update(change, clock or self._clock, timeout=timeout)
 
-    def pause(self, wait: SlotBusy, rounds: int) -> float:
+    def pause(self, busy: SlotBusy, rounds: int) -> float:
         """Return how long to sleep before the next attempt.
 
-        :param wait: from :meth:`try_acquire`.
+        :param busy: from :meth:`try_acquire`.
         :param rounds: how many attempts of this caller have failed.
         :return: seconds, fewer for callers that have waited longer.
         """
         spread = min(self._interval, 1.0) * SPREAD * random.uniform(0.9, 1)  # noqa: S311  # spreads, protects nothing
-        return wait.seconds + spread / (1 + rounds)
+        return busy.seconds + spread / (1 + rounds)

@@ -1,4 +1,4 @@
-"""How an account was used in the last day: calls per quarter of an hour, by whom, and when the last 429 came.
+"""How an account was used in the last day: calls per quarter of an hour, by whom, and when the last 429 was received.
 
 It is kept beside the slot clock, in the same kind of store, but apart from it: a count that is lost or damaged must not
 change when requests are sent. So nothing here raises, and nothing waits for long.
@@ -21,7 +21,7 @@ MAX_COUNT = 10**9
 
 
 def quarter_of(at: float) -> int:
-    """Return when the quarter of an hour began that contains a time.
+    """Return the start of the quarter of an hour that contains a time.
 
     :param at: Unix seconds.
     :return: Unix seconds.
@@ -31,9 +31,9 @@ def quarter_of(at: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class AccountUser:
-    """Processes that have used an account.
+    """The processes of one kind on one host that have used an account.
 
-    :param component: such as ``"triggerer"`` or ``"worker"``.
+    :param component: their kind, such as ``"triggerer"`` or ``"worker"``.
     :param host: the name of their host.
     :param last_call_at: Unix seconds.
     """
@@ -47,7 +47,7 @@ class AccountUser:
 class AccountUsage:
     """How an account was used.
 
-    :param calls: the calls in each quarter of an hour of the last day, by its beginning in Unix seconds.
+    :param calls: the calls in each quarter of an hour of the last day, by its start in Unix seconds.
     :param users: who made them.
     :param last_429_at: Unix seconds; None if there was none in the last day.
     """
@@ -59,8 +59,8 @@ class AccountUsage:
     def to_json(self) -> str:
         """Serialize it."""
         users = [[user.component, user.host, round(user.last_call_at)] for user in self.users]
-        limited = None if self.last_429_at is None else round(self.last_429_at)
-        values = {"calls": dict(self.calls), "users": users, "last_429_at": limited}
+        last_429_at = None if self.last_429_at is None else round(self.last_429_at)
+        values = {"calls": dict(self.calls), "users": users, "last_429_at": last_429_at}
         return json.dumps(values, separators=(",", ":"))
 
     @classmethod
@@ -71,10 +71,10 @@ class AccountUsage:
         """
         try:
             values: dict[str, Any] = json.loads(text)
-            calls = {int(begin): min(int(count), MAX_COUNT) for begin, count in values["calls"].items()}
+            calls = {int(start): min(int(count), MAX_COUNT) for start, count in values["calls"].items()}
             users = tuple(AccountUser(str(component), str(host), float(at)) for component, host, at in values["users"])
-            limited = values["last_429_at"]
-            return cls(calls, users, None if limited is None else float(limited))
+            last_429_at = values["last_429_at"]
+            return cls(calls, users, None if last_429_at is None else float(last_429_at))
         except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return cls()
 
@@ -85,10 +85,10 @@ class AccountUsage:
         :param host: the name of its host.
         :param now: Unix seconds.
         """
-        begin = quarter_of(now)
+        start = quarter_of(now)
         others = [user for user in self.users if (user.component, user.host) != (component, host)]
         users = (AccountUser(component, host, now), *others)
-        calls = {**self.calls, begin: self.calls.get(begin, 0) + 1}
+        calls = {**self.calls, start: self.calls.get(start, 0) + 1}
         return AccountUsage(calls, users, self.last_429_at).of_last_day(now)
 
     def of_last_day(self, now: float) -> AccountUsage:
@@ -97,27 +97,27 @@ class AccountUsage:
         :param now: Unix seconds.
         """
         users = sorted((user for user in self.users if is_of_last_day(user.last_call_at, now)), key=_newest_first)
-        limited = self.last_429_at
+        last_429_at = self.last_429_at
         return AccountUsage(
             counts_of_last_day(self.calls, now),
             tuple(users[:KEPT_USERS]),
-            limited if limited is not None and is_of_last_day(limited, now) else None,
+            last_429_at if last_429_at is not None and is_of_last_day(last_429_at, now) else None,
         )
 
 
 def counts_of_last_day(counts: Mapping[int, int], now: float) -> dict[int, int]:
     """Drop the quarters that ended more than a day ago, or are in the future.
 
-    :param counts: counts by the beginning of a quarter, in Unix seconds.
+    :param counts: counts by the start of a quarter, in Unix seconds.
     :param now: Unix seconds.
     """
     newest = quarter_of(now)
     oldest = newest - (KEPT_QUARTERS - 1) * QUARTER_SECONDS
-    return {begin: count for begin, count in sorted(counts.items()) if oldest <= begin <= newest}
+    return {start: count for start, count in sorted(counts.items()) if oldest <= start <= newest}
 
 
 def is_of_last_day(at: float, now: float) -> bool:
-    """Tell whether a time is in the last day, by the quarters that are kept.
+    """Return whether a time is in the last day, by the quarters that are kept.
 
     :param at: Unix seconds.
     :param now: Unix seconds.

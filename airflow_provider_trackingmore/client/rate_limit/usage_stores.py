@@ -1,4 +1,4 @@
-"""Where the usage of an account is kept: in the memory of this process, or in a file beside that of the slot clock."""
+"""Stores for the usage of an account: the memory of this process, or a file beside that of the slot clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_trackingmore.client.rate_limit.usage import AccountUsage, 
 log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 0.1
-"""How long to wait for the lock of the file. A call that is not counted in time is not counted."""
+"""How long to wait for the lock of the file. A call that cannot be recorded in this time is not counted."""
 MAX_BYTES = 16_384
 
 

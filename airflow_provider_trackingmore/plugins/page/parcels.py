@@ -19,7 +19,7 @@ from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter, S
 from airflow_provider_trackingmore.client.rate_limit.stores import open_store
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.hooks.hints import AIRFLOW_HINTS
-from airflow_provider_trackingmore.links import is_public, tracking_url
+from airflow_provider_trackingmore.links import tracking_url
 from airflow_provider_trackingmore.metrics import METRICS
 from airflow_provider_trackingmore.plugins.page.people import PeopleRemover
 
@@ -145,7 +145,7 @@ class ParcelReader:
         wanted = {key.normalized for key in keys}
         parcels = {
             tracking.key.normalized: parcel_to_json(
-                tracking, with_link=is_public(settings.base_url), with_texts=self._with_texts
+                tracking, with_link=settings.is_vendor_host, with_texts=self._with_texts
             )
             for tracking in page.items
             if tracking.key.normalized in wanted

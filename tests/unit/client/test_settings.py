@@ -128,6 +128,20 @@ def test_the_host_is_named_with_its_port() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://api.trackingmore.com/v2", True),
+        ("https://API.trackingmore.com.:443/v2", True),
+        ("https://nottrackingmore.com/v2", False),
+        ("https://trackingmore.com.example/v2", False),
+        ("http://127.0.0.1:8700/v2", False),
+    ],
+)
+def test_the_vendors_own_hosts_are_known(url: str, expected: bool) -> None:
+    assert settings(base_url=url).is_vendor_host is expected
+
+
+@pytest.mark.parametrize(
     "url", ["redis://user:pa55@redis.example:6379/0", "rediss://:pa55@[::1]", "unix:///run/redis.sock?password=pa55"]
 )
 def test_the_url_of_a_redis_server_is_accepted_and_its_password_is_not_shown(url: str) -> None:
