@@ -36,7 +36,8 @@ class TrackingMoreRetryPolicy(RetryPolicy):
         :param context: Airflow task context.
         :return: fail, retry after the error's ``retry_after``, or the task's own settings.
         """
-        if not isinstance(exception, TrackingMoreError):
+        # The base class alone is how a sensor reports that its wait failed in the triggerer: a retry checks again.
+        if not isinstance(exception, TrackingMoreError) or type(exception) is TrackingMoreError:
             return RetryDecision.default()
         if exception.retry is Retry.NEVER:
             return RetryDecision.fail(f"{type(exception).__name__}: a retry would fail in the same way")

@@ -1,7 +1,7 @@
 """The exceptions of the API and the client, what each API code means, and which errors are worth a retry.
 
 None of them derives from ``AirflowException``: with ``soft_fail=True`` Airflow would turn such an error into a skipped
-task without a word (DESIGN, decision 5).
+task without a word.
 """
 
 from __future__ import annotations

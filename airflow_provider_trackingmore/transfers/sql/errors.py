@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from airflow_provider_trackingmore.api.errors import TrackingMoreError
+from airflow_provider_trackingmore.api.errors import Retry, TrackingMoreError
 
 _HINTS = {
     "42501": "the user of sql_conn_id lacks a privilege on it",
@@ -41,6 +41,8 @@ class LoadDatabaseError(TrackingMoreError):
     The message names the table and the database's code. It never contains values: drivers quote rows, and so personal
     data, in theirs.
     """
+
+    retry = Retry.ALWAYS
 
 
 @contextmanager
