@@ -64,6 +64,16 @@ def external_name(app, env, node, contnode):
     return contnode if known else None
 
 
+def add_index_entries(app, docname, source):
+    """Turn comments like ``<!-- index: 429, rate limit -->`` into index entries, which come first in a search."""
+    source[0] = re.sub(r"^<!-- index: (.*) -->$", _index_directive, source[0], flags=re.MULTILINE)
+
+
+def _index_directive(comment):
+    entries = ", ".join(f"! {entry}" for entry in comment[1].split(", "))
+    return f"```{{index}} {entries}\n```"
+
+
 def mark_addresses(app, doctree):
     """Let addresses in tables wrap anywhere; names stay whole."""
     for literal in doctree.findall(nodes.literal):
@@ -72,5 +82,6 @@ def mark_addresses(app, doctree):
 
 
 def setup(app):
+    app.connect("source-read", add_index_entries)
     app.connect("missing-reference", external_name)
     app.connect("doctree-read", mark_addresses)

@@ -54,6 +54,11 @@ def test_every_error_of_a_task_is_in_its_table() -> None:
     assert set(re.findall(r"^\| `(\w+Error)`", text, re.MULTILINE)) == ours
 
 
+def test_every_public_error_is_on_the_page() -> None:
+    text = (DOCS / "errors.md").read_text(encoding="utf-8")
+    assert [name for name in exceptions.__all__ if name.endswith("Error") and f"`{name}`" not in text] == []
+
+
 def test_the_limits_are_those_of_the_code() -> None:
     assert [float(row[1]) for row in table("limits.md", "Limit of TrackingMore")] == [
         limits.REQUESTS_PER_SECOND,
