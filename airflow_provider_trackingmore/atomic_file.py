@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 from uuid import uuid4
 
-ATOMIC_UPLOAD_PROTOCOLS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl"})
-"""Object stores in which an upload becomes visible only when it is complete."""
+_ATOMIC_UPLOAD_PROTOCOLS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl"})
 
 
 @contextmanager
@@ -61,9 +60,18 @@ def _replace_local(target: str) -> Iterator[IO[str]]:
         raise
 
 
+def has_atomic_uploads(protocols: str | Iterable[str]) -> bool:
+    """Tell whether an upload to an object store becomes visible only when it is complete.
+
+    :param protocols: the ``protocol`` of its fsspec file system: a name, or several.
+    :return: whether that is known of one of them.
+    """
+    names = {protocols} if isinstance(protocols, str) else set(protocols)
+    return bool(names & _ATOMIC_UPLOAD_PROTOCOLS)
+
+
 def _upload(store: Any, source: str, target: str) -> None:
-    protocols = {store.protocol} if isinstance(store.protocol, str) else set(store.protocol)
-    if protocols & ATOMIC_UPLOAD_PROTOCOLS:
+    if has_atomic_uploads(store.protocol):
         store.put_file(source, target)
         return
     temporary = _temporary_name(target)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
-from benchmarks.pacing_simulated import Trip, by_departure, ours, simulate
+from benchmarks.pacing_simulated import TravelTime, share_departures, share_slot_clock, simulate
 
 SETTINGS: dict[str, tuple[float, float] | None] = {
     "no delay": None,
@@ -42,32 +42,32 @@ def main() -> None:
     options = parser.parse_args()
     speed = f"{options.seconds:g} s of a clock {options.time_scale:g} times as fast"
     print(f"Over a socket: {options.processes} processes, {speed}")
-    row("delay", "pacing", "slots used", "second half", "429s", "smallest gap")
+    print_row("delay", "pacing", "slots used", "second half", "429s", "smallest gap")
     for name in options.setting or SETTINGS:
         for side in [options.only] if options.only else ("ours", "departure"):
-            row(name, side, *over_the_socket(side, SETTINGS[name], options))
+            print_row(name, side, *run_over_socket(side, SETTINGS[name], options))
     print("\nAn hour of a simulated clock")
-    row("delay", "pacing", "slots used", "", "429s", "smallest gap")
+    print_row("delay", "pacing", "slots used", "", "429s", "smallest gap")
     random.seed(1)
     for name in options.setting or SETTINGS:
-        there = travelling(SETTINGS[name])
-        for side, limiters in (("ours", ours), ("departure", by_departure)):
-            seen = simulate(limiters, there, lambda: random.uniform(0.001, 0.002), callers=options.processes)
-            row(name, side, f"{seen.used:.1%}", "", str(seen.refused), f"{seen.smallest_gap:.3f} s")
+        outbound = travel_time(SETTINGS[name])
+        for side, limiters in (("ours", share_slot_clock), ("departure", share_departures)):
+            outcome = simulate(limiters, outbound, lambda: random.uniform(0.001, 0.002), callers=options.processes)
+            print_row(name, side, f"{outcome.used:.1%}", "", str(outcome.refused), f"{outcome.smallest_gap:.3f} s")
 
 
-def travelling(delay: tuple[float, float] | None) -> Trip:
-    """Draw how long a request travels, two milliseconds of the machine's own included."""
+def travel_time(delay: tuple[float, float] | None) -> TravelTime:
+    """Draw how long a request travels, including up to two milliseconds that this machine needs."""
     low, high = delay or (0.0, 0.0)
     return lambda: random.uniform(low, high) / 1000 + random.uniform(0.001, 0.002)
 
 
-def row(*cells: str) -> None:
+def print_row(*cells: str) -> None:
     """Print one line of a table."""
     print("".join(f"{cell:<14}" for cell in cells), flush=True)
 
 
-def over_the_socket(side: str, delay: tuple[float, float] | None, options: argparse.Namespace) -> tuple[str, ...]:
+def run_over_socket(side: str, delay: tuple[float, float] | None, options: argparse.Namespace) -> tuple[str, ...]:
     """Let the processes run, and read from the sandbox's ledger what arrived.
 
     :return: share of the slots used, in all and in the second half; 429s; the smallest gap between arrivals.
@@ -87,7 +87,7 @@ def over_the_socket(side: str, delay: tuple[float, float] | None, options: argpa
                 "directory": directory,
                 "end": end,
             }
-            started = [start(task | {"number": number}) for number in range(options.processes)]
+            started = [start_sender(task | {"number": number}) for number in range(options.processes)]
             for process in started:
                 process.wait()
         clock = sandbox.clock()
@@ -96,34 +96,34 @@ def over_the_socket(side: str, delay: tuple[float, float] | None, options: argpa
         entries = [entry for entry in sandbox.calls() if begin <= entry["clock_unix"] < end_on_clock]
     served = [entry["clock_unix"] for entry in entries if entry["code"] != 429]
     arrivals = sorted(entry["clock_unix"] for entry in entries)
-    late = sum(moment >= begin + options.seconds / 2 for moment in served)
+    served_late = sum(time_of >= begin + options.seconds / 2 for time_of in served)
     gap = min((after - before for before, after in itertools.pairwise(arrivals)), default=0.0)
     return (
         f"{len(served) / options.seconds:.1%}",
-        f"{late / (options.seconds / 2):.1%}",
+        f"{served_late / (options.seconds / 2):.1%}",
         str(len(entries) - len(served)),
         f"{gap:.3f} s",
     )
 
 
-def start(task: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start a process that sends."""
+def start_sender(task: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """Start a process that sends until the end of the run."""
     return subprocess.Popen(
-        [sys.executable, "-c", "import benchmarks.pacing; benchmarks.pacing.work()", json.dumps(task)],
+        [sys.executable, "-c", "import benchmarks.pacing; benchmarks.pacing.send_until_end()", json.dumps(task)],
         env=os.environ | {"TRACKINGMORE_PACING_DIR": task["directory"], "PYTHONPATH": os.pathsep.join(sys.path)},
     )
 
 
-def work() -> None:
+def send_until_end() -> None:
     """Register and poll in turn until the end, as fast as the pace allows."""
     task = json.loads(sys.argv[1])
-    send = sends_with_us(task) if task["side"] == "ours" else sends_by_departure(task)
+    send = create_package_sender(task) if task["side"] == "ours" else create_departure_sender(task)
     numbers = (f"SBX-STUCK-{task['number']}-{serial}" for serial in itertools.count())
     while time.time() < task["end"]:
         send([{"tracking_number": next(numbers), "carrier_code": "usps"} for _ in range(40)])
 
 
-def sends_with_us(task: dict[str, Any]) -> Any:
+def create_package_sender(task: dict[str, Any]) -> Any:
     """Send through this package's client."""
     from airflow_provider_trackingmore.api import endpoints
     from airflow_provider_trackingmore.api.envelope import Request
@@ -153,7 +153,7 @@ def sends_with_us(task: dict[str, Any]) -> Any:
     return send
 
 
-def sends_by_departure(task: dict[str, Any]) -> Any:
+def create_departure_sender(task: dict[str, Any]) -> Any:
     """Send with plain requests; a locked file says when the last request left, and until when nobody may send."""
     import requests
 
@@ -165,7 +165,7 @@ def sends_by_departure(task: dict[str, Any]) -> Any:
     path.touch()
 
     def slot(cool_down: float = 0.0) -> float:
-        """Take the slot, or return how long to wait; or block everybody."""
+        """Take the slot, or return how long to wait for it; with a cool-down, block everybody instead."""
         with path.open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             now, free = time.time(), float(file.read() or 0)

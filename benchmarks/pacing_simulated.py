@@ -15,7 +15,7 @@ from airflow_provider_trackingmore.sandbox.limits import COOL_DOWN_SECONDS, Rate
 
 START = 1_800_000_000.0
 
-Trip = Callable[[], float]
+TravelTime = Callable[[], float]
 
 
 class LimiterLike(Protocol):
@@ -68,7 +68,7 @@ class Outcome:
     """What the server counted.
 
     :param slots: the number of slots in the simulated time.
-    :param served: requests that were let through.
+    :param served: requests that were admitted.
     :param refused: requests that were answered 429.
     :param smallest_gap: between two arrivals, seconds.
     """
@@ -84,65 +84,65 @@ class Outcome:
         return self.served / self.slots
 
 
-def ours(clock: Clock, callers: int) -> list[LimiterLike]:
-    """Make callers that share this package's slot clock."""
+def share_slot_clock(clock: Clock, callers: int) -> list[LimiterLike]:
+    """Create limiters of callers that share this package's slot clock."""
     store = MemoryStore()
     return [RateLimiter(store, interval=1.0, clock=clock) for _ in range(callers)]
 
 
-def by_departure(clock: Clock, callers: int) -> list[LimiterLike]:
-    """Make callers that share a clock of departures."""
+def share_departures(clock: Clock, callers: int) -> list[LimiterLike]:
+    """Create limiters of callers that share a clock of departures."""
     return [Departures(clock)] * callers
 
 
 def simulate(
     limiters: Callable[[Clock, int], list[LimiterLike]],
-    there: Trip,
-    back: Trip,
+    outbound: TravelTime,
+    inbound: TravelTime,
     *,
     callers: int = 8,
     seconds: float = 3600,
 ) -> Outcome:
     """Let callers send as fast as they may to an account that allows one request a second.
 
-    :param limiters: makes one limiter for each caller.
-    :param there: how long a request travels.
-    :param back: how long an answer takes.
+    :param limiters: creates one limiter for each caller.
+    :param outbound: how long a request travels.
+    :param inbound: how long an answer takes.
     """
     clock, limit = Clock(), RateLimit()
-    asking = limiters(clock, callers)
+    shared_limiters = limiters(clock, callers)
     order = itertools.count()
     events: list[tuple[float, int, Callable[[], None]]] = []
     arrivals: list[float] = []
     served = 0
 
-    def at(moment: float, what: Callable[[], None]) -> None:
-        heapq.heappush(events, (moment, next(order), what))
+    def schedule(due: float, action: Callable[[], None]) -> None:
+        heapq.heappush(events, (due, next(order), action))
 
-    def ask(limiter: LimiterLike, rounds: int = 0) -> None:
+    def try_to_send(limiter: LimiterLike, rounds: int = 0) -> None:
         outcome = limiter.try_acquire(warm=True)
         if isinstance(outcome, SlotBusy):
-            at(clock.now + limiter.pause(outcome, rounds), lambda: ask(limiter, rounds + 1))
+            schedule(clock.now + limiter.pause(outcome, rounds), lambda: try_to_send(limiter, rounds + 1))
         else:
-            at(clock.now + there(), lambda: arrive(limiter, outcome))
+            schedule(clock.now + outbound(), lambda: arrive(limiter, outcome))
 
     def arrive(limiter: LimiterLike, departure: Departure) -> None:
         nonlocal served
         arrivals.append(clock.now)
-        passed = limit.admit(clock.now, clock.now)
-        served += passed
-        at(clock.now + back(), lambda: answer(limiter, departure, passed))
+        is_admitted = limit.admit(clock.now, clock.now)
+        served += is_admitted
+        schedule(clock.now + inbound(), lambda: respond(limiter, departure, is_admitted))
 
-    def answer(limiter: LimiterLike, departure: Departure, passed: bool) -> None:
+    def respond(limiter: LimiterLike, departure: Departure, is_admitted: bool) -> None:
         limiter.release(departure, warm=True)
-        if not passed:
+        if not is_admitted:
             limiter.penalize(COOL_DOWN_SECONDS)
-        ask(limiter)
+        try_to_send(limiter)
 
-    for limiter in asking:
-        at(START + random.random(), lambda limiter=limiter: ask(limiter))  # type: ignore[misc]
+    for limiter in shared_limiters:
+        schedule(START + random.random(), lambda limiter=limiter: try_to_send(limiter))  # type: ignore[misc]
     while events and events[0][0] < START + seconds:
-        clock.now, _, what = heapq.heappop(events)
-        what()
+        clock.now, _, action = heapq.heappop(events)
+        action()
     gaps = [after - before for before, after in itertools.pairwise(arrivals)]
     return Outcome(int(seconds), served, len(arrivals) - served, min(gaps, default=0.0))

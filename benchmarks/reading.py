@@ -27,33 +27,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("--turns", type=int, default=40, help="how often each is measured")
     turns = parser.parse_args().turns
-    body = page()
+    body = fetch_page()
     request = list_page()
-    loads: list[float] = []
-    reads: list[float] = []
+    json_times: list[float] = []
+    parse_times: list[float] = []
     for _ in range(turns):
-        loads.append(seconds(lambda: json.loads(body)))
-        reads.append(seconds(lambda: parse_response(request, 200, {}, body)))
+        json_times.append(processor_seconds(lambda: json.loads(body)))
+        parse_times.append(processor_seconds(lambda: parse_response(request, 200, {}, body)))
     assert len(parse_response(request, 200, {}, body).items) == ROWS
     print(f"{ROWS} rows, {len(body) / 1e6:.1f} MB")
-    print(f"json.loads         {1000 * statistics.median(loads):5.0f} ms")
-    print(f"read into Tracking {1000 * statistics.median(reads):5.0f} ms")
-    ratios = [read / load for read, load in zip(reads, loads, strict=True)]
+    print(f"json.loads         {1000 * statistics.median(json_times):5.0f} ms")
+    print(f"read into Tracking {1000 * statistics.median(parse_times):5.0f} ms")
+    ratios = [read / load for read, load in zip(parse_times, json_times, strict=True)]
     print(f"ratio of the pairs {statistics.median(ratios):5.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
 
 
-def page() -> bytes:
-    """Have the sandbox fill a page with shipments of all ages, as it would go over the wire."""
+def fetch_page() -> bytes:
+    """Fetch a page of shipments of all ages from a sandbox."""
     with SandboxProcess(no_limits=True) as sandbox:
         sandbox.seed(ROWS, ages_days=(1, 30))
         headers = {"Trackingmore-Api-Key": sandbox.api_key}
         return requests.get(f"{sandbox.base_url}/trackings/get?limit={ROWS}", headers=headers, timeout=60).content
 
 
-def seconds(what: Callable[[], Any]) -> float:
-    """Measure the processor time of one call; what it returned is dropped before the next."""
+def processor_seconds(function: Callable[[], Any]) -> float:
+    """Measure the processor time of one call; its result is dropped before the next call."""
     began = time.thread_time()
-    what()
+    function()
     return time.thread_time() - began
 
 

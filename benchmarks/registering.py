@@ -26,22 +26,22 @@ def main() -> None:
     parser.add_argument("--naive-shipments", type=int, default=100, help="how many the baseline registers")
     parser.add_argument("--naive-time-scale", type=float, default=4.0, help="the same clock for the baseline")
     options = parser.parse_args()
-    row("how", "registered", "calls", "429s", "clock time", "a second", "of the ceiling")
-    row("ours", *ours(options.shipments, options.time_scale))
-    row("one by one", *one_by_one(options.naive_shipments, options.naive_time_scale))
+    print_row("how", "registered", "calls", "429s", "clock time", "a second", "of the ceiling")
+    print_row("ours", *register_with_hook(options.shipments, options.time_scale))
+    print_row("one by one", *register_one_by_one(options.naive_shipments, options.naive_time_scale))
 
 
-def row(*cells: str) -> None:
+def print_row(*cells: str) -> None:
     """Print one line of the table."""
     print("".join(f"{cell:<14}" for cell in cells), flush=True)
 
 
 def shipments(count: int) -> list[dict[str, Any]]:
-    """Make shipments."""
+    """Create shipments that stay in transit."""
     return [{"tracking_number": f"SBX-STUCK-{serial:05d}", "carrier_code": "usps"} for serial in range(count)]
 
 
-def ours(count: int, scale: float) -> tuple[str, ...]:
+def register_with_hook(count: int, scale: float) -> tuple[str, ...]:
     """Register with the hook, as ``CreateTrackingsOperator`` does."""
     with tempfile.TemporaryDirectory() as directory, SandboxProcess(time_scale=scale) as sandbox:
         os.environ["TRACKINGMORE_PACING_DIR"] = directory
@@ -51,12 +51,12 @@ def ours(count: int, scale: float) -> tuple[str, ...]:
         with TrackingMoreHook() as hook:
             began = time.monotonic()
             report = hook.create_trackings(shipments(count))
-            took = (time.monotonic() - began) * scale
+            elapsed = (time.monotonic() - began) * scale
         assert len(report.created) == count
-        return judged(sandbox, took)
+        return summarize_ledger(sandbox, elapsed)
 
 
-def one_by_one(count: int, scale: float) -> tuple[str, ...]:
+def register_one_by_one(count: int, scale: float) -> tuple[str, ...]:
     """Register as many programs do: POST one, check the code, sleep for a second."""
     import requests
 
@@ -68,19 +68,26 @@ def one_by_one(count: int, scale: float) -> tuple[str, ...]:
             while session.post(f"{sandbox.base_url}/trackings/post", json=shipment).json()["meta"]["code"] == 429:
                 time.sleep(120 / scale)
             time.sleep(1 / scale)
-        return judged(sandbox, (time.monotonic() - began) * scale)
+        return summarize_ledger(sandbox, (time.monotonic() - began) * scale)
 
 
-def judged(sandbox: SandboxProcess, took: float) -> tuple[str, ...]:
-    """Read the ledger.
+def summarize_ledger(sandbox: SandboxProcess, elapsed: float) -> tuple[str, ...]:
+    """Read the cells of a row from the ledger.
 
-    :param took: seconds of the clock.
+    :param elapsed: seconds of the clock.
     """
     ledger = sandbox.ledger()
     registered = len(ledger["created"])
-    rate = registered / took
+    rate = registered / elapsed
     share = f"{rate / CEILING_PER_SECOND:.1%}"
-    return str(registered), str(ledger["requests"]), str(ledger["rate_limited"]), f"{took:.0f} s", f"{rate:.2f}", share
+    return (
+        str(registered),
+        str(ledger["requests"]),
+        str(ledger["rate_limited"]),
+        f"{elapsed:.0f} s",
+        f"{rate:.2f}",
+        share,
+    )
 
 
 if __name__ == "__main__":

@@ -16,9 +16,8 @@ from pathlib import Path
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from benchmarks import waiting_report as report
 from benchmarks.waiting_airflow import slot_seconds
-from benchmarks.waiting_baselines import Api, Watched, one_batched, one_by_one
+from benchmarks.waiting_baselines import Api, BaselineResult, one_batched, one_by_one
 from benchmarks.waiting_large import repeat_with_plain_requests, run_one_trigger
-from benchmarks.waiting_ours import run_triggers
 from benchmarks.waiting_plan import (
     EXCEPTION,
     LEAD_SECONDS,
@@ -27,11 +26,12 @@ from benchmarks.waiting_plan import (
     TOLERANCE_SECONDS,
     UNREGISTERED,
     Parcel,
-    Truth,
+    Timeline,
     orders,
-    settle,
+    register_parcels,
 )
 from benchmarks.waiting_report import LargeRow, Row
+from benchmarks.waiting_triggers import run_triggers
 
 CLOCK_BEHIND = timedelta(hours=6)
 """No run takes so long by the sandbox's clock."""
@@ -63,27 +63,27 @@ def main() -> None:
     parts = options.only or ["ours", "baselines", "large", "bad", *(["airflow"] if options.airflow else [])]
     rows: list[Row] = []
     if "ours" in parts:
-        rows += [ours(size, options.time_scale or scale_for(size)) for size in sizes]
+        rows += [measure_triggers(size, options.time_scale or scale_for(size)) for size in sizes]
     if "baselines" in parts:
-        rows += baselines([size for size in sizes if size < OURS_ALONE])
+        rows += measure_baselines([size for size in sizes if size < OURS_ALONE])
     rows.sort(key=lambda row: row.orders)
     if rows:
-        report.calls_and_delays(rows)
+        report.print_calls_and_delays(rows)
     if "ours" in parts:
-        report.triggerer(rows)
+        report.print_triggerer(rows)
     if "large" in parts:
         cases = [(size, False) for size in shipments] + [(size, True) for size in many_orders]
-        report.large_waits(
+        report.print_large_waits(
             [
-                large(size, in_orders, reconcile_seconds, options.time_scale or scale_for(size), spread)
+                measure_large_wait(size, in_orders, reconcile_seconds, options.time_scale or scale_for(size), spread)
                 for size, in_orders in cases
                 for reconcile_seconds, spread in ((RECONCILE_SECONDS, SPREAD), (POKE_SECONDS, SPREAD_BY_LIST))
             ]
         )
     if "bad" in parts:
-        report.bad_parcels(bad_parcels())
+        report.print_bad_parcels(measure_bad_parcels())
     if "airflow" in parts:
-        report.slots(slot_seconds())
+        report.print_slots(slot_seconds())
     if options.picture:
         report.draw(rows, options.picture)
 
@@ -104,25 +104,28 @@ def sandbox_with(accounts: int, scale: float) -> SandboxProcess:
     )
 
 
-def on_clock(sandbox: SandboxProcess) -> Callable[[float], float]:
-    """Learn which clock time a reading of the monotonic clock is."""
+def clock_converter(sandbox: SandboxProcess) -> Callable[[float], float]:
+    """Return a function that converts a reading of the monotonic clock to clock time."""
     before = time.monotonic()
     clock = sandbox.clock()
     middle = (before + time.monotonic()) / 2
-    return lambda moment: clock["unix"] + (moment - middle) * clock["time_scale"]
+    return lambda reading: clock["unix"] + (reading - middle) * clock["time_scale"]
 
 
 def delays(
-    waits: Iterable[Sequence[Parcel]], ended: Iterable[float | None], truth: Truth, clock: Callable[[float], float]
+    waits: Iterable[Sequence[Parcel]],
+    ended: Iterable[float | None],
+    timeline: Timeline,
+    clock: Callable[[float], float],
 ) -> list[float]:
-    """Clock seconds from "delivered" at the vendor to the end of each wait; infinite when it did not end."""
+    """Clock seconds from "delivered" at the vendor to the end of each wait; infinite if it did not end."""
     return [
-        float("inf") if end is None else clock(end) - truth.decided(wait)
+        float("inf") if end is None else clock(end) - timeline.arrival_of(wait)
         for wait, end in zip(waits, ended, strict=True)
     ]
 
 
-def ours(size: int, scale: float, bad: Sequence[Parcel] = (), spread: float = SPREAD) -> Row:
+def measure_triggers(size: int, scale: float, bad: Sequence[Parcel] = (), spread: float = SPREAD) -> Row:
     """Run the triggers.
 
     :param size: how many orders.
@@ -135,20 +138,22 @@ def ours(size: int, scale: float, bad: Sequence[Parcel] = (), spread: float = SP
     registered = [parcel for parcel in bad if parcel != UNREGISTERED]
     bounded = OURS_ALONE_SECONDS if size >= OURS_ALONE else None
     with sandbox_with(1, scale) as sandbox:
-        (truth,) = settle(sandbox, everything + registered, spread, lead=LEAD_SECONDS + (10 + size / 1000) * scale)
-        clock = on_clock(sandbox)
+        (timeline,) = register_parcels(
+            sandbox, everything + registered, spread, lead=LEAD_SECONDS + (10 + size / 1000) * scale
+        )
+        clock = clock_converter(sandbox)
         give_up = bounded or spread + LEAD_SECONDS + 3600
-        seen = run_triggers([*waits, *([parcel] for parcel in bad)], sandbox.connection, scale, give_up)
+        measured = run_triggers([*waits, *([parcel] for parcel in bad)], sandbox.connection, scale, give_up)
         ledger, calls = sandbox.ledger(), sandbox.calls()
-    moments = [call["clock_unix"] for call in calls]
-    last = max((clock(end) for end in seen.ended if end is not None), default=moments[-1])
-    until = clock(seen.began) + bounded if bounded else max(last, moments[-1])
-    fewest, ticks = truth.fewest(moments[0], until)
-    cycles = max((until - moments[0]) // POKE_SECONDS + 1, ticks)
-    late = delays(waits, seen.ended[:size], truth, clock)
-    if bounded:  # those that were not due yet are no news
-        cut = clock(seen.began) + bounded - POKE_SECONDS
-        late = [delay for wait, delay in zip(waits, late, strict=True) if truth.decided(wait) < cut]
+    times = [call["clock_unix"] for call in calls]
+    last = max((clock(end) for end in measured.ended if end is not None), default=times[-1])
+    until = clock(measured.began) + bounded if bounded else max(last, times[-1])
+    fewest, ticks = timeline.fewest(times[0], until)
+    cycles = max((until - times[0]) // POKE_SECONDS + 1, ticks)
+    late = delays(waits, measured.ended[:size], timeline, clock)
+    if bounded:  # waits whose parcels were not due yet say nothing
+        cut = clock(measured.began) + bounded - POKE_SECONDS
+        late = [delay for wait, delay in zip(waits, late, strict=True) if timeline.arrival_of(wait) < cut]
     return Row(
         size,
         len(everything),
@@ -161,11 +166,11 @@ def ours(size: int, scale: float, bad: Sequence[Parcel] = (), spread: float = SP
         cycle=ledger["requests"] / cycles,
         fewest=fewest / ticks,
         excess=ledger["requests"] / fewest,
-        seen=seen,
+        measured=measured,
     )
 
 
-def large(size: int, in_orders: bool, reconcile_seconds: float, scale: float, spread: float) -> LargeRow:
+def measure_large_wait(size: int, in_orders: bool, reconcile_seconds: float, scale: float, spread: float) -> LargeRow:
     """Run one trigger for many shipments, or many orders.
 
     :param size: how many shipments or orders.
@@ -183,25 +188,25 @@ def large(size: int, in_orders: bool, reconcile_seconds: float, scale: float, sp
     if in_orders:
         named = {f"order-{at:05d}": wait for at, wait in enumerate(waits)}
     with sandbox_with(1, scale) as sandbox:
-        (truth,) = settle(sandbox, everything, spread, lead=LEAD_SECONDS + 5 * scale)
-        clock = on_clock(sandbox)
+        (timeline,) = register_parcels(sandbox, everything, spread, lead=LEAD_SECONDS + 5 * scale)
+        clock = clock_converter(sandbox)
         give_up = spread + LEAD_SECONDS + reconcile_seconds + 600
-        seen = run_one_trigger(named, sandbox.connection, scale, reconcile_seconds, give_up)
+        measured = run_one_trigger(named, sandbox.connection, scale, reconcile_seconds, give_up)
         ledger = sandbox.ledger()
-        plain = repeat_with_plain_requests(sandbox.connection, seen.targets, scale)
+        plain = repeat_with_plain_requests(sandbox.connection, measured.targets, scale)
     return LargeRow(
         f"{size:,} orders ({len(everything):,} shipments)" if in_orders else f"{size:,} shipments",
         "by list" if reconcile_seconds == POKE_SECONDS else "by change",
         scale,
         calls=ledger["requests"],
         refused=ledger["rate_limited"],
-        delay=clock(seen.ended) - truth.decided(everything),
-        seen=seen,
+        delay=clock(measured.ended) - timeline.arrival_of(everything),
+        measured=measured,
         plain=plain,
     )
 
 
-def baselines(sizes: Sequence[int], scale: float = 40.0, spread: float = SPREAD) -> list[Row]:
+def measure_baselines(sizes: Sequence[int], scale: float = 40.0, spread: float = SPREAD) -> list[Row]:
     """Run both baselines for each size, all at the same time, each against a sandbox of its own.
 
     :param sizes: how many orders.
@@ -218,14 +223,14 @@ def baselines(sizes: Sequence[int], scale: float = 40.0, spread: float = SPREAD)
         waits = orders(size)
         everything = [parcel for wait in waits for parcel in wait]
         with sandbox_with(1, scale) as sandbox:
-            (truth,) = settle(sandbox, everything, spread)
-            clock = on_clock(sandbox)
+            (timeline,) = register_parcels(sandbox, everything, spread)
+            clock = clock_converter(sandbox)
             api = Api(sandbox.base_url, sandbox.api_key, scale, time.monotonic() + cut / scale)
-            did = one_by_one(api, everything, slots) if how == "singly" else one_batched(api, everything)
+            result = one_by_one(api, everything, slots) if how == "singly" else one_batched(api, everything)
             ledger = sandbox.ledger()
         names = {1: "one sensor per parcel, one at a time", 4: "one sensor per parcel, four at a time"}
         units = [[parcel] for parcel in everything] if how == "singly" else waits
-        ended = [did.released.get(unit[-1]) for unit in units]
+        ended = [result.released.get(unit[-1]) for unit in units]
         rows.append(
             Row(
                 size,
@@ -234,9 +239,9 @@ def baselines(sizes: Sequence[int], scale: float = 40.0, spread: float = SPREAD)
                 scale,
                 calls=ledger["requests"],
                 refused=ledger["rate_limited"],
-                delays=delays(units, ended, truth, clock),
+                delays=delays(units, ended, timeline, clock),
                 cut=cut,
-                cycle=float(did.first_pass_calls) or None,
+                cycle=float(result.first_pass_calls) or None,
             )
         )
 
@@ -248,7 +253,9 @@ def baselines(sizes: Sequence[int], scale: float = 40.0, spread: float = SPREAD)
     return rows
 
 
-def bad_parcels(size: int = 100, scale: float = 40.0, spread: float = 600.0) -> Mapping[str, tuple[int, list[float]]]:
+def measure_bad_parcels(
+    size: int = 100, scale: float = 40.0, spread: float = 600.0
+) -> Mapping[str, tuple[int, list[float]]]:
     """Add an exception and an unregistered number to the waits.
 
     :return: for each way of waiting, how many others there were, and their delays.
@@ -257,19 +264,19 @@ def bad_parcels(size: int = 100, scale: float = 40.0, spread: float = 600.0) -> 
     everything = [parcel for wait in waits for parcel in wait]
     found: dict[str, tuple[int, list[float]]] = {}
     for name, bad in (("ours, none bad", ()), ("ours, two bad", (EXCEPTION, UNREGISTERED))):
-        row = ours(size, scale, bad, spread)
-        assert row.seen is not None
-        assert row.seen.results[size:] == ["failed"] * len(bad)
+        row = measure_triggers(size, scale, bad, spread)
+        assert row.measured is not None
+        assert row.measured.results[size:] == ["failed"] * len(bad)
         found[name] = size, row.delays
     for on_bad in ("raise", "wait"):
         with sandbox_with(1, scale) as sandbox:
-            (truth,) = settle(sandbox, [*everything, EXCEPTION], spread)
-            clock = on_clock(sandbox)
+            (timeline,) = register_parcels(sandbox, [*everything, EXCEPTION], spread)
+            clock = clock_converter(sandbox)
             until = time.monotonic() + (LEAD_SECONDS + spread + 600) / scale
             api = Api(sandbox.base_url, sandbox.api_key, scale, until)
-            did: Watched = one_batched(api, [*everything, EXCEPTION, UNREGISTERED], on_bad)
-            ended = [did.released.get(wait[-1]) for wait in waits]
-            found[f"one sensor for all, {on_bad}s"] = size, delays(waits, ended, truth, clock)
+            result: BaselineResult = one_batched(api, [*everything, EXCEPTION, UNREGISTERED], on_bad)
+            ended = [result.released.get(wait[-1]) for wait in waits]
+            found[f"one sensor for all, {on_bad}s"] = size, delays(waits, ended, timeline, clock)
     return found
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
-from benchmarks.waiting_plan import TOLERANCE_SECONDS, occupied, settle
+from benchmarks.waiting_plan import TOLERANCE_SECONDS, register_parcels, sum_slot_seconds
 from demo.components import Airflow, AirflowError
 
 
@@ -26,16 +26,16 @@ class Slots:
     """What one mode took.
 
     :param waits: how many there were.
-    :param well: how many of them ended well.
-    :param lasted: real seconds of a wait, from being scheduled to its end, on average.
-    :param occupied: those of them in which it was in a worker slot.
+    :param succeeded: how many of them succeeded.
+    :param duration: real seconds of a wait, from being scheduled to its end, on average.
+    :param in_slot: those of them in which it occupied a worker slot.
     :param calls: API calls of a wait.
     """
 
     waits: int
-    well: int
-    lasted: float
-    occupied: float
+    succeeded: int
+    duration: float
+    in_slot: float
     calls: float
 
 
@@ -76,7 +76,7 @@ def slot_seconds() -> Mapping[str, Slots | str]:
             if f"waiting_{mode}" not in known:
                 measured[mode] = "the sensor has no such argument here"
                 continue
-            settle(
+            register_parcels(
                 sandbox,
                 [parcel(mode, order) for order in range(ORDERS)],
                 SPREAD * TIME_SCALE,
@@ -90,12 +90,12 @@ def slot_seconds() -> Mapping[str, Slots | str]:
             began: dict[str, float] = {}
             for task, _, at in changes:
                 began.setdefault(task, at)
-            lasted = [at - began[task] for task, state, at in changes if state == "success"]
+            durations = [at - began[task] for task, state, at in changes if state == "success"]
             measured[mode] = Slots(
                 ORDERS,
-                len(lasted),
-                sum(lasted) / max(len(lasted), 1),
-                occupied(changes) / ORDERS,
+                len(durations),
+                sum(durations) / max(len(durations), 1),
+                sum_slot_seconds(changes) / ORDERS,
                 sandbox.ledger()["requests"] / ORDERS,
             )
     return measured

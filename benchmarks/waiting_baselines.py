@@ -19,7 +19,7 @@ COOL_DOWN_SECONDS = 120.0
 
 
 @dataclass
-class Watched:
+class BaselineResult:
     """What a baseline did. Times are readings of the monotonic clock.
 
     :param released: when the wait for each parcel ended; parcels that are missing were still waited for at the end.
@@ -67,7 +67,7 @@ class Api:
         return {}
 
 
-def one_by_one(api: Api, parcels: Sequence[Parcel], slots: int = 1) -> Watched:
+def one_by_one(api: Api, parcels: Sequence[Parcel], slots: int = 1) -> BaselineResult:
     """A mapped ``@task.sensor(mode="reschedule")``: one sensor for each parcel, one GET for each check.
 
     A sensor that has checked is due again a poke interval later; the due ones take turns. What Airflow needs to start a
@@ -78,15 +78,15 @@ def one_by_one(api: Api, parcels: Sequence[Parcel], slots: int = 1) -> Watched:
     :param slots: how many may run at a time: 1 is a pool made to keep the limit.
     :return: what it did.
     """
-    watched = Watched()
+    result = BaselineResult()
     due = [(time.monotonic(), at) for at in range(len(parcels))]
     lock = threading.Lock()
-    looked_at: set[int] = set()
+    checked: set[int] = set()
 
-    def work(mine: Api) -> None:
+    def work(own_api: Api) -> None:
         while time.monotonic() < api.until:
             with lock:
-                if len(watched.released) == len(parcels):
+                if len(result.released) == len(parcels):
                     return
                 when, at = heapq.heappop(due) if due else (time.monotonic() + 0.01, -1)
             if (wait := when - time.monotonic()) > 0:
@@ -94,15 +94,15 @@ def one_by_one(api: Api, parcels: Sequence[Parcel], slots: int = 1) -> Watched:
             if at < 0:
                 continue
             carrier, number = parcels[at]
-            status = mine.statuses(f"/trackings/{carrier}/{number}").get(number)
+            status = own_api.statuses(f"/trackings/{carrier}/{number}").get(number)
             with lock:
-                looked_at.add(at)
-                if len(looked_at) == len(parcels):
-                    watched.first_pass_calls = watched.first_pass_calls or sum(worker.calls for worker in workers)
+                checked.add(at)
+                if len(checked) == len(parcels):
+                    result.first_pass_calls = result.first_pass_calls or sum(worker.calls for worker in workers)
                 if status == "delivered":
-                    watched.released[parcels[at]] = time.monotonic()
+                    result.released[parcels[at]] = time.monotonic()
                 else:
-                    heapq.heappush(due, (time.monotonic() + POKE_SECONDS / mine.scale, at))
+                    heapq.heappush(due, (time.monotonic() + POKE_SECONDS / own_api.scale, at))
 
     workers = [api, *(Api(api.url, api.key, api.scale, api.until) for _ in range(slots - 1))]
     threads = [threading.Thread(target=work, args=(worker,)) for worker in workers]
@@ -110,10 +110,10 @@ def one_by_one(api: Api, parcels: Sequence[Parcel], slots: int = 1) -> Watched:
         thread.start()
     for thread in threads:
         thread.join()
-    return watched
+    return result
 
 
-def one_batched(api: Api, parcels: Sequence[Parcel], on_bad: str = "raise") -> Watched:
+def one_batched(api: Api, parcels: Sequence[Parcel], on_bad: str = "raise") -> BaselineResult:
     """One sensor for all parcels: 40 numbers a call, everything is released when everything is delivered.
 
     :param api: the vendor.
@@ -121,19 +121,19 @@ def one_batched(api: Api, parcels: Sequence[Parcel], on_bad: str = "raise") -> W
     :param on_bad: what an exception does: ``raise`` fails the task, ``wait`` keeps waiting.
     :return: what it did.
     """
-    watched = Watched()
+    result = BaselineResult()
     while (began := time.monotonic()) < api.until:
         found: dict[str, str] = {}
         for at in range(0, len(parcels), NUMBERS_IN_A_CALL):
             numbers = ",".join(number for _, number in parcels[at : at + NUMBERS_IN_A_CALL])
             found |= api.statuses(f"/trackings/get?numbers={numbers}")
-        watched.first_pass_calls = watched.first_pass_calls or api.calls
+        result.first_pass_calls = result.first_pass_calls or api.calls
         if on_bad == "raise" and (bad := [number for number, status in found.items() if status == "exception"]):
-            watched.failed = f"{bad[0]}: exception"
+            result.failed = f"{bad[0]}: exception"
             break
         if all(found.get(number) == "delivered" for _, number in parcels):
             now = time.monotonic()
-            watched.released = dict.fromkeys(parcels, now)
+            result.released = dict.fromkeys(parcels, now)
             break
         time.sleep(max(0.0, began + POKE_SECONDS / api.scale - time.monotonic()))
-    return watched
+    return result

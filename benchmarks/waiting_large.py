@@ -26,7 +26,7 @@ DECODED_TIMES = 3
 
 
 @dataclass(frozen=True)
-class SeenAlone:
+class LargeWaitResult:
     """What one wait took.
 
     :param began: reading of the monotonic clock when the trigger was started.
@@ -55,7 +55,7 @@ def run_one_trigger(
     scale: float,
     reconcile_seconds: float,
     give_up_after: float,
-) -> SeenAlone:
+) -> LargeWaitResult:
     """Run a single trigger in an event loop of a new process.
 
     :param orders: the parcels of each order; a single order None for a wait without orders.
@@ -74,7 +74,7 @@ async def _triggerer(
     scale: float,
     reconcile_seconds: float,
     give_up_after: float,
-) -> SeenAlone:
+) -> LargeWaitResult:
     from airflow_provider_trackingmore.api.envelope import parse_response
     from airflow_provider_trackingmore.api.models import ShipmentKey
     from airflow_provider_trackingmore.client import client
@@ -111,7 +111,7 @@ async def _triggerer(
         stalls = selector.take_stalls()
     decoding = sum(statistics.median(_seconds_to_decode(body) for _ in range(DECODED_TIMES)) for body in bodies)
     megabytes = sum(map(len, bodies)) / 1e6
-    return SeenAlone(began, ended, event.payload["result"], stalls, used, decoding, megabytes, targets)
+    return LargeWaitResult(began, ended, event.payload["result"], stalls, used, decoding, megabytes, targets)
 
 
 def repeat_with_plain_requests(connection: dict[str, Any], targets: Sequence[str], scale: float) -> float:

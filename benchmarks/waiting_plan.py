@@ -1,6 +1,6 @@
 """The plan of a benchmark: which parcels are waited for, when they arrive, and the fewest calls that can detect it.
 
-Only :func:`settle` calls the sandbox; the rest is arithmetic.
+Only :func:`register_parcels` calls the sandbox; the rest is arithmetic.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def orders(count: int) -> list[list[Parcel]]:
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What the vendor shows, and when, in clock seconds.
+class Timeline:
+    """When the vendor shows which change, in clock seconds.
 
     :param began: when the clock began to run.
     :param final: when each parcel's last change shows.
@@ -72,21 +72,21 @@ class Truth:
     changes: list[tuple[float, Parcel]]
     created: dict[Parcel, float]
 
-    def decided(self, order: Iterable[Parcel]) -> float:
+    def arrival_of(self, order: Iterable[Parcel]) -> float:
         """Return when the last parcel of an order arrives."""
         return max(self.final[parcel] for parcel in order)
 
-    def fewest(self, first_look: float, until: float) -> tuple[int, int]:
+    def fewest(self, first_check: float, until: float) -> tuple[int, int]:
         """Apply :func:`fewest_calls` to the ticks of one poke interval from the first check on.
 
-        :param first_look: clock seconds.
+        :param first_check: clock seconds.
         :param until: clock seconds of the last check that somebody waits for.
         :return: calls, and the number of ticks.
         """
         last = max(self.final.values())
         created = sorted(self.created.values())
         open_at, listed, changed = [len(created)], [len(created)], [len(created)]
-        tick = first_look
+        tick = first_check
         while tick + POKE_SECONDS / 2 <= until and last > tick:  # that cycle is over by then, or nearly
             still_open = [self.created[parcel] for parcel, final in self.final.items() if final > tick]
             open_at.append(len(still_open))
@@ -130,7 +130,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ranked[max(math.ceil(share * len(ranked)), 1) - 1]
 
 
-def occupied(changes: Iterable[StateChange]) -> float:
+def sum_slot_seconds(changes: Iterable[StateChange]) -> float:
     """Add up the seconds that tasks had a slot: to Airflow's pools those are the queued and the running ones.
 
     :param changes: in the order of time.
@@ -145,9 +145,9 @@ def occupied(changes: Iterable[StateChange]) -> float:
     return total
 
 
-def settle(
+def register_parcels(
     sandbox: SandboxProcess, parcels: Sequence[Parcel], spread: float, accounts: int = 1, lead: float = LEAD_SECONDS
-) -> list[Truth]:
+) -> list[Timeline]:
     """Register parcels so that they are delivered evenly over a while from now on, and start the clock.
 
     A parcel's life follows from its number; only its age is chosen, by registering everything twice.
@@ -178,17 +178,17 @@ def settle(
             for row, parcel, when in zip(rows, parcels, wanted, strict=True)
         ]
         sandbox.seed(shipments=aged, account=account)
-    truths = [_truth(sandbox, account) for account in range(accounts)]
+    timelines = [_timeline(sandbox, account) for account in range(accounts)]
     sandbox.freeze(False)
-    return truths
+    return timelines
 
 
-def _truth(sandbox: SandboxProcess, account: int) -> Truth:
+def _timeline(sandbox: SandboxProcess, account: int) -> Timeline:
     began: float = sandbox.clock()["unix"]
     rows = sandbox.trackings(account)
     final = {_key(row): row["changes"][-1]["at"] for row in rows}
     changes = sorted((change["at"], _key(row)) for row in rows for change in row["changes"] if change["at"] > began)
-    return Truth(began, final, changes, {_key(row): row["created_at"] for row in rows})
+    return Timeline(began, final, changes, {_key(row): row["created_at"] for row in rows})
 
 
 def _key(row: dict[str, Any]) -> Parcel:

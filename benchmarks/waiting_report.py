@@ -9,9 +9,9 @@ from pathlib import Path
 
 from benchmarks.event_loop import Stalls
 from benchmarks.waiting_airflow import Slots
-from benchmarks.waiting_large import SeenAlone
-from benchmarks.waiting_ours import Seen
+from benchmarks.waiting_large import LargeWaitResult
 from benchmarks.waiting_plan import POKE_SECONDS, percentile
+from benchmarks.waiting_triggers import TriggersResult
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Row:
     :param cycle: calls in a cycle; None if not even one cycle was completed.
     :param fewest: calls in a cycle that arithmetic allows; None for the baselines.
     :param excess: all calls of the run, over the fewest for the run; None for the baselines.
-    :param seen: what the triggers' process saw.
+    :param measured: what the triggers' process saw.
     """
 
     orders: int
@@ -43,7 +43,7 @@ class Row:
     cycle: float | None = None
     fewest: float | None = None
     excess: float | None = None
-    seen: Seen | None = None
+    measured: TriggersResult | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class LargeRow:
     :param calls: requests in the ledger.
     :param refused: those of them that were answered 429.
     :param delay: clock seconds from the last delivery to the event.
-    :param seen: what its process saw.
+    :param measured: what its process saw.
     :param plain: processor seconds of the same calls with plain ``requests``, decoding included.
     """
 
@@ -66,20 +66,20 @@ class LargeRow:
     calls: int
     refused: int
     delay: float
-    seen: SeenAlone
+    measured: LargeWaitResult
     plain: float
 
 
-def line(*cells: object) -> None:
+def print_cells(*cells: object) -> None:
     """Print one line of a Markdown table."""
     print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 
-def head(*cells: str) -> None:
+def print_header(*cells: str) -> None:
     """Print the head of a Markdown table."""
     print()
-    line(*cells)
-    line(*["---"] * len(cells))
+    print_cells(*cells)
+    print_cells(*["---"] * len(cells))
 
 
 def seconds(value: float, cut: float) -> str:
@@ -87,26 +87,28 @@ def seconds(value: float, cut: float) -> str:
     return f"{value:,.0f} s" if math.isfinite(value) else f"not in {cut:,.0f} s"
 
 
-def calls_and_delays(rows: Sequence[Row]) -> None:
-    """What it costs and how late it is."""
-    head("orders (parcels)", "method", "clock", "calls", "per cycle", "fewest", "429s", "delay p50", "p95", "longest")
+def print_calls_and_delays(rows: Sequence[Row]) -> None:
+    """Print how many calls each run took, and how late it was."""
+    print_header(
+        "orders (parcels)", "method", "clock", "calls", "per cycle", "fewest", "429s", "delay p50", "p95", "longest"
+    )
     for row in rows:
         shown = [seconds(percentile(row.delays, share), row.cut) for share in (0.5, 0.95, 1) if row.delays]
         cycle = f"{row.cycle:,.2f}".removesuffix(".00") if row.cycle else f"> {row.calls:,}"
         fewest = f"{row.fewest:.2f} (x {row.excess:.2f})" if row.fewest else ""
         counted = f"{row.orders:,} ({row.parcels:,})"
-        line(counted, row.how, f"{row.scale:g} x", f"{row.calls:,}", cycle, fewest, f"{row.refused:,}", *shown)
+        print_cells(counted, row.how, f"{row.scale:g} x", f"{row.calls:,}", cycle, fewest, f"{row.refused:,}", *shown)
 
 
-def triggerer(rows: Sequence[Row]) -> None:
-    """What the triggers weigh, and the longest stalls of the event loop, by cause."""
-    head("triggers", "memory for each", "phase", *STALLS)
+def print_triggerer(rows: Sequence[Row]) -> None:
+    """Print the memory of the triggers, and the longest stalls of the event loop, by cause."""
+    print_header("triggers", "memory for each", "phase", *STALLS)
     for row in rows:
-        if row.seen:
-            weight = f"{row.seen.bytes_each / 1024:.1f} KB"
-            line(f"{row.orders:,}", weight, "idle", *stalls(row.seen.idle))
-            line("", "", "while they start", *stalls(row.seen.starting))
-            line("", "", "while they wait", *stalls(row.seen.waiting))
+        if row.measured:
+            weight = f"{row.measured.bytes_each / 1024:.1f} KB"
+            print_cells(f"{row.orders:,}", weight, "idle", *stalls(row.measured.idle))
+            print_cells("", "", "while they start", *stalls(row.measured.starting))
+            print_cells("", "", "while they wait", *stalls(row.measured.waiting))
 
 
 STALLS = ("own work", "garbage collection", "other threads", "waiting for a processor", "longest in all")
@@ -118,9 +120,9 @@ def stalls(longest: Stalls) -> list[str]:
     return [f"{1000 * stall:,.0f} ms" for stall in causes]
 
 
-def large_waits(rows: Sequence[LargeRow]) -> None:
-    """How long a single large wait holds the event loop, and what it costs beside decoding its pages."""
-    head(
+def print_large_waits(rows: Sequence[LargeRow]) -> None:
+    """Print how long a single large wait holds the event loop, and what it costs beside decoding its pages."""
+    print_header(
         "one wait for",
         "checked",
         "clock",
@@ -134,44 +136,44 @@ def large_waits(rows: Sequence[LargeRow]) -> None:
         "decoding",
     )
     for row in rows:
-        seen = row.seen
+        measured = row.measured
         cost = (
-            f"{seen.used:.2f} s, {seen.used / seen.decoding:.1f} x",
-            f"{row.plain:.2f} s, {row.plain / seen.decoding:.1f} x",
-            f"{seen.decoding:.2f} s, {seen.megabytes:.1f} MB",
+            f"{measured.used:.2f} s, {measured.used / measured.decoding:.1f} x",
+            f"{row.plain:.2f} s, {row.plain / measured.decoding:.1f} x",
+            f"{measured.decoding:.2f} s, {measured.megabytes:.1f} MB",
         )
         delay = f"{row.delay:,.0f} s"
-        line(
+        print_cells(
             row.wait,
             row.checked,
             f"{row.scale:g} x",
             row.calls,
             row.refused,
-            seen.result,
+            measured.result,
             delay,
-            *stalls(seen.stalls)[:2],
+            *stalls(measured.stalls)[:2],
             *cost,
         )
 
 
-def bad_parcels(found: Mapping[str, tuple[int, list[float]]]) -> None:
-    """What one bad parcel does to the others."""
-    head("method", "other orders released", "delay p50", "p95")
+def print_bad_parcels(found: Mapping[str, tuple[int, list[float]]]) -> None:
+    """Print the effect of a bad parcel on the others."""
+    print_header("method", "other orders released", "delay p50", "p95")
     for how, (others, delays) in found.items():
         released = [delay for delay in delays if math.isfinite(delay)]
         shown = [f"{percentile(released, share):,.0f} s" for share in (0.5, 0.95)] if released else ["-", "-"]
-        line(how, f"{len(released)} of {others}", *shown)
+        print_cells(how, f"{len(released)} of {others}", *shown)
 
 
-def slots(measured: Mapping[str, Slots | str]) -> None:
-    """How long a wait occupies a worker."""
-    head("mode", "succeeded", "duration of a wait", "of it in a worker slot", "API calls per wait")
+def print_slots(measured: Mapping[str, Slots | str]) -> None:
+    """Print how long a wait occupies a worker."""
+    print_header("mode", "succeeded", "duration of a wait", "of it in a worker slot", "API calls per wait")
     for mode, result in measured.items():
         if isinstance(result, str):
-            line(mode, result, "", "", "")
+            print_cells(mode, result, "", "", "")
         else:
-            took = f"{result.lasted:.0f} s", f"{result.occupied:.2f} s", f"{result.calls:.1f}"
-            line(mode, f"{result.well} of {result.waits}", *took)
+            took = f"{result.duration:.0f} s", f"{result.in_slot:.2f} s", f"{result.calls:.1f}"
+            print_cells(mode, f"{result.succeeded} of {result.waits}", *took)
 
 
 LEGEND = {"ours": "this provider"}

@@ -22,8 +22,8 @@ from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from demo.components import Airflow
 
 DAG = "waiting_for_webhooks"
-LEFT_ALONE = 31.0
-"""Without Redis, a wait is left alone for half a minute after it was deferred."""
+WAKE_PAUSE_SECONDS = 31.0
+"""Without Redis, no webhook wakes a wait within half a minute after it was deferred."""
 LONGEST = 120.0
 
 
@@ -48,8 +48,8 @@ def measure(pacing: str, waits: int, pause: float) -> tuple[list[float], int]:
         airflow.wait_for_dag(DAG, 300)
         airflow.call("POST", f"dags/{DAG}/dagRuns", {"logical_date": None})
         tasks = _Tasks(home / "airflow.db")
-        tasks.until(lambda: list(tasks.states().values()).count("deferred") == waits, 300)
-        time.sleep(LEFT_ALONE)
+        tasks.wait_until(lambda: list(tasks.states().values()).count("deferred") == waits, 300)
+        time.sleep(WAKE_PAUSE_SECONDS)
         sandbox.set_webhook(f"{airflow.url}/trackingmore/webhooks/trackingmore_default/{secret}")
         mark = sandbox.last_serial()
         seconds = []
@@ -57,7 +57,7 @@ def measure(pacing: str, waits: int, pause: float) -> tuple[list[float], int]:
             key = parcel(number)
             began = time.monotonic()
             sandbox.add_event(key["carrier_code"], key["tracking_number"], "Delivered", status="delivered")
-            tasks.until(lambda: tasks.states()[f"wait_{number}"] == "success", LONGEST)  # noqa: B023
+            tasks.wait_until(lambda: tasks.states()[f"wait_{number}"] == "success", LONGEST)  # noqa: B023
             seconds.append(time.monotonic() - began)
             time.sleep(pause)
         calls = [call for call in sandbox.calls(since=mark) if call["path"] != "/trackings/getuserinfo"]
@@ -78,8 +78,8 @@ class _Tasks:
         with closing(sqlite3.connect(self._database, timeout=60)) as database:
             return dict(database.execute("SELECT task_id, state FROM task_instance WHERE dag_id = ?", (DAG,)))
 
-    def until(self, condition: Callable[[], Any], within: float) -> None:
-        """Wait until something is true."""
+    def wait_until(self, condition: Callable[[], Any], within: float) -> None:
+        """Wait until a condition is true."""
         deadline = time.monotonic() + within
         while not condition():
             if time.monotonic() > deadline:

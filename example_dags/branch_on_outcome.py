@@ -44,14 +44,14 @@ def branch_on_outcome() -> None:
     )
 
     @task.branch
-    def how_it_ended(outcomes: list[dict[str, Any]] | None) -> str:
+    def choose_branch(outcomes: list[dict[str, Any]] | None) -> str:
         if outcomes is None:
             raise AirflowFailException(
                 "The wait has no result, because it was marked as success: clear it to wait again"
             )
         [parcel] = outcomes
-        ways = {"delivered": "arrived", "timed_out": "still_on_its_way"}
-        return ways.get(parcel["outcome"], "lost")  # exception, expired, not registered
+        branches = {"delivered": "arrived", "timed_out": "still_in_transit"}
+        return branches.get(parcel["outcome"], "lost")  # exception, expired, not registered
 
     @task
     def arrived(outcomes: list[dict[str, Any]]) -> None:
@@ -62,12 +62,12 @@ def branch_on_outcome() -> None:
         log.warning("%s: %s. Send another one", outcomes[0]["tracking_number"], outcomes[0]["outcome"])
 
     @task
-    def still_on_its_way(outcomes: list[dict[str, Any]]) -> None:
+    def still_in_transit(outcomes: list[dict[str, Any]]) -> None:
         log.warning("%s is still %s. Ask the carrier", outcomes[0]["tracking_number"], outcomes[0]["status"])
 
     outcomes = arrival.output
     register >> arrival
-    how_it_ended(outcomes) >> [arrived(outcomes), lost(outcomes), still_on_its_way(outcomes)]
+    choose_branch(outcomes) >> [arrived(outcomes), lost(outcomes), still_in_transit(outcomes)]
     # [END branch_on_outcome]
 
 

@@ -41,12 +41,12 @@ def carrier_detection() -> None:
     CreateTrackingsOperator(task_id="register", shipments=detect.output["detected"], quota_floor=QUOTA_FLOOR, retries=2)
 
     @task
-    def leave_to_people(undetected: list[dict[str, Any]]) -> None:
+    def log_undetected(undetected: list[dict[str, Any]]) -> None:
         for entry in undetected:
             candidates = ", ".join(carrier["name"] for carrier in entry["candidates"])
             log.warning("%s: %s", entry["tracking_number"], f"one of {candidates}" if candidates else "no carrier")
 
-    leave_to_people(detect.output["undetected"])
+    log_undetected(detect.output["undetected"])
     # [END carrier_detection]
 
 

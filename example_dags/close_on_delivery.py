@@ -86,10 +86,10 @@ def close_on_delivery() -> None:
             known = [tracking for tracking in trackings if tracking]
             lost = [tracking for tracking in known if tracking.status in LOST]
             if lost:
-                reasons = [f"{parcel.carrier_code} {parcel.tracking_number}: {LOST[parcel.status]}" for parcel in lost]
+                reasons = [f"{row.carrier_code} {row.tracking_number}: {LOST[row.status]}" for row in lost]
                 settle(order_id, "on hold", "; ".join(reasons))
-            elif len(known) == len(parcels) and all(parcel.status == "delivered" for parcel in known):
-                settle(order_id, "closed", delivered_at=max(parcel.delivered_at or "" for parcel in known) or None)
+            elif len(known) == len(parcels) and all(row.status == "delivered" for row in known):
+                settle(order_id, "closed", delivered_at=max(row.delivered_at or "" for row in known) or None)
             else:
                 log.info("Order %s stays open: not all of its parcels have arrived", order_id)
 

@@ -37,8 +37,8 @@ def lane_transit_times() -> None:
     times = TransitTimesOperator(task_id="transit_times", lanes="{{ params.lanes }}", retries=2)
 
     @task
-    def arrive_within_a_week(times: list[dict[str, Any]]) -> dict[str, float]:
-        """Of those that arrive, since that is what the figures are shares of."""
+    def shares_within_a_week(times: list[dict[str, Any]]) -> dict[str, float]:
+        """Log the shares of the parcels that arrive, as TrackingMore counts them."""
         weekly = {}
         for lane in times:
             if (share := lane["days_0_7"]) is not None:
@@ -47,19 +47,19 @@ def lane_transit_times() -> None:
                 log.info("%s: %.0f%% of those that arrive do so within a week", name, 100 * share)
         return weekly
 
-    arrive_within_a_week(times.output)
+    shares_within_a_week(times.output)
     # [END transit_times]
 
     # [START remote_areas]
     remote = RemoteAreasOperator(task_id="remote_areas", places="{{ params.places }}", quota_floor=100)
 
     @task
-    def cost_more(areas: list[dict[str, Any]]) -> None:
+    def log_remote_areas(areas: list[dict[str, Any]]) -> None:
         for area in areas:
             if area["listed_as"] == "remote":
                 log.info("%s charges extra for %s %s", area["company"], area["country_code"], area["postcode"])
 
-    cost_more(remote.output)
+    log_remote_areas(remote.output)
     # [END remote_areas]
 
 

@@ -48,23 +48,23 @@ def one_shipment() -> None:
         carrier_code="{{ params.carrier_code }}",
         new_carrier_code="{{ params.new_carrier_code }}",
     )
-    ask = RealtimeTrackOperator(task_id="ask_the_carrier", shipments=correct.output)
-    moves = ShipmentStatusSensor(
+    query = RealtimeTrackOperator(task_id="query_carrier", shipments=correct.output)
+    movement = ShipmentStatusSensor(
         task_id="wait_until_it_moves",
         shipments=correct.output,
         statuses=["transit", "pickup", "undelivered", "delivered"],
         poke_interval=POKE_INTERVAL,
         mode="reschedule",
     )
-    now = GetTrackingsOperator(task_id="read", shipments=correct.output)
+    read = GetTrackingsOperator(task_id="read", shipments=correct.output)
 
     @task
     def log_status(found: dict[str, list[dict[str, Any]]]) -> None:
         for entry in found["found"]:
             log.info("%s %s: %s", entry["carrier_code"], entry["tracking_number"], entry["status"])
 
-    check(carriers.output, "{{ params.new_carrier_code }}") >> correct >> ask >> moves >> now
-    log_status(now.output)
+    check(carriers.output, "{{ params.new_carrier_code }}") >> correct >> query >> movement >> read
+    log_status(read.output)
     # [END one_shipment]
 
 

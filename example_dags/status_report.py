@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
     tags=["example", "trackingmore", "reporting"],
 )
 def status_report() -> None:
-    """Load what has changed, say what changed and what is stuck, warn when quota runs low."""
+    """Load what has changed, log what changed and what is stuck, and warn when quota runs low."""
     # [START status_report]
     load = TrackingMoreToSqlOperator(task_id="load", sql_conn_id=WAREHOUSE, outlets=[SHIPMENTS])
     counts = CountByStatusOperator(task_id="count_all")
@@ -49,12 +49,12 @@ def status_report() -> None:
 
     @task
     def report(loaded: dict[str, Any], counts: dict[str, int], account: dict[str, Any]) -> dict[str, dict[str, int]]:
-        """Say how many shipments changed, by the status that they have now, and how many are stuck, by carrier."""
+        """Log how many shipments changed, by the status that they have now, and how many are stuck, by carrier."""
         warehouse = BaseHook.get_hook(WAREHOUSE)
         changed, stuck = dict(warehouse.get_records(CHANGED)), dict(warehouse.get_records(STUCK))
-        log.info("All: %s", in_words(counts))
-        log.info("New: %d. Changed: %s", loaded["rows"]["trackings"]["new"], in_words(changed))
-        log.info("Stuck: %s", in_words(stuck))
+        log.info("All: %s", format_counts(counts))
+        log.info("New: %d. Changed: %s", loaded["rows"]["trackings"]["new"], format_counts(changed))
+        log.info("Stuck: %s", format_counts(stuck))
         if (left := account["quota_left"]) is not None and left < LOW_QUOTA:
             log.warning("Only %d more shipments can be registered: top up the account", left)
         return {"changed": changed, "stuck": stuck}
@@ -63,8 +63,8 @@ def status_report() -> None:
     # [END status_report]
 
 
-def in_words(counts: dict[str, int]) -> str:
-    """Put counts into words: ``2 delivered, 1 transit``."""
+def format_counts(counts: dict[str, int]) -> str:
+    """Format counts: ``2 delivered, 1 transit``."""
     return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "none"
 
 

@@ -54,32 +54,32 @@ def test_pacing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 
 def test_waiting(capsys: pytest.CaptureFixture[str]) -> None:
-    ours = waiting.ours(5, SCALE, spread=SPREAD)
-    others = waiting.baselines([5], SCALE, SPREAD)
+    ours = waiting.measure_triggers(5, SCALE, spread=SPREAD)
+    others = waiting.measure_baselines([5], SCALE, SPREAD)
     assert all(math.isfinite(delay) for row in (ours, *others) for delay in row.delays)
     assert ours.refused == 0
     assert len(others) == 3
-    waiting_report.calls_and_delays([ours, *others])
-    waiting_report.triggerer([ours])
+    waiting_report.print_calls_and_delays([ours, *others])
+    waiting_report.print_triggerer([ours])
     assert capsys.readouterr().out.count("\n") == (1 + 2 + 4) + (1 + 2 + 3)
 
 
 def test_waiting_in_one_large_wait(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [
-        waiting.large(20, False, RECONCILE_SECONDS, SCALE, SPREAD),
-        waiting.large(20, True, POKE_SECONDS, SCALE, SPREAD),
+        waiting.measure_large_wait(20, False, RECONCILE_SECONDS, SCALE, SPREAD),
+        waiting.measure_large_wait(20, True, POKE_SECONDS, SCALE, SPREAD),
     ]
     for row in rows:
-        assert (row.seen.result, row.refused) == ("released", 0)
-        assert min(row.seen.used, row.plain) > row.seen.decoding > 0
-        assert row.seen.stalls.own_work > 0
-    waiting_report.large_waits(rows)
+        assert (row.measured.result, row.refused) == ("released", 0)
+        assert min(row.measured.used, row.plain) > row.measured.decoding > 0
+        assert row.measured.stalls.own_work > 0
+    waiting_report.print_large_waits(rows)
     assert capsys.readouterr().out.count("\n") == 1 + 2 + 2
 
 
 def test_waiting_with_bad_parcels(capsys: pytest.CaptureFixture[str]) -> None:
-    found = waiting.bad_parcels(5, SCALE, SPREAD)
+    found = waiting.measure_bad_parcels(5, SCALE, SPREAD)
     released = {how: sum(map(math.isfinite, delays)) for how, (_, delays) in found.items()}
     assert list(released.values()) == [5, 5, 0, 0]
-    waiting_report.bad_parcels(found)
+    waiting_report.print_bad_parcels(found)
     assert capsys.readouterr().out.count("\n") == 1 + 2 + 4

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from benchmarks.waiting_plan import Truth, fewest_calls, occupied, orders, percentile
+from benchmarks.waiting_plan import Timeline, fewest_calls, orders, percentile, sum_slot_seconds
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,11 @@ def test_the_fewest_calls_check_everything_once_a_period_and_changes_in_between(
 
 def test_the_fewest_calls_of_a_run_end_with_its_last_parcel() -> None:
     parcels = {("ups", f"{at}"): 1000.0 + at for at in range(4001)}
-    truth = Truth(0.0, parcels, sorted((at, parcel) for parcel, at in parcels.items()), dict.fromkeys(parcels, 0.0))
+    changes = sorted((at, parcel) for parcel, at in parcels.items())
+    timeline = Timeline(0.0, parcels, changes, dict.fromkeys(parcels, 0.0))
     # Nothing has changed at 0 and 900 s, some has at 1,000 s, the last one at 5,000 s.
-    assert truth.fewest(0.0, 60.0) == (3 + 1, 2)
-    calls, ticks = truth.fewest(0.0, 10_000.0)
+    assert timeline.fewest(0.0, 60.0) == (3 + 1, 2)
+    calls, ticks = timeline.fewest(0.0, 10_000.0)
     assert ticks == 1 + math.ceil(5000 / 60)
     assert calls == 3 + (ticks - 1) + 2 + 2  # after half an hour and after an hour the list still has three pages
 
@@ -66,4 +67,4 @@ def test_a_slot_is_occupied_while_a_task_is_queued_or_runs_and_not_while_it_is_d
         ("one", "running", 60.0),
         ("one", "success", 61.5),
     ]
-    assert occupied(changes) == pytest.approx(3.0 + 8.0 + 1.5)
+    assert sum_slot_seconds(changes) == pytest.approx(3.0 + 8.0 + 1.5)

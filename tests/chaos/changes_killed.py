@@ -107,14 +107,14 @@ class Watching:
         self.airflow.call("PATCH", f"dags/{DAG_ID}", {"is_paused": paused})
         self.echo("paused" if paused else "unpaused")
 
-    def advance(self, **time_of_parcels: float) -> None:
+    def advance(self, **duration: float) -> None:
         before = self.actual()
-        self.sandbox.advance(**time_of_parcels)
+        self.sandbox.advance(**duration)
         changed = sum(before.get(number) != status for number, status in self.actual().items())
         self.echo(f"{changed} parcels change")
 
-    def wait(self, most: float) -> None:
-        time.sleep(self.rng.uniform(0, most))
+    def wait(self, max_seconds: float) -> None:
+        time.sleep(self.rng.uniform(0, max_seconds))
 
 
 def shipments(rng: random.Random, number: int, prefix: str) -> list[dict[str, Any]]:

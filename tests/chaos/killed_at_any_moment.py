@@ -24,7 +24,7 @@ from airflow import __version__
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.chaos.plan import Kill, draw
-from tests.system.conftest import OF_PEOPLE, PEOPLE, Shop, files_holding
+from tests.system.conftest import PEOPLE, PERSONAL_TEXTS, Shop, files_holding
 
 pytestmark = pytest.mark.skipif(__version__.startswith("2."), reason="starts the components of Airflow 3")
 
@@ -108,11 +108,11 @@ class Watch:
         self.airflow.call("POST", f"dags/{DAG_ID}/dagRuns", {"logical_date": None})
         return False
 
-    def until(self, there: Callable[[], bool]) -> None:
-        """Keep everything going until then: as soon as orders are waited for, half a day passes every two seconds."""
-        while not there():
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Keep everything going until a condition is true. Once orders wait, half a day passes every two seconds."""
+        while not condition():
             self.airflow.check()
-            assert time.monotonic() < self.began + BOUND, self.where()
+            assert time.monotonic() < self.began + BOUND, self.describe_state()
             self.over()
             self.waits_began = self.waits_began or len(self.tasks("deferred")) >= 8
             if self.waits_began and time.monotonic() >= self.next_half_day:
@@ -120,7 +120,7 @@ class Watch:
                 self.sandbox.advance(hours=12)
             time.sleep(0.25)
 
-    def where(self) -> str:
+    def describe_state(self) -> str:
         tasks = self.rows("SELECT run_id, task_id, map_index, try_number, state FROM task_instance ORDER BY run_id")
         runs = self.rows("SELECT run_id, state FROM dag_run")
         return "\n".join(map(str, ["not over in time", *runs, *tasks, self.airflow.tail("scheduler")]))
@@ -234,7 +234,7 @@ def test_every_order_is_settled_once_and_every_parcel_registered_once(seed: int,
         with Airflow(tmp_path / "airflow", log, settings) as airflow:
             airflow.wait_for_dag(DAG_ID, 120)
             watch = Watch(airflow, sandbox, shop, began)
-            watch.echo("Airflow is there")
+            watch.echo("Airflow is ready")
             for kill in registration:
                 watch.in_registration(kill)
             for kill in waits:
@@ -247,7 +247,7 @@ def test_every_order_is_settled_once_and_every_parcel_registered_once(seed: int,
             watch.echo(f"over: runs {runs}, repeated tries {dict(tries)}, calls {calls}, of them {refused} times 429")
 
         log.flush()
-        assert files_holding(tmp_path, key, *OF_PEOPLE) == [], "of what was killed neither key nor people are left"
+        assert files_holding(tmp_path, key, *PERSONAL_TEXTS) == [], "of what was killed neither key nor people are left"
         assert files_holding(tmp_path, number), "the search would have found them"
         assert shop.changes() == orders.expected
         assert sorted(ledger["created"]) == orders.new

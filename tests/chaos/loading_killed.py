@@ -94,35 +94,29 @@ def make_loaders(folder: Path, stack: ExitStack, environment: dict[str, str]) ->
     return loaders
 
 
+FAULTS = {
+    "shipments_missing": "Shipments missing",
+    "shipments_double": "double",
+    "events_missing": "Events missing",
+    "events_double": "double",
+    "superseded_wrong": "Superseded wrong",
+    "stale": "Stale",
+    "status_changes_wrong": "Status changes wrong",
+}
+"""Counts that must be zero for the operators -> the heading of their column."""
+
+
 def describe(results: list[tuple[Loader, Faults]]) -> str:
     """The table of the documentation."""
-    names = (
-        "Loader",
-        "Kills",
-        "Loads",
-        "Shipments missing",
-        "double",
-        "Events missing",
-        "double",
-        "Superseded wrong",
-        "Stale",
-        "Status changes wrong",
-        "Stale within the bound",
-        "Came and went",
-    )
+    names = ("Loader", "Kills", "Loads", *FAULTS.values(), "Stale within the bound", "Came and went")
     lines = [" | ".join(("", *names, "")).strip(), "|" + "---|" * len(names)]
     for loader, faults in results:
-        changes = faults.status_changes_wrong if loader.store else "none written"
+        *counts, changes = count_faults(faults)
         numbers = (
             len(loader.killed_at),
             len(loader.loads),
-            faults.shipments_missing,
-            faults.shipments_double,
-            faults.events_missing,
-            faults.events_double,
-            faults.superseded_wrong,
-            faults.stale,
-            changes,
+            *counts,
+            changes if loader.store else "none written",
             len(faults.within_bound),
             faults.came_and_went,
         )
@@ -130,16 +124,8 @@ def describe(results: list[tuple[Loader, Faults]]) -> str:
     return "\n".join(lines)
 
 
-def must_be_zero(faults: Faults) -> list[int]:
-    return [
-        faults.shipments_missing,
-        faults.shipments_double,
-        faults.events_missing,
-        faults.events_double,
-        faults.superseded_wrong,
-        faults.stale,
-        faults.status_changes_wrong,
-    ]
+def count_faults(faults: Faults) -> list[int]:
+    return [getattr(faults, name) for name in FAULTS]
 
 
 def check_the_checker(checker: Checker, loader: Loader) -> None:
@@ -198,7 +184,7 @@ def test_nothing_is_missing_double_or_stale_wherever_loads_are_killed(tmp_path: 
         ours = [(loader, faults) for loader, faults in results if loader.store]
         assert sum(len(loader.killed_at) for loader, _ in ours) == 200
         for loader, faults in ours:
-            assert must_be_zero(faults) == [0] * 7, (loader.name, *faults.examples)
+            assert count_faults(faults) == [0] * len(FAULTS), (loader.name, *faults.examples)
             assert set(loader.named_points) <= set(loader.killed_at)
             assert loader.committed_by_killed
             check_the_checker(checker, loader)
@@ -206,7 +192,7 @@ def test_nothing_is_missing_double_or_stale_wherever_loads_are_killed(tmp_path: 
         checker = Checker(list(sandbox.answers()), registered)
         for loader, _ in ours:
             faults = checker.check(loader.read(), loader.loads)
-            assert must_be_zero(faults) == [0] * 7, (loader.name, *faults.examples)
+            assert count_faults(faults) == [0] * len(FAULTS), (loader.name, *faults.examples)
             assert not faults.within_bound & set(registered), "a full refresh reads what was stale"
         [sqlite] = [loader for loader, _ in ours if isinstance(loader.store, loaded_rows.SQLiteFile)][-1:]
         sqlite.store.query("DELETE FROM tracking_events WHERE rowid = (SELECT MAX(rowid) FROM tracking_events)")

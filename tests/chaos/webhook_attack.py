@@ -24,7 +24,7 @@ import psutil
 import pytest
 from airflow import __version__
 
-from tests.system.test_webhooks import Whole, whole  # noqa: F401 - a fixture
+from tests.system.test_webhooks import System, system  # noqa: F401 - a fixture
 from tests.system.webhook_dags.released_by_webhook import LEFT_WAITING, SHIPMENTS
 
 pytestmark = pytest.mark.skipif(
@@ -124,9 +124,9 @@ def signed(shipment: dict[str, str], *, email: str = EMAIL, age: float = 0, **da
     return {"data": {**shipment, **data}, "verifyInfo": {"timeStr": sent_at, "signature": signature}}
 
 
-def memory(whole: Whole) -> int:  # noqa: F811
+def memory(system: System) -> int:  # noqa: F811
     total = 0
-    for process in whole.airflow.processes("api-server"):
+    for process in system.airflow.processes("api-server"):
         try:
             total += process.memory_info().rss
         except psutil.NoSuchProcess:
@@ -134,18 +134,18 @@ def memory(whole: Whole) -> int:  # noqa: F811
     return total
 
 
-def test_an_attack_releases_nothing_and_costs_little(whole: Whole, record_property: Callable[..., None]) -> None:  # noqa: F811
-    attacker = Attacker(whole.url, seed=12)
+def test_an_attack_releases_nothing_and_costs_little(system: System, record_property: Callable[..., None]) -> None:  # noqa: F811
+    attacker = Attacker(system.url, seed=12)
     attacker.attack("_known_number")  # the API server loads what it needs
     time.sleep(5)
-    tries = whole.rows("SELECT task_id, try_number FROM task_instance WHERE task_id LIKE 'wait_%'")
-    mark, before, began = whole.sandbox.last_serial(), memory(whole), time.monotonic()
+    tries = system.rows("SELECT task_id, try_number FROM task_instance WHERE task_id LIKE 'wait_%'")
+    mark, before, began = system.sandbox.last_serial(), memory(system), time.monotonic()
     peak = [before]
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(0.5):
-            peak.append(memory(whole))
+            peak.append(memory(system))
 
     watching = threading.Thread(target=watch)
     watching.start()
@@ -155,16 +155,16 @@ def test_an_attack_releases_nothing_and_costs_little(whole: Whole, record_proper
     over.set()
     watching.join()
     time.sleep(5)  # hints that are still pending
-    calls = len(whole.sandbox.calls(since=mark))
+    calls = len(system.sandbox.calls(since=mark))
     growth = max(peak) - before
     print(f"\n{REQUESTS} requests in {seconds:.0f} s, {calls} calls to TrackingMore, {growth / 1e6:.0f} MB more memory")
     print(sorted(attacker.answers.items(), key=str))
     for name, value in (("seconds", seconds), ("calls", calls), ("memory", growth)):
         record_property(name, value)
 
-    whole.airflow.check()
-    assert set(whole.tasks().values()) <= {"deferred", "scheduled", "queued", "running", None}, "none has ended"
-    assert tries == whole.rows("SELECT task_id, try_number FROM task_instance WHERE task_id LIKE 'wait_%'")
+    system.airflow.check()
+    assert set(system.tasks().values()) <= {"deferred", "scheduled", "queued", "running", None}, "none has ended"
+    assert tries == system.rows("SELECT task_id, try_number FROM task_instance WHERE task_id LIKE 'wait_%'")
     assert attacker.of("_wrong_signature") == {401}
     assert attacker.of("_malformed") == {400}
     assert attacker.of("_replay") == attacker.of("_known_number") == attacker.of("_unknown_number") == {200}
@@ -172,11 +172,11 @@ def test_an_attack_releases_nothing_and_costs_little(whole: Whole, record_proper
     assert 200 not in attacker.of("_path_trick")
     assert attacker.of("_large_body") <= {413, None}
     assert attacker.of("_slow_body") == {408}
-    woken = len(SHIPMENTS) + 2 * whole.watchers  # which check by number and read the list of changes
+    woken = len(SHIPMENTS) + 2 * system.watchers  # which check by number and read the list of changes
     assert calls <= woken * ((seconds + 10) / WAKE_SECONDS + 1) + 2, "each wait and watcher at most twice a minute"
     assert growth < MEMORY_BYTES
-    assert whole.secret not in whole.logged()
+    assert system.secret not in system.logged()
 
-    whole.until(lambda: whole.tasks()["wait_left"] == "deferred", "the last wait is not deferred")
-    whole.sandbox.add_event(*LEFT_WAITING.values(), "Delivered", status="delivered")
-    whole.until(lambda: whole.tasks()["wait_left"] == "success", "a true webhook does not work any more")
+    system.until(lambda: system.tasks()["wait_left"] == "deferred", "the last wait is not deferred")
+    system.sandbox.add_event(*LEFT_WAITING.values(), "Delivered", status="delivered")
+    system.until(lambda: system.tasks()["wait_left"] == "success", "a true webhook does not work any more")

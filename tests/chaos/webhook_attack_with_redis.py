@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 from tests.chaos.webhook_attack import test_an_attack_releases_nothing_and_costs_little
-from tests.system.test_webhooks_with_redis import pytestmark, redis_server, whole
+from tests.system.test_webhooks_with_redis import pytestmark, redis_server, system
 
-__all__ = ["pytestmark", "redis_server", "test_an_attack_releases_nothing_and_costs_little", "whole"]
+__all__ = ["pytestmark", "redis_server", "system", "test_an_attack_releases_nothing_and_costs_little"]

@@ -96,6 +96,6 @@ def caller(sandbox: SandboxProcess) -> Iterator[Caller]:
 
 @pytest.fixture
 def second(sandbox: SandboxProcess) -> Iterator[Caller]:
-    """The same, with the key of the second account."""
+    """A caller with the key of the second account."""
     with requests.Session() as session:
         yield Caller(sandbox.base_url, KEYS[1], session)

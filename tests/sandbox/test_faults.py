@@ -126,13 +126,13 @@ def test_a_connection_can_be_closed_or_reset_before_and_after_the_effect(caller,
     assert post(caller).json()["meta"]["code"] == (4016 if applied else 201)
 
 
-@pytest.mark.parametrize(("kind", "torn"), [("reset_before", True), ("close_before", False)])
-def test_a_reset_is_a_real_reset_and_a_close_is_not(caller, sandbox, kind, torn):
+@pytest.mark.parametrize(("kind", "is_reset"), [("reset_before", True), ("close_before", False)])
+def test_a_reset_is_a_real_reset_and_a_close_is_not(caller, sandbox, kind, is_reset):
     sandbox.fault(kind)
     host, port = caller.base_url.removeprefix("http://").removesuffix("/v2").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as raw:
         raw.sendall(f"GET /v2/carriers HTTP/1.1\r\nHost: x\r\nTrackingmore-Api-Key: {caller.key}\r\n\r\n".encode())
-        if torn:
+        if is_reset:
             with pytest.raises(ConnectionResetError):
                 raw.recv(1_000)
         else:

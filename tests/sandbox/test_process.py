@@ -18,7 +18,7 @@ from airflow_provider_trackingmore.sandbox.process import SandboxError, SandboxP
 MODULE = [sys.executable, "-m", "airflow_provider_trackingmore.sandbox"]
 
 
-def gone(pid: int) -> bool:
+def has_exited(pid: int) -> bool:
     state = Path(f"/proc/{pid}/stat")
     if state.parent.parent.joinpath("self").exists():
         try:
@@ -32,10 +32,10 @@ def gone(pid: int) -> bool:
     return False
 
 
-def within_a_minute(happens) -> bool:
+def within_a_minute(condition) -> bool:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if happens():
+        if condition():
             return True
         time.sleep(0.05)
     return False
@@ -115,7 +115,7 @@ def test_a_sandbox_exits_with_its_parent_process():
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, env=environment, check=False
     )
     pid = int(done.stdout)
-    assert within_a_minute(lambda: gone(pid))
+    assert within_a_minute(lambda: has_exited(pid))
 
 
 def test_a_sandbox_process_starts_with_its_arguments_and_stops():
@@ -139,7 +139,7 @@ def test_a_sandbox_process_starts_with_its_arguments_and_stops():
         }
         assert sandbox.connection_for(1)["password"] == "k2"
         pid = sandbox.pid
-    assert gone(pid)
+    assert has_exited(pid)
     assert sandbox.stop() is None
 
 
@@ -175,7 +175,7 @@ def test_a_sandbox_exits_although_its_parent_exits_before_it_is_ready():
     )
     pid = int(done.stdout)
     try:
-        assert within_a_minute(lambda: gone(pid))
+        assert within_a_minute(lambda: has_exited(pid))
     finally:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -21,14 +22,13 @@ from tests.warm_airflow import WarmAirflow
 ROOT = Path(__file__).resolve().parents[2]
 A_DAY_A_SECOND = 86_400.0
 
-
 PEOPLE = {
     "customer_name": "Hildegard Aldringham",
     "customer_email": "h.aldringham@mail.example",
     "customer_phone": "+4915550172840",
     "title": "trumpet for Hildegard",
 }
-OF_PEOPLE = ["Hildegard", "ldringham", "15550172840", "trumpet"]
+PERSONAL_TEXTS = ["Hildegard", "ldringham", "15550172840", "trumpet"]
 
 
 def files_holding(folder: Path, *wanted: str) -> list[str]:
@@ -39,6 +39,15 @@ def files_holding(folder: Path, *wanted: str) -> list[str]:
             content = str(file).encode() + (file.read_bytes() if file.is_file() else b"")
             found += [str(file.relative_to(folder))] if any(text.encode() in content for text in wanted) else []
     return found
+
+
+def wait_until(condition: Callable[[], object], airflow: Any, seconds: float = 180) -> None:
+    """Wait until a condition is true, while all components of Airflow run."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        airflow.check()
+        assert time.monotonic() < deadline, f"{airflow.tail('triggerer')}\n{airflow.tail('scheduler')}"
+        time.sleep(0.3)
 
 
 class Shop:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from airflow import __version__
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 
-from .conftest import OF_PEOPLE, PEOPLE, ROOT, Shop, files_holding
+from .conftest import PEOPLE, PERSONAL_TEXTS, ROOT, Shop, files_holding, wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,15 +31,7 @@ ORDERS = (
     ("D-partly", "usps", "SBX-DELIVERED-1D-D1"),
     ("D-partly", "usps", "SBX-STUCK-D2"),
 )
-OF_NOBODY = "SBX-DELIVERED-1D-OTHER"
-
-
-def until(condition: Callable[[], object], airflow: Any, seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        airflow.check()
-        assert time.monotonic() < deadline, f"{airflow.tail('triggerer')}\n{airflow.tail('scheduler')}"
-        time.sleep(0.3)
+WITHOUT_ORDER = "SBX-DELIVERED-1D-OTHER"
 
 
 def test_orders_are_settled_when_their_last_parcel_arrives_or_one_is_lost(tmp_path: Path, the_shop: Shop) -> None:
@@ -52,7 +42,7 @@ def test_orders_are_settled_when_their_last_parcel_arrives_or_one_is_lost(tmp_pa
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with SandboxProcess(api_keys=[key], start=started, no_limits=True) as sandbox, (tmp_path / "log").open("w") as log:
         sandbox.freeze()
-        numbers = [number for _, _, number in ORDERS] + [OF_NOBODY]
+        numbers = [number for _, _, number in ORDERS] + [WITHOUT_ORDER]
         parcels = [{"carrier_code": "usps", "tracking_number": number, "age_hours": 1} for number in numbers]
         sandbox.seed(shipments=[parcel | PEOPLE for parcel in parcels])
         (tmp_path / "dags").mkdir()
@@ -72,18 +62,18 @@ def test_orders_are_settled_when_their_last_parcel_arrives_or_one_is_lost(tmp_pa
 
         with Airflow(tmp_path / "airflow", log, settings) as airflow:
             # A list of changes follows the first list: the first round was stored.
-            until(lambda: len(sandbox.calls(path="/trackings/get")) >= 3, airflow)
+            wait_until(lambda: len(sandbox.calls(path="/trackings/get")) >= 3, airflow)
             sandbox.advance(days=3)
             early = {"A-one": "closed", "B-two": "open", "C-lost": "on hold", "D-partly": "open"}
-            until(lambda: statuses() == early, airflow)
+            wait_until(lambda: statuses() == early, airflow)
             sandbox.advance(days=5)
-            until(lambda: statuses() == early | {"B-two": "closed"}, airflow)
-            until(lambda: {run["state"] for run in runs(airflow)} == {"success"}, airflow)
+            wait_until(lambda: statuses() == early | {"B-two": "closed"}, airflow)
+            wait_until(lambda: {run["state"] for run in runs(airflow)} == {"success"}, airflow)
     assert the_shop.changes() == [("A-one", "closed"), ("B-two", "closed"), ("C-lost", "on hold")]
     orders = the_shop.orders()
     assert orders["C-lost"].reason == "usps SBX-EXCEPTION-2D-C2: delivery exception"
     assert orders["A-one"].delivered_at < orders["B-two"].delivered_at
-    assert files_holding(tmp_path, key, *OF_PEOPLE) == []
+    assert files_holding(tmp_path, key, *PERSONAL_TEXTS) == []
 
 
 def runs(airflow: Any) -> list[dict[str, Any]]:

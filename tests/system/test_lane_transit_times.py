@@ -20,7 +20,7 @@ def test_the_share_of_a_week_is_the_same_however_it_is_written(
     run = run_example("lane_transit_times")
 
     lanes = run.returned["transit_times"]
-    weekly = run.returned["arrive_within_a_week"]
+    weekly = run.returned["shares_within_a_week"]
     assert [*weekly] == ["dhl DE-US", "ups DE-US", "dpd DE-PL"]
     for lane, share in zip(lanes, weekly.values(), strict=True):
         assert share == lane["days_0_7"]

@@ -9,8 +9,6 @@ import json
 import os
 import secrets
 import sqlite3
-import time
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +20,7 @@ from airflow import __version__
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.slack_webhook import SlackWebhook
 
-from .conftest import PEOPLE, ROOT
+from .conftest import PEOPLE, ROOT, wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -32,14 +30,6 @@ pytestmark = [
 DAG_ID = "notify_on_exception"
 TROUBLE = {"carrier_code": "usps", "tracking_number": "SBX-EXCEPTION-1D-1"}
 FINE = {"carrier_code": "usps", "tracking_number": "SBX-DELIVERED-1D-2"}
-
-
-def until(condition: Callable[[], object], airflow: Any, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        airflow.check()
-        assert time.monotonic() < deadline, f"{airflow.tail('triggerer')}\n{airflow.tail('scheduler')}"
-        time.sleep(0.3)
 
 
 def test_a_parcel_in_trouble_starts_a_run_that_posts_it(tmp_path: Path, slack: SlackWebhook) -> None:
@@ -64,10 +54,10 @@ def test_a_parcel_in_trouble_starts_a_run_that_posts_it(tmp_path: Path, slack: S
         }
         with Airflow(tmp_path / "airflow", log, settings) as airflow:
             # A list of changes follows the first list: the first round was stored.
-            until(lambda: len(sandbox.calls(path="/trackings/get")) >= 3, airflow)
+            wait_until(lambda: len(sandbox.calls(path="/trackings/get")) >= 3, airflow)
             sandbox.advance(days=3)
-            until(lambda: slack.texts, airflow)
-            until(lambda: rows(airflow, "SELECT 1 FROM dag_run WHERE state = 'success'"), airflow)
+            wait_until(lambda: slack.texts, airflow)
+            wait_until(lambda: rows(airflow, "SELECT 1 FROM dag_run WHERE state = 'success'"), airflow)
             extras = [json.loads(extra) for (extra,) in rows(airflow, "SELECT extra FROM asset_event")]
     assert slack.texts == ["usps SBX-EXCEPTION-1D-1: exception"]
     (change,) = [change for extra in extras for change in extra["payload"]["changes"]]

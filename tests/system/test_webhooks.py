@@ -43,7 +43,7 @@ def deadline(stored_arguments: str) -> str:
     return re.findall(r'"deadline": *([0-9.]+)', stored_arguments)[0]
 
 
-class Whole:
+class System:
     """A running Airflow with a run of the DAG, all of whose waits have been deferred for half a minute."""
 
     def __init__(self, airflow: Any, sandbox: SandboxProcess, folder: Path, secret: str) -> None:
@@ -75,7 +75,7 @@ class Whole:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     from demo.components import Airflow
 
     folder = tmp_path_factory.mktemp("webhooks")
@@ -96,35 +96,35 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
         }
         with Airflow(folder / "airflow", log, settings) as airflow:
             sandbox.seed(shipments=[*SHIPMENTS, LEFT_WAITING])
-            whole = Whole(airflow, sandbox, folder, secret)
+            system = System(airflow, sandbox, folder, secret)
             airflow.wait_for_dag(DAG, 300)
             airflow.call("POST", f"dags/{DAG}/dagRuns", {"logical_date": None})
             waits = {f"wait_{name}" for name in (*range(WAITS), "left")}
-            whole.until(
-                lambda: waits <= {task for task, state in whole.tasks().items() if state == "deferred"},
+            system.until(
+                lambda: waits <= {task for task, state in system.tasks().items() if state == "deferred"},
                 "not all have been deferred",
             )
             time.sleep(31)  # a wait is left alone for half a minute after it was deferred
-            sandbox.set_webhook(whole.url)
-            yield whole
+            sandbox.set_webhook(system.url)
+            yield system
         log.flush()
 
 
-def test_the_triggerer_reports_each_wait_in_a_variable(whole: Whole) -> None:
+def test_the_triggerer_reports_each_wait_in_a_variable(system: System) -> None:
     def report() -> StatusReport | None:
-        rows = whole.rows("SELECT val FROM variable WHERE key LIKE 'trackingmore_status_%' AND is_encrypted")
+        rows = system.rows("SELECT val FROM variable WHERE key LIKE 'trackingmore_status_%' AND is_encrypted")
         texts = [
-            Fernet(whole.airflow.environment["AIRFLOW__CORE__FERNET_KEY"]).decrypt(row[0].encode()) for row in rows
+            Fernet(system.airflow.environment["AIRFLOW__CORE__FERNET_KEY"]).decrypt(row[0].encode()) for row in rows
         ]
         return StatusReport.from_text(texts[0].decode()) if texts else None
 
-    triggers = dict(whole.rows("SELECT trigger_id, task_id FROM task_instance WHERE state = 'deferred'"))
+    triggers = dict(system.rows("SELECT trigger_id, task_id FROM task_instance WHERE state = 'deferred'"))
 
     def is_complete() -> bool:
         found = report()
         return found is not None and found.progress.keys() == triggers.keys()
 
-    whole.until(is_complete, "not all waits are reported")
+    system.until(is_complete, "not all waits are reported")
     found = report()
     assert found is not None
     # The poller does not know the status of a parcel that a worker has just checked.
@@ -135,79 +135,79 @@ def test_the_triggerer_reports_each_wait_in_a_variable(whole: Whole) -> None:
 
 
 def test_each_wait_is_released_by_its_webhook_and_the_next_task_runs(
-    whole: Whole, record_property: Callable[[str, object], None]
+    system: System, record_property: Callable[[str, object], None]
 ) -> None:
     released, closed = [], []
     for number, shipment in enumerate(SHIPMENTS):
         began = time.time()
-        whole.sandbox.add_event(shipment["carrier_code"], shipment["tracking_number"], "Delivered", status="delivered")
-        whole.until(lambda: whole.tasks()[f"wait_{number}"] == "success", "the wait is not released")  # noqa: B023
+        system.sandbox.add_event(shipment["carrier_code"], shipment["tracking_number"], "Delivered", status="delivered")
+        system.until(lambda: system.tasks()[f"wait_{number}"] == "success", "the wait is not released")  # noqa: B023
         released.append(time.time() - began)
-        whole.until(lambda: whole.tasks()[f"close_{number}"] == "success", "the next task has not run")  # noqa: B023
+        system.until(lambda: system.tasks()[f"close_{number}"] == "success", "the next task has not run")  # noqa: B023
         closed.append(time.time() - began)
     for name, seconds in (("released", released), ("next task done", closed)):
         text = " ".join(f"{second:.1f}" for second in sorted(seconds))
         record_property(name, text)
         print(f"\nfrom the change to {name}: {text} s")
-    assert {delivery["http"] for delivery in whole.sandbox.webhooks()} == {200}
-    assert whole.tasks()["wait_left"] == "deferred"
-    assert len(whole.sandbox.calls("GET", "/trackings/getuserinfo")) <= 3
+    assert {delivery["http"] for delivery in system.sandbox.webhooks()} == {200}
+    assert system.tasks()["wait_left"] == "deferred"
+    assert len(system.sandbox.calls("GET", "/trackings/getuserinfo")) <= 3
     # once in each process of the API server, and once in the triggerer
 
 
-def test_a_webhook_about_a_parcel_that_has_not_arrived_moves_no_deadline(whole: Whole) -> None:
+def test_a_webhook_about_a_parcel_that_has_not_arrived_moves_no_deadline(system: System) -> None:
     query = "SELECT next_kwargs, trigger_id FROM task_instance WHERE dag_id = ? AND task_id = 'wait_left'"
-    ((before, first_trigger),) = whole.rows(query, DAG)
-    mark = whole.sandbox.last_serial()
-    whole.sandbox.forge_webhook(*LEFT_WAITING.values(), signature="right")
-    whole.until(
-        lambda: whole.tasks()["wait_left"] == "deferred" and whole.rows(query, DAG)[0][1] != first_trigger,
+    ((before, first_trigger),) = system.rows(query, DAG)
+    mark = system.sandbox.last_serial()
+    system.sandbox.forge_webhook(*LEFT_WAITING.values(), signature="right")
+    system.until(
+        lambda: system.tasks()["wait_left"] == "deferred" and system.rows(query, DAG)[0][1] != first_trigger,
         "the wait has not checked again",
     )
-    ((after, _),) = whole.rows(query, DAG)
+    ((after, _),) = system.rows(query, DAG)
     assert deadline(after) == deadline(before)
     # A worker makes this check only if the account is free at that moment. Otherwise it leaves it to the triggerer.
     # A process of the API server asks for the signing key at its first webhook, whichever that is.
-    whole.until(lambda: whole.sandbox.calls("GET", "/trackings/get", since=mark), "nothing has asked TrackingMore")
-    assert [call["path"] for call in whole.sandbox.calls(since=mark) if call["path"] != "/trackings/getuserinfo"] == [
+    system.until(lambda: system.sandbox.calls("GET", "/trackings/get", since=mark), "nothing has asked TrackingMore")
+    assert [call["path"] for call in system.sandbox.calls(since=mark) if call["path"] != "/trackings/getuserinfo"] == [
         "/trackings/get"
     ]
 
 
-def test_the_secret_is_in_no_log(whole: Whole) -> None:
-    whole.sandbox.set_webhook(whole.url.replace("trackingmore_default", "no_such_connection"))
-    assert whole.sandbox.forge_webhook("usps", "NUMBER0001")["http"] == 404
-    whole.sandbox.set_webhook(f"{whole.url}?also={whole.secret}")
-    assert whole.sandbox.forge_webhook("usps", "NUMBER0001")["http"] == 401
-    whole.sandbox.set_webhook(whole.url)
-    assert whole.sandbox.forge_webhook("usps", "NUMBER0001", signature="right")["http"] == 200
-    whole.until(lambda: whole.logged().count(LOGGED_PATH) >= 3, "the access log shows no requests")
-    assert whole.secret not in whole.logged()
+def test_the_secret_is_in_no_log(system: System) -> None:
+    system.sandbox.set_webhook(system.url.replace("trackingmore_default", "no_such_connection"))
+    assert system.sandbox.forge_webhook("usps", "NUMBER0001")["http"] == 404
+    system.sandbox.set_webhook(f"{system.url}?also={system.secret}")
+    assert system.sandbox.forge_webhook("usps", "NUMBER0001")["http"] == 401
+    system.sandbox.set_webhook(system.url)
+    assert system.sandbox.forge_webhook("usps", "NUMBER0001", signature="right")["http"] == 200
+    system.until(lambda: system.logged().count(LOGGED_PATH) >= 3, "the access log shows no requests")
+    assert system.secret not in system.logged()
 
 
 @pytest.fixture
-def gateway(whole: Whole) -> Iterator[str]:
+def gateway(system: System) -> Iterator[str]:
     """The URL of the documented gateway, in a process of its own, without a way from it to TrackingMore."""
     from demo.components import free_port
 
-    whole.airflow.wait_for_dag("act_on_webhook", 300)
-    (asset,) = whole.airflow.call("GET", "assets?uri_pattern=x-trackingmore")["assets"]
+    system.airflow.wait_for_dag("act_on_webhook", 300)
+    (asset,) = system.airflow.call("GET", "assets?uri_pattern=x-trackingmore")["assets"]
     port = free_port()
     settings = {
-        "AIRFLOW_URL": whole.airflow.url,
-        "AIRFLOW_TOKEN": requests.get(f"{whole.airflow.url}/auth/token", timeout=60).json()["access_token"],
+        "AIRFLOW_URL": system.airflow.url,
+        "AIRFLOW_TOKEN": requests.get(f"{system.airflow.url}/auth/token", timeout=60).json()["access_token"],
         "ASSET_ID": str(asset["id"]),
-        "WEBHOOK_SECRET": whole.secret,
+        "WEBHOOK_SECRET": system.secret,
         "TRACKINGMORE_EMAIL": "account-0@sandbox.example",
         "PORT": str(port),
     }
-    with (whole.folder / "gateway").open("w") as log:
+    with (system.folder / "gateway").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, str(HOW_TO / "webhook_gateway.py")], env=os.environ | settings, stderr=log
         )
-        url = f"http://127.0.0.1:{port}/webhooks/{whole.secret}"
+        url = f"http://127.0.0.1:{port}/webhooks/{system.secret}"
         try:
-            whole.until(lambda: is_reachable(url), "the gateway does not answer")
+            system.until(lambda: is_reachable(url), "the gateway does not answer")
             yield url
         finally:
             process.terminate()
@@ -221,38 +221,38 @@ def is_reachable(url: str) -> bool:
         return False
 
 
-def test_the_documented_gateway_starts_a_dag_that_asks_trackingmore(whole: Whole, gateway: str) -> None:
+def test_the_documented_gateway_starts_a_dag_that_asks_trackingmore(system: System, gateway: str) -> None:
     arrived, on_its_way = "SBX-STUCK-ARRIVED", "SBX-STUCK-ONITSWAY"
-    whole.sandbox.set_webhook("")
-    whole.sandbox.seed(shipments=[{"carrier_code": "usps", "tracking_number": arrived}])
-    whole.sandbox.seed(shipments=[{"carrier_code": "usps", "tracking_number": on_its_way}])
-    whole.sandbox.add_event("usps", arrived, "Delivered", status="delivered")
-    whole.sandbox.set_webhook(gateway)
-    assert whole.sandbox.send_webhook("usps", arrived)["http"] == 200
-    assert whole.sandbox.forge_webhook("usps", arrived)["http"] == 401
-    assert whole.sandbox.forge_webhook("usps", on_its_way, signature="right")["http"] == 200  # it says: delivered
-    assert whole.sandbox.forge_webhook("usps", "NOWHERE01", signature="right")["http"] == 200
+    system.sandbox.set_webhook("")
+    system.sandbox.seed(shipments=[{"carrier_code": "usps", "tracking_number": arrived}])
+    system.sandbox.seed(shipments=[{"carrier_code": "usps", "tracking_number": on_its_way}])
+    system.sandbox.add_event("usps", arrived, "Delivered", status="delivered")
+    system.sandbox.set_webhook(gateway)
+    assert system.sandbox.send_webhook("usps", arrived)["http"] == 200
+    assert system.sandbox.forge_webhook("usps", arrived)["http"] == 401
+    assert system.sandbox.forge_webhook("usps", on_its_way, signature="right")["http"] == 200  # it says: delivered
+    assert system.sandbox.forge_webhook("usps", "NOWHERE01", signature="right")["http"] == 200
     for path in ("x", "/more", "?a=1"):
-        whole.sandbox.set_webhook(f"{gateway}{path}")
-        assert whole.sandbox.send_webhook("usps", arrived)["http"] == 404
+        system.sandbox.set_webhook(f"{gateway}{path}")
+        assert system.sandbox.send_webhook("usps", arrived)["http"] == 404
 
     def delivered() -> list[str]:
-        runs = whole.rows("SELECT state FROM dag_run WHERE dag_id = 'act_on_webhook'")
-        events = whole.rows("SELECT count(*) FROM asset_event")
-        values = whole.rows("SELECT value FROM xcom WHERE dag_id = 'act_on_webhook' AND task_id = 'act'")
+        runs = system.rows("SELECT state FROM dag_run WHERE dag_id = 'act_on_webhook'")
+        events = system.rows("SELECT count(*) FROM asset_event")
+        values = system.rows("SELECT value FROM xcom WHERE dag_id = 'act_on_webhook' AND task_id = 'act'")
         done = bool(runs) and all(state == "success" for (state,) in runs) and events == [(3,)]
         return [name for (value,) in values for name in plain(value)] if done else []
 
-    whole.until(delivered, "the DAG has not run")
+    system.until(delivered, "the DAG has not run")
     assert set(delivered()) == {arrived}, "what a forged webhook says is not believed"
     # Airflow may leave an event that comes while it creates a run to the next run.
-    whole.sandbox.set_webhook(gateway)
-    assert whole.sandbox.send_webhook("usps", arrived)["http"] == 200
-    whole.until(
+    system.sandbox.set_webhook(gateway)
+    assert system.sandbox.send_webhook("usps", arrived)["http"] == 200
+    system.until(
         lambda: all(
-            any(number in call["query"].get("numbers", "") for call in whole.sandbox.calls("GET", "/trackings/get"))
+            any(number in call["query"].get("numbers", "") for call in system.sandbox.calls("GET", "/trackings/get"))
             for number in (arrived, on_its_way, "NOWHERE01")
         ),
         "TrackingMore was not asked about each",
     )
-    assert whole.secret not in whole.logged()
+    assert system.secret not in system.logged()

@@ -45,8 +45,8 @@ PEOPLE = {
     "comment": "leave it with Quentin next door",
     "title": "insulin pump for Wilhelmina",
 }
-OF_PEOPLE = ["Wilhelmina", "Ostrander", "w.ostrander", "15550172839", "Quentin", "insulin"]
-OF_THE_ACCOUNT = ["account-0@", "account-0%40", "10005550000"]
+PERSONAL_TEXTS = ["Wilhelmina", "Ostrander", "w.ostrander", "15550172839", "Quentin", "insulin"]
+ACCOUNT_TEXTS = ["account-0@", "account-0%40", "10005550000"]
 CANARY = str(KNOWN[0]["tracking_number"])
 
 
@@ -215,15 +215,15 @@ def test_the_key_is_nowhere(kept: Evidence, asked: Evidence, key: str, wrong_key
 
 
 def test_what_the_vendor_knows_of_people_is_nowhere(kept: Evidence) -> None:
-    assert kept.holding(*OF_PEOPLE) == []
+    assert kept.holding(*PERSONAL_TEXTS) == []
 
 
 def test_address_and_phone_of_the_account_are_nowhere(kept: Evidence) -> None:
-    assert kept.holding(*OF_THE_ACCOUNT) == []
+    assert kept.holding(*ACCOUNT_TEXTS) == []
 
 
 def test_the_record_that_was_asked_for_is_where_airflow_puts_xcoms_and_nowhere_else(asked: Evidence) -> None:
-    places = {place.split(" ")[1].removesuffix("-wal") for place in asked.holding(*OF_PEOPLE)}
+    places = {place.split(" ")[1].removesuffix("-wal") for place in asked.holding(*PERSONAL_TEXTS)}
     # At DEBUG, which this run has, Airflow 3.3 prints every XCom that a task leaves in the output of the component.
     assert places - {"output"} == {"xcom", "airflow/airflow.db"}
 
@@ -273,8 +273,8 @@ def test_a_task_without_result_leaves_none(finished: Finished) -> None:
     assert ("without_result", -1) not in finished.results
 
 
-@pytest.mark.parametrize(("task", "looked"), [("ends", True), ("begins", False), ("returned", False)])
-def test_only_the_first_check_takes_a_worker(finished: Finished, task: str, looked: bool) -> None:
+@pytest.mark.parametrize(("task", "is_checked_by_worker"), [("ends", True), ("begins", False), ("returned", False)])
+def test_only_the_first_check_takes_a_worker(finished: Finished, task: str, is_checked_by_worker: bool) -> None:
     log = finished.log(task)
-    assert ("Waiting for all of" in log) is looked
+    assert ("Waiting for all of" in log) is is_checked_by_worker
     assert "Wait over:" not in log, "a worker would have said so"

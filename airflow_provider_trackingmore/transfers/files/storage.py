@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError
-from airflow_provider_trackingmore.atomic_file import ATOMIC_UPLOAD_PROTOCOLS
+from airflow_provider_trackingmore.atomic_file import has_atomic_uploads
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -153,8 +153,7 @@ class Storage:
         if self.is_local:
             _write_local(path, content)
             return
-        protocols = {self._store.protocol} if isinstance(self._store.protocol, str) else set(self._store.protocol)
-        if protocols & {*ATOMIC_UPLOAD_PROTOCOLS, "memory"}:
+        if has_atomic_uploads(self._store.protocol) or self.root.protocol == "memory":
             self._store.pipe_file(path, content)
             return
         parent, _, base = path.rpartition("/")

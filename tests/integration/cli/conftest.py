@@ -67,7 +67,7 @@ class Program:
             [*program, *arguments],
             input=stdin,
             capture_output=True,
-            env=self.with_(environment),
+            env=self.environment_with(environment),
             cwd=self.directory,
             timeout=300,
         )
@@ -90,7 +90,7 @@ class Program:
                 stdin=slave,
                 stdout=file if to_file else slave,
                 stderr=slave,
-                env=self.with_({"TERM": "xterm-256color", **environment}),
+                env=self.environment_with({"TERM": "xterm-256color", **environment}),
                 cwd=self.directory,
             )
             os.close(slave)
@@ -105,7 +105,7 @@ class Program:
         out = to_file.read_text() if to_file else ""
         return self.ended(code, out, shown.decode().replace("\r\n", "\n"))
 
-    def with_(self, changes: Mapping[str, str | None]) -> dict[str, str]:
+    def environment_with(self, changes: Mapping[str, str | None]) -> dict[str, str]:
         return {name: value for name, value in {**self.environment, **changes}.items() if value is not None}
 
     def ended(self, code: int, out: str, err: str) -> Ended:

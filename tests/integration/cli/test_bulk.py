@@ -40,6 +40,15 @@ def outcomes(rows: list[dict[str, Any]]) -> dict[int, str]:
     return {row["line"]: row["outcome"] for row in rows}
 
 
+def wait_for_batches(sandbox: SandboxProcess, number: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the sandbox has received so many batches of a program that is still running."""
+    until = time.monotonic() + 60
+    while len(sandbox.calls("POST", "/trackings/batch")) < number:
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def test_without_yes_nothing_is_created(program: Program, trackingmore_sandbox: SandboxProcess, file: Path) -> None:
     file.write_text(GOOD)
     ended = program("create", str(file))
@@ -131,11 +140,7 @@ def test_the_output_of_a_killed_command_has_what_was_registered(
             cwd=program.directory,
         )
         try:
-            until = time.monotonic() + 60
-            while len(trackingmore_sandbox.calls("POST", "/trackings/batch")) < 5:
-                assert process.poll() is None
-                assert time.monotonic() < until
-                time.sleep(0.05)
+            wait_for_batches(trackingmore_sandbox, 5, process)
         finally:
             process.kill()
             process.wait(30)
@@ -166,11 +171,7 @@ def test_rows_of_a_split_call_are_written_before_the_next_part_is_sent(
         arguments = [*PROGRAM, "create", str(file), "--yes"]
         process = subprocess.Popen(arguments, stdout=out, env=program.environment, cwd=program.directory)
         try:
-            until = time.monotonic() + 60
-            while len(trackingmore_sandbox.calls("POST", "/trackings/batch")) < 5:  # 40, 20, 10, 10, 20
-                assert process.poll() is None
-                assert time.monotonic() < until
-                time.sleep(0.05)
+            wait_for_batches(trackingmore_sandbox, 5, process)  # 40, 20, 10, 10, 20
         finally:
             process.kill()
             process.wait(30)

@@ -6,8 +6,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 
 from .conftest import PROGRAM, Program, plain
@@ -87,12 +85,11 @@ def test_a_rejected_key_ends_it(program: Program) -> None:
     assert program("wait", "usps", "SBX-1", TRACKINGMORE_API_KEY="wrong-key-of-somebody").code == 3
 
 
-@pytest.mark.parametrize("content", ["carrier_code,tracking_number\nusps,9E+21\n,A1\n"])
 def test_every_invalid_row_is_named_before_any_call(
-    program: Program, trackingmore_sandbox: SandboxProcess, tmp_path: Path, content: str
+    program: Program, trackingmore_sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
     file = tmp_path / "orders.csv"
-    file.write_text(content)
+    file.write_text("carrier_code,tracking_number\nusps,9E+21\n,A1\n")
     ended = program("wait", str(file))
     assert ended.code == 2
     assert "line 2: a spreadsheet rounded" in ended.err

@@ -20,7 +20,7 @@ IDLE_SECONDS = 3.0
 
 
 @dataclass
-class Seen:
+class TriggersResult:
     """What happened to the triggers. Times are readings of the monotonic clock, which all processes share.
 
     :param began: when the first trigger was started.
@@ -43,7 +43,7 @@ class Seen:
 
 def run_triggers(
     waits: Sequence[Sequence[Parcel]], connection: dict[str, Any], scale: float, give_up_after: float
-) -> Seen:
+) -> TriggersResult:
     """Run a trigger for each wait, in one event loop of a new process.
 
     :param waits: the parcels of each.
@@ -57,14 +57,14 @@ def run_triggers(
 
 async def _triggerer(
     selector: MeasuringSelector, waits: Sequence[Sequence[Parcel]], scale: float, give_up_after: float
-) -> Seen:
+) -> TriggersResult:
     from airflow_provider_trackingmore.api.models import ShipmentKey
     from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
     from airflow_provider_trackingmore.waiting.pollers import pollers_of_running_loop
     from airflow_provider_trackingmore.waiting.spec import WaitSpec
 
     poke_interval = POKE_SECONDS / scale
-    seen = Seen(ended=[None] * len(waits), results=["waiting"] * len(waits))
+    result = TriggersResult(ended=[None] * len(waits), results=["waiting"] * len(waits))
     open_waits = set(range(len(waits)))
 
     async def wait(at: int) -> None:
@@ -75,8 +75,8 @@ async def _triggerer(
         )
         trigger = ShipmentStatusTrigger(spec)
         async for event in trigger.run():
-            seen.ended[at] = time.monotonic()
-            seen.results[at] = event.payload["result"]
+            result.ended[at] = time.monotonic()
+            result.results[at] = event.payload["result"]
         open_waits.discard(at)
 
     pollers = pollers_of_running_loop()
@@ -84,13 +84,13 @@ async def _triggerer(
     ticking = asyncio.create_task(_tick())
     selector.take_stalls()
     await asyncio.sleep(IDLE_SECONDS)
-    seen.idle = selector.take_stalls()
+    result.idle = selector.take_stalls()
     gc.collect()
     process = psutil.Process()
     before = process.memory_info().rss
     await asyncio.sleep(0.01)
     selector.take_stalls()
-    seen.began = time.monotonic()
+    result.began = time.monotonic()
     tasks = []
     for at in range(len(waits)):  # as the triggerer does: one after the other, the loop goes on in between
         tasks.append(asyncio.create_task(wait(at)))
@@ -98,19 +98,19 @@ async def _triggerer(
     # There is no signal that all have read their connection; on a busy machine the first ones have ended by then.
     while pollers.open_waits < len(open_waits):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
-    seen.starting = selector.take_stalls()
+    result.starting = selector.take_stalls()
     heaviest = process.memory_info().rss
-    until = seen.began + give_up_after / scale
+    until = result.began + give_up_after / scale
     while open_waits and time.monotonic() < until:
         await asyncio.sleep(poke_interval / 10)
         heaviest = max(heaviest, process.memory_info().rss)
-    seen.waiting = selector.take_stalls()
-    seen.bytes_each = (heaviest - before) / len(waits)
+    result.waiting = selector.take_stalls()
+    result.bytes_each = (heaviest - before) / len(waits)
     ticking.cancel()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    return seen
+    return result
 
 
 async def _tick() -> None:

@@ -8,10 +8,10 @@ from airflow.sdk import AssetWatcher
 
 from airflow_provider_trackingmore.triggers.shipment_changes import ShipmentChangesTrigger
 
-trigger = ShipmentChangesTrigger(name="told", poke_interval=3600, reconcile_seconds=3600)
-changes = Asset("parcels_told_by_webhook", watchers=[AssetWatcher(name="told", trigger=trigger)])
+trigger = ShipmentChangesTrigger(name="woken", poke_interval=3600, reconcile_seconds=3600)
+changes = Asset("parcels_woken_by_webhook", watchers=[AssetWatcher(name="woken", trigger=trigger)])
 
-with DAG("told_by_webhook", schedule=[changes], start_date=pendulum.datetime(2026, 1, 1)):
+with DAG("woken_by_webhook", schedule=[changes], start_date=pendulum.datetime(2026, 1, 1)):
 
     @task
     def note() -> None:
