@@ -222,7 +222,7 @@ class Webhooks:
     async def _send_once(self, delivery: Delivery) -> dict[str, Any]:
         if not delivery.account.webhook_url:
             raise ValueError("the account has no webhook_url")
-        await self._post(delivery)
+        await self._post(delivery, self._state)
         return delivery.to_dict()
 
     async def _deliver(self, delivery: Delivery) -> None:
@@ -230,7 +230,9 @@ class Webhooks:
         if not delivery.account.webhook_url:
             return
         async with self._slots:
-            await self._post(delivery)
+            if state is not self._state:  # reset meanwhile
+                return
+            await self._post(delivery, state)
         if self._is_success(delivery) or self._switches["webhook_retries"] == "none" or delivery.attempt > MAX_RETRIES:
             return
         now = self._clock.now()
@@ -244,8 +246,7 @@ class Webhooks:
         )
         heapq.heappush(state.queue, (due, retry.serial, retry))
 
-    async def _post(self, delivery: Delivery) -> None:
-        state = self._state
+    async def _post(self, delivery: Delivery, state: _State) -> None:
         delivery.clock = self._clock.now()
         delivery.http, delivery.response = await post(delivery.account.webhook_url, delivery.body)
         state.log.append(delivery)

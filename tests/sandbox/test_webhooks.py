@@ -29,6 +29,7 @@ class Receiver:
 
     url: str
     answer: tuple[int, str] = (200, "200")
+    may_answer: threading.Event = field(default_factory=threading.Event)
     bodies: list[str] = field(default_factory=list)
     headers: list[Any] = field(default_factory=list)
 
@@ -39,6 +40,7 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             receiver.headers.append(self.headers)
             receiver.bodies.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            assert receiver.may_answer.wait(30)
             status, text = receiver.answer
             self.send_response(status)
             self.send_header("Content-Length", str(len(text)))
@@ -50,6 +52,7 @@ def receiver() -> Iterator[Receiver]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         receiver = Receiver(f"http://127.0.0.1:{server.server_port}/hooks?from=sandbox")
+        receiver.may_answer.set()
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield receiver
@@ -252,6 +255,22 @@ def test_replays_and_forgeries(subscribed: Any, receiver: Receiver) -> None:
     assert not is_signed(wrong["verifyInfo"]["timeStr"], wrong["verifyInfo"]["signature"])
     assert is_signed(right["verifyInfo"]["timeStr"], right["verifyInfo"]["signature"])
     assert right["verifyInfo"]["timeStr"] == int(subscribed.clock()["unix"]) - 3_600
+
+
+def test_webhooks_that_wait_for_others_are_not_sent_after_a_reset(sandbox: Any, receiver: Receiver) -> None:
+    sandbox.freeze()
+    sandbox.set_webhook(receiver.url)
+    sandbox.seed(20, journey="INSTANT")
+    receiver.may_answer.clear()
+    sandbox.advance(hours=2)
+    wait_for(lambda: len(receiver.bodies) == 8)  # as many as are sent at once
+    sandbox.reset()
+    receiver.may_answer.set()
+    sandbox.set_webhook(receiver.url)
+    sandbox.seed(shipments=[{"carrier_code": "usps", "tracking_number": NUMBER}])
+    sandbox.send_webhook("usps", NUMBER)
+    assert [webhook["tracking_number"] for webhook in sandbox.webhooks()] == [NUMBER]
+    assert len(receiver.bodies) == 9
 
 
 def test_the_url_never_shows_and_a_reset_forgets_it(subscribed: Any, receiver: Receiver) -> None:
