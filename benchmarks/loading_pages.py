@@ -62,7 +62,7 @@ class ReadPages:
                 return
 
     def shipment_source(self) -> ReadPages:
-        """Be the hook that a load asks for its source."""
+        """Return the source of a load, as a hook does."""
         return self
 
     def list_trackings(self, _: Mapping[str, object]) -> Iterator[Any]:
@@ -80,7 +80,7 @@ class ReadPages:
 
 
 def saved_record(record: ShipmentRecord, _: RowOptions) -> ShipmentRecord:
-    """Take the place of ``build_record``: what is replayed has been built.
+    """Replace ``build_record``: replayed records have been built already.
 
     :param record: the record.
     :return: the same.

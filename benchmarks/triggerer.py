@@ -43,7 +43,7 @@ def _run(
 
 
 async def start_and_cancel_a_trigger() -> None:
-    """Load what the first trigger brings along: modules and threads are not the weight of those that are measured."""
+    """Run one trigger first, so that its modules and threads do not count as memory of those that are measured."""
     from airflow_provider_trackingmore.api.models import ShipmentKey
     from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigger
     from airflow_provider_trackingmore.waiting.pollers import pollers_of_running_loop

@@ -40,7 +40,7 @@ SPREAD = 1800.0
 SPREAD_BY_LIST = 600.0
 """The same for a large wait that reads the whole list each time."""
 OURS_ALONE = 20_000
-"""From so many orders on the baselines do not run, and ours ends after :data:`OURS_ALONE_SECONDS` of the clock."""
+"""From this many orders on, the baselines do not run, and ours ends after :data:`OURS_ALONE_SECONDS` of the clock."""
 OURS_ALONE_SECONDS = 600.0
 SINGLY_BOUNDED = 5_000
 """From this many orders on, one GET per parcel is ended after 10,000 s of the clock, before it has checked all."""

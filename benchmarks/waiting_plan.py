@@ -26,7 +26,7 @@ ROWS_IN_A_PAGE = 2000
 RECONCILE_SECONDS = 1800.0
 """Clock seconds in which every open shipment is fully checked at least once."""
 POKE_SECONDS = 60.0
-"""Clock seconds between checks, for everybody: Airflow's default."""
+"""Clock seconds between checks, for all sides: Airflow's default."""
 TOLERANCE_SECONDS = 0.25
 """Real; switch ``rate_tolerance``, as in the pytest fixture: a busy machine does not deliver evenly."""
 LEAD_SECONDS = 120.0
@@ -37,7 +37,7 @@ _CARRIERS = ("dhl", "ups", "usps", "gls")
 
 
 def orders(count: int) -> list[list[Parcel]]:
-    """Make orders: of twenty, seventeen have one parcel, two have two, one has three.
+    """Create orders: of twenty, seventeen have one parcel, two have two, one has three.
 
     Of fifty parcels one was delivered before the vendor checked it, and so has no ``updated_at``: asking for what has
     changed does not show it (reference, "where the vendor is unclear").
@@ -155,7 +155,7 @@ def register_parcels(
     :param sandbox: running; begins anew.
     :param parcels: magic numbers.
     :param spread: clock seconds over which they are delivered, after ``lead``.
-    :param accounts: the first so many accounts get the same parcels.
+    :param accounts: how many accounts get the parcels, from the first one on.
     :param lead: clock seconds until the first is delivered.
     :return: what each account shows; read from the sandbox, not computed.
     """

@@ -50,7 +50,7 @@ def run_triggers(
     :param connection: the Airflow connection.
     :param scale: clock seconds in a real second; the triggers' own times are shortened by it.
     :param give_up_after: clock seconds after which those that still wait are ended.
-    :return: what became of them.
+    :return: when and how each wait ended.
     """
     return in_own_process(connection, _triggerer, waits, scale, give_up_after)
 
@@ -114,6 +114,6 @@ async def _triggerer(
 
 
 async def _tick() -> None:
-    """Be due every millisecond, so that no stall of the loop goes unnoticed."""
+    """Wake up every millisecond, so that no stall of the loop goes unnoticed."""
     while True:  # noqa: ASYNC110 - there is nothing to wait for
         await asyncio.sleep(0.001)

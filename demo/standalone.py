@@ -70,7 +70,7 @@ def run_standalone(parcels: list[shop.Parcel], console: Console, folder: Path) -
         display.event(f"Open waits, in the menu Browse: {airflow.url}/plugin/trackingmore-shipments")
         display.event(f"Connections: {', '.join(connections)}; test them in Admin > Connections")
         display.event(
-            f"Sandbox: {sandbox.process.base_url}; its clock runs while a DAG runs, {MINUTES_PER_DAY} min a day"
+            f"Sandbox: {sandbox.process.base_url}; its clock runs while a DAG runs, {MINUTES_PER_DAY} min per day"
         )
         display.event("Let a day pass at once. Its webhooks end the waits of parcels that arrive:")
         command = f"curl -H 'Content-Type: application/json' -d '{{\"advance\": {DAY}}}' {control}/clock"
@@ -103,7 +103,7 @@ def _count_active(airflow: Airflow, path: str) -> int:
 
 
 def _run_clock(airflow: Airflow, sandbox: Sandbox) -> None:
-    """Let the sandbox's clock run whenever a DAG runs, for ever."""
+    """Let the sandbox's clock run whenever a DAG runs, until Ctrl-C."""
     while True:
         airflow.check()
         active = airflow.call("GET", "dags/~/dagRuns?state=running&state=queued&limit=1")["total_entries"]

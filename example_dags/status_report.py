@@ -1,7 +1,7 @@
 """Load the account's shipments and events into a warehouse every night, and report on them.
 
-Each night loads what is new or has changed since the last load that succeeded. A repeated run does no harm, and a night
-that was left out is made up for by the next one. Reading costs no quota.
+Each night loads what is new or has changed since the last load that succeeded. A repeated run does no harm, and the
+load after a skipped night catches up. Reading costs no quota.
 """
 
 from __future__ import annotations

@@ -222,13 +222,13 @@ COMMANDS = (
                 "--settle",
                 type=checked(parse_period),
                 metavar="PERIOD",
-                help="later loads omit delivered and expired shipments that are unchanged for PERIOD (default: 3d)",
+                help="later loads omit delivered and expired shipments unchanged for PERIOD (default: 3d)",
             ),
             argument(
                 "--max-open",
                 type=checked(parse_period),
                 metavar="PERIOD",
-                help="look shipments up by number from PERIOD after their registration on (default: 90d)",
+                help="from PERIOD after registration on, look up open shipments by number (default: 90d)",
             ),
             choice(
                 "--event-texts",
@@ -279,7 +279,7 @@ COMMANDS = (
         ),
         ("table", "new", "changed", "unchanged"),
         ("table", "new", "changed", "unchanged"),
-        "It loads what the operators load, and goes on where they have ended if account, filters and stream are the "
+        "It loads what the operators load, and continues where they ended if account, filters and stream are the "
         f"same. Up to {PAGE_SIZE} shipments take one call; no call costs quota.",
         ("request", "since", "shipments", "calls"),
     ),

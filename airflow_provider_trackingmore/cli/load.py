@@ -135,7 +135,7 @@ def _load(
                 return load_into_database(source, options, stream, destination, utc_now, log, update)
             return load_into_files(source, options, stream, destination, utc_now, update)
         except KeyboardInterrupt:
-            echo("Interrupted. Nothing of this load counts; the next one begins where the last one ended.")
+            echo("Interrupted. Nothing of this load was kept; the next load continues where the previous one ended.")
             raise
 
 

@@ -216,7 +216,7 @@ class Load:
         try:
             found = self._source.find(self._unseen)
         except LookupInterruptedError as error:
-            # A single number may be the cause. The list of this load was complete, so the load goes on without it.
+            # A single number may be the cause. The list of this load was complete, so the load continues without it.
             if not isinstance(error.cause, ServerError | MalformedResponseError):
                 raise
             log.warning("Some shipments could not be looked up; the next load will retry: %s", error)

@@ -81,7 +81,7 @@ def view_queries(dialect: ViewDialect, tables: Mapping[str, str], promised_table
 
 
 def _rank(value: str, percent: int) -> str:
-    """Select a percentile by the nearest-rank method: the smallest value that so many percent of all do not exceed."""
+    """Select a percentile by the nearest-rank method: the smallest value with so large a share up to it."""
     return f"MIN(CASE WHEN value_rank * 100 >= value_count * {percent} THEN {value} END)"
 
 

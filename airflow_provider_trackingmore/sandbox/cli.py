@@ -63,7 +63,7 @@ def create_parser() -> argparse.ArgumentParser:
         type=float,
         default=90,
         metavar="DAYS",
-        help="register these parcels over so many days before the start (default: 90)",
+        help="register these parcels within this many days before the start (default: 90)",
     )
     parser.add_argument(
         "--events",

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 class TrackingMoreToSqlOperator(LoadBaseOperator):
     """Load new and changed trackings, all their events and their changes of status into a database.
 
-    Rows and cursor commit in one transaction: a crash at any moment leaves what the last load has left, and the next
-    load goes on from there. It reads with ``GET /trackings/get``, 2,000 shipments a call, and ``GET
-    /trackings/{carrier_code}/{tracking_number}`` for shipments that may be missing. It writes to PostgreSQL, MySQL,
-    MariaDB, SQLite and DuckDB.
+    Rows and cursor commit in one transaction: after a crash at any moment, the tables are as the previous load left
+    them, and the next load continues from there. It reads with ``GET /trackings/get``, 2,000 shipments a call, and
+    ``GET /trackings/{carrier_code}/{tracking_number}`` for shipments that may be missing. It writes to PostgreSQL,
+    MySQL, MariaDB, SQLite and DuckDB.
 
     It returns counts, never rows: ``rows`` (table -> ``new``, ``changed``, ``unchanged``), ``window``, ``cursor``,
     ``loaded_at``, ``sequence``, ``open``, ``missing``, ``unconfirmed``, ``api_calls``, ``account``, ``stream`` and

@@ -21,7 +21,7 @@ MODES: dict[str, dict[str, Any]] = {
 """Arguments of each; those that this version of the sensor does not know have no DAG."""
 ORDERS = 24
 POOL = "two_slots"
-"""For all modes but poke, which needs a slot for each wait: so many start at once as there are processors."""
+"""For all modes but poke, which needs a slot for each wait: as many start at once as there are processors."""
 
 
 def parcel(mode: str, order: int) -> tuple[str, str]:

@@ -46,7 +46,7 @@ RECOVERY = {
 
 
 class Orders:
-    """Fifteen orders with two parcels each, and what has to become of them."""
+    """Fifteen orders with two parcels each, and how each has to end."""
 
     def __init__(self, seed: int) -> None:
         rng = random.Random(seed)

@@ -126,7 +126,7 @@ def main() -> None:
     from tests.chaos import kill_points, loads_of_today  # noqa: F401
 
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a load prints belongs into the log
+    os.dup2(2, 1)  # whatever a load prints goes into the log
     gc.collect()
     gc.freeze()  # so that processes share the memory
     for line in sys.stdin:

@@ -15,18 +15,18 @@ from tests.chaos.killed_loads import LoadRunner
 from tests.chaos.load_checker import CompletedLoad, Loaded
 
 NIGHTS = 14
-"""In so many nights all kills are done, if every load lives until the point where it is to be killed."""
+"""How many nights all kills take, if every load reaches the point at which it is killed."""
 MAX_NIGHTS = 40
 
 
 @dataclass
 class Loader:
-    """A loader, and what has become of its loads.
+    """A loader, and the results of its loads.
 
     :param name: for the table.
     :param order: which loader of ``killed_loads``.
     :param arguments: its arguments.
-    :param kills: how many times it is killed in all, spread over so many nights.
+    :param kills: how many times it is killed in all, spread over :data:`NIGHTS` nights.
     :param named_points: its calls and its commit: one kill in five is at one of them.
     :param read: reads what it has stored.
     :param store: where it stores it; None for a loader of today, whose completed runs count.

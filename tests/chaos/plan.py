@@ -19,7 +19,7 @@ class Kill:
 
     :param victim: what gets SIGKILL; a scheduler without its workers leaves them, and their tasks, alive.
     :param moment: while the server has the batch, before or after it applied it; or while orders are waited for.
-    :param settled: in the waits, as soon as so many orders are settled.
+    :param settled: in the waits: how many orders are settled before the kill.
     :param after: seconds from there.
     :param hold: seconds for which the server keeps the batch, or its answer.
     :param down: seconds until a component is started again.

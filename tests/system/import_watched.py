@@ -13,7 +13,7 @@ touched = []
 def watch(event, arguments):
     network = event in ("socket.connect", "socket.getaddrinfo", "sqlite3.connect")
     written = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
-    # Python keeps what it compiled; what Airflow 2.11 brings along looks at files that hold nothing.
+    # Python caches compiled modules, and imports of Airflow 2.11 open the null device.
     name = str(arguments[0])
     harmless = name == os.devnull or name.endswith(".pyc") or "__pycache__" in name
     if network or (written and not harmless):

@@ -44,7 +44,7 @@ FILES_STATE_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class FilesState:
-    """What the previous load has left.
+    """The state that the previous load left.
 
     :param load: the state of the load.
     :param tables: the tables that the stream writes; empty before the first load.
@@ -63,7 +63,7 @@ class FilesState:
 
 
 def read_state(storage: Storage, stream: str, account: str, tables: Sequence[str]) -> FilesState:
-    """Read what the previous load of a stream has left.
+    """Read the state that the previous load of a stream left.
 
     :param storage: where.
     :param stream: the stream.
@@ -112,7 +112,7 @@ class FileTarget:
     :param storage: where.
     :param stream: the stream.
     :param account: the value of the column ``account``.
-    :param state: what the previous load has left.
+    :param state: the state that the previous load left.
     :param tables: the tables to write.
     :param file_format: encodes rows.
     :param suffix: of the names of data files.

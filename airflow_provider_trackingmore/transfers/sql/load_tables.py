@@ -146,7 +146,7 @@ class LoadTables:
         for statement in self.database.create_view(name, query):
             self.database.execute(action, statement)
 
-    # Inside of the transaction ---------------------------------------------------------------------------------------
+    # Inside the transaction ------------------------------------------------------------------------------------------
 
     def begin(self) -> LoadState:
         """Begin the transaction, lock and read the state, and check the privileges. Wait for another load.

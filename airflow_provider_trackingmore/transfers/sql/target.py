@@ -55,7 +55,7 @@ _MISSING_ASSIGNMENTS = {"missing_since": "{new.missing_since}", "changed_at": "{
 
 
 class SqlTarget:
-    """The tables of a load in a database, inside of its transaction.
+    """The tables of a load in a database, inside its transaction.
 
     :param database: the database.
     :param names: the name of each table in this package -> its name in the database.

@@ -44,14 +44,14 @@ class Ended:
 
 
 class Program:
-    """Runs the program, and sees to it that no key ever shows."""
+    """Runs the program, and checks that it never shows a key."""
 
     def __init__(self, sandbox: SandboxProcess, directory: Path) -> None:
         self.directory = directory
         self.keys = list(sandbox.api_keys)
         # A terminal reports its own size; the environment of the tests may say something else.
         inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-        # A pace of its own for each test: otherwise each would wait for the one before.
+        # Each test has its own rate limit: otherwise it would wait for the test before.
         self.environment = {
             **inherited,
             "TRACKINGMORE_API_KEY": sandbox.api_key,
@@ -98,7 +98,7 @@ class Program:
             while select.select([master], [], [], 300)[0]:
                 try:
                     shown += os.read(master, 65536)
-                except OSError:  # the program has let go of the terminal
+                except OSError:  # the program has closed the terminal
                     break
             os.close(master)
             code = process.wait(300)

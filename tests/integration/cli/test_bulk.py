@@ -41,7 +41,7 @@ def outcomes(rows: list[dict[str, Any]]) -> dict[int, str]:
 
 
 def wait_for_batches(sandbox: SandboxProcess, number: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the sandbox has received so many batches of a program that is still running."""
+    """Wait until the sandbox has received that many batches from a program that is still running."""
     until = time.monotonic() + 60
     while len(sandbox.calls("POST", "/trackings/batch")) < number:
         assert process.poll() is None

@@ -118,7 +118,7 @@ def test_ctrl_c_ends_with_130(program: Program, trackingmore_sandbox: SandboxPro
         stderr=subprocess.PIPE,
         env=program.environment,
         text=True,
-        # A shell's background job ignores Ctrl-C and hands that on to its children; a terminal's program does not.
+        # A background job of a shell ignores Ctrl-C, and so do its children; a program on a terminal does not.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )
     until = time.monotonic() + 300

@@ -1,6 +1,6 @@
 """An account whose shipments change at random, on a virtual clock, and that answers requests like the vendor.
 
-It shares no code with ``loading``. It remembers what nobody outside of the vendor knows: which changes were silent,
+It shares no code with ``loading``. It remembers what nobody outside the vendor knows: which changes were silent,
 that is, without a new ``updated_at``.
 """
 

@@ -136,7 +136,7 @@ def test_texts_that_no_database_takes_are_cleaned(text: str | None, expected: st
     assert clean_text(text) == expected
 
 
-def test_a_time_outside_of_the_calendar_is_none() -> None:
+def test_a_time_outside_the_calendar_is_none() -> None:
     assert to_utc(datetime.fromisoformat("0001-01-01T00:00:00+08:00")) is None
     assert to_utc(datetime.fromisoformat("9999-12-31T23:00:00-08:00")) is None
     assert to_utc(None) is None
