@@ -23,12 +23,12 @@ def record() -> Callable[[str], Any]:
 
 @pytest.fixture
 def read() -> Callable[..., Any]:
-    """Read an answer given as plain data, the way it would arrive over the wire."""
+    """Parse a response given as plain data, as it would arrive over the wire."""
 
     def read_plain(
-        request: Request[T], answer: object, *, status: int = 200, headers: dict[str, str] | None = None
+        request: Request[T], response: object, *, status: int = 200, headers: dict[str, str] | None = None
     ) -> T:
-        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        body = response if isinstance(response, bytes) else json.dumps(response).encode()
         return parse_response(request, status, headers or {"Content-Type": "application/json"}, body)
 
     return read_plain

@@ -54,15 +54,15 @@ REQUESTS: dict[str, tuple[Request[Any], str]] = {
 }
 
 
-def places(node: Any) -> Iterator[tuple[Any, Any]]:
-    """Every (container, key) inside a JSON value."""
+def json_slots(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every (container, key) inside a JSON value."""
     for key, inner in list(node.items() if isinstance(node, dict) else enumerate(node)):
         yield node, key
         if isinstance(inner, (dict, list)):
-            yield from places(inner)
+            yield from json_slots(inner)
 
 
-NAMES = sorted({key for record in RECORDS.values() for _, key in places(record) if isinstance(key, str)})
+NAMES = sorted({key for record in RECORDS.values() for _, key in json_slots(record) if isinstance(key, str)})
 TEXTS = [
     "",
     "null",
@@ -92,12 +92,12 @@ STATUSES = st.sampled_from([200, 200, 200, 201, 302, 400, 404, 429, 500, 503])
 endpoint = pytest.mark.parametrize("name", REQUESTS)
 
 
-def moderate(examples: int) -> settings:
+def with_examples(examples: int) -> settings:
     return settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def use(value: object) -> None:
-    """Do with a result everything that a user might."""
+    """Do everything with a result that a user might do."""
     repr(value)
     str(value)
     pickle.loads(pickle.dumps(value))
@@ -133,39 +133,39 @@ def read(request: Request[Any], status: int, body: bytes) -> None:
 
 
 @endpoint
-@moderate(25)
+@with_examples(25)
 @given(status=st.integers(100, 599), body=st.binary(max_size=40))
 def test_any_bytes(name: str, status: int, body: bytes) -> None:
     read(REQUESTS[name][0], status, body)
 
 
 @endpoint
-@moderate(25)
+@with_examples(25)
 @given(status=STATUSES, answer=ANY_JSON)
 def test_any_json(name: str, status: int, answer: object) -> None:
     read(REQUESTS[name][0], status, json.dumps(answer).encode())
 
 
 @endpoint
-@moderate(40)
+@with_examples(40)
 @given(status=STATUSES, code=st.sampled_from([200, 200, 201, "200", 202, 4016, 4031, 429]), data=ANY_JSON)
 def test_any_data_in_a_proper_envelope(name: str, status: int, code: object, data: object) -> None:
     read(REQUESTS[name][0], status, json.dumps({"meta": {"code": code}, "data": data}).encode())
 
 
 @endpoint
-@moderate(60)
+@with_examples(60)
 @given(source=st.data())
 def test_any_change_of_a_recorded_response(name: str, source: st.DataObject) -> None:
     request, recorded = REQUESTS[name]
     answer = copy.deepcopy(RECORDS[recorded]["response"])
     for _ in range(source.draw(st.integers(1, 3))):
-        container, key = source.draw(st.sampled_from(list(places(answer))))
+        container, key = source.draw(st.sampled_from(list(json_slots(answer))))
         container[key] = source.draw(ANY_JSON)
     read(request, 200, json.dumps(answer).encode())
 
 
-@moderate(150)
+@with_examples(150)
 @given(
     added=st.lists(st.sampled_from(SENT), max_size=6),
     refused=st.lists(st.tuples(st.sampled_from(SENT), st.sampled_from([4016, 4015, None, 200])), max_size=6),

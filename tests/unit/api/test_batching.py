@@ -1,4 +1,4 @@
-"""Many shipments in few calls, and a report on each: run against a small server in the test, without a socket."""
+"""Batches and lookups of many shipments, against a small server in the test and without a socket."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ from airflow_provider_trackingmore.api.reports import BatchReport, RegistrationR
 from airflow_provider_trackingmore.api.shipments import check_shipments
 from airflow_provider_trackingmore.client.runner import run
 
-WHOLE_CALL = (4012, 4014, 4015, 4020, 4032)
-"""Codes with which one shipment brings down the call it stands in."""
+WHOLE_CALL_CODES = (4012, 4014, 4015, 4020, 4032)
+"""Codes with which one shipment makes its whole call fail."""
 
 
 @dataclass
 class Server:
-    """Answers in the vendor's shapes (1.2, 1.5-1.8, 1.13), and does to each number what ``conduct`` says.
+    """Responds in the vendor's forms (1.2, 1.5-1.8, 1.13).
 
-    ``conduct``: ``"lists"`` an existing one among the trackings, ``"upper"`` writes the number in capitals,
-    ``"silent"`` does it and does not mention it, ``"forgets"`` neither does it nor mentions it, ``"slow"`` does so
-    the first time only, a code refuses it, ``-code`` refuses the whole call.
-
-    ``says``: what answers about changes and deletions hold: ``"codes"``, ``"count"``, both, or nothing.
+    :param behaviour: what it does with a number: ``"lists"`` an existing one among the trackings, ``"upper"`` returns
+        the number in capitals, ``"silent"`` processes it without mentioning it, ``"ignores"`` neither processes nor
+        mentions it, ``"slow"`` ignores it the first time only; a code refuses it, ``-code`` refuses the whole call.
+    :param quota_error: whether a lack of quota is reported for each ``"item"`` or for the whole ``"call"``.
+    :param confirms_by: what responses to changes and deletions contain: ``"codes"``, ``"count"``, both, or nothing.
     """
 
     registered: set[ShipmentKey] = field(default_factory=set)
-    conduct: dict[str, str | int] = field(default_factory=dict)
+    behaviour: dict[str, str | int] = field(default_factory=dict)
     quota: int = 1_000_000
-    quota_says: str = "item"
+    quota_error: str = "item"
     hidden: set[ShipmentKey] = field(default_factory=set)
     fail: Callable[[int], TrackingMoreError | None] = lambda call: None
     calls: list[Request[Any]] = field(default_factory=list)
-    says: str = "count codes"
+    confirms_by: str = "count codes"
 
     def send(self, request: Request[Any]) -> Any:
         self.calls.append(request)
@@ -59,8 +59,8 @@ class Server:
         if error := self.fail(len(self.calls)):
             raise error
         code, data = self._answer(request)
-        answer = {"meta": {"code": code, "type": "Success", "message": "Said by the server"}, "data": data}
-        return parse_response(request, 200, {}, json.dumps(answer).encode())
+        response = {"meta": {"code": code, "type": "Success", "message": "Message of the server"}, "data": data}
+        return parse_response(request, 200, {}, json.dumps(response).encode())
 
     def numbers_sent(self, path: str = "*") -> list[list[str]]:
         return [
@@ -76,7 +76,7 @@ class Server:
         if request.path == "/trackings/get":
             wanted = [number.casefold() for number in request.query["numbers"].split(",")]
             assert len(wanted) <= 40
-            if any(self.conduct.get(number) == -4014 for number in request.query["numbers"].split(",")):
+            if any(self.behaviour.get(number) == -4014 for number in request.query["numbers"].split(",")):
                 return 4014, []
             found = [key for key in self.registered - self.hidden if key.tracking_number.casefold() in wanted]
             return (200, {"items": [self._item(key) for key in found]}) if found else (4031, [])
@@ -89,32 +89,37 @@ class Server:
             return (200, []) if ShipmentKey(carrier, number) in self.registered else (4017, [])
         assert 0 < len(request.body) <= 40
         for body in request.body:
-            conduct = self.conduct.get(body["tracking_number"])
-            if isinstance(conduct, int) and conduct < 0:
-                return -conduct, []
-        answers = {"batch": self._create, "delete": self._delete, "updatemore": self._change, "notupdate": self._change}
-        return answers[request.path.rpartition("/")[2]]([(_key(body), body) for body in request.body])
+            behaviour = self.behaviour.get(body["tracking_number"])
+            if isinstance(behaviour, int) and behaviour < 0:
+                return -behaviour, []
+        endpoints = {
+            "batch": self._create,
+            "delete": self._delete,
+            "updatemore": self._change,
+            "notupdate": self._change,
+        }
+        return endpoints[request.path.rpartition("/")[2]]([(_key(body), body) for body in request.body])
 
     def _create(self, rows: list[tuple[ShipmentKey, Any]]) -> tuple[int, Any]:
         trackings, errors = [], []
         ran_out = False
         for key, _ in rows:
-            conduct = self.conduct.get(key.tracking_number, "")
-            if isinstance(conduct, int):
-                errors.append(self._error(key, conduct))
-            elif key in self.registered and conduct == "lists":
+            behaviour = self.behaviour.get(key.tracking_number, "")
+            if isinstance(behaviour, int):
+                errors.append(self._error(key, behaviour))
+            elif key in self.registered and behaviour == "lists":
                 trackings.append(self._item(key))
-            elif key in self.registered and conduct not in ("silent", "forgets"):
+            elif key in self.registered and behaviour not in ("silent", "ignores"):
                 errors.append(self._error(key, 4016))
             elif key not in self.registered and self.quota <= 0:
                 ran_out = True
                 errors.append(self._error(key, 4021))
-            elif conduct != "forgets":
+            elif behaviour != "ignores":
                 self.quota -= key not in self.registered
                 self.registered.add(key)
-                if conduct != "silent":
+                if behaviour != "silent":
                     trackings.append(self._item(key) | {"status": "pending"})
-        if ran_out and self.quota_says == "call":
+        if ran_out and self.quota_error == "call":
             return 4021, []
         return 201, {"submitted": len(rows), "added": len(trackings), "trackings": trackings, "errors": errors}
 
@@ -127,26 +132,28 @@ class Server:
     def _each(self, rows: list[tuple[ShipmentKey, Any]], count: str, apply: Callable[[ShipmentKey], None]) -> Any:
         done, entries = 0, []
         for key, _ in rows:
-            conduct = self.conduct.get(key.tracking_number)
-            code = conduct if isinstance(conduct, int) else 200 if key in self.registered else 4017
-            if code == 200 and conduct not in ("forgets", "slow"):
+            behaviour = self.behaviour.get(key.tracking_number)
+            code = behaviour if isinstance(behaviour, int) else 200 if key in self.registered else 4017
+            if code == 200 and behaviour not in ("ignores", "slow"):
                 apply(key)
                 done += 1
-            if conduct not in ("silent", "forgets", "slow"):
+            if behaviour not in ("silent", "ignores", "slow"):
                 entries.append({"meta": self._error(key, code)})
-            if conduct == "slow":
-                self.conduct[key.tracking_number] = ""
-        if "codes" not in self.says:
+            if behaviour == "slow":
+                self.behaviour[key.tracking_number] = ""
+        if "codes" not in self.confirms_by:
             entries = [{"meta": {"tracking_number": entry["meta"]["tracking_number"]}} for entry in entries]
-        return {"trackings": entries, **({count: done} if "count" in self.says else {})} if self.says else []
+        return (
+            {"trackings": entries, **({count: done} if "count" in self.confirms_by else {})} if self.confirms_by else []
+        )
 
     def _item(self, key: ShipmentKey) -> dict[str, Any]:
-        upper = self.conduct.get(key.tracking_number) == "upper"
+        upper = self.behaviour.get(key.tracking_number) == "upper"
         number = key.tracking_number.upper() if upper else key.tracking_number
         return {"tracking_number": number, "carrier_code": key.carrier_code, "status": "transit"}
 
     def _error(self, key: ShipmentKey, code: int) -> dict[str, Any]:
-        return self._item(key) | {"code": code, "message": "Said of the item"}
+        return self._item(key) | {"code": code, "message": "Message about the item"}
 
 
 def _key(body: dict[str, Any]) -> ShipmentKey:
@@ -177,12 +184,12 @@ def rejected(report: BatchReport) -> dict[str, int | None]:
 JOBS = pytest.mark.parametrize("job", [REGISTER, UPDATE, DELETE, STOP], ids=["register", "update", "delete", "stop"])
 
 
-# Chunks ---------------------------------------------------------------------------------------------------------------
+# Chunks --------------------------------------------------------------------------------------------------------------
 
 
 @JOBS
 @pytest.mark.parametrize("count", [1, 39, 40, 41, 200])
-def test_forty_go_into_a_call_and_the_rest_into_the_last(job: Job, count: int) -> None:
+def test_shipments_are_sent_forty_per_call(job: Job, count: int) -> None:
     server = Server() if job is REGISTER else Server(set(keys(many(count))))
     report = send(server, many(count), job)
     assert report.done == keys(many(count))
@@ -198,7 +205,7 @@ def test_nothing_to_send_makes_no_call(job: Job) -> None:
     assert server.calls == []
 
 
-def test_a_shipment_mentioned_again_is_counted_and_not_sent() -> None:
+def test_a_duplicate_is_counted_and_not_sent() -> None:
     server = Server()
     report = send(server, [*many(50), *many(30), shipment(" n0001 "), shipment("n0001", "dhl")])
     assert report.duplicates == 31
@@ -208,7 +215,7 @@ def test_a_shipment_mentioned_again_is_counted_and_not_sent() -> None:
     assert report.totals == "51 created, 0 existing, 0 rejected (31 duplicates ignored)"
 
 
-def test_what_cannot_be_sent_is_rejected_in_its_place_and_costs_the_others_nothing() -> None:
+def test_an_invalid_shipment_is_rejected_with_its_position_and_the_others_are_sent() -> None:
     server = Server()
     report = send(server, [shipment("n1"), shipment("", "dhl"), shipment("n2"), {"carrier_code": "dhl"}, 7])
     assert report.done == (("usps", "n1"), ("usps", "n2"))
@@ -221,19 +228,19 @@ def test_progress_is_reported_after_each_call_and_ends_with_all_shipments() -> N
     reported: list[tuple[int, int, int]] = []
     checked = check_shipments([*many(90), shipment("")])
 
-    def tell(part: BatchReport, settled: int, total: int) -> None:
-        reported.append((len(part), settled, total))
+    def record(part: BatchReport, known: int, total: int) -> None:
+        reported.append((len(part), known, total))
 
-    run(send_batches(REGISTER, checked, BatchReport(), tell), Server().send)
+    run(send_batches(REGISTER, checked, BatchReport(), record), Server().send)
     assert reported == [(40, 41, 91), (40, 81, 91), (10, 91, 91)]
 
 
-# Reports on the items ---------------------------------------------------------------------------------------------
+# Reports on the items ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("conduct", ["", "lists", "silent"])
-def test_a_number_that_already_exists_counts_as_registered_in_every_form_of_the_response(conduct: str) -> None:
-    server = Server({ShipmentKey("usps", "n0001")}, {"n0001": conduct})
+@pytest.mark.parametrize("behaviour", ["", "lists", "silent"])
+def test_a_number_that_already_exists_counts_as_registered_in_every_form_of_the_response(behaviour: str) -> None:
+    server = Server({ShipmentKey("usps", "n0001")}, {"n0001": behaviour})
     report = send(server, many(3))
     assert report.done == (("usps", "n0000"), ("usps", "n0002"))
     assert report.unchanged == (("usps", "n0001"),)
@@ -241,19 +248,19 @@ def test_a_number_that_already_exists_counts_as_registered_in_every_form_of_the_
 
 
 def test_a_refused_item_is_rejected_with_code_and_reason() -> None:
-    report = send(Server(conduct={"n0001": 4014}), many(3))
+    report = send(Server(behaviour={"n0001": 4014}), many(3))
     assert rejected(report) == {"n0001": 4014}
-    assert report.rejected[0].message == "Said of the item"
+    assert report.rejected[0].message == "Message about the item"
 
 
-def test_a_number_that_comes_back_in_capitals_is_still_the_one_that_was_sent() -> None:
-    server = Server(conduct={"n0001": "upper"})
+def test_a_number_returned_in_capitals_matches_the_one_sent() -> None:
+    server = Server(behaviour={"n0001": "upper"})
     assert send(server, many(2)).done == keys(many(2))
     assert len(server.calls) == 1
 
 
 def test_shipments_that_a_response_omits_are_looked_up_with_one_call() -> None:
-    server = Server(conduct={"n0001": "silent", "n0002": "silent", "n0003": "forgets"})
+    server = Server(behaviour={"n0001": "silent", "n0002": "silent", "n0003": "ignores"})
     report = send(server, many(5))
     assert report.done == (("usps", "n0000"), ("usps", "n0004"))
     assert report.unchanged == (("usps", "n0001"), ("usps", "n0002"))
@@ -262,23 +269,23 @@ def test_shipments_that_a_response_omits_are_looked_up_with_one_call() -> None:
     assert [call.path for call in server.calls] == ["/trackings/batch", "/trackings/get"]
 
 
-SAYS = pytest.mark.parametrize("says", ["count codes", "count", "codes", ""])
+each_confirmation = pytest.mark.parametrize("confirms_by", ["count codes", "count", "codes", ""])
 
 
-@SAYS
-def test_a_deletion_that_is_not_confirmed_is_believed_once_the_shipment_is_gone(says: str) -> None:
-    server = Server(set(keys(many(4))), {"n0001": "silent"}, says=says)
+@each_confirmation
+def test_an_unconfirmed_deletion_is_done_if_the_shipment_is_gone(confirms_by: str) -> None:
+    server = Server(set(keys(many(4))), {"n0001": "silent"}, confirms_by=confirms_by)
     report = send(server, many(5), DELETE)
     gone = {*report.done, *report.unchanged}
     assert gone == set(keys(many(5)))
-    assert (("usps", "n0004") in report.unchanged) is ("codes" in says)
+    assert (("usps", "n0004") in report.unchanged) is ("codes" in confirms_by)
     assert report.rejected == ()
     assert server.registered == set()
 
 
-@SAYS
-def test_what_is_still_there_is_deleted_once_more(says: str) -> None:
-    server = Server(set(keys(many(4))), {"n0002": "slow"}, says=says)
+@each_confirmation
+def test_a_shipment_that_still_exists_is_deleted_again(confirms_by: str) -> None:
+    server = Server(set(keys(many(4))), {"n0002": "slow"}, confirms_by=confirms_by)
     report = send(server, many(4), DELETE)
     assert set(report.done) == set(keys(many(4)))
     assert (report.unchanged, report.rejected) == ((), ())
@@ -287,9 +294,9 @@ def test_what_is_still_there_is_deleted_once_more(says: str) -> None:
     assert server.numbers_sent("/trackings/delete")[1:] == [["n0002"]]
 
 
-@SAYS
-def test_what_is_still_there_after_that_is_rejected(says: str) -> None:
-    server = Server(set(keys(many(4))), {"n0002": "forgets", "n0003": "forgets"}, says=says)
+@each_confirmation
+def test_a_shipment_that_survives_two_deletions_is_rejected(confirms_by: str) -> None:
+    server = Server(set(keys(many(4))), {"n0002": "ignores", "n0003": "ignores"}, confirms_by=confirms_by)
     report = send(server, many(4), DELETE)
     assert set(report.done) == set(keys(many(2)))
     assert rejected(report) == {"n0002": None, "n0003": None}
@@ -310,39 +317,42 @@ def test_a_deletion_that_took_effect_late_is_done_and_not_unchanged() -> None:
 
 
 @pytest.mark.parametrize("job", [UPDATE, STOP], ids=["update", "stop"])
-@SAYS
-def test_what_is_not_registered_can_neither_be_changed_nor_stopped(job: Job, says: str) -> None:
-    server = Server(set(keys(many(2))), says=says)
+@each_confirmation
+def test_an_unregistered_shipment_can_neither_be_changed_nor_stopped(job: Job, confirms_by: str) -> None:
+    server = Server(set(keys(many(2))), confirms_by=confirms_by)
     report = send(server, many(3), job)
     assert (report.done, report.unchanged) == (keys(many(2)), ())
-    assert rejected(report) == {"n0002": 4017 if "codes" in says else None}
-    assert "register it first" in report.rejected[0].message or "codes" in says
-    assert len(server.calls) == (1 if "codes" in says else 2)
+    assert rejected(report) == {"n0002": 4017 if "codes" in confirms_by else None}
+    assert "register it first" in report.rejected[0].message or "codes" in confirms_by
+    assert len(server.calls) == (1 if "codes" in confirms_by else 2)
 
 
 @pytest.mark.parametrize("job", [UPDATE, STOP], ids=["update", "stop"])
-def test_what_is_registered_but_not_counted_as_changed_is_unchanged(job: Job, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_registered_shipment_that_is_not_counted_as_changed_is_unchanged(
+    job: Job, caplog: pytest.LogCaptureFixture
+) -> None:
     shipments = many(3)
-    server = Server(set(keys(shipments)), {"n0001": "forgets"})
+    server = Server(set(keys(shipments)), {"n0001": "ignores"})
     report = send(server, shipments, job)
     assert (report.done, report.unchanged) == ((("usps", "n0000"), ("usps", "n0002")), (("usps", "n0001"),))
-    server = Server(set(keys(shipments)), {f"n{at:04d}": "forgets" for at in range(3)}, says="count")
+    server = Server(set(keys(shipments)), {f"n{at:04d}": "ignores" for at in range(3)}, confirms_by="count")
     assert send(server, shipments, job).unchanged == keys(shipments)
     assert caplog.text == ""
 
 
 def test_the_log_says_when_it_is_unknown_which_shipments_were_changed(caplog: pytest.LogCaptureFixture) -> None:
-    answers = [{"change": 1, "trackings": many(3)}, {"items": many(3)}]
+    responses = [{"change": 1, "trackings": many(3)}, {"items": many(3)}]
 
-    def says(request: Request[Any]) -> Any:
-        return parse_response(request, 200, {}, json.dumps({"meta": {"code": 200}, "data": answers.pop(0)}).encode())
+    def respond(request: Request[Any]) -> Any:
+        data = responses.pop(0)
+        return parse_response(request, 200, {}, json.dumps({"meta": {"code": 200}, "data": data}).encode())
 
-    report = run(send_batches(STOP, check_shipments(many(3)), BatchReport()), says)
+    report = run(send_batches(STOP, check_shipments(many(3)), BatchReport()), respond)
     assert report.unchanged == keys(many(3))
     assert "changed 1 of 3 shipments but does not say which" in caplog.text
 
 
-# What only PUT takes --------------------------------------------------------------------------------------------------
+# Changes that only PUT accepts ---------------------------------------------------------------------------------------
 
 
 def test_a_change_that_only_put_accepts_is_sent_with_put() -> None:
@@ -371,7 +381,7 @@ def test_a_failure_among_single_changes_leaves_a_complete_report(error: Tracking
     assert ["not sent" in item.message for item in report.rejected] == [False, True]
 
 
-def test_a_single_change_of_what_is_not_registered_is_rejected() -> None:
+def test_a_single_change_of_an_unregistered_shipment_is_rejected() -> None:
     server = Server({ShipmentKey("usps", "n0001")})
     rows = [shipment | {"customer_phone": "+1"} for shipment in many(2)]
     report = run(send_batches(UPDATE, check_shipments(rows, ("customer_phone",)), BatchReport()), server.send)
@@ -380,11 +390,11 @@ def test_a_single_change_of_what_is_not_registered_is_rejected() -> None:
     assert "register it first" in report.rejected[0].message
 
 
-# Refusals of a whole request ---------------------------------------------------------------------------------------
+# Refusals of a whole request -----------------------------------------------------------------------------------------
 
 
 @JOBS
-@pytest.mark.parametrize("code", WHOLE_CALL)
+@pytest.mark.parametrize("code", WHOLE_CALL_CODES)
 def test_a_shipment_that_makes_its_call_fail_does_not_affect_the_others(job: Job, code: int) -> None:
     shipments = many(80)
     registered = set() if job is REGISTER else set(keys(shipments))
@@ -398,27 +408,27 @@ def test_a_shipment_that_makes_its_call_fail_does_not_affect_the_others(job: Job
 
 def test_several_shipments_that_make_their_call_fail_are_each_found() -> None:
     bad = {"n0000": -4014, "n0013": -4015, "n0014": -4012, "n0039": -4020}
-    server = Server(conduct=dict(bad))
+    server = Server(behaviour=dict(bad))
     report = send(server, many(40))
     assert rejected(report) == {number: -code for number, code in bad.items()}
     assert len(report.done) == 36
 
 
-def test_a_call_refused_because_all_exist_ends_with_all_existing() -> None:
-    server = Server(conduct={f"n{at:04d}": -4016 for at in range(6)})
+def test_a_call_refused_because_its_shipments_exist_reports_them_as_existing() -> None:
+    server = Server(behaviour={f"n{at:04d}": -4016 for at in range(6)})
     report = send(server, many(6))
     assert report.unchanged == keys(many(6))
     assert report.rejected == ()
 
 
-def test_a_deletion_refused_because_it_is_not_there_is_as_it_should_be() -> None:
+def test_a_deletion_refused_because_the_shipment_does_not_exist_is_unchanged() -> None:
     server = Server(set(keys(many(4))), {"n0002": -4017})
     report = send(server, many(4), DELETE)
     assert report.unchanged == (("usps", "n0002"),)
     assert len(report.done) == 3
 
 
-def test_a_server_that_takes_fewer_than_forty_gets_fewer() -> None:
+def test_a_server_that_accepts_fewer_than_forty_is_sent_fewer() -> None:
     server = Server()
 
     def send_ten(request: Request[Any]) -> Any:
@@ -434,17 +444,17 @@ def test_a_server_that_takes_fewer_than_forty_gets_fewer() -> None:
 
 @JOBS
 def test_an_endpoint_that_is_not_activated_rejects_the_shipments(job: Job) -> None:
-    report = send(Server(conduct={"n0000": -4018}), many(40), job)
+    report = send(Server(behaviour={"n0000": -4018}), many(40), job)
     assert set(rejected(report).values()) == {4018}
     assert "ask TrackingMore's support" in report.rejected[0].message
 
 
-# Quota ----------------------------------------------------------------------------------------------------------------
+# Quota ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("says", ["item", "call"])
-def test_quota_that_runs_out_in_the_middle_rejects_only_what_is_not_registered(says: str) -> None:
-    server = Server({ShipmentKey("usps", "n0060")}, quota=50, quota_says=says)
+@pytest.mark.parametrize("confirms_by", ["item", "call"])
+def test_quota_that_runs_out_midway_rejects_only_unregistered_shipments(confirms_by: str) -> None:
+    server = Server({ShipmentKey("usps", "n0060")}, quota=50, quota_error=confirms_by)
     report = send(server, many(100))
     registered = set(report.done) | set(report.unchanged)
     assert registered == server.registered
@@ -454,7 +464,7 @@ def test_quota_that_runs_out_in_the_middle_rejects_only_what_is_not_registered(s
 
 
 @pytest.mark.parametrize("job", [UPDATE, DELETE, STOP], ids=["update", "delete", "stop"])
-def test_an_account_that_must_pay_has_changed_nothing(job: Job) -> None:
+def test_a_402_rejects_every_shipment_of_the_call(job: Job) -> None:
     server = Server(set(keys(many(3))), {"n0001": -402})
     report = send(server, many(3), job)
     assert report.done == report.unchanged == ()
@@ -462,7 +472,7 @@ def test_an_account_that_must_pay_has_changed_nothing(job: Job) -> None:
     assert len(server.calls) == 1
 
 
-# When the account or the connection fails -----------------------------------------------------------------------------
+# When the account or the connection fails ----------------------------------------------------------------------------
 
 
 @JOBS
@@ -485,7 +495,7 @@ def test_a_failure_midway_leaves_a_complete_report(job: Job, error: TrackingMore
     assert "tracking_number is missing" in messages[""]
 
 
-def test_a_key_that_is_refused_ends_the_run_at_once() -> None:
+def test_a_refused_key_ends_the_job_at_once() -> None:
     server = Server(fail=lambda call: AuthenticationError("wrong key", code=4001))
     with pytest.raises(BatchInterruptedError) as caught:
         send(server, many(200))
@@ -495,7 +505,7 @@ def test_a_key_that_is_refused_ends_the_run_at_once() -> None:
 
 
 def test_a_failure_while_omitted_shipments_are_looked_up_leaves_a_report_too() -> None:
-    server = Server(conduct={"n0001": "silent"}, fail=lambda call: ResponseLostError("gone") if call == 2 else None)
+    server = Server(behaviour={"n0001": "silent"}, fail=lambda call: ResponseLostError("gone") if call == 2 else None)
     with pytest.raises(BatchInterruptedError) as caught:
         send(server, many(3))
     report = caught.value.report
@@ -504,13 +514,13 @@ def test_a_failure_while_omitted_shipments_are_looked_up_leaves_a_report_too() -
     assert rejected(report) == {"n0001": None}
 
 
-# Any mix of conduct ---------------------------------------------------------------------------------------------------
+# Any mix of behaviour ------------------------------------------------------------------------------------------------
 
 NUMBERS = st.sampled_from(
     [f"{letter}{at:02d}" for letter in "aA" for at in range(60)] + ["a,1", "b c", "50%", "é12345"]
 )
-CONDUCT = st.sampled_from(
-    ["", "lists", "upper", "silent", "forgets", "slow", 4014, 4032, *(-code for code in WHOLE_CALL)]
+BEHAVIOUR = st.sampled_from(
+    ["", "lists", "upper", "silent", "ignores", "slow", 4014, 4032, *(-code for code in WHOLE_CALL_CODES)]
 )
 ENTRIES = st.one_of(
     st.builds(shipment, NUMBERS, st.sampled_from(["usps", "dhl"])),
@@ -521,24 +531,24 @@ ENTRIES = st.one_of(
 @given(
     job=st.sampled_from([REGISTER, UPDATE, DELETE, STOP]),
     entries=st.lists(ENTRIES, max_size=130),
-    conduct=st.dictionaries(NUMBERS, CONDUCT, max_size=30),
-    there=st.sets(st.builds(ShipmentKey, st.sampled_from(["usps", "dhl"]), NUMBERS), max_size=40),
+    behaviour=st.dictionaries(NUMBERS, BEHAVIOUR, max_size=30),
+    registered=st.sets(st.builds(ShipmentKey, st.sampled_from(["usps", "dhl"]), NUMBERS), max_size=40),
     quota=st.one_of(st.just(1_000), st.integers(0, 60)),
-    quota_says=st.sampled_from(["item", "call"]),
-    says=st.sampled_from(["count codes", "count", "codes", ""]),
+    quota_error=st.sampled_from(["item", "call"]),
+    confirms_by=st.sampled_from(["count codes", "count", "codes", ""]),
     fails_at=st.one_of(st.none(), st.integers(1, 8)),
 )
-def test_whatever_happens_every_shipment_stands_in_the_report_once(
+def test_every_shipment_is_in_the_report_once_whatever_happens(
     job: Job,
     entries: list[Any],
-    conduct: dict[str, str | int],
-    there: set[ShipmentKey],
+    behaviour: dict[str, str | int],
+    registered: set[ShipmentKey],
     quota: int,
-    quota_says: str,
-    says: str,
+    quota_error: str,
+    confirms_by: str,
     fails_at: int | None,
 ) -> None:
-    server = Server(set(there), conduct, quota, quota_says, says=says)
+    server = Server(set(registered), behaviour, quota, quota_error, confirms_by=confirms_by)
     server.fail = lambda call: ResponseLostError("gone") if call == fails_at else None
     checked = check_shipments(entries)
     report = report_in_spite_of_failures(server, entries, job)
@@ -546,13 +556,13 @@ def test_whatever_happens_every_shipment_stands_in_the_report_once(
     named += [ShipmentKey(item.carrier_code, item.tracking_number) for item in report.rejected]
     assert Counter(key for key in named if key in checked.bodies) == Counter(dict.fromkeys(checked.bodies, 1))
     assert len(report) + report.duplicates == len(entries)
-    registered = {_folded(key) for key in server.registered}
+    remaining = {key.normalized for key in server.registered}
     if job is REGISTER:
-        assert {_folded(key) for key in (*report.done, *report.unchanged)} <= registered
+        assert {key.normalized for key in (*report.done, *report.unchanged)} <= remaining
     if job is DELETE:
         assert not {*report.done, *report.unchanged} & server.registered
     if job in (UPDATE, STOP):
-        assert {_folded(key) for key in (*report.done, *report.unchanged)} <= registered
+        assert {key.normalized for key in (*report.done, *report.unchanged)} <= remaining
 
 
 def report_in_spite_of_failures(server: Server, entries: list[Any], job: Job) -> BatchReport:
@@ -562,11 +572,7 @@ def report_in_spite_of_failures(server: Server, entries: list[Any], job: Job) ->
         return error.report
 
 
-def _folded(key: ShipmentKey) -> tuple[str, ...]:
-    return tuple(map(str.casefold, key))
-
-
-# Looking up -----------------------------------------------------------------------------------------------------------
+# Looking up ----------------------------------------------------------------------------------------------------------
 
 
 def lookup(server: Server, wanted: Iterable[ShipmentKey]) -> dict[ShipmentKey, Tracking]:
@@ -594,7 +600,7 @@ def test_two_carriers_with_the_same_number_are_two_shipments() -> None:
     assert server.calls[0].query["numbers"] == "1234567890"
 
 
-def test_case_makes_no_difference_to_what_is_found() -> None:
+def test_a_lookup_ignores_case() -> None:
     server = Server({ShipmentKey("usps", "AB12")})
     found = lookup(server, [ShipmentKey("USPS", "ab12")])
     assert found[ShipmentKey("USPS", "ab12")].tracking_number == "AB12"
@@ -617,7 +623,7 @@ def test_a_number_with_a_comma_is_requested_alone() -> None:
     assert server.calls[0].query["numbers"] == "n1"
 
 
-def test_long_numbers_are_divided_so_that_no_address_grows_too_long() -> None:
+def test_long_numbers_are_divided_so_that_no_url_is_too_long() -> None:
     plain = [ShipmentKey("usps", f"{at:03d}" + "x" * 197) for at in range(40)]
     wide = [ShipmentKey("usps", f"{at:03d}" + "漢" * 197) for at in range(40)]
     server = Server({*plain, *wide})
@@ -632,7 +638,7 @@ def test_a_number_that_makes_the_call_fail_is_found_by_halving_and_left_out() ->
     assert len(server.calls) <= 1 + 2 * 6
 
 
-def test_a_failed_account_is_no_missing_shipment() -> None:
+def test_a_refused_key_is_not_reported_as_missing_shipments() -> None:
     server = Server(fail=lambda call: AuthenticationError("wrong key", code=4001))
     with pytest.raises(LookupInterruptedError, check=lambda error: isinstance(error.cause, AuthenticationError)):
         lookup(server, keys(many(3)))
@@ -685,7 +691,7 @@ def test_when_nothing_is_missing_nothing_is_requested_twice() -> None:
     assert len(server.calls) == 2
 
 
-def test_a_missing_number_with_a_comma_says_nothing_about_the_list() -> None:
+def test_a_missing_number_with_a_comma_is_requested_only_once() -> None:
     comma, hidden = ShipmentKey("usps", "a,b"), ShipmentKey("usps", "n1")
     server = Server({hidden}, hidden={hidden})
     found = run(look_up([comma, hidden]), server.send)

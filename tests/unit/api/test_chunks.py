@@ -1,4 +1,4 @@
-"""Lookups of many entries: how many fit into a call, what a call that is too large costs, what an error keeps."""
+"""Lookups of many entries: calls that are too large are halved, and an error has the results of earlier calls."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from airflow_provider_trackingmore.client.runner import run
 
 
 class Vendor:
-    """Takes so many entries a call, and fails at a certain one."""
+    """Accepts a number of entries per call, and fails at a certain one."""
 
-    def __init__(self, most: int, fails_at: int | None = None) -> None:
-        self.most = most
+    def __init__(self, maximum: int, fails_at: int | None = None) -> None:
+        self.maximum = maximum
         self.fails_at = fails_at
         self.calls: list[int] = []
 
@@ -33,7 +33,7 @@ class Vendor:
     def send(self, request: Request[list[int]]) -> list[int]:
         assert isinstance(request.body, list)
         self.calls.append(len(request.body))
-        if len(request.body) > self.most:
+        if len(request.body) > self.maximum:
             raise BatchTooLargeError("too many", code=4020)
         if self.fails_at in request.body:
             raise QuotaExceededError("no quota", code=4021)
@@ -41,7 +41,7 @@ class Vendor:
 
 
 @pytest.mark.parametrize(
-    ("entries", "most", "calls"),
+    ("entries", "maximum", "calls"),
     [
         (0, 20, []),
         (1, 20, [1]),
@@ -52,13 +52,13 @@ class Vendor:
         (3, 1, [3, 1, 1, 1]),
     ],
 )
-def test_a_call_that_is_too_large_is_halved_once_for_all(entries: int, most: int, calls: list[int]) -> None:
-    vendor = Vendor(most)
+def test_a_call_that_is_too_large_is_halved_and_so_are_later_ones(entries: int, maximum: int, calls: list[int]) -> None:
+    vendor = Vendor(maximum)
     assert vendor.look_up(range(entries), 20) == list(range(entries))
     assert vendor.calls == calls
 
 
-def test_one_entry_that_is_too_many_ends_it() -> None:
+def test_a_single_entry_that_is_refused_as_too_many_ends_the_lookup() -> None:
     vendor = Vendor(0)
     with pytest.raises(LookupInterruptedError) as caught:
         vendor.look_up(range(8), 4)
@@ -67,7 +67,7 @@ def test_one_entry_that_is_too_many_ends_it() -> None:
     assert caught.value.found == []
 
 
-def test_an_error_has_what_was_found_before_it() -> None:
+def test_an_error_has_the_results_of_earlier_calls() -> None:
     vendor = Vendor(2, fails_at=6)
     with pytest.raises(LookupInterruptedError) as caught:
         vendor.look_up(range(9), 4)
@@ -76,7 +76,7 @@ def test_an_error_has_what_was_found_before_it() -> None:
     assert caught.value.found == [0, 1, 2, 3, 4, 5]
 
 
-def test_an_entry_that_cannot_be_sent_is_refused_before_any_call() -> None:
+def test_an_invalid_entry_is_refused_before_any_call() -> None:
     vendor = Vendor(20)
     with pytest.raises(InvalidArgumentError):
         vendor.look_up([*range(50), -1], 20)

@@ -47,7 +47,7 @@ CHINA = timezone(timedelta(hours=8))
     ],
     ids=str,
 )
-def test_a_date_is_written_as_the_vendor_documents_it(value: object, day: str, time: str) -> None:
+def test_a_date_is_formatted_as_the_vendor_documents_it(value: object, day: str, time: str) -> None:
     assert format_ship_date(value) == day
     assert format_order_time(value) == time
 
@@ -61,12 +61,12 @@ def test_a_date_is_written_as_the_vendor_documents_it(value: object, day: str, t
     ],
     ids=lambda value: "a number of 5001 digits" if value == 10**5000 else ascii(value)[:30],
 )  # fmt: skip
-def test_what_is_no_date_is_not_guessed_at(value: object) -> None:
+def test_anything_else_is_not_a_date(value: object) -> None:
     assert format_ship_date(value) is None
     assert format_order_time(value) is None
 
 
-def test_a_time_that_leaves_the_calendar_in_utc_is_no_time() -> None:
+def test_a_time_outside_of_the_calendar_in_utc_is_refused() -> None:
     assert format_order_time(datetime(9999, 12, 31, 23, tzinfo=EASTERN)) is None
     assert format_ship_date(datetime(9999, 12, 31, 23, tzinfo=EASTERN)) == "99991231"
 
@@ -88,7 +88,7 @@ ANYTHING |= st.from_regex(r"[0-9/:T+ -]{1,30}") | st.dates()
 
 @given(ANYTHING)
 @example("0\x1f")  # white space to str.strip(), but not to float()
-def test_anything_is_a_date_in_its_form_or_none(value: object) -> None:
+def test_any_value_becomes_a_documented_date_or_none(value: object) -> None:
     day, time, seconds = format_ship_date(value), format_order_time(value), to_unix_seconds(value)
     assert day is None or datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC)
     assert time is None or datetime.strptime(time, "%Y/%m/%d %H:%M").replace(tzinfo=UTC)

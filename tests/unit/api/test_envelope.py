@@ -1,4 +1,4 @@
-"""Status, headers and bytes become a result or an error, whatever they are."""
+"""Any status, headers and body become a result or an error."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_each_code_of_the_table_has_its_error(code, error, retry, form, data, re
         b"null",
     ],
 )
-def test_an_http_status_counts_where_the_body_says_nothing(code, error, retry, body: bytes, read: Read) -> None:
+def test_the_http_status_counts_if_the_body_has_no_code(code, error, retry, body: bytes, read: Read) -> None:
     with pytest.raises(ApiError) as caught:
         read(ACCOUNT, body, status=code)
     assert type(caught.value) is error
@@ -86,7 +86,7 @@ def test_an_http_status_counts_where_the_body_says_nothing(code, error, retry, b
 
 
 @pytest.mark.parametrize("status", [502, 504, 520])
-def test_a_gateway_that_fails_may_have_let_the_request_through(status: int, read: Read) -> None:
+def test_a_gateway_error_may_mean_that_the_request_was_processed(status: int, read: Read) -> None:
     with pytest.raises(errors.ServerError) as caught:
         read(ACCOUNT, b"<html>", status=status, headers={"Content-Type": "text/html"})
     assert caught.value.retry is Retry.IF_REPEATABLE
@@ -111,7 +111,7 @@ def test_meta_needs_neither_type_nor_message(read: Read) -> None:
 
 
 @pytest.mark.parametrize("message", [None, 7, ["x"], {"y": 1}])
-def test_a_message_that_is_no_text_is_left_out(message: object, read: Read) -> None:
+def test_a_message_that_is_not_text_is_omitted(message: object, read: Read) -> None:
     with pytest.raises(errors.InvalidRequestError, match=r"TrackingMore answered 4014$"):
         read(ONE, {"meta": {"code": 4014, "message": message}})
 
@@ -187,7 +187,7 @@ def test_other_errors_have_no_retry_after(read: Read) -> None:
     ],
     ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else "",
 )
-def test_the_error_says_when_a_response_is_not_the_vendors(body: bytes, described: str, read: Read) -> None:
+def test_the_error_describes_a_response_that_is_not_the_vendors(body: bytes, described: str, read: Read) -> None:
     with pytest.raises(MalformedResponseError) as caught:
         read(ONE, body, headers={"content-type": "text/html"})
     assert described in caught.value.message
@@ -203,7 +203,7 @@ def test_a_redirect_is_not_a_response_of_the_api(read: Read) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-16-be"])
-def test_a_byte_order_mark_or_another_unicode_form_does_no_harm(encoding: str, read: Read) -> None:
+def test_a_byte_order_mark_or_another_unicode_encoding_is_accepted(encoding: str, read: Read) -> None:
     assert read(ONE, json.dumps(FOUND).encode(encoding)).carrier_code == "ups"
     assert read(ONE, codecs.BOM_UTF8 + json.dumps(FOUND).encode()).carrier_code == "ups"
 
@@ -231,13 +231,13 @@ def test_an_empty_response_means_the_same_in_every_form(data: dict[str, Any], re
         )
         is None
     )
-    for ask in (ONE, endpoints.realtime_tracking(body)):
+    for request in (ONE, endpoints.realtime_tracking(body)):
         with pytest.raises(errors.TrackingNotFoundError, match="ups 1Z5R89390357567127"):
-            read(ask, empty)
+            read(request, empty)
 
 
 @pytest.mark.parametrize("status", [200, 404])
-def test_nothing_to_list_is_an_empty_result_and_no_error(status: int, record: Callable[[str], Any], read: Read) -> None:
+def test_a_4031_is_an_empty_result_and_not_an_error(status: int, record: Callable[[str], Any], read: Read) -> None:
     nothing = record("errors")["4031"]
     assert read(endpoints.list_page({"status": "delivered"}), nothing, status=status) == Page((), 0)
     assert read(endpoints.list_carriers(), nothing, status=status) == []
@@ -271,7 +271,7 @@ def test_odd_scalars_inside_a_tracking_are_harmless() -> None:
     ("status", "body"),
     [(200, b'{"meta": {"code": 429, "message": "Slow down."}}'), (200, b"<html>"), (500, b""), (302, b"")],
 )
-def test_a_message_never_holds_the_query(status: int, body: bytes, read: Read) -> None:
+def test_a_message_never_contains_the_query(status: int, body: bytes, read: Read) -> None:
     request = endpoints.list_page({"numbers": ["JJD000390007882536"], "orders": ["SO-10511"]})
     assert "JJD000390007882536" in request.target
     with pytest.raises(errors.TrackingMoreError) as caught:
@@ -281,7 +281,7 @@ def test_a_message_never_holds_the_query(status: int, body: bytes, read: Read) -
         assert secret not in caught.value.message
 
 
-def test_a_message_never_holds_what_was_sent(read: Read) -> None:
+def test_a_message_never_contains_the_body(read: Read) -> None:
     body = {"carrier_code": "ups", "tracking_number": "1Z", "customer_name": "Ida Brandt"}
     for request in (endpoints.create_tracking(body), endpoints.create_batch([body]), endpoints.realtime_tracking(body)):
         with pytest.raises(errors.TrackingMoreError) as caught:
@@ -290,7 +290,7 @@ def test_a_message_never_holds_what_was_sent(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "way_out"),
+    ("code", "hint"),
     [
         (4001, "check the API key"),
         (4017, "register it first"),
@@ -300,6 +300,6 @@ def test_a_message_never_holds_what_was_sent(read: Read) -> None:
         (429, "share one rate limit"),
     ],
 )
-def test_an_error_that_a_user_can_fix_says_how(code: int, way_out: str, read: Read) -> None:
-    with pytest.raises(ApiError, match=way_out):
+def test_an_error_that_a_user_can_fix_says_how(code: int, hint: str, read: Read) -> None:
+    with pytest.raises(ApiError, match=hint):
         read(ONE, {"meta": {"code": code}})

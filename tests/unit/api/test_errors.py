@@ -40,15 +40,15 @@ RETRY: dict[type[TrackingMoreError], Retry] = {
 }
 
 
-def tree(root: type[TrackingMoreError]) -> Iterator[type[TrackingMoreError]]:
+def subclasses_of(root: type[TrackingMoreError]) -> Iterator[type[TrackingMoreError]]:
     yield root
-    for branch in root.__subclasses__():
-        if branch.__module__ == errors.__name__:
-            yield from tree(branch)
+    for subclass in root.__subclasses__():
+        if subclass.__module__ == errors.__name__:
+            yield from subclasses_of(subclass)
 
 
 def test_every_error_class_says_whether_a_retry_can_help() -> None:
-    assert {cls: cls.retry for cls in tree(TrackingMoreError)} == RETRY
+    assert {cls: cls.retry for cls in subclasses_of(TrackingMoreError)} == RETRY
 
 
 def test_no_error_is_one_that_airflow_would_turn_into_a_skip() -> None:
@@ -57,25 +57,25 @@ def test_no_error_is_one_that_airflow_would_turn_into_a_skip() -> None:
 
 
 @pytest.mark.parametrize("cls", RETRY, ids=lambda cls: cls.__name__)
-@pytest.mark.parametrize("way", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
-def test_an_error_keeps_everything_when_it_is_copied_or_pickled(cls, way) -> None:
+@pytest.mark.parametrize("duplicate", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
+def test_an_error_keeps_everything_when_it_is_copied_or_pickled(cls, duplicate) -> None:
     error = cls("what happened", hint=Hint.TOP_UP, code=4014, http_status=200, retry_after=7.5, from_api=True)
-    other = way(error)
+    other = duplicate(error)
     assert type(other) is cls
     assert (other.message, str(other)) == ("what happened", f"what happened: {Hint.TOP_UP}")
     assert (other.code, other.http_status, other.retry_after, other.hint) == (4014, 200, 7.5, Hint.TOP_UP)
     assert other.from_api is True
 
 
-@pytest.mark.parametrize("way", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
-def test_an_interrupted_job_keeps_its_cause_and_its_result_when_it_is_copied_or_pickled(way) -> None:
+@pytest.mark.parametrize("duplicate", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
+def test_an_interrupted_job_keeps_its_cause_and_its_result_when_it_is_copied_or_pickled(duplicate) -> None:
     report = RegistrationReport(
         done=(ShipmentKey("ups", "1Z5R89390357567127"),), rejected=(Rejection("ups", "1", 4014, "no"),), duplicates=2
     )
     cause = errors.RateLimitError("too fast", hint=Hint.SHARE_RATE_LIMIT, code=429, retry_after=120.0, from_api=True)
     batch, lookup = (
-        way(BatchInterruptedError(cause, report)),
-        way(LookupInterruptedError(cause, {"a": 1}, "some failed")),
+        duplicate(BatchInterruptedError(cause, report)),
+        duplicate(LookupInterruptedError(cause, {"a": 1}, "some failed")),
     )
     assert (batch.report, lookup.found) == (report, {"a": 1})
     assert (batch.message, lookup.message) == ("too fast", "some failed")

@@ -21,8 +21,8 @@ values = st.recursive(
 )
 
 
-def both(text: str) -> tuple[Any, Any]:
-    """What comes of a text decoded in rows, and at once."""
+def decode_both_ways(text: str) -> tuple[Any, Any]:
+    """Return the result of decoding a text row by row, and at once."""
 
     def result(decode: Any) -> Any:
         try:
@@ -37,22 +37,22 @@ def both(text: str) -> tuple[Any, Any]:
 
 @given(values, st.none() | st.integers(0, 3))
 def test_any_json_is_the_same(value: Any, indent: int | None) -> None:
-    rows, at_once = both(json.dumps(value, indent=indent))
+    rows, at_once = decode_both_ways(json.dumps(value, indent=indent))
     assert rows == at_once
 
 
 @given(st.lists(values, max_size=5), values, st.none() | st.integers(0, 3))
 def test_any_page_is_the_same(items: list[Any], others: Any, indent: int | None) -> None:
-    rows, at_once = both(
+    rows, at_once = decode_both_ways(
         json.dumps({"meta": {"code": 200}, "data": {"page": 1, "items": items, "x": others}}, indent=indent)
     )
     assert rows == at_once
 
 
 @given(st.lists(values, max_size=4), st.integers(0, 200), st.sampled_from(["", "]", ",", "}", "\x00", '"']))
-def test_a_damaged_page_is_refused_the_same_way(items: list[Any], cut: int, instead: str) -> None:
+def test_a_damaged_page_is_refused_in_the_same_way(items: list[Any], cut: int, instead: str) -> None:
     text = json.dumps({"meta": {"code": 200}, "data": {"items": items, "total": "4"}})
-    rows, at_once = both(text[:cut] + instead + text[cut + 1 :])
+    rows, at_once = decode_both_ways(text[:cut] + instead + text[cut + 1 :])
     assert rows == at_once
 
 
@@ -73,12 +73,12 @@ def test_a_damaged_page_is_refused_the_same_way(items: list[Any], cut: int, inst
     ],
 )
 def test_odd_places_for_rows(text: str) -> None:
-    rows, at_once = both(text)
+    rows, at_once = decode_both_ways(text)
     assert rows == at_once
 
 
 def test_each_row_of_a_large_page_is_decoded_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between two of them other threads have their turn; within one call of the decoder they have none."""
+    """Other threads can run between two rows, but not within one call of the decoder."""
     decoded: list[int] = []
 
     def decode(text: str, at: int) -> tuple[Any, int]:

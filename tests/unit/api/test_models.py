@@ -1,4 +1,4 @@
-"""A tracking reads the vendor's odd forms, and keeps what it does not know."""
+"""A tracking is parsed from every form that the vendor sends, and keeps unknown fields and values."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_new_status_is_unknown_and_keeps_its_text(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, 4, True, [], {}])
-def test_a_status_that_is_no_text_is_unknown(value: object) -> None:
+def test_a_status_that_is_not_text_is_unknown(value: object) -> None:
     read = tracking(status=value)
     assert (read.status, read.status_text) == (ShipmentStatus.UNKNOWN, "")
 
@@ -67,7 +67,7 @@ def test_a_status_that_is_no_text_is_unknown(value: object) -> None:
         ({}, ()),
     ],
 )
-def test_an_email_address_may_come_as_a_list_a_text_or_not_at_all(value: object, addresses: tuple[str, ...]) -> None:
+def test_email_addresses_are_a_list_a_text_or_absent(value: object, addresses: tuple[str, ...]) -> None:
     assert tracking(customer_email=value).customer_emails == addresses
 
 
@@ -145,7 +145,7 @@ def test_a_time_of_the_carrier_is_local_with_or_without_seconds(value: object, w
         ("yes", None),
     ],
 )
-def test_yes_and_no_come_as_bool_or_as_text(value: object, wanted: bool | None) -> None:
+def test_a_flag_is_a_boolean_or_text(value: object, wanted: bool | None) -> None:
     read = tracking(track_update=value, archived=value)
     assert read.updating is read.archived is wanted
 
@@ -158,14 +158,14 @@ def test_yes_and_no_come_as_bool_or_as_text(value: object, wanted: bool | None) 
         (float("nan"), None), (float("inf"), None), ("nan", None), ("-inf", None), ("9" * 400, None),
     ],
 )  # fmt: skip
-def test_a_whole_number_comes_as_number_or_as_text(value: object, wanted: int | None) -> None:
+def test_an_integer_is_a_number_or_text(value: object, wanted: int | None) -> None:
     assert parse_int(value) == wanted
     assert tracking(itemTimeLength=value, stayTimeLength=value).transit_days == wanted
     assert Page.from_payload({"total": value, "items": []}).total == wanted
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_a_number_that_is_none_is_no_text(value: float) -> None:
+def test_a_number_that_is_not_finite_is_not_a_text(value: float) -> None:
     assert parse_text(value) is None
 
 
@@ -203,7 +203,7 @@ def test_events_of_one_minute_stay_in_the_vendors_order() -> None:
     ]
 
 
-def test_an_event_without_a_readable_time_comes_last() -> None:
+def test_an_event_without_a_valid_time_is_last() -> None:
     rows = [event(None, "sometime"), event("2019-07-09 16:08", "then")]
     assert [point.description for point in tracking(origin_info={"trackinfo": rows}).checkpoints] == [
         "then",
@@ -252,7 +252,7 @@ def test_an_event_of_both_legs_counts_once_when_only_one_leg_knows_its_details()
     ],
     ids=lambda differs: next(iter(differs)),
 )
-def test_events_that_differ_in_what_both_legs_say_stay_apart(differs: dict[str, str]) -> None:
+def test_events_that_differ_in_values_of_both_legs_are_not_merged(differs: dict[str, str]) -> None:
     one = event("2019-07-09 16:08", "Left the country", "transit", Details="Oslo", substatus="transit007")
     read = tracking(origin_info={"trackinfo": [one]}, destination_info={"trackinfo": [{**one, **differs}]})
     assert len(read.checkpoints) == 2
@@ -359,7 +359,7 @@ def test_the_signer_is_read_in_the_vendors_spelling() -> None:
     assert tracking(signed_by="Maren Tveit").signed_by == "Maren Tveit"
 
 
-def test_a_repr_holds_no_personal_data_and_no_record() -> None:
+def test_a_repr_contains_neither_personal_data_nor_the_record() -> None:
     read = tracking(
         status="delivered",
         order_id="SO-10482",
@@ -382,11 +382,11 @@ def test_a_repr_holds_no_personal_data_and_no_record() -> None:
     assert "+479" not in repr(account)
 
 
-def test_fields_that_we_do_not_know_stay_in_the_record() -> None:
+def test_unknown_fields_stay_in_the_record() -> None:
     assert tracking(packageStatus="sealed", new_field={"a": [1]}).raw["new_field"] == {"a": [1]}
 
 
-def test_two_trackings_with_the_same_fields_are_equal_whatever_else_was_sent() -> None:
+def test_trackings_with_the_same_known_fields_are_equal() -> None:
     assert tracking(new_field=1) == tracking(new_field=2)
     assert hash(tracking(new_field=1)) == hash(tracking(new_field=2))
 
@@ -404,6 +404,6 @@ def test_a_tracking_is_identified_by_carrier_and_number() -> None:
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 3, True])
-def test_what_is_no_object_is_no_tracking(data: object) -> None:
+def test_anything_but_an_object_is_not_a_tracking(data: object) -> None:
     with pytest.raises(MalformedResponseError, match="expected a tracking"):
         Tracking.from_payload(data)

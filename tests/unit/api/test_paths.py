@@ -68,7 +68,7 @@ def test_a_segment_that_would_change_the_path_is_refused(segment: str) -> None:
             build(segment, "1Z5R89390357567127")
 
 
-def test_a_number_that_is_no_unicode_text_is_refused() -> None:
+def test_a_number_that_is_not_valid_unicode_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="cannot be part of a URL"):
         endpoints.get_tracking("ups", "1Z\udce4")
 

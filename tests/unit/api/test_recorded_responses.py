@@ -1,4 +1,4 @@
-"""Each recorded response is parsed into the value that it stands for, field by field."""
+"""Each recorded response is parsed into the expected value, field by field."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_created_tracking(record: Record, read: Read) -> None:
     assert tracking.raw["destination"] == ""
 
 
-def test_a_created_tracking_in_the_words_of_2017(record: Record, read: Read) -> None:
+def test_a_created_tracking_in_the_form_of_2017(record: Record, read: Read) -> None:
     """Unset fields were the word "null" then."""
     answer = {"meta": {"code": 201}, "data": record("post_trackings_post")["data_2017"]}
     request = endpoints.create_tracking({"tracking_number": "2B7C55A0911", "carrier_code": "bartolini"})
@@ -66,7 +66,7 @@ def test_a_number_that_already_exists_is_success_and_says_so(form: int, record: 
     assert tracking == Tracking("dhl-germany", "JJD000390007882536", created=False)
 
 
-def test_a_number_that_already_exists_may_come_back_as_it_stands(record: Record, read: Read) -> None:
+def test_a_number_that_already_exists_may_be_returned_with_its_record(record: Record, read: Read) -> None:
     """The third form: success, with the object; a status after pending shows that it is not new."""
     item = record("get_trackings_get")["response"]["data"]["items"][1]
     request = endpoints.create_tracking({"tracking_number": "7714000912352", "carrier_code": "gls"})
@@ -229,7 +229,7 @@ def test_many_deleted_of_which_one_was_not_there(record: Record, read: Read) -> 
     )
 
 
-def test_many_no_longer_refreshed(record: Record, read: Read) -> None:
+def test_many_stopped(record: Record, read: Read) -> None:
     recorded = record("post_trackings_notupdate")
     answer = read(endpoints.stop_updates(recorded["request"]["body"]), recorded["response"])
     assert answer == BatchResponse(
@@ -258,7 +258,7 @@ def test_a_realtime_response_is_a_list_of_one(record: Record, read: Read) -> Non
     assert tracking.last_update == "2017-09-05T00:09:00"
 
 
-def test_a_changed_carrier_says_nothing_more(record: Record, read: Read) -> None:
+def test_a_changed_carrier_returns_nothing(record: Record, read: Read) -> None:
     request = endpoints.change_carrier(
         carrier_code="deutsche-post", tracking_number="EB204918834DE", new_carrier_code="postnord"
     )
@@ -279,7 +279,7 @@ def test_the_account(record: Record, read: Read) -> None:
     assert "4722" not in repr(account)
 
 
-def test_the_quota_may_stand_inside_the_plan(read: Read) -> None:
+def test_the_quota_may_be_inside_the_plan(read: Read) -> None:
     account = read(endpoints.get_account(), {"meta": {"code": 200}, "data": {"plan": {"remaining_order": "73"}}})
     assert account.quota_left == 73
     assert (account.balance, account.registered_at, account.email) == (None, None, None)
@@ -300,7 +300,7 @@ def test_the_counters(record: Record, read: Read) -> None:
     }
 
 
-def test_a_counter_of_a_status_we_do_not_know_is_not_lost(read: Read) -> None:
+def test_counters_of_unknown_statuses_are_added_up(read: Read) -> None:
     data = {"delivered": "12", "inforeceived": 3, "returned": 2, "note": "not a number"}
     counts = read(endpoints.count_by_status(), {"meta": {"code": 200}, "data": data})
     assert counts[ShipmentStatus.DELIVERED] == 12
@@ -362,7 +362,7 @@ def test_transit_times_are_shares_of_the_delivered(record: Record, read: Read) -
     ],
 )
 @pytest.mark.parametrize("form", ["list", "items"])
-def test_a_share_comes_as_a_fraction_a_percentage_or_with_its_sign(
+def test_a_share_is_a_fraction_or_a_percentage_with_or_without_its_sign(
     read: Read, sent: list[object], shares: list[float | None], form: str
 ) -> None:
     lane = {"carrier_code": "ups", "original": "DE", "destination": "BR"}
@@ -413,7 +413,7 @@ def test_an_air_waybill(record: Record, read: Read) -> None:
     )
 
 
-def test_an_air_waybill_of_empty_texts_is_unset_throughout(record: Record, read: Read) -> None:
+def test_empty_texts_of_an_air_waybill_are_unset(record: Record, read: Read) -> None:
     def emptied(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: emptied(inner) for name, inner in value.items()}
@@ -438,7 +438,7 @@ def test_carriers_with_an_envelope_of_nothing_but_a_code(record: Record, read: R
     assert carriers[0].raw["picture"] == "//cdn.example/icons/aramex.png"
 
 
-def test_carriers_with_full_addresses_and_a_field_we_do_not_know(record: Record, read: Read) -> None:
+def test_carriers_with_full_urls_and_an_unknown_field(record: Record, read: Read) -> None:
     carriers = read(endpoints.list_carriers(), {"meta": {"code": 200}, "data": record("get_carriers")["entries_2019"]})
     assert [(carrier.name, carrier.homepage) for carrier in carriers] == [
         ("Aramex", "http://aramex.example/"),
@@ -502,7 +502,7 @@ def test_a_recorded_error_response(code: str, error: type[TrackingMoreError], re
     assert answer["meta"]["message"].rstrip(".") in caught.value.message
 
 
-def test_reading_leaves_the_vendors_record_as_it_was(record: Record, read: Read) -> None:
+def test_parsing_does_not_change_the_vendors_record(record: Record, read: Read) -> None:
     item = record("get_trackings_carrier_number")["response"]["data"]
     before = copy.deepcopy(item)
     tracking = Tracking.from_payload(item)

@@ -49,7 +49,7 @@ def test_adding_keeps_the_order_of_the_calls() -> None:
     assert (BatchReport(done=(A, B)) + BatchReport(done=(C,))).done == (A, B, C)
 
 
-def test_registering_has_its_own_words() -> None:
+def test_a_registration_report_has_its_own_names() -> None:
     report = RegistrationReport(done=(A,), unchanged=(B,), rejected=(NO,))
     assert (report.created, report.existing) == ((A,), (B,))
     assert list(report.as_dict()) == ["created", "existing", "rejected"]
@@ -89,11 +89,11 @@ def test_a_report_survives_pickling() -> None:
         (Rejection("", "", None, "shipment 4: is missing"), "a shipment: shipment 4: is missing"),
     ],
 )
-def test_a_refusal_reads_as_a_line(rejection: Rejection, line: str) -> None:
+def test_a_rejection_is_one_line_of_text(rejection: Rejection, line: str) -> None:
     assert str(rejection) == line
 
 
-# Which one is meant --------------------------------------------------------------------------------------------------
+# Matching the shipments of a response --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_refusal_reads_as_a_line(rejection: Rejection, line: str) -> None:
         "silent",
     ],
 )
-def test_a_mentioned_shipment_is_recognised(sent, mentioned, found) -> None:
+def test_a_mentioned_shipment_is_matched(sent, mentioned, found) -> None:
     assert match_keys(sent, mentioned) == found
 
 
@@ -151,7 +151,7 @@ def test_numbers_that_differ_in_case_only_are_two_shipments() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(sent=st.lists(KEYS, max_size=6), mentioned=st.lists(KEYS, max_size=6))
-def test_no_shipment_is_recognised_twice(sent: list[ShipmentKey], mentioned: list[ShipmentKey]) -> None:
+def test_no_shipment_is_matched_twice(sent: list[ShipmentKey], mentioned: list[ShipmentKey]) -> None:
     found = match_keys(sent, mentioned)
     assert set(found) <= set(mentioned)
     assert set(found.values()) <= set(sent)
@@ -160,7 +160,7 @@ def test_no_shipment_is_recognised_twice(sent: list[ShipmentKey], mentioned: lis
         assert found[key] == key
 
 
-# Answers about many --------------------------------------------------------------------------------------------------
+# Responses to batches ------------------------------------------------------------------------------------------------
 
 
 def created(data: object, read: Callable[..., Any], sent: tuple[ShipmentKey, ...] = (A, B, C)) -> BatchResponse:
@@ -223,7 +223,7 @@ def test_another_case_of_a_code_is_no_correction(read: Callable[..., Any]) -> No
     assert created({"trackings": [body(ShipmentKey("UPS", "a1"))]}, read).corrected == ()
 
 
-def test_a_refused_shipment_without_its_carrier_is_still_recognised(read: Callable[..., Any]) -> None:
+def test_a_refused_shipment_without_its_carrier_is_still_matched(read: Callable[..., Any]) -> None:
     answer = created({"errors": [{"tracking_number": "C3", "code": 4015, "message": "no"}]}, read)
     assert answer.rejected == (Rejection("gls", "C3", 4015, "no"),)
     assert answer.corrected == ()
@@ -250,7 +250,7 @@ def test_each_deleted_one_has_its_own_code(wrap: Callable[[Any], Any], read: Cal
     )
 
 
-def test_of_two_entries_about_one_shipment_the_first_counts(read: Callable[..., Any]) -> None:
+def test_the_first_of_two_entries_for_a_shipment_counts(read: Callable[..., Any]) -> None:
     entries = [{"meta": {**body(A), "code": code}} for code in (200, 4017)]
     request = endpoints.delete_batch([body(A)])
     assert read(request, {"meta": {"code": 200}, "data": {"trackings": entries}}) == BatchResponse(done=(A,))
@@ -279,7 +279,7 @@ def test_a_count_of_all_means_that_all_are_done(build, count: str, number: Any, 
 @COUNTED
 @pytest.mark.parametrize("number", [0, 1, "1"])
 @pytest.mark.parametrize("code", [{}, {"code": 200}, {"code": "200"}], ids=str)
-def test_a_count_lower_than_the_list_leaves_open_who_is_meant(build, count: str, number: Any, code: Any, read) -> None:
+def test_a_count_lower_than_the_list_confirms_nothing(build, count: str, number: Any, code: Any, read) -> None:
     data = {count: number, "trackings": [{"meta": {**body(key), **code}} for key in (A, B)]}
     expected = BatchResponse(unconfirmed=(A, B, C), listed=(A, B), count=int(number))
     assert changed(build, data, read) == expected
@@ -287,7 +287,9 @@ def test_a_count_lower_than_the_list_leaves_open_who_is_meant(build, count: str,
 
 @COUNTED
 @pytest.mark.parametrize("number", [1, 2, "2"])
-def test_a_count_that_allows_for_the_codes_leaves_open_only_the_others(build, count: str, number: Any, read) -> None:
+def test_a_count_that_agrees_with_the_codes_leaves_only_the_others_unconfirmed(
+    build, count: str, number: Any, read
+) -> None:
     data = {count: number, "trackings": [{"meta": {**body(A), "code": 200}}, {"meta": body(B)}]}
     expected = BatchResponse(done=(A,), unconfirmed=(B, C), listed=(B,), count=int(number) - 1)
     assert changed(build, data, read) == expected
@@ -304,7 +306,7 @@ def test_a_count_that_is_lower_by_the_refused_ones_is_complete(build, count: str
 @pytest.mark.parametrize(
     "wrong", [{}, {"submitted": 3}, {"failed": 3}, {"COUNT": None}, {"COUNT": "many"}, {"COUNT": -1}]
 )
-def test_without_a_count_only_a_code_of_success_is_proof(build, count: str, wrong: Any, read) -> None:
+def test_without_a_count_only_a_success_code_is_proof(build, count: str, wrong: Any, read) -> None:
     counts = {count if name == "COUNT" else name: value for name, value in wrong.items()}
     data = {**counts, "trackings": [{"meta": {**body(A), "code": 200}}, {"meta": body(B)}]}
     assert changed(build, data, read) == BatchResponse(done=(A,), unconfirmed=(B, C), listed=(B,))
@@ -317,7 +319,7 @@ def test_an_empty_response_confirms_nothing(build, count: str, data: object, rea
 
 
 @COUNTED
-def test_an_entry_says_whose_it_is_inside_or_beside_its_meta(build, count: str, read) -> None:
+def test_an_entry_has_its_identity_inside_or_beside_its_meta(build, count: str, read) -> None:
     entries = [{**body(A), "meta": {"code": 4012, "message": "no"}}, {"meta": {"tracking_number": "B2", "code": 4013}}]
     answer = changed(build, {"trackings": entries}, read)
     assert [(item.key, item.code) for item in answer.rejected] == [(A, 4012), (B, 4013)]
@@ -325,7 +327,7 @@ def test_an_entry_says_whose_it_is_inside_or_beside_its_meta(build, count: str, 
 
 @COUNTED
 @pytest.mark.parametrize("code", [{}, {"code": None}, {"code": 4012}], ids=str)
-def test_what_stands_among_the_errors_is_refused(build, count: str, code: Any, read) -> None:
+def test_an_entry_among_the_errors_is_refused(build, count: str, code: Any, read) -> None:
     data = {count: 2, "trackings": [body(A), body(C)], "errors": [{**body(B), **code}]}
     assert changed(build, data, read) == BatchResponse(
         done=(A, C), rejected=(Rejection(*B, code.get("code"), "refused without a reason"),)

@@ -39,7 +39,7 @@ def nested(depth: int) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("shipment", "said"),
+    ("shipment", "message"),
     [
         ({}, "tracking_number is missing"),
         ({"carrier_code": "ups"}, "tracking_number is missing"),
@@ -98,15 +98,15 @@ def nested(depth: int) -> list[Any]:
     ],
     ids=lambda value: ascii(value[:60]) if isinstance(value, str) else type(value).__name__,
 )
-def test_what_is_wrong_with_a_shipment_is_said(shipment: Any, said: str | None) -> None:
+def test_a_rejection_says_what_is_wrong_with_the_shipment(shipment: Any, message: str | None) -> None:
     other = {"tracking_number": "other", "carrier_code": "dpd"}
     checked = check_shipments([other, shipment], CREATE_FIELDS)
-    if said is None:
+    if message is None:
         assert checked.rejected == ()
         return
     (rejection,) = checked.rejected
     assert rejection.message.startswith("shipment 2: ")
-    assert said in rejection.message
+    assert message in rejection.message
     assert rejection.code is None
     assert len(str(rejection)) < 700
     assert str(rejection).isprintable()
@@ -117,7 +117,7 @@ def test_what_is_wrong_with_a_shipment_is_said(shipment: Any, said: str | None) 
         shipment_body(shipment, CREATE_FIELDS)
 
 
-def test_a_wrong_carrier_is_reported_together_with_its_number() -> None:
+def test_an_invalid_carrier_is_reported_with_its_number() -> None:
     with pytest.raises(InvalidArgumentError, match=r"carrier_code is missing.*\(tracking_number 1Z5\)"):
         shipment_key({"tracking_number": "1Z5"})
 
@@ -141,7 +141,7 @@ def test_a_rejection_names_the_shipment_as_far_as_it_was_given(shipment: object,
     assert (rejection.carrier_code, rejection.tracking_number) == (carrier, number)
 
 
-def test_one_bad_shipment_costs_none_of_the_others() -> None:
+def test_an_invalid_shipment_does_not_affect_the_others() -> None:
     good = [{"tracking_number": f"N{index}", "carrier_code": "ups"} for index in range(100)]
     checked = check_shipments([*good[:50], {"carrier_code": "ups"}, *good[50:], None])
     assert list(checked.bodies.values()) == good
@@ -170,21 +170,21 @@ def test_surrounding_white_space_is_not_sent() -> None:
     assert body == GOOD
 
 
-def test_what_this_package_returned_is_a_shipment_again() -> None:
+def test_values_that_this_package_returns_are_shipments() -> None:
     tracking = Tracking("ups", "1Z5R89390357567127", order_id="SO-1", raw={"customer_name": "Ida Brandt"})
     assert shipment_body(tracking, CREATE_FIELDS) == GOOD
     assert shipment_body(tracking.key, CREATE_FIELDS) == GOOD
     assert check_shipments([tracking, tracking.key, GOOD]).duplicates == 2
 
 
-def test_only_fields_that_the_endpoint_takes_are_sent() -> None:
+def test_only_fields_that_the_endpoint_accepts_are_sent() -> None:
     given = {**GOOD, "title": "desk lamp", "order": "SO-1", "note": "x", "comment": None, "auto_correct": True}
     assert shipment_body(given, CREATE_FIELDS) == {**GOOD, "title": "desk lamp", "auto_correct": 1}
     assert shipment_body(given, REALTIME_FIELDS) == {**GOOD, "order": "SO-1", "auto_correct": 1}
     assert shipment_body(given, ()) == GOOD
 
 
-def test_fields_that_nobody_takes_are_named_once_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_ignored_fields_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     rows = [{**GOOD, "wharehouse": "Ida Brandt"}, {**GOOD, "tracking_number": "2", "wharehouse": "x", "line\nbreak": 1}]
     with caplog.at_level(logging.WARNING):
         check_shipments(rows, CREATE_FIELDS)
@@ -229,11 +229,11 @@ def test_values_are_sent_in_the_vendors_form(name: str, value: object, sent: obj
 
 @pytest.mark.parametrize("name", ["order_create_time", "tracking_ship_date", "auto_correct"])
 @pytest.mark.parametrize("value", [None, "", " ", "None"])
-def test_a_date_or_flag_that_a_template_left_blank_is_not_sent(name: str, value: object) -> None:
+def test_a_blank_date_or_flag_is_not_sent(name: str, value: object) -> None:
     assert shipment_body({**GOOD, name: value}, CREATE_FIELDS) == GOOD
 
 
-def test_realtime_takes_two_create_fields_and_sends_them_by_its_own_names() -> None:
+def test_realtime_accepts_two_create_fields_and_sends_them_by_its_own_names() -> None:
     shipment = {**GOOD, "order_id": 5, "tracking_destination_country": "UK", "tracking_ship_date": "2018-09-08"}
     body = shipment_body(shipment, REALTIME_FIELDS)
     assert endpoints.realtime_tracking(body).body == {
@@ -270,7 +270,7 @@ def test_shipments_may_be_one_or_any_iterable(shipments: object, entries: int) -
 
 
 @pytest.mark.parametrize("shipments", ["[{'tracking_number': '1'}]", b"x", 7, 1.5, True, object(), len])
-def test_what_is_no_list_of_anything_is_refused_at_once(shipments: object) -> None:
+def test_anything_but_a_list_is_refused(shipments: object) -> None:
     with pytest.raises(
         InvalidArgumentError, match="shipments must be a list of mappings with tracking_number"
     ) as caught:

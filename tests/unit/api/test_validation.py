@@ -25,7 +25,7 @@ from airflow_provider_trackingmore.api.validation import check_mapping, check_wa
 NEW_YEAR = 1546300800
 
 
-def ascii_type(value: object) -> str:
+def type_name(value: object) -> str:
     return type(value).__name__
 
 
@@ -65,7 +65,7 @@ def test_filters_are_sent_in_the_vendors_form(given: dict[str, Any], sent: dict[
 
 @pytest.mark.parametrize("template", ["", "  ", "None", "none", " None\n"])
 @pytest.mark.parametrize("name", sorted(ListFilters.__optional_keys__))
-def test_a_template_that_came_out_blank_is_no_filter(name: str, template: str) -> None:
+def test_a_blank_template_is_not_a_filter(name: str, template: str) -> None:
     filters: Any = {name: template, "created_at_min" if name == "status" else "status": "1546300800"}
     assert name not in filter_query(filters)
     assert len(filter_query(filters)) == 1
@@ -80,7 +80,7 @@ def test_the_query_is_encoded_and_keeps_its_commas() -> None:
 
 
 @pytest.mark.parametrize(
-    ("filters", "said"),
+    ("filters", "message"),
     [
         ({"carrier": "ups"}, "unknown filter 'carrier'; available: archived, created_at_max"),
         ({7: "ups"}, "unknown filter 7"),
@@ -121,21 +121,21 @@ def test_the_query_is_encoded_and_keeps_its_commas() -> None:
     ],
     ids=lambda value: ascii(value[:40]) if isinstance(value, str) else next(iter(map(str, value)), ""),
 )
-def test_a_filter_that_cannot_be_sent_is_named(filters: dict[Any, Any], said: str) -> None:
+def test_an_invalid_filter_is_named(filters: dict[Any, Any], message: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         endpoints.list_page(filters)  # type: ignore[arg-type]
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert len(caught.value.message) < 400
 
 
-def test_the_counters_take_fewer_filters() -> None:
+def test_the_counters_accept_fewer_filters() -> None:
     with pytest.raises(
         InvalidArgumentError, match="unknown filter 'status'; available: created_at_max, created_at_min"
     ):
         endpoints.count_by_status({"status": "transit"})  # type: ignore[typeddict-unknown-key]
 
 
-def test_every_documented_filter_is_taken() -> None:
+def test_every_documented_filter_is_accepted() -> None:
     assert CountFilters.__optional_keys__ < ListFilters.__optional_keys__
     assert ListFilters.__optional_keys__ == {
         "status", "lang", "numbers", "orders", "archived", "created_at_min", "created_at_max", "update_time_min",
@@ -150,7 +150,7 @@ def test_a_page_outside_the_limits_is_refused(page: int, limit: int) -> None:
 
 
 @pytest.mark.parametrize("lang", ["de", "", "EN", None, ["en"]])
-def test_carriers_come_in_six_languages_only(lang: Any) -> None:
+def test_carriers_are_listed_in_six_languages_only(lang: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="lang must be one of en, cn, tw, es, ru, it"):
         endpoints.list_carriers(lang)
 
@@ -179,7 +179,7 @@ def test_changes_are_sent_in_the_vendors_form(changes: dict[str, Any], sent: dic
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({}, "nothing to change: pass at least one field"),
         ({"title": None}, "nothing to change: pass at least one field"),
@@ -202,14 +202,14 @@ def test_changes_are_sent_in_the_vendors_form(changes: dict[str, Any], sent: dic
     ],
     ids=lambda value: ascii(value[:40]) if isinstance(value, str) else next(iter(value), "nothing"),
 )
-def test_a_change_that_cannot_be_sent_is_named(changes: dict[str, Any], said: str) -> None:
+def test_an_invalid_change_is_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         changes_body(changes)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert len(caught.value.message) < 300
 
 
-def test_one_impossible_change_costs_none_of_the_others() -> None:
+def test_an_invalid_change_does_not_affect_other_shipments() -> None:
     rows = [
         {"tracking_number": "1", "carrier_code": "ups", "status": "delivered"},
         {"tracking_number": "2", "carrier_code": "ups", "status": "lost"},
@@ -234,7 +234,7 @@ def test_one_impossible_change_costs_none_of_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "said"),
+    ("place", "message"),
     [
         ({}, "a place is a mapping with country, postcode; country, postcode is missing"),
         ({"country": "NO"}, "postcode is missing"),
@@ -248,10 +248,10 @@ def test_one_impossible_change_costs_none_of_the_others() -> None:
         ({"country": "NO", "postcode": "9600", "company": ["dhl"]}, "company must be text, not list"),
     ],
 )
-def test_a_place_that_is_not_one_is_refused(place: Any, said: str) -> None:
+def test_an_invalid_place_is_refused(place: Any, message: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         endpoints.check_remote_areas([{"country": "IS", "postcode": "524"}, place])
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_place_may_name_a_company() -> None:
@@ -271,8 +271,8 @@ def test_a_lane_needs_its_three_names() -> None:
         endpoints.get_transit_times([{"original": "DE", "destination": "CA"}])
 
 
-def test_required_texts_are_taken_without_surrounding_space() -> None:
-    assert check_mapping({"a": " x ", "b": None, "c": "y"}, ("a",), ("b", "c"), "thing") == {"a": "x", "c": "y"}
+def test_texts_are_stripped() -> None:
+    assert check_mapping({"a": " x ", "b": None, "c": "y"}, ("a",), ("b", "c"), "record") == {"a": "x", "c": "y"}
 
 
 @pytest.mark.parametrize(
@@ -290,9 +290,9 @@ def test_waybills_are_sent_once_each(waybills: object, sent: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "020", "LH-44718203", "020-447182033", 2044718203, 10**5000, None, ["020"], b"020"], ids=ascii_type
+    "wrong", ["", "020", "LH-44718203", "020-447182033", 2044718203, 10**5000, None, ["020"], b"020"], ids=type_name
 )
-def test_what_is_no_waybill_is_named_before_it_costs_anything(wrong: object) -> None:
+def test_an_invalid_waybill_is_named_before_any_quota_is_spent(wrong: object) -> None:
     with pytest.raises(InvalidArgumentError, match="not air waybills") as caught:
         check_waybills(["016-44718203", wrong])
     assert "016-44718203" not in str(caught.value)
