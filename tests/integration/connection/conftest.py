@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.distribution import DISTRIBUTION, ROOT, write_distribution
+
+__all__ = ["ROOT"]
+
 VERSION = tuple(map(int, metadata.version("apache-airflow").split(".")[:2]))
 
 
@@ -20,9 +23,10 @@ def airflow_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     home = tmp_path_factory.mktemp("airflow")
     path = [str(ROOT)]
     try:
-        metadata.distribution("airflow-provider-trackingmore")
+        metadata.distribution(DISTRIBUTION)
     except metadata.PackageNotFoundError:
-        path.insert(0, str(as_if_installed(home / "installed")))
+        write_distribution(home / "installed")
+        path.insert(0, str(home / "installed"))
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "TRACKINGMORE_"))}
     environment = {
         **kept,
@@ -43,14 +47,3 @@ def airflow_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
         timeout=900,
     )
     return environment
-
-
-def as_if_installed(folder: Path) -> Path:
-    """What an installation leaves for ``importlib.metadata``, with the entry point that pyproject.toml declares."""
-    lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
-    (entry_point,) = (line for line in lines if line.startswith("provider_info = "))
-    info = folder / "airflow_provider_trackingmore-0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: airflow-provider-trackingmore\nVersion: 0.0.0\n")
-    (info / "entry_points.txt").write_text("[apache_airflow_provider]\n" + entry_point.replace('"', "") + "\n")
-    return folder

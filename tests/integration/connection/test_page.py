@@ -1,4 +1,4 @@
-"""docs/connection.md: each console block is typed into a shell, and its tables are compared with the code."""
+"""docs/connection.md: each console block is run in a shell, and its tables are compared with the code."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ END = "~end~"
 
 
 def table(first_heading: str) -> list[list[str]]:
-    """The rows of the table whose first column has this heading."""
+    """Return the rows of the table whose first column has this heading."""
     (found,) = re.findall(rf"^\| {first_heading} \|.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     return [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in found.splitlines()]
 
 
 def steps() -> list[list[str]]:
-    """What is typed, and what is shown."""
+    """Return each command of the page, with the output that the page shows."""
     found: list[list[str]] = []
     for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL):
         for line in block.splitlines(keepends=True):
@@ -45,7 +45,7 @@ def steps() -> list[list[str]]:
 
 
 def expected(shown: str) -> re.Pattern[str]:
-    """``...`` stands for anything, alone on a line also for any number of lines; blanks at an end for nothing."""
+    """Return a pattern in which ``...`` is any text, or any lines if it is alone on its line."""
     lines = [r".*".join(map(re.escape, line.rstrip().split("..."))) for line in shown.splitlines()]
     return re.compile("".join(r"(?:.*\n)*?" if line == ".*" else line + r"[ ]*\n" for line in lines) + r"\s*")
 
@@ -56,14 +56,14 @@ def test_the_page_shows_what_a_shell_shows(
 ) -> None:
     port = trackingmore_sandbox.base_url.removesuffix("/v2").rpartition(":")[2]
 
-    def here(text: str) -> str:
+    def for_this_run(text: str) -> str:
         return text.replace("8700", port).replace("try-it", trackingmore_sandbox.api_key)
 
     (connections,) = (shown for command, shown in steps() if command == "cat connections.json\n")
-    (tmp_path / "connections.json").write_text(here(connections))
+    (tmp_path / "connections.json").write_text(for_this_run(connections))
     done = subprocess.run(
         ["bash"],
-        input="".join(f"{here(command)}echo {END}$?\n" for command, _ in steps()),
+        input="".join(f"{for_this_run(command)}echo {END}$?\n" for command, _ in steps()),
         text=True,
         capture_output=True,
         cwd=tmp_path,
@@ -74,7 +74,9 @@ def test_the_page_shows_what_a_shell_shows(
     assert len(seen) == 2 * len(steps()) + 1, done.stdout + done.stderr
     failed = []
     for (command, shown), output, code in zip(steps(), seen[::2], seen[1::2], strict=False):
-        assert expected(here(shown)).fullmatch(output), f"$ {command}{output}{done.stderr}\nbut the page has\n{shown}"
+        assert expected(for_this_run(shown)).fullmatch(output), (
+            f"$ {command}{output}{done.stderr}\nbut the page has\n{shown}"
+        )
         if "connections test" in command:
             failed.append(int(code))
         else:
@@ -116,7 +118,7 @@ def test_the_page_has_every_field_with_its_default_and_bounds() -> None:
 
 
 @pytest.mark.parametrize(("uri", "result"), table("URI"))
-def test_a_uri_means_what_the_page_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uri: str, result: str) -> None:
+def test_a_uri_is_read_as_the_page_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uri: str, result: str) -> None:
     monkeypatch.setenv("TRACKINGMORE_PACING_DIR", str(tmp_path))
     monkeypatch.setenv("AIRFLOW_CONN_BY_URI", uri.strip("`"))
     meant: dict[str, Callable[[ClientSettings], bool]] = {
@@ -140,7 +142,7 @@ def test_a_uri_means_what_the_page_says(monkeypatch: pytest.MonkeyPatch, tmp_pat
             assert [check(settings) for start, check in meant.items() if result.startswith(start)] == [True]
 
 
-def test_the_screenshots_are_there_and_light() -> None:
+def test_the_screenshots_exist_and_are_small() -> None:
     pictures = re.findall(r"!\[.+?\]\((images/.+?)\)", PAGE)
     assert len(pictures) == 2
     for picture in pictures:

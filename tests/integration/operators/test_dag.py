@@ -15,12 +15,11 @@ import pytest
 from airflow import __version__ as airflow_version
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
+from tests.distribution import ROOT, write_distribution
 from tests.integration.airflow.conftest import KEYS, Run, connections
 from tests.integration.operators.dags.every_operator import FIRST, MODES, NUMBER, PLACE, SECOND, THIRD, WAYBILL
-from tests.unit.hooks.test_provider_info import as_if_installed
 
 FOLDER = Path(__file__).parent
-ROOT = FOLDER.parents[2]
 DAG_FILE = FOLDER / "dags" / "every_operator.py"
 HAS_RETRY_POLICIES = tuple(map(int, airflow_version.split(".")[:2])) >= (3, 3)
 
@@ -48,7 +47,7 @@ def ran(
 
 def links(folder: Path) -> dict[str, list[str | None]]:
     """Read by a process that has no connection."""
-    as_if_installed(folder)  # on Airflow 2 the web server shows only links that an installed provider lists
+    write_distribution(folder)  # on Airflow 2 the web server shows only links that an installed provider lists
     variables = {
         "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT))),
         "AIRFLOW__CORE__DAGS_FOLDER": str(FOLDER / "dags"),

@@ -1,4 +1,4 @@
-"""The file in which the API server leaves hints for watchers on its host."""
+"""The file in which the API server writes hints for watchers on its host."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_newest_are_kept(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"[[1, 2", b"null", b"[1]", b'{"a": 1}', b"[" * 90_000, b"\xff"])
-def test_a_damaged_file_is_written_afresh(directory: Path, content: bytes) -> None:
+def test_a_damaged_file_is_replaced(directory: Path, content: bytes) -> None:
     reader = HintFile("a")
     HintFile("a").add(KEYS[:1])
     (file,) = directory.iterdir()
@@ -49,7 +49,7 @@ def test_a_damaged_file_is_written_afresh(directory: Path, content: bytes) -> No
     assert reader.read_new() == KEYS[1:2]
 
 
-def test_a_directory_that_cannot_be_used_is_no_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_directory_is_not_an_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (directory / "file").write_text("")
     monkeypatch.setenv("TRACKINGMORE_PACING_DIR", str(directory / "file"))
     HintFile("a").add(KEYS[:1])

@@ -27,7 +27,7 @@ COSTLY: Request[object] = Request(
 
 
 class Run:
-    """One call under the policy: fails as scripted, then succeeds; remembers what it slept."""
+    """One call under the policy, which fails with each given error and then succeeds. Records how long it slept."""
 
     def __init__(
         self, *errors: Exception, attempts: int = 5, cool_down: float = 120, budget: float | None = None
@@ -49,13 +49,13 @@ class Run:
         self.slept.append(seconds)
         self.now += seconds
 
-    def retried(self) -> None:
+    def count_retry(self) -> None:
         self.retries += 1
 
-    def sync(self, request: Request[object] = SAFE) -> str:
-        return self.policy.retrying(request, self.budget, sleep=self.sleep, on_retry=self.retried)(self.attempt)
+    def run(self, request: Request[object] = SAFE) -> str:
+        return self.policy.retrying(request, self.budget, sleep=self.sleep, on_retry=self.count_retry)(self.attempt)
 
-    def asynchronously(self, request: Request[object] = SAFE) -> str:
+    def run_async(self, request: Request[object] = SAFE) -> str:
         async def sleep(seconds: float) -> None:
             self.sleep(seconds)
 
@@ -63,12 +63,12 @@ class Run:
             return self.attempt()
 
         return asyncio.run(
-            self.policy.async_retrying(request, self.budget, sleep=sleep, on_retry=self.retried)(attempt)
+            self.policy.async_retrying(request, self.budget, sleep=sleep, on_retry=self.count_retry)(attempt)
         )
 
 
-Way = Callable[[Run], str]
-both_ways = pytest.mark.parametrize("way", [Run.sync, Run.asynchronously])
+Mode = Callable[[Run], str]
+both_modes = pytest.mark.parametrize("mode", [Run.run, Run.run_async])
 
 
 @pytest.mark.parametrize(
@@ -84,34 +84,34 @@ both_ways = pytest.mark.parametrize("way", [Run.sync, Run.asynchronously])
         (KeyboardInterrupt(), False, False),
     ],
 )
-def test_only_what_is_safe_and_may_help_is_repeated(error: BaseException, safe: bool, costly: bool) -> None:
+def test_only_retries_that_are_safe_and_can_help_are_made(error: BaseException, safe: bool, costly: bool) -> None:
     assert is_retryable(error, SAFE) is safe
     assert is_retryable(error, COSTLY) is costly
 
 
-@both_ways
-def test_waits_double_from_one_second_to_sixty_with_jitter(way: Way) -> None:
+@both_modes
+def test_waits_double_from_one_second_to_sixty_with_jitter(mode: Mode) -> None:
     run = Run(*[ConnectError("x")] * 9, attempts=10)
-    assert way(run) == "done"
+    assert mode(run) == "done"
     assert run.retries == 9
-    for slept, least in zip(run.slept, [1, 2, 4, 8, 16, 32, 60, 60, 60], strict=True):
-        assert least <= slept <= min(least + 1, 60)
+    for slept, shortest in zip(run.slept, [1, 2, 4, 8, 16, 32, 60, 60, 60], strict=True):
+        assert shortest <= slept <= min(shortest + 1, 60)
     assert len(set(run.slept)) >= 6
 
 
-@both_ways
-def test_the_last_error_is_raised_when_the_attempts_are_used_up(way: Way) -> None:
+@both_modes
+def test_the_last_error_is_raised_when_the_attempts_are_used_up(mode: Mode) -> None:
     errors = [ConnectError(str(number)) for number in range(9)]
     run = Run(*errors, attempts=3)
     with pytest.raises(ConnectError) as caught:
-        way(run)
+        mode(run)
     assert caught.value is errors[2]
     assert (run.tried, len(run.slept)) == (3, 2)
 
 
 def test_retry_after_is_honoured_when_it_is_longer() -> None:
     run = Run(ServiceUnavailableError("x", retry_after=30), ServiceUnavailableError("x", retry_after=0))
-    run.sync()
+    run.run()
     assert run.slept[0] == 30
     assert 2 <= run.slept[1] <= 3
 
@@ -125,22 +125,22 @@ def test_the_account_cools_down_for_the_configured_time_or_longer_if_the_server_
 
 def test_no_server_can_impose_more_than_an_hour() -> None:
     run = Run(RateLimitError("x", retry_after=99_999), ServiceUnavailableError("x", retry_after=99_999))
-    run.sync()
+    run.run()
     assert run.slept == [3600, 3600]
 
 
-@both_ways
-def test_a_wait_beyond_the_budget_raises_the_last_error_at_once(way: Way) -> None:
+@both_modes
+def test_a_wait_beyond_the_budget_raises_the_last_error_at_once(mode: Mode) -> None:
     error = RateLimitError("x", retry_after=120)
     run = Run(ConnectError("y"), error, budget=60)
     with pytest.raises(RateLimitError) as caught:
-        way(run)
+        mode(run)
     assert caught.value is error
     assert run.now < 3
     assert run.tried == 2
 
 
-def test_a_spent_budget_allows_nothing_any_more() -> None:
+def test_a_spent_budget_allows_nothing() -> None:
     budget = WaitBudget(10, lambda: 0.0)
     assert budget.allows(10)
     assert not budget.allows(11)
@@ -149,15 +149,15 @@ def test_a_spent_budget_allows_nothing_any_more() -> None:
     assert WaitBudget(None, lambda: 0.0).allows(1e12)
 
 
-def test_each_retry_is_logged_once_with_what_will_happen(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_retry_is_logged_once_with_its_delay(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    Run(ConnectError("GET /x: no connection"), RateLimitError("GET /x: 429", retry_after=120)).sync()
+    Run(ConnectError("GET /x: no connection"), RateLimitError("GET /x: 429", retry_after=120)).run()
     first, second = (record.getMessage() for record in caplog.records)
     assert re.fullmatch(r"GET /x: no connection\. Retrying in (?:1\.\d|2\.0) s \(attempt 2 of 5\)", first)
     assert second == "GET /x: 429. Retrying in 120.0 s (attempt 3 of 5)"
 
 
-def test_a_cancelled_call_is_not_repeated() -> None:
+def test_a_cancelled_call_is_not_retried() -> None:
     run = Run()
 
     async def cancelled() -> None:
@@ -167,7 +167,7 @@ def test_a_cancelled_call_is_not_repeated() -> None:
     async def sleep(_: float) -> None:
         raise AssertionError("nothing to wait for")
 
-    retrying = run.policy.async_retrying(SAFE, run.budget, sleep=sleep, on_retry=run.retried)
+    retrying = run.policy.async_retrying(SAFE, run.budget, sleep=sleep, on_retry=run.count_retry)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(retrying(cancelled))
     assert run.tried == 1

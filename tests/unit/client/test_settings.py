@@ -1,3 +1,5 @@
+"""The settings of a client: their defaults, what is refused, and what identifies an account."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -14,7 +16,7 @@ def settings(**values: object) -> ClientSettings:
     return ClientSettings(**{"api_key": KEY, **values})  # type: ignore[arg-type]
 
 
-def test_only_the_key_is_needed_and_the_rest_is_as_documented() -> None:
+def test_only_the_key_is_required_and_the_defaults_are_as_documented() -> None:
     made = settings()
     assert made.base_url == "https://api.trackingmore.com/v2"
     assert (made.requests_per_second, made.cool_down_seconds, made.timeout_seconds) == (1.0, 120.0, 30.0)
@@ -22,14 +24,14 @@ def test_only_the_key_is_needed_and_the_rest_is_as_documented() -> None:
     assert made.realtime_requests_per_second is None
 
 
-def test_neither_the_key_nor_a_proxy_password_is_shown() -> None:
+def test_a_repr_contains_neither_the_key_nor_a_proxy_password() -> None:
     shown = repr(settings(proxies={"https": "http://user:pa55@proxy.example"}))
     assert KEY not in shown
     assert "pa55" not in shown
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "way_out"),
+    ("name", "value", "expected"),
     [
         ("api_key", "", "empty or not text"),
         ("api_key", None, "empty or not text"),
@@ -87,12 +89,12 @@ def test_neither_the_key_nor_a_proxy_password_is_shown() -> None:
         ("user_agent", "two\r\nlines", "printable ASCII"),
     ],
 )
-def test_a_setting_that_cannot_work_is_named_with_a_hint(name: str, value: object, way_out: str) -> None:
+def test_an_invalid_setting_is_named_with_a_hint(name: str, value: object, expected: str) -> None:
     with pytest.raises(InvalidSettingsError) as caught:
         settings(**{name: value})
     message = str(caught.value)
     assert name in message
-    assert way_out in message
+    assert expected in message
     assert KEY not in message
     assert "pa55" not in message
     assert caught.value.retry is Retry.NEVER
@@ -100,7 +102,7 @@ def test_a_setting_that_cannot_work_is_named_with_a_hint(name: str, value: objec
     assert isinstance(caught.value, ValueError)
 
 
-def test_addresses_of_one_account_are_one_account() -> None:
+def test_spellings_of_a_base_url_are_one_account() -> None:
     one = settings(base_url="https://API.trackingmore.com/v2/")
     other = settings(base_url=" https://api.trackingmore.com/v2 ")
     assert one.base_url == other.base_url == "https://api.trackingmore.com/v2"
@@ -117,13 +119,13 @@ def test_the_fingerprint_identifies_an_account_and_hides_the_key() -> None:
     assert all(len(fingerprint) == 16 and int(fingerprint, 16) >= 0 for fingerprint in fingerprints)
 
 
-def test_a_ca_bundle_that_exists_is_taken(tmp_path: Path) -> None:
+def test_an_existing_ca_bundle_is_accepted(tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.touch()
     assert settings(verify=str(bundle)).verify == str(bundle)
 
 
-def test_the_host_is_named_with_its_port() -> None:
+def test_the_host_includes_its_port() -> None:
     assert settings(base_url="http://127.0.0.1:8700/v2").host == "127.0.0.1:8700"
 
 
@@ -163,5 +165,5 @@ def test_the_url_of_a_redis_server_is_accepted_and_its_password_is_not_shown(url
         "https://trackingmore.com.example/tracking",
     ],
 )
-def test_other_hosts_may_have_any_path_that_ends_in_no_other_version(url: str) -> None:
+def test_other_hosts_may_have_any_path_that_does_not_end_in_another_version(url: str) -> None:
     assert settings(base_url=url).base_url == url

@@ -1,4 +1,4 @@
-"""Every way in which users write an Airflow connection, read into the client's settings. No call is made."""
+"""Every form of an Airflow connection is read into the client's settings, without a call."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXTRAS = {
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., ClientSettings]:
-    """Read a connection, given as a URI or as what its JSON holds, by way of Airflow."""
+    """Read a connection through Airflow, given as a URI or as the content of its JSON."""
     monkeypatch.setenv("TRACKINGMORE_PACING_DIR", str(tmp_path))
 
     def read(connection: str | dict[str, Any], conn_id: str = "trackingmore_default") -> ClientSettings:
@@ -58,10 +58,10 @@ def test_a_key_is_enough(read: Callable[..., ClientSettings]) -> None:
 def test_every_extra_reaches_its_setting(read: Callable[..., ClientSettings]) -> None:
     settings = read(with_extra(**EXTRAS))
     assert {name: getattr(settings, name) for name in EXTRAS} == EXTRAS
-    assert set(EXTRAS) == set(CLIENT_FIELDS), "the client has other settings than this test"
+    assert set(EXTRAS) == set(CLIENT_FIELDS), "this test has every setting of the client"
 
 
-def test_extras_may_come_as_text_as_forms_and_uris_give_them(read: Callable[..., ClientSettings]) -> None:
+def test_extras_may_be_text_as_in_forms_and_uris(read: Callable[..., ClientSettings]) -> None:
     as_text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in EXTRAS.items()}
     settings = read(with_extra(**as_text))
     assert {name: getattr(settings, name) for name in EXTRAS} == EXTRAS
@@ -70,18 +70,18 @@ def test_extras_may_come_as_text_as_forms_and_uris_give_them(read: Callable[...,
     assert (settings.requests_per_second, settings.max_attempts, settings.verify) == (2.5, 7, False)
 
 
-def test_empty_fields_of_a_form_are_not_given(read: Callable[..., ClientSettings]) -> None:
+def test_empty_fields_of_a_form_are_ignored(read: Callable[..., ClientSettings]) -> None:
     assert read(with_extra(**dict.fromkeys(EXTRAS, ""))) == ClientSettings(api_key=KEY)
     assert read(with_extra(**dict.fromkeys(EXTRAS))) == ClientSettings(api_key=KEY)
 
 
-def test_extras_that_are_not_known_are_used_for_nothing(read: Callable[..., ClientSettings]) -> None:
+def test_unknown_extras_are_ignored(read: Callable[..., ClientSettings]) -> None:
     settings = read(with_extra(headers={"X-Other": "1"}, api_key="another", base_url="http://other.example"))
     assert settings == ClientSettings(api_key=KEY)
 
 
 @pytest.mark.parametrize(
-    ("written", "address"),
+    ("written", "base_url"),
     [
         ("", "https://api.trackingmore.com/v2"),
         ("  ", "https://api.trackingmore.com/v2"),
@@ -92,12 +92,12 @@ def test_extras_that_are_not_known_are_used_for_nothing(read: Callable[..., Clie
         ("gateway.example/tracking/v2", "https://gateway.example/tracking/v2"),
     ],
 )
-def test_the_host_is_the_base_url(read: Callable[..., ClientSettings], written: str, address: str) -> None:
-    assert read(with_extra() | {"host": written}).base_url == address
+def test_the_host_is_the_base_url(read: Callable[..., ClientSettings], written: str, base_url: str) -> None:
+    assert read(with_extra() | {"host": written}).base_url == base_url
 
 
 @pytest.mark.parametrize(
-    ("uri", "address"),
+    ("uri", "base_url"),
     [
         ("trackingmore://:{key}@api.trackingmore.com/v2", "https://api.trackingmore.com/v2"),
         ("trackingmore://:{key}@api.trackingmore.com", "https://api.trackingmore.com/v2"),
@@ -105,9 +105,9 @@ def test_the_host_is_the_base_url(read: Callable[..., ClientSettings], written: 
         ("trackingmore://:{key}@http%3A%2F%2F127.0.0.1%3A8700%2Fv2/", "http://127.0.0.1:8700/v2"),
     ],
 )
-def test_a_uri_names_the_base_url_in_its_parts(read: Callable[..., ClientSettings], uri: str, address: str) -> None:
+def test_a_uri_contains_the_base_url_in_its_parts(read: Callable[..., ClientSettings], uri: str, base_url: str) -> None:
     settings = read(uri.format(key=KEY))
-    assert settings.base_url == address
+    assert settings.base_url == base_url
     assert settings.api_key == KEY
 
 
@@ -137,27 +137,31 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "field", "way_out"), BAD, ids=[f"{field}: {way}" for _, field, way in BAD])
+@pytest.mark.parametrize(
+    ("change", "field", "message_part"), BAD, ids=[f"{field}: {message}" for _, field, message in BAD]
+)
 def test_a_bad_connection_is_named_with_its_field_and_a_hint(
-    read: Callable[..., ClientSettings], change: dict[str, Any], field: str, way_out: str
+    read: Callable[..., ClientSettings], change: dict[str, Any], field: str, message_part: str
 ) -> None:
     with pytest.raises(InvalidSettingsError) as caught:
         read(with_extra() | change, "the_other_account")
     assert "connection 'the_other_account'" in caught.value.message
     assert field in caught.value.message
-    assert way_out in str(caught.value)
+    assert message_part in str(caught.value)
     assert isinstance(caught.value, ValueError)
 
 
-@pytest.mark.parametrize(("change", "field", "way_out"), BAD, ids=[f"{field}: {way}" for _, field, way in BAD])
+@pytest.mark.parametrize(
+    ("change", "field", "message_part"), BAD, ids=[f"{field}: {message}" for _, field, message in BAD]
+)
 def test_a_bad_connection_fails_its_test_without_a_traceback(
-    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], field: str, way_out: str
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], field: str, message_part: str
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", json.dumps(with_extra() | change))
     works, message = TrackingMoreHook().test_connection()
     assert not works
     assert field in message
-    assert way_out in message
+    assert message_part in message
 
 
 def test_a_connection_that_does_not_exist_is_named() -> None:
@@ -166,7 +170,7 @@ def test_a_connection_that_does_not_exist_is_named() -> None:
     assert "no_such_connection" in message
 
 
-def test_neither_the_key_nor_a_proxy_password_is_shown_anywhere(
+def test_no_text_contains_the_key_or_a_proxy_password(
     read: Callable[..., ClientSettings], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -182,7 +186,7 @@ def test_neither_the_key_nor_a_proxy_password_is_shown_anywhere(
         assert "proxy-password" not in text
 
 
-def test_the_form_of_older_airflows_says_what_the_metadata_says() -> None:
+def test_the_form_of_older_airflows_agrees_with_the_metadata() -> None:
     behaviour = TrackingMoreHook.get_ui_field_behaviour()
     defaults = {"requests_per_second": "1.0", "cool_down_seconds": "120.0", "timeout_seconds": "30.0"}
     assert behaviour == {
@@ -198,14 +202,8 @@ def test_the_form_of_older_airflows_says_what_the_metadata_says() -> None:
             "webhook_hints_per_minute": "120",
         },
     }
-    # Airflow 2.11 does not look into the bases of a hook.
+    # Airflow 2.11 does not search the base classes of a hook.
     assert {"get_connection_form_widgets", "get_ui_field_behaviour"} <= set(vars(TrackingMoreHook))
-
-
-def test_the_form_of_older_airflows_has_a_field_for_each_extra() -> None:
-    pytest.importorskip("flask_appbuilder")
-    widgets = TrackingMoreHook.get_connection_form_widgets()
-    assert set(widgets) == set(CONNECTION_TYPE["conn-fields"])
 
 
 BOUNDS = {

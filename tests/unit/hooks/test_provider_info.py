@@ -1,4 +1,4 @@
-"""What Airflow reads about the package: valid for the Airflow that is installed, and true of what is on disk."""
+"""The provider's metadata: valid for the installed Airflow, and in agreement with the modules on disk."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ import pytest
 
 import airflow_provider_trackingmore
 from airflow_provider_trackingmore.get_provider_info import CONNECTION_TYPE, get_provider_info
+from tests.distribution import DISTRIBUTION, write_distribution
 
 PACKAGE = Path(airflow_provider_trackingmore.__file__).parent
-DISTRIBUTION = "airflow-provider-trackingmore"
 INFO = get_provider_info()
 
 
@@ -32,7 +32,7 @@ def schema(name: str) -> Any:
     return json.loads(found[0].read_text(encoding="utf-8"))
 
 
-def test_airflow_accepts_it() -> None:
+def test_airflow_accepts_the_metadata() -> None:
     jsonschema.validate(INFO, schema("provider_info.schema.json"))
 
 
@@ -51,7 +51,7 @@ def test_every_field_of_the_form_may_be_empty() -> None:
 
 
 @pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
-def test_it_lists_exactly_the_modules_that_have_something_to_use(kind: str) -> None:
+def test_the_metadata_lists_exactly_the_modules_with_public_classes(kind: str) -> None:
     listed = {module for entry in INFO[kind] for module in entry["python-modules"]}
     ending = kind.removesuffix("s").capitalize()
     on_disk = set()
@@ -64,7 +64,7 @@ def test_it_lists_exactly_the_modules_that_have_something_to_use(kind: str) -> N
     assert listed == on_disk
 
 
-def test_it_lists_exactly_the_transfers_on_disk() -> None:
+def test_the_metadata_lists_exactly_the_transfers_on_disk() -> None:
     listed = [entry["python-module"] for entry in INFO["transfers"]]
     on_disk = [f"{PACKAGE.name}.transfers.{path.stem}" for path in (PACKAGE / "transfers").glob("trackingmore_to_*.py")]
     assert sorted(listed) == sorted(on_disk)
@@ -73,7 +73,7 @@ def test_it_lists_exactly_the_transfers_on_disk() -> None:
         assert any(name.startswith("TrackingMoreTo") and name.endswith("Operator") for name in vars(module))
 
 
-def test_everything_it_names_can_be_imported() -> None:
+def test_every_class_in_the_metadata_can_be_imported() -> None:
     named = [CONNECTION_TYPE["hook-class-name"], *INFO.get("extra-links", ()), *INFO.get("cli", ())]
     named += [entry["trigger-class-name"] for entry in INFO.get("trigger-classes", ())]
     for name in named:
@@ -81,7 +81,7 @@ def test_everything_it_names_can_be_imported() -> None:
         assert hasattr(importlib.import_module(module), attribute), name
 
 
-def test_every_part_belongs_to_an_integration_that_it_lists() -> None:
+def test_every_part_belongs_to_a_listed_integration() -> None:
     integrations = {entry["integration-name"] for entry in INFO["integrations"]}
     parts = [entry for kind in ("hooks", "operators", "sensors", "triggers") for entry in INFO[kind]]
     assert {entry["integration-name"] for entry in parts} == integrations
@@ -97,7 +97,7 @@ def test_hook_and_metadata_agree_on_the_connection_type() -> None:
     assert INFO["package-name"] == DISTRIBUTION
 
 
-def test_asking_for_it_imports_nothing_else_of_the_package() -> None:
+def test_reading_the_metadata_imports_nothing_else_of_the_package() -> None:
     script = (
         "import sys, airflow_provider_trackingmore.get_provider_info as it; it.get_provider_info();"
         "print(*sorted(name for name in sys.modules if name.startswith(('airflow', 'requests', 'pendulum'))))"
@@ -120,11 +120,11 @@ print(json.dumps([data["name"], hook.hook_class_name, hook.connection_testable, 
 """
 
 
-def test_airflow_finds_it_and_shows_its_form_without_a_warning(tmp_path: Path) -> None:
+def test_airflow_finds_the_provider_and_builds_its_form_without_a_warning(tmp_path: Path) -> None:
     try:
         metadata.distribution(DISTRIBUTION)
     except metadata.PackageNotFoundError:
-        as_if_installed(tmp_path)
+        write_distribution(tmp_path)
     done = subprocess.run(
         [sys.executable, "-c", MANAGER],
         capture_output=True,
@@ -134,30 +134,20 @@ def test_airflow_finds_it_and_shows_its_form_without_a_warning(tmp_path: Path) -
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    said = [line for line in (done.stdout + done.stderr).splitlines() if "trackingmore" in line.lower()]
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "trackingmore" in line.lower()]
     name, hook_class, testable, widgets, behaviour = json.loads(
-        said.pop(next(at for at, line in enumerate(said) if line.startswith('["')))
+        lines.pop(next(at for at, line in enumerate(lines) if line.startswith('["')))
     )
     assert (name, hook_class, testable) == ("TrackingMore", CONNECTION_TYPE["hook-class-name"], True)
-    if said and not widgets and importlib.util.find_spec("flask_appbuilder") is None:
-        # Airflow 3.0 and 3.1 make the form in the web server alone (tests/integration/connection), and say so here.
-        assert "'flask_appbuilder' package is not installed, however it is not required" in said.pop()
-        assert said == []
+    if lines and not widgets and importlib.util.find_spec("flask_appbuilder") is None:
+        # Airflow 3.0 and 3.1 build the form in the web server only (tests/integration/connection), and log that here.
+        assert "'flask_appbuilder' package is not installed, however it is not required" in lines.pop()
+        assert lines == []
         return
-    assert said == []
+    assert lines == []
     assert {widget.rpartition("__")[2] for widget in widgets} == set(CONNECTION_TYPE["conn-fields"])
     assert behaviour["relabeling"] == CONNECTION_TYPE["ui-field-behaviour"]["relabeling"]
     assert behaviour["hidden_fields"] == CONNECTION_TYPE["ui-field-behaviour"]["hidden-fields"]
-
-
-def as_if_installed(folder: Path) -> None:
-    """What an installation leaves for ``importlib.metadata``, with the entry point that pyproject.toml declares."""
-    pyproject = (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
-    (entry_point,) = (line for line in pyproject.splitlines() if line.startswith("provider_info = "))
-    info = folder / f"{PACKAGE.name}-0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {DISTRIBUTION}\nVersion: 0.0.0\n")
-    (info / "entry_points.txt").write_text(f"[apache_airflow_provider]\n{entry_point.replace(chr(34), '')}\n")
 
 
 def environment(*folders: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The slot clock under a clock that the test moves: no gap is too small, hardly a slot is lost, nobody starves."""
+"""The slot clock on simulated time: no gap is too small, hardly a slot is lost, and no caller starves."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_first_request_departs_at_once(limiter: RateLimiter) -> None:
     departed(limiter.try_acquire(warm=True))
 
 
-def test_nobody_follows_before_the_request_had_time_to_arrive(limiter: RateLimiter, clock: Clock) -> None:
+def test_the_next_request_waits_until_this_one_must_have_arrived(limiter: RateLimiter, clock: Clock) -> None:
     departed(limiter.try_acquire(warm=True))
     clock.now += 1 + WARM_GRACE_SECONDS - 0.03125
     assert waiting(limiter.try_acquire(warm=True)) == 0.03125
@@ -84,7 +84,7 @@ def test_a_response_frees_the_slot_one_interval_after_it(limiter: RateLimiter, c
     departed(limiter.try_acquire(warm=True))
 
 
-def test_a_request_is_late_when_half_of_its_time_to_arrive_has_passed_before_it_leaves(
+def test_a_request_is_late_if_half_of_its_grace_has_passed_before_it_is_sent(
     limiter: RateLimiter, clock: Clock
 ) -> None:
     departure = departed(limiter.try_acquire(warm=False))
@@ -94,7 +94,7 @@ def test_a_request_is_late_when_half_of_its_time_to_arrive_has_passed_before_it_
     assert limiter.is_late(departure)
 
 
-def test_a_late_request_gets_another_slot_at_once_when_nobody_has_departed_since(
+def test_a_late_request_gets_another_slot_at_once_if_no_other_has_departed_since(
     limiter: RateLimiter, clock: Clock
 ) -> None:
     late = departed(limiter.try_acquire(warm=True))
@@ -105,9 +105,7 @@ def test_a_late_request_gets_another_slot_at_once_when_nobody_has_departed_since
     assert waiting(limiter.try_acquire(warm=True)) == 0.03125, "with twice the time to arrive"
 
 
-def test_a_late_request_waits_like_any_other_when_somebody_has_departed_since(
-    limiter: RateLimiter, clock: Clock
-) -> None:
+def test_a_late_request_waits_like_any_other_if_another_has_departed_since(limiter: RateLimiter, clock: Clock) -> None:
     late = departed(limiter.try_acquire(warm=True))
     clock.now += 1.5
     other = departed(limiter.try_acquire(warm=True))
@@ -130,14 +128,16 @@ def test_a_late_response_does_not_postpone_the_slot(limiter: RateLimiter, clock:
     assert waiting(limiter.try_acquire(warm=True)) == 0.25
 
 
-def test_the_response_to_an_older_request_says_nothing_about_the_last_one(limiter: RateLimiter, clock: Clock) -> None:
+def test_the_response_to_an_older_request_does_not_free_the_slot_of_the_last_one(
+    limiter: RateLimiter, clock: Clock
+) -> None:
     older = departed(limiter.try_acquire(warm=True))
     clock.now += 1.5
     departed(limiter.try_acquire(warm=False))
     clock.now += 0.25
     limiter.release(older)
     clock.now += 1.0
-    assert waiting(limiter.try_acquire(warm=True)) == RECHECK_SHARE  # an answer may free the slot at any moment
+    assert waiting(limiter.try_acquire(warm=True)) == RECHECK_SHARE  # a response may free the slot at any time
     clock.now += 1.21875
     assert waiting(limiter.try_acquire(warm=True)) == 0.03125
 
@@ -153,7 +153,7 @@ def test_a_waiter_tries_again_an_interval_after_the_departure_since_a_response_m
     assert waiting(limiter.try_acquire(warm=True)) == 0.125
 
 
-def test_a_cool_down_applies_to_everybody_and_no_response_ends_it(limiter: RateLimiter, clock: Clock) -> None:
+def test_a_cool_down_applies_to_all_callers_and_no_response_ends_it(limiter: RateLimiter, clock: Clock) -> None:
     departure = departed(limiter.try_acquire(warm=True))
     clock.now += 0.125
     limiter.penalize(120)
@@ -176,7 +176,7 @@ def test_no_cool_down_is_longer_than_an_hour(limiter: RateLimiter) -> None:
     assert waiting(limiter.try_acquire(warm=True)) == 3600
 
 
-def test_a_clock_that_is_set_back_prolongs_no_wait(limiter: RateLimiter, clock: Clock) -> None:
+def test_a_clock_that_is_set_back_does_not_prolong_a_wait(limiter: RateLimiter, clock: Clock) -> None:
     limiter.penalize(120)
     clock.now -= 86_400
     assert waiting(limiter.try_acquire(warm=True)) == 120
@@ -186,20 +186,20 @@ def test_a_clock_that_is_set_back_prolongs_no_wait(limiter: RateLimiter, clock: 
     departed(limiter.try_acquire(warm=True))
 
 
-def test_a_clock_that_is_set_back_lets_nobody_depart_early(limiter: RateLimiter, clock: Clock) -> None:
+def test_a_clock_that_is_set_back_does_not_free_a_slot_early(limiter: RateLimiter, clock: Clock) -> None:
     departure = departed(limiter.try_acquire(warm=True))
     clock.now -= 86_400
     limiter.release(departure)
     assert waiting(limiter.try_acquire(warm=True)) == 1.0
 
 
-def test_a_state_absurdly_far_in_the_future_is_cut_to_an_hour(clock: Clock) -> None:
+def test_a_state_far_in_the_future_is_limited_to_an_hour(clock: Clock) -> None:
     store = MemoryStore()
     store.update(lambda _, now: (SlotState(START * 2, START * 2, "", START), None), clock)
     assert waiting(RateLimiter(store, interval=1, clock=clock).try_acquire(warm=True)) == 3600
 
 
-def test_the_longer_somebody_waits_the_sooner_they_come_to_the_slot(limiter: RateLimiter) -> None:
+def test_the_longer_a_caller_has_waited_the_earlier_it_wakes_up(limiter: RateLimiter) -> None:
     pauses = [limiter.pause(SlotBusy(1.0), rounds) for rounds in range(6)]
     assert pauses == sorted(pauses, reverse=True)
     assert all(1.0 < pause <= 1.01 for pause in pauses)
@@ -231,11 +231,11 @@ def test_whatever_the_state_the_slot_is_free_within_an_hour(state: SlotState, no
     assert clock.now <= now + 3602
 
 
-# What trips and refusals teach ----------------------------------------------------------------------------------------
+# Round-trip times and margins ----------------------------------------------------------------------------------------
 
 
-def travelled(limiter: RateLimiter, clock: Clock, seconds: float, *, warm: bool = True) -> float:
-    """Depart as soon as possible and be answered after ``seconds``; return when it departed."""
+def exchange(limiter: RateLimiter, clock: Clock, seconds: float, *, warm: bool = True) -> float:
+    """Send a request as soon as possible, and receive its response after ``seconds``; return when it departed."""
     while isinstance(outcome := limiter.try_acquire(warm=warm), SlotBusy):
         clock.now += outcome.seconds
     departure = clock.now
@@ -245,14 +245,14 @@ def travelled(limiter: RateLimiter, clock: Clock, seconds: float, *, warm: bool 
 
 
 def test_a_caller_with_a_stable_rtt_does_not_wait_for_the_response(limiter: RateLimiter, clock: Clock) -> None:
-    departures = [travelled(limiter, clock, 0.25) for _ in range(20)]
+    departures = [exchange(limiter, clock, 0.25) for _ in range(20)]
     gaps = [after - before for before, after in itertools.pairwise(departures)]
     assert gaps[:11] == [1.25] * 11
     assert gaps[12:] == pytest.approx([1 + RTT_TOLERANCE] * 7)
 
 
 def test_round_trips_that_include_connecting_are_not_sampled(limiter: RateLimiter, clock: Clock) -> None:
-    departures = [travelled(limiter, clock, 0.25, warm=False) for _ in range(20)]
+    departures = [exchange(limiter, clock, 0.25, warm=False) for _ in range(20)]
     assert [after - before for before, after in itertools.pairwise(departures)] == [1.25] * 19
 
 
@@ -260,23 +260,23 @@ def test_a_caller_without_rtt_samples_follows_the_gap_of_one_that_has_them(clock
     store = MemoryStore()
     far, new = (RateLimiter(store, interval=1.0, clock=clock) for _ in range(2))
     for _ in range(20):
-        travelled(far, clock, 0.25)
+        exchange(far, clock, 0.25)
     answered = clock.now
-    assert travelled(new, clock, 0.01) == pytest.approx(answered + 1 - (0.25 - RTT_TOLERANCE) / 2)
+    assert exchange(new, clock, 0.01) == pytest.approx(answered + 1 - (0.25 - RTT_TOLERANCE) / 2)
 
 
 def test_round_trips_that_vary_are_not_relied_on(limiter: RateLimiter, clock: Clock) -> None:
     random.seed(7)
     for _ in range(200):
-        travelled(limiter, clock, random.uniform(0, 0.15))
-    before = travelled(limiter, clock, 0.15)
-    assert travelled(limiter, clock, 0.0) == pytest.approx(before + 1.15)
+        exchange(limiter, clock, random.uniform(0, 0.15))
+    before = exchange(limiter, clock, 0.15)
+    assert exchange(limiter, clock, 0.0) == pytest.approx(before + 1.15)
 
 
 def test_each_429_widens_the_gap_and_responses_narrow_it_slowly(limiter: RateLimiter, clock: Clock) -> None:
     def gap() -> float:
-        before = travelled(limiter, clock, 0.0)
-        return travelled(limiter, clock, 0.0) - before
+        before = exchange(limiter, clock, 0.0)
+        return exchange(limiter, clock, 0.0) - before
 
     widths = []
     for _ in range(8):
@@ -293,20 +293,20 @@ def test_each_429_widens_the_gap_and_responses_narrow_it_slowly(limiter: RateLim
     assert gap() == pytest.approx(1)
 
 
-def test_the_refusals_of_one_cool_down_count_once(clock: Clock) -> None:
+def test_the_429s_of_one_cool_down_count_once(clock: Clock) -> None:
     store = MemoryStore()
     for limiter in [RateLimiter(store, interval=1.0, clock=clock) for _ in range(3)]:
         limiter.penalize(120)
-    before = travelled(limiter, clock, 0.0)
-    assert travelled(limiter, clock, 0.0) - before == pytest.approx(1 + FIRST_MARGIN)
+    before = exchange(limiter, clock, 0.0)
+    assert exchange(limiter, clock, 0.0) - before == pytest.approx(1 + FIRST_MARGIN)
 
 
 def test_rtt_samples_are_discarded_after_a_429(limiter: RateLimiter, clock: Clock) -> None:
     for _ in range(20):
-        travelled(limiter, clock, 0.25)
+        exchange(limiter, clock, 0.25)
     limiter.penalize(120)
-    before = travelled(limiter, clock, 0.25)
-    assert travelled(limiter, clock, 0.25) - before == pytest.approx(1.25 + FIRST_MARGIN, rel=0.001)
+    before = exchange(limiter, clock, 0.25)
+    assert exchange(limiter, clock, 0.25) - before == pytest.approx(1.25 + FIRST_MARGIN, rel=0.001)
 
 
 # Many callers at once ------------------------------------------------------------------------------------------------
@@ -320,11 +320,13 @@ class Caller:
     waits: list[float] = field(default_factory=list)
 
 
-def simulate(callers: list[Caller], seconds: float, trip: Callable[[], float], *, killed: float = 0.0) -> list[float]:
-    """Let callers send as soon as they may after their pauses; return the moments at which requests arrive.
+def simulate(
+    callers: list[Caller], seconds: float, travel_time: Callable[[], float], *, killed: float = 0.0
+) -> list[float]:
+    """Let callers send as soon as they may after their pauses, and return when their requests arrive.
 
-    :param trip: how long a request or an answer travels.
-    :param killed: share of requests whose caller dies on the way: nobody notes the answer.
+    :param travel_time: returns how long a request or a response travels.
+    :param killed: share of requests whose caller is killed meanwhile, so that the response is not recorded.
     """
     clock, store = Clock(), MemoryStore()
     limiters = {
@@ -355,8 +357,8 @@ def simulate(callers: list[Caller], seconds: float, trip: Callable[[], float], *
             continue
         caller.waits.append(clock.now - caller.since)
         caller.rounds = 0
-        arrivals.append(clock.now + trip())
-        at(arrivals[-1] + trip(), caller, outcome)
+        arrivals.append(clock.now + travel_time())
+        at(arrivals[-1] + travel_time(), caller, outcome)
     return sorted(arrivals)
 
 
@@ -367,7 +369,7 @@ def smallest_gap(arrivals: list[float]) -> float:
 @given(seed=st.integers(0, 2**32), callers=st.integers(1, 12), latency=st.floats(0, 0.5), jitter=st.floats(0, 1))
 @settings(
     max_examples=60, deadline=None, derandomize=True
-)  # "never", but for one in hundreds of hours of so wild a line
+)  # "never" holds but for one pair in hundreds of hours with such jitter
 def test_requests_never_arrive_closer_than_the_interval_however_long_they_travel(
     seed: int, callers: int, latency: float, jitter: float
 ) -> None:
@@ -398,17 +400,17 @@ def test_random_delays_of_150_ms_cost_less_than_15_percent_of_the_slots() -> Non
     assert len(arrivals) >= 0.85 * 3600
 
 
-def test_greedy_callers_do_not_starve_one_that_calls_now_and_then() -> None:
+def test_busy_callers_do_not_starve_one_that_calls_rarely() -> None:
     random.seed(7)
     greedy, sensor = [Caller() for _ in range(8)], Caller(pause=10)
     simulate([*greedy, sensor], 1000, lambda: random.uniform(0, 0.05))
     assert len(sensor.waits) >= 40
-    assert max(sensor.waits) <= 2 * 9  # nobody has two turns before it has one
+    assert max(sensor.waits) <= 2 * 9  # no caller is served twice before another is served once
     shares = [len(caller.waits) for caller in greedy]
     assert max(shares) - min(shares) <= 5
 
 
-def test_a_caller_that_comes_round_exactly_once_per_interval_does_not_starve_the_others() -> None:
+def test_a_caller_that_polls_exactly_once_per_interval_does_not_starve_the_others() -> None:
     random.seed(7)
     poller, sensor = Caller(pause=1), Caller(pause=10)
     simulate([poller, sensor], 1000, lambda: random.uniform(0.01, 0.02))

@@ -1,3 +1,5 @@
+"""The stores of slot clocks: memory, and files in directories that may be damaged, removed or not ours."""
+
 from __future__ import annotations
 
 import json
@@ -28,7 +30,7 @@ STATE = SlotState(NOW + 1.5, NOW + 1.0, "0123456789ab", NOW, 0.02)
 
 
 @pytest.fixture(autouse=True)
-def _memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def _separate_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores, "_in_this_process", {})
 
 
@@ -47,7 +49,7 @@ def get(store: SlotStore) -> SlotState:
 @pytest.mark.parametrize(
     "make", [lambda path: MemoryStore(), lambda path: FileStore("a", path)], ids=["memory", "file"]
 )
-def test_what_is_written_is_read_again(make: Callable[[Path], SlotStore], tmp_path: Path) -> None:
+def test_a_written_state_is_read_again(make: Callable[[Path], SlotStore], tmp_path: Path) -> None:
     store = make(tmp_path)
     assert get(store) == SlotState()
     put(store, STATE)
@@ -59,7 +61,7 @@ def test_what_is_written_is_read_again(make: Callable[[Path], SlotStore], tmp_pa
 @pytest.mark.parametrize(
     "make", [lambda path: MemoryStore(), lambda path: FileStore("a", path)], ids=["memory", "file"]
 )
-def test_threads_do_not_come_between_reading_and_writing(make: Callable[[Path], SlotStore], tmp_path: Path) -> None:
+def test_updates_are_atomic(make: Callable[[Path], SlotStore], tmp_path: Path) -> None:
     store = make(tmp_path)
 
     def count() -> None:
@@ -74,15 +76,13 @@ def test_threads_do_not_come_between_reading_and_writing(make: Callable[[Path], 
     assert get(store).next_free_at == 1600
 
 
-def test_memory_is_one_for_an_account_and_another_for_another() -> None:
+def test_each_account_has_its_own_memory() -> None:
     put(open_store("memory", "one", interval=1), STATE)
     assert get(open_store("memory", "one", interval=1)) == STATE
     assert get(open_store("memory", "other", interval=1)) == SlotState()
 
 
-def test_the_file_is_one_for_an_account_and_another_for_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_account_has_its_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "made" / "when needed"))
     put(open_store("file", "one", interval=1), STATE)
     assert get(open_store("file", "one", interval=1)) == STATE
@@ -127,24 +127,24 @@ def test_a_damaged_file_counts_as_empty_and_is_repaired_by_the_next_write(damage
     assert get(store) == STATE
 
 
-def test_an_empty_file_is_a_fresh_start(tmp_path: Path) -> None:
+def test_an_empty_file_is_a_new_state(tmp_path: Path) -> None:
     (tmp_path / "a.json").touch()
     assert get(FileStore("a", tmp_path)) == SlotState()
 
 
-def test_a_file_that_is_removed_while_somebody_waits_for_its_lock_is_not_used(tmp_path: Path) -> None:
-    """Whoever cleans up temporary files must not split the account's clock in two."""
+def test_a_file_that_is_removed_while_a_caller_waits_for_its_lock_is_not_used(tmp_path: Path) -> None:
+    """A cleanup of temporary files must not split the account's clock in two."""
     store, path = FileStore("a", tmp_path), tmp_path / "a.json"
-    inside, go_on, waiting = threading.Event(), threading.Event(), threading.Event()
+    holding, finish, waiting = threading.Event(), threading.Event(), threading.Event()
 
     def holds_the_lock(state: SlotState, now: float) -> tuple[None, None]:
-        inside.set()
-        assert go_on.wait(10)
+        holding.set()
+        assert finish.wait(10)
         return None, None
 
     holder = threading.Thread(target=store.update, args=(holds_the_lock, clock))
     holder.start()
-    assert inside.wait(10)
+    assert holding.wait(10)
     real_flock = stores.fcntl.flock
 
     def flock(descriptor: int, how: int) -> None:
@@ -157,7 +157,7 @@ def test_a_file_that_is_removed_while_somebody_waits_for_its_lock_is_not_used(tm
         waiter.start()
         assert waiting.wait(10)
         path.unlink()
-        go_on.set()
+        finish.set()
         holder.join()
         waiter.join()
     assert get(store) == STATE
@@ -187,7 +187,7 @@ def test_a_directory_that_cannot_be_used_is_replaced_by_memory_with_one_warning(
     assert DIRECTORY_VARIABLE in warning.getMessage()
 
 
-def test_a_directory_of_somebody_else_is_not_trusted(
+def test_a_directory_of_another_user_is_not_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv(DIRECTORY_VARIABLE, raising=False)

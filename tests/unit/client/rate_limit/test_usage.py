@@ -46,7 +46,7 @@ def test_calls_are_counted_by_quarter_and_user(make: Callable[[Path], UsageStore
 
 
 @each_store
-def test_a_day_is_kept(make: Callable[[Path], UsageStore], tmp_path: Path) -> None:
+def test_the_last_day_is_kept(make: Callable[[Path], UsageStore], tmp_path: Path) -> None:
     store = make(tmp_path)
     store.record_429(NOW)
     for quarter in range(300):
@@ -60,7 +60,7 @@ def test_a_day_is_kept(make: Callable[[Path], UsageStore], tmp_path: Path) -> No
 
 
 @each_store
-def test_nothing_of_the_future_is_kept_after_the_clock_was_set_back(
+def test_counts_from_the_future_are_dropped_after_the_clock_was_set_back(
     make: Callable[[Path], UsageStore], tmp_path: Path
 ) -> None:
     store = make(tmp_path)
@@ -69,7 +69,7 @@ def test_nothing_of_the_future_is_kept_after_the_clock_was_set_back(
     assert store.read(NOW).calls == {QUARTER: 1}
 
 
-def test_threads_and_other_stores_of_the_host_lose_no_call(tmp_path: Path) -> None:
+def test_calls_of_threads_and_other_stores_of_the_host_are_all_counted(tmp_path: Path) -> None:
     def use() -> None:
         store = FileUsage("a", tmp_path)
         for _ in range(50):
@@ -88,7 +88,7 @@ def test_threads_and_other_stores_of_the_host_lose_no_call(tmp_path: Path) -> No
     "content",
     [b"", b"{", b"[]", b"\xff" * 300, b'{"calls": {"x": 1}, "users": [], "last_429_at": null}', b"[" * 9000],
 )
-def test_a_damaged_file_begins_anew(content: bytes, tmp_path: Path) -> None:
+def test_a_damaged_file_is_replaced(content: bytes, tmp_path: Path) -> None:
     store = FileUsage("a", tmp_path)
     store.record_call("worker", NOW)
     next(tmp_path.iterdir()).write_bytes(content)
@@ -97,7 +97,7 @@ def test_a_damaged_file_begins_anew(content: bytes, tmp_path: Path) -> None:
     assert store.read(NOW).calls == {QUARTER: 1}
 
 
-def test_a_file_that_is_locked_or_cannot_be_written_delays_nothing_for_long(
+def test_a_file_that_is_locked_or_cannot_be_written_does_not_delay_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(usage_stores, "LOCK_SECONDS", 0.01)
