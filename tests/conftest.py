@@ -20,29 +20,29 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
     del os.environ[name]
 os.environ["AIRFLOW_HOME"] = _home
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
-os.environ["TRACKINGMORE_PACING_DIR"] = os.path.join(_home, "pacing")  # not the user's, nor that of another worker
+os.environ["TRACKINGMORE_PACING_DIR"] = os.path.join(_home, "pacing")  # not the user's, nor another worker's
 
-if not os.environ.get("CI"):  # there Hypothesis itself knows that machines are slow
+if not os.environ.get("CI"):  # in CI, Hypothesis itself allows for slow machines
     settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
 def warm_airflow() -> Iterator[WarmAirflow]:
-    """Runs programs in processes that need not import Airflow first."""
+    """Runs programs in processes that have imported Airflow already."""
     with WarmAirflow() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def airflow_database(warm_airflow: WarmAirflow) -> None:
-    """The database of this process's Airflow has its tables."""
+    """Create the tables in the database of this process's Airflow."""
     done = warm_airflow.run("-m", "airflow", "db", "migrate")
     assert done.returncode == 0, done.stdout
 
 
 @pytest.fixture
 def slack() -> Iterator[SlackWebhook]:
-    """A stand-in for Slack, which keeps what is posted to it."""
+    """A stand-in for Slack that keeps the texts posted to it."""
     with slack_webhook() as webhook:
         yield webhook

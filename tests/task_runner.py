@@ -17,7 +17,7 @@ from airflow_provider_trackingmore.sensors.shipments import ShipmentStatusSensor
 def run_to_end(make_sensor: Callable[[], ShipmentStatusSensor]) -> Any:
     """Return what the task returns, or raise what it raises, whether it defers or not.
 
-    :param make_sensor: called for each visit to a worker, as each reads the DAG file again.
+    :param make_sensor: called for each run on a worker, as each reads the DAG file again.
     """
     try:
         return make_sensor().execute({})  # type: ignore[arg-type]
@@ -39,7 +39,7 @@ async def _event_of(trigger: BaseTrigger) -> Any:
 
 
 def wait_until_account_is_free(conn_id: str = "trackingmore_default") -> None:
-    """Wait until a call could be made at once: otherwise a deferrable task leaves its first check to the triggerer."""
+    """Wait until a call can be sent at once; otherwise a deferrable task leaves its first check to the triggerer."""
     with TrackingMoreHook(conn_id) as hook:
         ends_at = time.monotonic() + 60
         while not hook.get_conn().is_free():

@@ -16,9 +16,9 @@ def program(tmp_path: Path) -> Path:
     return tmp_path / "program.py"
 
 
-def test_it_ends_with_the_programs_exit_code_and_output(warm_airflow: WarmAirflow, program: Path) -> None:
+def test_a_run_returns_the_programs_exit_code_and_output(warm_airflow: WarmAirflow, program: Path) -> None:
     program.write_text("import os, sys\nprint(os.getcwd(), sys.argv[1:])\nsys.stderr.write('oh')\nsys.exit(3)")
-    done = warm_airflow.run(str(program), "a", "b", cwd=program.parent, apart=True)
+    done = warm_airflow.run(str(program), "a", "b", cwd=program.parent, separate=True)
     assert (done.returncode, done.stdout, done.stderr) == (3, f"{program.parent} ['a', 'b']\n", "oh")
 
     program.write_text("raise ValueError('what is wrong')")
@@ -27,7 +27,7 @@ def test_it_ends_with_the_programs_exit_code_and_output(warm_airflow: WarmAirflo
     assert done.stdout.endswith("ValueError: what is wrong\n")
 
 
-def test_nothing_is_left_of_the_program_before(warm_airflow: WarmAirflow, program: Path) -> None:
+def test_programs_do_not_affect_each_other(warm_airflow: WarmAirflow, program: Path) -> None:
     program.write_text(
         "import os, sys\n"
         "METADATA = 'airflow_provider_trackingmore.get_provider_info'  # Airflow reads it\n"
@@ -41,7 +41,7 @@ def test_nothing_is_left_of_the_program_before(warm_airflow: WarmAirflow, progra
 
 
 @pytest.mark.slow
-def test_one_that_hangs_is_killed_and_another_can_run(program: Path) -> None:
+def test_a_program_that_hangs_is_killed_and_another_can_run(program: Path) -> None:
     program.write_text(
         "import fcntl, time\nlock = open('lock', 'w')\nfcntl.flock(lock, fcntl.LOCK_EX)\ntime.sleep(600)"
     )

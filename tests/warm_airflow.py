@@ -1,7 +1,7 @@
-"""Airflow imported once: what a test runs in a process of its own is forked from it, instead of importing it again.
+"""Import Airflow once: programs of tests run in processes forked from that one, instead of importing it again.
 
-``python -m airflow dags test`` spends five of its eight seconds of processor time before the DAG begins. What is forked
-has the environment that the test names, and imports our package anew; it reports to the test as a fresh process would.
+``python -m airflow dags test`` spends five of its eight seconds of processor time before the DAG begins. A forked
+process gets the environment that the test passes and imports our package itself, so it behaves like a new process.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ MODULES = (
     "requests",
     "tenacity",
 )
-"""What every DAG run needs; Airflow 2 has not all of them. They import nothing of this project but its metadata."""
+"""Modules that every DAG run needs; Airflow 2 lacks some. They import nothing of this project but its metadata."""
 
 
 class WarmAirflow:
-    """Runs Python programs in processes in which Airflow is imported already. A context manager.
+    """Runs Python programs in processes that have imported Airflow already. A context manager.
 
     They have the ``AIRFLOW_HOME`` of this process, with its configuration and its database.
     """
@@ -57,18 +57,18 @@ class WarmAirflow:
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         cwd: Path = ROOT,
-        apart: bool = False,
+        separate: bool = False,
         timeout: float = 900,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program and wait for its end.
+        """Run a program and wait until it ends.
 
         :param arguments: those of ``python``: ``-m``, a module and its arguments, or a file and its arguments.
-        :param environment: variables beside those of this process.
+        :param environment: variables in addition to those of this process.
         :param cwd: the working directory.
-        :param apart: keep standard output and standard error apart.
+        :param separate: whether to return standard output and standard error separately.
         :param timeout: seconds after which it is killed.
-        :return: its exit code and what it wrote; ``stdout`` holds all of it unless ``apart``.
-        :raises subprocess.TimeoutExpired: it was killed.
+        :return: its exit code and output; ``stdout`` has all of it unless ``separate``.
+        :raises subprocess.TimeoutExpired: if it was killed.
         """
         if self._server is None:
             command = [sys.executable, __file__]
@@ -84,19 +84,19 @@ class WarmAirflow:
                 "environment": {**os.environ, **(environment or {})},
                 "cwd": str(cwd),
                 "out": str(out),
-                "err": str(err if apart else out),
+                "err": str(err if separate else out),
             }
             print(json.dumps(request), file=self._server.stdin, flush=True)
             if not select.select([self._server.stdout], [], [], timeout)[0]:
                 self.stop()
                 raise subprocess.TimeoutExpired(list(arguments), timeout, out.read_bytes())
             answer = self._server.stdout.readline()
-            assert answer, "the process that keeps Airflow imported has ended: see above"
+            assert answer, "the process that has imported Airflow has ended: see above"
             texts = [file.read_text("utf-8", "replace") if file.exists() else "" for file in (out, err)]
             return subprocess.CompletedProcess(list(arguments), int(answer), *texts)
 
     def stop(self) -> None:
-        """End the server and what it runs."""
+        """End the server and the program that it runs."""
         server, self._server = self._server, None
         if server is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -111,7 +111,7 @@ class WarmAirflow:
 
 
 def serve() -> None:
-    """Fork a process for each line of stdin, and answer with its exit code."""
+    """Fork a process for each line of stdin, and write its exit code."""
     requests, answers = sys.stdin, os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     sys.path[0] = ""  # instead of the folder of this file
@@ -121,18 +121,18 @@ def serve() -> None:
     with contextlib.suppress(ImportError):  # Airflow 2
         from airflow.sdk.execution_time import supervisor
 
-        # What answers to the tasks of ``dag.test()``: 3.0 to 3.2 make a new one for each try of each task.
+        # The API server for the tasks of ``dag.test()``: Airflow 3.0 to 3.2 create a new one for each try of a task.
         server: Any = supervisor.in_process_api_server
         supervisor.in_process_api_server = functools.cache(server)
         asyncio.run(request_nothing(supervisor.in_process_api_server().app))
     from sqlalchemy.orm import configure_mappers
 
     configure_mappers()
-    gc.freeze()  # what is shared with the children stays shared
+    gc.freeze()  # memory that is shared with the children stays shared
     for line in requests:
         child = os.fork()
         if not child:
-            work(**json.loads(line))
+            run_program(**json.loads(line))
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=answers, flush=True)
 
 
@@ -144,11 +144,11 @@ async def request_nothing(app: Any) -> None:
         assert (await client.get("/nothing")).status_code == 404
 
 
-def work(arguments: list[str], **given: Any) -> None:
-    """What the forked process does; it does not return."""
+def run_program(arguments: list[str], **given: Any) -> None:
+    """Run the program in the forked process; does not return."""
     code = 1
     try:
-        become(**given)
+        set_up_process(**given)
         if arguments[0] == "-m":
             sys.argv = arguments[1:]
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
@@ -170,8 +170,8 @@ def work(arguments: list[str], **given: Any) -> None:
         os._exit(code)
 
 
-def become(environment: dict[str, str], cwd: str, out: str, err: str) -> None:
-    """Take on what a process is given when it starts."""
+def set_up_process(environment: dict[str, str], cwd: str, out: str, err: str) -> None:
+    """Set up what a new process inherits: standard streams, environment, directory and path."""
     for number, file, mode in ((0, os.devnull, "r"), (1, out, "a"), (2, err, "a")):
         with open(file, mode) as opened:
             os.dup2(opened.fileno(), number)

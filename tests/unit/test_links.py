@@ -1,4 +1,4 @@
-"""The links of a task: where they lead, and that reading them needs no connection."""
+"""The links of a task, which are read without a connection."""
 
 from __future__ import annotations
 
@@ -103,19 +103,19 @@ def test_a_sensor_with_nothing_to_wait_for_has_no_links() -> None:
 def test_the_links_show_what_their_own_task_instance_pushed(
     monkeypatch: pytest.MonkeyPatch, stored: Any, shown: list[str]
 ) -> None:
-    asked: list[dict[str, Any]] = []
+    reads: list[dict[str, Any]] = []
 
     def refuse(*_: Any) -> None:
         raise AssertionError("a link has read a connection")
 
     def get_value(**arguments: Any) -> Any:
-        asked.append(arguments)
+        reads.append(arguments)
         return stored
 
     monkeypatch.setattr(XCom, "get_value", get_value)
     monkeypatch.setattr(BaseHook, "get_connection", refuse)
     key: Any = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=3)
     assert [link.get_link(task(), ti_key=key) for link in SHIPMENT_LINKS] == shown
-    assert asked == [{"ti_key": key, "key": LINK_XCOM}] * 3
+    assert reads == [{"ti_key": key, "key": LINK_XCOM}] * 3
     assert [link.name for link in SHIPMENT_LINKS] == ["Shipment 1", "Shipment 2", "Shipment 3"]
     assert len({type(link) for link in SHIPMENT_LINKS}) == 3, "Airflow stores a link by its class"

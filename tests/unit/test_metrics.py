@@ -15,7 +15,7 @@ from airflow_provider_trackingmore.metrics import METRICS
 
 
 class Recorder:
-    """Airflow's stats, remembered."""
+    """Records what is sent to Airflow's stats."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[Any, ...]] = []
@@ -30,7 +30,7 @@ class Recorder:
         self.sent.append(("gauge", *arguments))
 
 
-def tell_everything() -> None:
+def send_metrics() -> None:
     METRICS.count("requests")
     METRICS.timing("slot_wait", 1.25)
     METRICS.gauge("quota_left", 7)
@@ -39,7 +39,7 @@ def tell_everything() -> None:
 def test_names_have_one_prefix_and_durations_their_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     monkeypatch.setattr(metrics, "stats", recorder)
-    tell_everything()
+    send_metrics()
     assert recorder.sent == [
         ("incr", "trackingmore.requests", 1),
         ("timing", "trackingmore.slot_wait", timedelta(seconds=1.25)),
@@ -47,22 +47,22 @@ def test_names_have_one_prefix_and_durations_their_unit(monkeypatch: pytest.Monk
     ]
 
 
-def test_every_name_is_one_that_statsd_takes() -> None:
+def test_every_name_is_valid_for_statsd() -> None:
     for name in (*get_args(Counter), *get_args(Timing), *get_args(Gauge)):
         assert name.replace(".", "").replace("_", "").isalpha()
 
 
-def test_stats_that_are_not_there_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_stats_are_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "stats", None)
-    tell_everything()
+    send_metrics()
 
 
-def test_stats_that_break_break_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_stats_break_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "stats", object())
-    tell_everything()
+    send_metrics()
 
 
-def test_an_airflow_without_stats_runs_tasks_all_the_same() -> None:
+def test_the_package_can_be_imported_without_stats() -> None:
     code = (
         "import sys, airflow.providers.common.compat.sdk\n"
         "gone = ('airflow.sdk.observability.stats', 'airflow.observability.stats', 'airflow.stats')\n"

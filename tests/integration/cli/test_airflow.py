@@ -21,7 +21,7 @@ AIRFLOW = (sys.executable, "-m", "airflow")
 def in_warm_airflow(program: Program, warm_airflow: WarmAirflow, *arguments: str) -> Ended:
     """Run ``airflow`` with these arguments."""
     done = warm_airflow.run(
-        "-m", "airflow", *arguments, environment=program.environment, cwd=program.directory, apart=True
+        "-m", "airflow", *arguments, environment=program.environment, cwd=program.directory, separate=True
     )
     return program.ended(done.returncode, done.stdout, done.stderr)
 

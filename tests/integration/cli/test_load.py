@@ -56,7 +56,7 @@ def load(program: Program, warm_airflow: WarmAirflow) -> Load:
             *("-m", "airflow_provider_trackingmore", "load", *arguments),
             environment=program.environment | environment,
             cwd=program.directory,
-            apart=True,
+            separate=True,
         )
         return program.ended(done.returncode, done.stdout, done.stderr)
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_trackingmore.api.envelope import Request, parse_response
 from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.client.settings import ClientSettings
 
 T = TypeVar("T")
 
@@ -64,7 +65,7 @@ ROWS = (
 )
 LISTS = st.lists(ROWS, max_size=5)
 LIST_OR_VALUE = LISTS | LISTS.map(iter) | ROWS
-ANSWERS = st.lists(
+RESPONSES = st.lists(
     st.sampled_from(
         [(200, None), (200, []), (201, {}), (202, "text"), (4031, []), (4012, []), (4016, []), (4017, None), (4021, [])]
     ),
@@ -86,15 +87,16 @@ def hypothesis_settings(examples: int) -> settings:
 
 
 class CheckingClient:
-    """Replaces the client: checks each request and answers with the given codes in turn."""
+    """Replaces the client: checks each request, and responds with the given codes in turn."""
 
-    def __init__(self, answers: Sequence[tuple[int, Any]] = ((200, None),)) -> None:
-        self.answers = answers
+    def __init__(self, responses: Sequence[tuple[int, Any]] = ((200, None),)) -> None:
+        self.responses = responses
         self.sent = 0
+        self.settings = ClientSettings(api_key="unit-test", pacing="memory")
 
     def send(self, request: Request[T], *, max_wait_seconds: float | None = None) -> T:
         assert_valid_request(request)
-        code, data = self.answers[self.sent % len(self.answers)]
+        code, data = self.responses[self.sent % len(self.responses)]
         self.sent += 1
         return parse_response(request, 200, {}, json.dumps({"meta": {"code": code}, "data": data}).encode())
 

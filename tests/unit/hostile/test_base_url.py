@@ -1,4 +1,4 @@
-"""No base URL leads anywhere but to an HTTP server that it names: not to a file, and not with the key in the open."""
+"""A base URL is refused, or leads only to the HTTP server that it names: never to a file or another host."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ URLS = st.builds("{}{}{}{}".format, SCHEMES, st.sampled_from(["://", ":", ":/", 
 
 
 @pytest.fixture
-def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The hosts whose address is asked for; none of them has one."""
+def resolved(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The host names that are resolved; all of them fail."""
     names: list[Any] = []
 
     def unknown(host: Any, *_: object, **__: object) -> None:
@@ -47,8 +47,8 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @hypothesis_settings(400)
 @given(url=URLS)
-def test_a_base_url_is_refused_or_leads_to_the_host_that_it_names(looked_up: list[Any], url: str) -> None:
-    looked_up.clear()
+def test_a_base_url_is_refused_or_leads_to_the_host_that_it_names(resolved: list[Any], url: str) -> None:
+    resolved.clear()
     refusal = ""
     try:
         settings = ClientSettings(api_key=KEY, base_url=url)
@@ -63,7 +63,7 @@ def test_a_base_url_is_refused_or_leads_to_the_host_that_it_names(looked_up: lis
         transport.exchange(REQUEST)
     assert_readable_message(caught.value.message)
     assert KEY not in caught.value.message
-    assert all(_plain(name) in url.lower() for name in looked_up)
+    assert all(_plain(name) in url.lower() for name in resolved)
 
 
 @pytest.mark.parametrize(

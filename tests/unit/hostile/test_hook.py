@@ -1,4 +1,4 @@
-"""Whatever a method of the hook is given, it sends a plausible request, or explains in one line why it does not."""
+"""With any arguments, a method of the hook sends valid requests, or says in one line why it does not."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from airflow_provider_trackingmore.api.interruptions import BatchInterruptedErro
 from airflow_provider_trackingmore.api.reports import BatchReport
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
 from tests.unit.hostile.arbitrary_input import (
-    ANSWERS,
     ANY_VALUE,
     CODES,
     FIELDS,
     LIST_OR_VALUE,
     LISTS,
     NUMBERS,
+    RESPONSES,
     ROWS,
     CheckingClient,
     assert_readable_message,
@@ -64,7 +64,7 @@ BATCHES = ("create_trackings", "update_trackings", "delete_trackings", "stop_upd
 
 
 def without(mapping: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Leave out what Python itself would refuse as a second value for an argument."""
+    """Omit names that would be a second value for an argument, which Python itself refuses."""
     return {name: value for name, value in mapping.items() if name not in names}
 
 
@@ -77,7 +77,7 @@ def hook_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[CheckingClient], Tra
     return hook
 
 
-def test_every_method_of_the_hook_is_given_anything() -> None:
+def test_every_method_of_the_hook_is_tested() -> None:
     own = {name for name, value in vars(TrackingMoreHook).items() if callable(value) and not name.startswith("_")}
     others = {"get_conn", "aget_conn", "close", "get_ui_field_behaviour", "get_connection_form_widgets"}
     others |= {"check_quota"}  # numbers that operators have parsed
@@ -87,31 +87,31 @@ def test_every_method_of_the_hook_is_given_anything() -> None:
 
 @pytest.mark.parametrize("method", CALLS)
 @hypothesis_settings(100)
-@given(source=st.data(), answers=ANSWERS)
-def test_anything_is_sent_as_it_should_be_or_refused_in_one_line(
+@given(source=st.data(), responses=RESPONSES)
+def test_any_argument_is_sent_correctly_or_refused_in_one_line(
     method: str,
     hook_with: Callable[[CheckingClient], TrackingMoreHook],
     source: st.DataObject,
-    answers: list[Any],
+    responses: list[Any],
 ) -> None:
     try:
-        CALLS[method](hook_with(CheckingClient(answers)), source.draw)
+        CALLS[method](hook_with(CheckingClient(responses)), source.draw)
     except TrackingMoreError as error:
         assert_readable_message(error.message)
 
 
 @pytest.mark.parametrize("method", BATCHES)
 @hypothesis_settings(60)
-@given(shipments=LISTS, answers=ANSWERS)
+@given(shipments=LISTS, responses=RESPONSES)
 def test_each_entry_of_a_batch_is_accounted_for_whatever_it_is(
     method: str,
     hook_with: Callable[[CheckingClient], TrackingMoreHook],
     shipments: list[Any],
-    answers: list[Any],
+    responses: list[Any],
 ) -> None:
     report: BatchReport
     try:
-        report = getattr(hook_with(CheckingClient(answers)), method)(shipments)
+        report = getattr(hook_with(CheckingClient(responses)), method)(shipments)
     except BatchInterruptedError as error:
         report = error.report
     assert len(report) + report.duplicates == len(shipments)
@@ -122,7 +122,7 @@ def test_each_entry_of_a_batch_is_accounted_for_whatever_it_is(
 @pytest.mark.parametrize("method", ["create_trackings", "find_trackings", "check_remote_areas", "track_air_cargo"])
 @hypothesis_settings(30)
 @given(values=st.lists(ANY_VALUE.filter(lambda value: not isinstance(value, dict | str)), min_size=1, max_size=5))
-def test_where_nothing_can_be_meant_nothing_is_sent(
+def test_values_that_cannot_be_valid_send_nothing(
     method: str, hook_with: Callable[[CheckingClient], TrackingMoreHook], values: list[Any]
 ) -> None:
     client = CheckingClient()

@@ -1,4 +1,4 @@
-"""Whatever a template or an XCom makes of an operator's arguments, it ends in plain data or in one clear error."""
+"""With any arguments from templates and XComs, an operator returns plain data or raises one clear error."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from airflow_provider_trackingmore.api.errors import InvalidArgumentError, TrackingMoreError
 from airflow_provider_trackingmore.get_provider_info import get_provider_info
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
+from airflow_provider_trackingmore.links import LINK_XCOM, TRACKING_PAGE
 from airflow_provider_trackingmore.operators import account, air_cargo, carriers, trackings
 from airflow_provider_trackingmore.operators.base import TrackingMoreBaseOperator
 from tests.unit.hostile.arbitrary_input import (
-    ANSWERS,
     ANY_VALUE,
     CODES,
     FIELDS,
     LISTS,
     NUMBERS,
+    RESPONSES,
     ROWS,
     TEXTS,
     CheckingClient,
@@ -78,7 +79,7 @@ OPERATORS: dict[type[TrackingMoreBaseOperator], Arguments] = {
 
 
 class TaskInstance:
-    """Takes what XCom takes: plain data."""
+    """A task instance that accepts what XCom accepts: plain data."""
 
     def __init__(self) -> None:
         self.pushed: dict[str, Any] = {}
@@ -94,11 +95,11 @@ def as_plain(value: Any) -> Any:
 
 
 @pytest.fixture
-def meets(monkeypatch: pytest.MonkeyPatch) -> Callable[[CheckingClient], None]:
+def use_client(monkeypatch: pytest.MonkeyPatch) -> Callable[[CheckingClient], None]:
     return lambda client: monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: client)
 
 
-def test_every_operator_is_given_anything() -> None:
+def test_every_operator_is_tested() -> None:
     named = {name for entry in get_provider_info()["operators"] for name in entry["python-modules"]}
     assert {operator.__module__ for operator in OPERATORS} == named
     defined = {
@@ -112,15 +113,15 @@ def test_every_operator_is_given_anything() -> None:
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)
 @hypothesis_settings(80)
-@given(source=st.data(), answers=ANSWERS)
-def test_anything_ends_in_plain_data_or_in_one_clear_error(
+@given(source=st.data(), responses=RESPONSES)
+def test_an_operator_returns_plain_data_or_raises_one_clear_error(
     operator: type[TrackingMoreBaseOperator],
-    meets: Callable[[CheckingClient], None],
+    use_client: Callable[[CheckingClient], None],
     source: st.DataObject,
-    answers: list[Any],
+    responses: list[Any],
 ) -> None:
-    client, ti = CheckingClient(answers), TaskInstance()
-    meets(client)
+    client, ti = CheckingClient(responses), TaskInstance()
+    use_client(client)
     arguments = {name: source.draw(anything) for name, anything in OPERATORS[operator].items()}
     task = operator(task_id="t", **arguments)
     assert client.sent == 0
@@ -128,15 +129,15 @@ def test_anything_ends_in_plain_data_or_in_one_clear_error(
         as_plain(task.execute({"ti": ti}))  # type: ignore[attr-defined]
     except (TrackingMoreError, AirflowFailException) as error:
         assert_readable_message(str(error))
-    assert ti.pushed.get("trackingmore_link", "https://").startswith("https://")
+    assert all(url.startswith(TRACKING_PAGE.partition("{")[0]) for url in ti.pushed.get(LINK_XCOM, []))
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)
-def test_a_number_too_long_to_be_written_is_refused_like_any_other(
-    operator: type[TrackingMoreBaseOperator], meets: Callable[[CheckingClient], None]
+def test_a_number_with_too_many_digits_is_refused(
+    operator: type[TrackingMoreBaseOperator], use_client: Callable[[CheckingClient], None]
 ) -> None:
     client = CheckingClient()
-    meets(client)
+    use_client(client)
     task = operator(task_id="t", **dict.fromkeys(OPERATORS[operator], 10**5_000))
     with pytest.raises(TrackingMoreError) as caught:
         task.execute({"ti": TaskInstance()})  # type: ignore[attr-defined]
@@ -146,11 +147,11 @@ def test_a_number_too_long_to_be_written_is_refused_like_any_other(
 
 @pytest.mark.parametrize("name", ["self", "page_size", "filters", "limit"])
 @pytest.mark.parametrize("operator", [trackings.ListTrackingsOperator, trackings.CountByStatusOperator])
-def test_a_filter_named_like_an_argument_of_python_is_no_filter(
-    operator: type[TrackingMoreBaseOperator], meets: Callable[[CheckingClient], None], name: str
+def test_a_filter_named_like_an_argument_is_refused(
+    operator: type[TrackingMoreBaseOperator], use_client: Callable[[CheckingClient], None], name: str
 ) -> None:
     client = CheckingClient()
-    meets(client)
+    use_client(client)
     with pytest.raises(InvalidArgumentError, match=f"unknown filter '{name}'"):
         operator(task_id="t", filters={name: 1}).execute({"ti": TaskInstance()})  # type: ignore[attr-defined]
     assert client.sent == 0

@@ -1,4 +1,4 @@
-"""Whatever the responses are, a method of the hook ends in a result or in an error of this package."""
+"""With any responses, each method of the hook returns a result or raises an error of this package."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.integration.faults.operations import NINETY, OPERATIONS, keys
 from tests.unit.api.test_any_response import ANY_JSON
 from tests.unit.hostile.arbitrary_input import assert_readable_message, hypothesis_settings
 
-MOST_CALLS = 2_000
+MAX_CALLS = 2_000
 ROWS = st.lists(
     st.builds(
         lambda key, more: {**key._asdict(), **more},
@@ -42,17 +42,17 @@ DATA = (
 CODES = st.sampled_from([200, 200, 200, 201, "200", 202, 4012, 4016, 4017, 4021, 4031, 4032, 500, 999, None])
 
 
-class Oracle:
-    """A server that answers with anything, and loses its patience with whoever asks without end."""
+class Server:
+    """A server that sends the given responses in turn, and fails the test if the requests do not end."""
 
-    def __init__(self, answers: list[tuple[Any, Any]]) -> None:
-        self.answers = answers
+    def __init__(self, responses: list[tuple[Any, Any]]) -> None:
+        self.responses = responses
         self.sent = 0
 
     def send(self, request: Request[Any], *, max_wait_seconds: float | None = None) -> Any:
-        code, data = self.answers[self.sent % len(self.answers)]
+        code, data = self.responses[self.sent % len(self.responses)]
         self.sent += 1
-        assert self.sent <= MOST_CALLS
+        assert self.sent <= MAX_CALLS
         return parse_response(request, 200, {}, json.dumps({"meta": {"code": code}, "data": data}).encode())
 
     def close(self) -> None:
@@ -61,12 +61,12 @@ class Oracle:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 @hypothesis_settings(25)
-@given(answers=st.lists(st.tuples(CODES, DATA), min_size=1, max_size=4))
+@given(responses=st.lists(st.tuples(CODES, DATA), min_size=1, max_size=4))
 def test_no_sequence_of_responses_breaks_a_method(
-    monkeypatch: pytest.MonkeyPatch, name: str, answers: list[tuple[Any, Any]]
+    monkeypatch: pytest.MonkeyPatch, name: str, responses: list[tuple[Any, Any]]
 ) -> None:
-    oracle = Oracle(answers)
-    monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: oracle)
+    server = Server(responses)
+    monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: server)
     report = None
     try:
         result = OPERATIONS[name].use(TrackingMoreHook())
@@ -85,29 +85,29 @@ def test_no_sequence_of_responses_breaks_a_method(
 def test_a_lookup_of_ninety_shipments_sends_at_most_one_request_per_shipment_and_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    oracle = Oracle([(4012, None)])
-    monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: oracle)
+    server = Server([(4012, None)])
+    monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: server)
     report = TrackingMoreHook().create_trackings([key._asdict() for key in chain(*NINETY)])
     assert len(report.rejected) == 90
-    assert oracle.sent < 2 * 90
+    assert server.sent < 2 * 90
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 100])
 @pytest.mark.parametrize("total", ["5", 5, 10**30, None])
 @pytest.mark.parametrize("created_at", [None, "2026-01-01T00:00:00+00:00"])
-def test_a_list_whose_total_is_wrong_comes_to_an_end(
+def test_a_list_with_a_wrong_total_ends(
     monkeypatch: pytest.MonkeyPatch, page_size: int, total: object, created_at: str | None
 ) -> None:
     row = {**keys(0, 1)[0]._asdict(), "created_at": created_at}
-    oracle = Oracle([(200, {"total": total, "items": [row]})])
-    monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: oracle)
+    server = Server([(200, {"total": total, "items": [row]})])
+    monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: server)
     with contextlib.suppress(MalformedResponseError):
         assert len(list(TrackingMoreHook().list_trackings(page_size=page_size))) == 1
 
 
 def test_a_wrong_key_causes_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    oracle = Oracle([(401, None)])
-    monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: oracle)
+    server = Server([(401, None)])
+    monkeypatch.setattr(TrackingMoreHook, "get_conn", lambda self: server)
     with pytest.raises(BatchInterruptedError, check=lambda error: isinstance(error.cause, AuthenticationError)):
         TrackingMoreHook().create_trackings([key._asdict() for key in chain(*NINETY)])
-    assert oracle.sent == 1
+    assert server.sent == 1

@@ -1,4 +1,4 @@
-"""Whatever is stored for a trigger, it waits or ends in one event that says why, and never raises."""
+"""With any stored value, a trigger waits, or ends with one event that says why, and never raises."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.hostile.arbitrary_input import (
     hypothesis_settings,
 )
 
-WENT_ON = "all arguments were understood"
+ACCEPTED = "all arguments were understood"
 
 CARRIERS = st.lists(st.sampled_from(CODES) | ANY_VALUE, max_size=3)
 RUNS = st.lists(
@@ -43,8 +43,8 @@ STORED = st.fixed_dictionaries(
         "poke_interval": st.sampled_from([60, 0.5]) | ANY_VALUE,
         "deadline": st.sampled_from([0, 1772438400.5]) | ANY_VALUE,
         "trackingmore_conn_id": TEXTS | ANY_VALUE,
-        "of_a_version_before": ANY_VALUE,
-        "of_a_version_to_come": ANY_VALUE,
+        "of_an_older_version": ANY_VALUE,
+        "of_a_newer_version": ANY_VALUE,
     },
 )
 NAMES = ("version", "carriers", "shipments", "orders", "statuses", "fail_on", "wait_for", "poke_interval", "deadline")
@@ -55,7 +55,7 @@ GOOD = {"version": 1, "carriers": ["usps"], "shipments": [[0, "RN123456785CN"]]}
 @pytest.fixture(autouse=True)
 def _no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     async def aget_conn(hook: TrackingMoreHook) -> Any:
-        raise TrackingMoreError(WENT_ON)
+        raise TrackingMoreError(ACCEPTED)
 
     monkeypatch.setattr(TrackingMoreHook, "aget_conn", aget_conn)
 
@@ -71,20 +71,20 @@ def assert_one_clear_event(events: list[dict[str, Any]]) -> None:
     (event,) = events
     assert json.loads(json.dumps(event)) == event
     if event["result"] == "released" and not any(event["outcomes"]):
-        return  # nothing to wait for is waited for at once
+        return  # there is nothing to wait for
     assert event["result"] == "error"
     assert_readable_message(event["reason"])
 
 
 @hypothesis_settings(300)
 @given(stored=STORED)
-def test_what_is_stored_for_a_trigger_ends_in_one_clear_event_or_is_understood(stored: Any) -> None:
+def test_a_stored_value_is_accepted_or_ends_in_one_clear_event(stored: Any) -> None:
     assert_one_clear_event(events_of(stored))
 
 
-def test_what_another_version_stored_beside_it_is_not_in_the_way() -> None:
-    stored = GOOD | {"of_a_version_before": [1], "of_a_version_to_come": {"a": None}}
-    assert [event["reason"] for event in events_of(stored)] == [WENT_ON]
+def test_fields_of_other_versions_are_ignored() -> None:
+    stored = GOOD | {"of_an_older_version": [1], "of_a_newer_version": {"a": None}}
+    assert [event["reason"] for event in events_of(stored)] == [ACCEPTED]
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_what_another_version_stored_beside_it_is_not_in_the_way() -> None:
         ("push_result", "no"),
     ],
 )
-def test_a_wrong_argument_ends_in_an_event_that_says_so(name: str, value: object) -> None:
+def test_an_invalid_argument_ends_in_an_event_that_says_so(name: str, value: object) -> None:
     events = events_of(GOOD | {name: value})
     assert_one_clear_event(events)
-    assert events[0]["reason"] != WENT_ON
+    assert events[0]["reason"] != ACCEPTED
 
 
 @settings(hypothesis_settings(100), phases=[Phase.generate])
 @given(stored=ANYTHING)
-def test_nothing_that_is_stored_keeps_a_trigger_from_being_made(stored: Any) -> None:
+def test_a_trigger_is_created_from_any_stored_value(stored: Any) -> None:
     assert_one_clear_event(events_of(stored))

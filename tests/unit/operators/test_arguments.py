@@ -1,4 +1,4 @@
-"""What holds for the arguments of every operator: templated, untouched in ``__init__``, documented."""
+"""The arguments of every operator are templated, only stored by ``__init__``, and documented."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ SPENDS = {"CreateTrackingsOperator", "DetectCarrierOperator", "RemoteAreasOperat
 
 
 def classes(package: Any) -> Iterator[type]:
-    """The operator classes of a package, where they are written."""
+    """Yield the operator classes that the modules of a package define."""
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         for _, cls in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
             if cls.__module__ == module.name and issubclass(cls, BaseOperator):
                 yield cls
 
 
-WRITTEN = list(classes(operators))
-OPERATORS = [cls for cls in WRITTEN if not any(issubclass(other, cls) for other in WRITTEN if other is not cls)]
+DEFINED = list(classes(operators))
+OPERATORS = [cls for cls in DEFINED if not any(issubclass(other, cls) for other in DEFINED if other is not cls)]
 every_operator = pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)
 every_class = pytest.mark.parametrize(
-    "cls", [*WRITTEN, *classes(sensors), *classes(transfers)], ids=lambda cls: cls.__name__
+    "cls", [*DEFINED, *classes(sensors), *classes(transfers)], ids=lambda cls: cls.__name__
 )
 
 
 def own_arguments(cls: type) -> set[str]:
-    """The constructor's arguments from this package, without those of Airflow's own base."""
+    """Return the constructor's arguments that this package adds to those of Airflow."""
     found: set[str] = set()
     for base in cls.__mro__:
         if base.__module__.startswith("airflow_provider_trackingmore.") and "__init__" in vars(base):
@@ -49,7 +49,7 @@ def own_arguments(cls: type) -> set[str]:
     return found - set(inspect.signature(BaseOperator.__init__).parameters) - {"self", "kwargs"}
 
 
-def test_the_operators_are_those_of_the_design() -> None:
+def test_all_operators_are_tested() -> None:
     assert {cls.__name__ for cls in OPERATORS} == {
         "ChangeCarrierOperator",
         "CountByStatusOperator",
@@ -84,7 +84,7 @@ def test_every_own_argument_is_templated(operator: Any) -> None:
 
 @every_class
 def test_the_constructor_only_stores_its_arguments(cls: type) -> None:
-    """A template is rendered later: whatever ``__init__`` decides, it decides on the template's text."""
+    """Templates are rendered later, so ``__init__`` could only decide on a template's text."""
     if "__init__" not in vars(cls):
         return
     [tree] = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(vars(cls)["__init__"])))).body
@@ -105,7 +105,7 @@ def test_the_docstring_names_the_endpoint_and_every_argument(operator: type) -> 
     assert set(re.findall(r"^:param (\w+):", text, re.M)) == set(operator.template_fields)  # type: ignore[attr-defined]
     assert "return" in text.lower()
     if operator.__name__ in SPENDS:
-        assert re.search(r"\*\*[^*]*quota[^*]*\*\*", text), "what it costs is said in bold"
+        assert re.search(r"\*\*[^*]*quota[^*]*\*\*", text), "the cost is in bold"
         assert "quota_floor" in operator.template_fields  # type: ignore[attr-defined]
     else:
         assert "quota_floor" not in operator.template_fields  # type: ignore[attr-defined]
@@ -122,13 +122,13 @@ def test_templates_may_render_to_text_or_native_values(native: bool) -> None:
     with DAG("d", start_date=pendulum.datetime(2026, 1, 1), schedule=None, render_template_as_native_obj=native):
         task = ListTrackingsOperator(
             task_id="t",
-            filters={"created_at_min": "{{ begin }}", "archived": "{{ 1 == 2 }}"},
+            filters={"created_at_min": "{{ begin_date }}", "archived": "{{ 1 == 2 }}"},
             max_rows="{{ 5 + 5 }}",  # type: ignore[arg-type]
             path="{{ none }}",
             include_raw="{{ 1 == 2 }}",  # type: ignore[arg-type]
             trackingmore_conn_id="{{ 'track' ~ 'ing' }}",
         )
-    task.render_template_fields({"begin": pendulum.datetime(2026, 3, 1)})  # type: ignore[typeddict-unknown-key]
+    task.render_template_fields({"begin_date": pendulum.datetime(2026, 3, 1)})  # type: ignore[typeddict-unknown-key]
     assert task.trackingmore_conn_id == "tracking"
     assert task.max_rows == (10 if native else "10")
     assert task.include_raw == (False if native else "False")

@@ -1,4 +1,4 @@
-"""Text that a template renders is read by one rule, or is an error."""
+"""The text that a template renders is parsed by the same rules for all operators."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_boolean_is_parsed(value: Any, expected: bool) -> None:
     assert parse_bool("include_raw", value) is expected
 
 
-@pytest.mark.parametrize("value", ["yes", "0", 0, 1, "Falsch", [], {}, b"True"])
+@pytest.mark.parametrize("value", ["yes", "0", 0, 1, "no", [], {}, b"True"])
 def test_anything_else_is_not_a_boolean(value: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"^include_raw must be True or False, not "):
         parse_bool("include_raw", value)

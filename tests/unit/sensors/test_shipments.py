@@ -1,4 +1,4 @@
-"""The sensor's side of a deferral: which events it accepts and which it refuses. Modes are tested through Airflow."""
+"""The sensor after a deferral: which events it accepts and which it refuses. Its modes are tested in Airflow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import (
     DAG,
-    AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -56,9 +55,9 @@ def event(result: str, *statuses: str | None, **changes: Any) -> dict[str, Any]:
     return {"version": 1, "result": result, "reason": "", "wait": WAIT, "outcomes": [rows(*statuses)]} | changes
 
 
-def resume(waiting: ShipmentStatusSensor, method: str = "execute_complete", **arguments: Any) -> Any:
-    """As Airflow resumes a deferred task."""
-    return waiting.resume_execution(method, arguments, {})  # type: ignore[arg-type]
+def resume(task: ShipmentStatusSensor, method: str = "execute_complete", **arguments: Any) -> Any:
+    """Resume a deferred task as Airflow does."""
+    return task.resume_execution(method, arguments, {})  # type: ignore[arg-type]
 
 
 def test_a_released_event_returns_the_outcomes_in_the_users_order() -> None:
@@ -67,12 +66,12 @@ def test_a_released_event_returns_the_outcomes_in_the_users_order() -> None:
     assert [row["outcome"] for row in returned] == ["delivered", "delivered"]
 
 
-def test_fields_of_a_newer_version_do_no_harm() -> None:
+def test_fields_of_a_newer_version_are_ignored() -> None:
     given_event = event("released", "delivered", "delivered", of_a_newer_version=1)
     assert len(resume(sensor(), event=given_event)) == 2
 
 
-def test_a_failed_event_names_what_was_lost() -> None:
+def test_a_failed_event_names_the_shipments() -> None:
     with pytest.raises(ShipmentsFailedError, match=r"^usps P1: exception; dhl P2: expired$"):
         resume(sensor(), event=event("failed", "exception", "expired"))
 
@@ -82,14 +81,14 @@ def test_a_failed_event_is_returned_with_on_failed_report() -> None:
     assert [row["outcome"] for row in returned] == ["exception", "waiting"]
 
 
-def test_an_error_event_raises_what_the_trigger_said_even_with_soft_fail() -> None:
+def test_an_error_event_raises_the_triggers_message_even_with_soft_fail() -> None:
     for soft_fail in (False, True):
         with pytest.raises(TrackingMoreError, match=r"^the key is wrong$"):
             resume(sensor(soft_fail=soft_fail), event=event("error", reason="the key is wrong"))
 
 
-def time_is_up(**settings: Any) -> list[Callable[[], Any]]:
-    """The trigger reports it, or Airflow has ended the deferral and the last check on the worker fails."""
+def timeouts(**settings: Any) -> list[Callable[[], Any]]:
+    """Return the two ways in which a task times out: the trigger reports it, or Airflow has ended the deferral."""
     given_event = event("timed_out", "transit", "delivered")
     settings |= {"trackingmore_conn_id": "trackingmore_unreachable"}
     return [
@@ -110,21 +109,21 @@ def _unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_UNREACHABLE", json.dumps(unreachable))
 
 
-def test_a_timeout_raises_airflow_sensor_timeout_whoever_noticed_it() -> None:
-    for ending in time_is_up():
+def test_a_timeout_raises_airflow_sensor_timeout() -> None:
+    for ending in timeouts():
         with pytest.raises(AirflowSensorTimeout, match="Timed out after 600 s: usps P1"):
             ending()
 
 
 def test_a_timeout_is_skipped_with_soft_fail() -> None:
-    for ending in time_is_up(soft_fail=True):
+    for ending in timeouts(soft_fail=True):
         with pytest.raises(AirflowSkipException):
             ending()
 
 
 @pytest.mark.parametrize("soft_fail", [False, True])
 def test_a_timeout_is_returned_with_on_failed_report(soft_fail: bool) -> None:
-    known, *unknown = (ending() for ending in time_is_up(on_failed="report", soft_fail=soft_fail))
+    known, *unknown = (ending() for ending in timeouts(on_failed="report", soft_fail=soft_fail))
     assert [(shipment["status"], shipment["outcome"]) for shipment in known] == [
         ("transit", "timed_out"),
         ("delivered", "delivered"),
@@ -148,10 +147,10 @@ def test_a_timeout_counts_although_the_triggerers_clock_is_ahead_of_the_workers(
 
 def test_a_task_whose_timeout_was_extended_in_the_meantime_goes_on_waiting() -> None:
     began = time.time() - 600
-    waiting = sensor(timeout=900, trackingmore_conn_id="trackingmore_unreachable")
+    task = sensor(timeout=900, trackingmore_conn_id="trackingmore_unreachable")
     with pytest.raises(TaskDeferred) as caught:
         resume(
-            waiting,
+            task,
             event=event("timed_out", "transit", "delivered"),
             wait=WAIT,
             began=began,
@@ -168,12 +167,11 @@ def test_a_broken_triggerer_fails_the_task_and_is_never_skipped(settings: dict[s
         sensor(**settings).resume_execution(FAILED_DEFERRAL, None, {})  # type: ignore[arg-type]
 
 
-def test_api_errors_are_not_what_airflow_skips() -> None:
-    assert not issubclass(TrackingMoreError, AirflowException)
+def test_failed_shipments_fail_the_task_for_good() -> None:
     assert issubclass(ShipmentsFailedError, AirflowFailException)
 
 
-# Events that are not believed ----------------------------------------------------------------------------------------
+# Events that are refused --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -232,10 +230,10 @@ def damaged_events(draw: st.DrawFn) -> Any:
 
 
 @given(json_values | damaged_events())
-def test_no_event_but_a_true_release_is_success(given_event: Any) -> None:
-    waiting = sensor()
+def test_only_a_valid_released_event_is_success(given_event: Any) -> None:
+    task = sensor()
     try:
-        returned = resume(waiting, event=given_event)
+        returned = resume(task, event=given_event)
     except (TrackingMoreError, AirflowSensorTimeout, ShipmentsFailedError):
         return
     assert given_event["version"] == 1
@@ -248,7 +246,7 @@ def test_no_event_but_a_true_release_is_success(given_event: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "message"),
     [
         ({"shipments": "[{'tracking_number': 'P1'}]"}, "shipments must be a list .* render_template_as_native_obj"),
         ({"shipments": None, "orders": "{}"}, "orders must be a mapping, not text .* render_template_as_native_obj"),
@@ -260,15 +258,13 @@ def test_no_event_but_a_true_release_is_success(given_event: Any) -> None:
     ids=str,
 )
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_wrong_arguments_are_found_when_the_task_runs_and_named(
-    wrong: dict[str, Any], says: str, deferrable: bool
-) -> None:
-    waiting = sensor(**wrong, deferrable=deferrable, trackingmore_conn_id="no_such_connection")
-    with pytest.raises(InvalidArgumentError, match=says):
-        waiting.execute({})  # type: ignore[arg-type]
+def test_invalid_arguments_are_named_when_the_task_runs(wrong: dict[str, Any], message: str, deferrable: bool) -> None:
+    task = sensor(**wrong, deferrable=deferrable, trackingmore_conn_id="no_such_connection")
+    with pytest.raises(InvalidArgumentError, match=message):
+        task.execute({})  # type: ignore[arg-type]
 
 
-def test_every_argument_that_a_user_may_want_templated_is() -> None:
+def test_the_template_fields_are_as_documented() -> None:
     assert set(ShipmentDeliveredSensor.template_fields) == {
         *("shipments", "orders", "wait_for", "fail_on", "settle_seconds", "stuck_after", "trackingmore_conn_id")
     }
@@ -276,18 +272,18 @@ def test_every_argument_that_a_user_may_want_templated_is() -> None:
 
 
 def test_times_may_be_given_as_timedelta() -> None:
-    waiting = sensor(timeout=timedelta(hours=2), poke_interval=timedelta(minutes=30))
-    assert (waiting.timeout, waiting.poke_interval) == (7200.0, 1800.0)
+    task = sensor(timeout=timedelta(hours=2), poke_interval=timedelta(minutes=30))
+    assert (task.timeout, task.poke_interval) == (7200.0, 1800.0)
 
 
-def test_creating_a_sensor_reads_no_argument() -> None:
+def test_creating_a_sensor_does_not_read_its_arguments() -> None:
     """Templates are not rendered yet, and the connection need not exist where a DAG is parsed."""
     templates = {"shipments": "{{ ti.xcom_pull('x') }}", "wait_for": "{{ 1 }}", "fail_on": "{{ [] }}"}
     made = sensor(**templates, trackingmore_conn_id="{{ var.value.none }}")
     assert {name: getattr(made, name) for name in templates} == templates
 
 
-def test_the_default_is_not_to_defer_unless_airflow_is_configured_so() -> None:
+def test_a_sensor_does_not_defer_by_default() -> None:
     assert sensor().deferrable is False
 
 
@@ -301,14 +297,14 @@ def test_shipments_and_orders_together_are_an_error() -> None:
         sensor(orders={"A-1": PARCELS}).execute({})  # type: ignore[arg-type]
 
 
-def test_an_order_may_be_named_by_digits_and_an_event_keeps_orders_apart() -> None:
-    waiting = sensor(shipments=None, orders={"A-1": PARCELS[0], "A-2": PARCELS})
+def test_an_event_has_the_outcomes_of_each_order() -> None:
+    task = sensor(shipments=None, orders={"A-1": PARCELS[0], "A-2": PARCELS})
     wait = WaitSpec.create(orders={"A-1": PARCELS[0], "A-2": PARCELS}).fingerprint
     given_event = event("released", wait=wait, outcomes=[rows("delivered")])
     with pytest.raises(TrackingMoreError, match="damaged"):
-        resume(waiting, event=given_event)
+        resume(task, event=given_event)
     given_event["outcomes"].append(rows("delivered", "delivered"))
-    assert [(row["order"], row["outcome"]) for row in resume(waiting, event=given_event)] == [
+    assert [(row["order"], row["outcome"]) for row in resume(task, event=given_event)] == [
         ("A-1", "delivered"),
         ("A-2", "delivered"),
     ]
@@ -316,26 +312,26 @@ def test_an_order_may_be_named_by_digits_and_an_event_keeps_orders_apart() -> No
 
 # Beginning and ending in the triggerer -------------------------------------------------------------------------------
 
-begins_there = pytest.mark.skipif(not can_end_in_triggerer(), reason="Airflow can do this from 3.3 on")
+needs_start_from_trigger = pytest.mark.skipif(not can_end_in_triggerer(), reason="Airflow can do this from 3.3 on")
 
 
-@begins_there
+@needs_start_from_trigger
 def test_a_task_of_plain_values_begins_in_the_triggerer() -> None:
-    began = sensor(start_from_trigger=True, poke_interval=1800.0)
-    assert began.start_from_trigger
-    arguments = began.start_trigger_args
+    task = sensor(start_from_trigger=True, poke_interval=1800.0)
+    assert task.start_from_trigger
+    arguments = task.start_trigger_args
     assert arguments.trigger_cls == "airflow_provider_trackingmore.triggers.shipments.ShipmentStatusTrigger"
     assert arguments.next_method == "execute_complete"
     assert arguments.timeout == timedelta(seconds=600 + GRACE_SECONDS)
     stored = arguments.trigger_kwargs["wait"]
     assert (stored["carriers"], stored["shipments"]) == (["usps", "dhl"], [[0, "P1"], [1, "P2"]])
-    assert (stored["first_check_at"], stored.get("deadline")) == (0.0, None), "at once, and Airflow keeps the time"
+    assert (stored["first_check_at"], stored.get("deadline")) == (0.0, None), "at once, and Airflow ends the wait"
     assert arguments.next_kwargs == {"wait": WAIT}
-    assert type(began).start_trigger_args is None, "the class's own is nobody's"
+    assert type(task).start_trigger_args is None, "the class has none"
 
 
 @pytest.mark.parametrize(
-    "unclear",
+    "arguments",
     [
         {"shipments": "{{ ti.xcom_pull(task_ids='x') }}"},
         {"shipments": [{"carrier_code": "usps", "tracking_number": "{{ params.number }}"}]},
@@ -346,13 +342,13 @@ def test_a_task_of_plain_values_begins_in_the_triggerer() -> None:
     ],
     ids="-".join,  # an iterator has an address in its text, another one in each process
 )
-def test_what_is_not_plain_is_refused_where_the_dag_is_parsed(unclear: dict[str, Any]) -> None:
+def test_templates_and_iterators_are_refused_where_the_dag_is_parsed(arguments: dict[str, Any]) -> None:
     """Airflow reads the attribute at once, or (2.11) when it serializes the DAG."""
     with pytest.raises(InvalidArgumentError, match=r"start_from_trigger takes plain values only.*leave"):
-        assert sensor(**unclear, start_from_trigger=True).start_from_trigger
+        assert sensor(**arguments, start_from_trigger=True).start_from_trigger
 
 
-def test_what_comes_from_another_task_is_refused_too() -> None:
+def test_the_result_of_another_task_is_refused_too() -> None:
     with DAG("begins", schedule=None):
         before = BaseOperator(task_id="before")
         with pytest.raises(InvalidArgumentError, match="shipments is a template or comes from another task"):
@@ -367,16 +363,16 @@ def test_a_mapped_task_is_refused_with_a_hint() -> None:
     assert mapped.task_id == "wait"
 
 
-def test_wrong_plain_values_are_found_where_the_dag_is_parsed() -> None:
+def test_invalid_plain_values_are_found_where_the_dag_is_parsed() -> None:
     with pytest.raises(InvalidArgumentError, match="shipment 1: tracking_number is missing"):
         assert sensor(shipments=[{"carrier_code": "usps"}], start_from_trigger=True).start_from_trigger
 
 
-def test_a_day_without_shipments_begins_on_a_worker_which_says_so() -> None:
+def test_an_empty_list_begins_on_a_worker() -> None:
     assert not sensor(shipments=[], start_from_trigger=True).start_from_trigger
 
 
-@begins_there
+@needs_start_from_trigger
 @pytest.mark.parametrize(
     ("settings", "ends"),
     [
@@ -387,6 +383,6 @@ def test_a_day_without_shipments_begins_on_a_worker_which_says_so() -> None:
     ],
     ids=str,
 )
-def test_only_what_needs_no_worker_ends_in_the_triggerer(settings: dict[str, Any], ends: list[str]) -> None:
-    began = sensor(start_from_trigger=True, **settings)
-    assert began.start_trigger_args.trigger_kwargs["wait"].get("end_in_triggerer", []) == ends
+def test_only_results_that_need_no_worker_end_in_the_triggerer(settings: dict[str, Any], ends: list[str]) -> None:
+    task = sensor(start_from_trigger=True, **settings)
+    assert task.start_trigger_args.trigger_kwargs["wait"].get("end_in_triggerer", []) == ends
