@@ -22,7 +22,7 @@ CODE := airflow_provider_trackingmore example_dags demo docs/examples noxfile.py
 AIRFLOWS := 2.11.2 3.0.6 3.1.8 3.2.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo standalone test test-slow test-chaos test-scale test-page test-fab test-matrix coverage simulate lint lint-code lint-types lint-prose hooks docs linkcheck dist lock clean
+.PHONY: help demo standalone test test-slow test-chaos test-scale test-page test-fab test-matrix forms coverage simulate lint lint-code lint-types lint-prose hooks docs linkcheck dist lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -54,6 +54,9 @@ test-matrix: $(VENV)/.matrix ## the tests on each Airflow and Python, or on CELL
 
 test-fab: $(VENV)/.matrix ## the permissions of the page "Shipments" with the FAB auth manager, in an environment of its own
 	@$(index); PATH='$(abspath $(BIN))':"$$PATH" $(BIN)/nox --session fab
+
+forms: $(VENV)/.matrix ## take the pictures of the connection form in docs/images, in the Chromium of the machine
+	@$(index); PATH='$(abspath $(BIN))':"$$PATH" $(BIN)/nox --session forms
 
 coverage: ## make test, and check how much of the code it reaches
 	@$(MAKE) test ARGS='--cov --cov-report=term:skip-covered $(ARGS)'

@@ -63,6 +63,15 @@ def fab(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-q", "-m", "", "tests/system/test_page_fab.py", *session.posargs)
 
 
+@nox.session
+@nox.parametrize("airflow", ["2.11.2", "3.3.2"])
+def forms(session: nox.Session, airflow: str) -> None:
+    """Take the pictures of the connection form for docs/connection.md, with the Chromium of the machine."""
+    session.install("--constraints", _constraints(airflow), "--editable", ".", f"apache-airflow=={airflow}",
+                    "apache-airflow-providers-sqlite", "--group", "page")  # fmt: skip
+    session.run("python", "-m", "tests.page.connection_form", "docs/images")
+
+
 def _constraints(airflow: str) -> str:
     pinned = Path(f".ci/constraints-airflow-{airflow.rpartition('.')[0]}.txt")
     return str(pinned) if pinned.exists() else "constraints.txt"
