@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -73,6 +74,14 @@ class Life:
 
         To a wait, a status that is a step back is no news. It may have been told what was known before it began.
         """
+        return self._closed(all)
+
+    @cached_property
+    def perhaps_closed(self) -> dict[tuple[Session, Name], float]:
+        """The same, but with the first status that needs no further checks if the wait was not told, or if it was."""
+        return self._closed(any)
+
+    def _closed(self, decide: Callable[[Iterable[bool]], bool]) -> dict[tuple[Session, Name], float]:
         found: dict[tuple[Session, Name], float] = {}
         for session in self.sessions:
             if session.plan.options.get("settle_seconds"):
@@ -91,7 +100,7 @@ class Life:
                         known = None
                     shown.see_one(name, sight)
                     told.see_one(name, sight)
-                    if shown.word(name) not in OPEN and told.word(name) not in OPEN:
+                    if decide(belief.word(name) not in OPEN for belief in (shown, told)):
                         found[session, name] = sight.at
                         break
         return found

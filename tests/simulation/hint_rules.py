@@ -41,7 +41,7 @@ def check_hints(evidence: Evidence, account: str, life: Life) -> Iterator[Violat
                 continue
             for session in sessions:
                 joined = joined_at(session) + SURE_BEFORE
-                closed = min(life.closed.get((session, name), math.inf), session.ends)
+                closed = min(life.perhaps_closed.get((session, name), math.inf), session.ends)
                 if not joined <= at <= closed or _has_other_ends(session):
                     continue
                 latest = _latest(
