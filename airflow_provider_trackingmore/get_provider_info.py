@@ -55,7 +55,7 @@ CLIENT_FIELDS: dict[str, dict[str, Any]] = {
 WEBHOOK_FIELDS: dict[str, dict[str, Any]] = {
     "webhook_secret": {
         "label": "Webhook secret",
-        "description": "Last part of the webhooks' URL, 16 characters or more. Empty: none. Airflow 3.1 or newer",
+        "description": "Last part of the webhooks' URL, 16 to 250 characters. Empty: none. Airflow 3.1 or newer",
         "schema": {"type": ["string", "null"], "format": "password"},
     },
     "webhook_email": {

@@ -1,4 +1,4 @@
-"""The extras of a connection that are about webhooks, validated."""
+"""``WebhookSettings``: the webhook settings in the extra of a connection, validated."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from airflow_provider_trackingmore.api.formatting import format_value
 from airflow_provider_trackingmore.events.webhooks import TOLERANCE_SECONDS
 
 MIN_SECRET_LENGTH = 16
+MAX_SECRET_LENGTH = 250
+"""The webhook route matches no longer secret."""
 MAX_TOLERANCE_SECONDS = 86_400
 HINTS_PER_MINUTE = 120
 MAX_HINTS_PER_MINUTE = 10_000
@@ -22,7 +24,7 @@ class WebhookSettings:
 
     :param secret: the last part of the URL.
     :param email: the key of the signature; None to ask TrackingMore for the account's e-mail address.
-    :param tolerance_seconds: from which age on webhooks are stale.
+    :param tolerance_seconds: how much the time of a webhook may differ from the clock before the webhook is stale.
     :param hints_per_minute: how many shipments may be checked in a minute because of webhooks.
     """
 
@@ -35,22 +37,23 @@ class WebhookSettings:
     def from_extra(cls, extra: Mapping[str, object]) -> Self | None:
         """Read the extra of a connection.
 
-        :param extra: its extra; every value may also come as text, as older forms store it.
-        :return: the settings; None if it accepts no webhooks.
-        :raises InvalidSettingsError: naming the extra, and what it may be.
+        :param extra: the extra; numbers may also be text, as older connection forms store them.
+        :return: the settings; None if the connection accepts no webhooks.
+        :raises InvalidSettingsError: naming the setting that is invalid, and what it may be.
         """
         secret = extra.get("webhook_secret")
         if secret in (None, ""):
             return None
-        if not isinstance(secret, str) or len(secret) < MIN_SECRET_LENGTH or "/" in secret:
+        is_text = isinstance(secret, str) and "/" not in secret
+        if not is_text or not MIN_SECRET_LENGTH <= len(str(secret)) <= MAX_SECRET_LENGTH:
             raise InvalidSettingsError(
-                f"webhook_secret must be text of {MIN_SECRET_LENGTH} characters or more, without '/'"
+                f"webhook_secret must be text of {MIN_SECRET_LENGTH} to {MAX_SECRET_LENGTH} characters, without '/'"
             )
         tolerance = _number(extra, "webhook_tolerance_seconds", TOLERANCE_SECONDS, MAX_TOLERANCE_SECONDS)
         hints = _number(extra, "webhook_hints_per_minute", HINTS_PER_MINUTE, MAX_HINTS_PER_MINUTE)
         if not hints.is_integer():
             raise InvalidSettingsError("webhook_hints_per_minute must be a whole number")
-        return cls(secret, str(extra.get("webhook_email") or "").strip() or None, tolerance, int(hints))
+        return cls(str(secret), str(extra.get("webhook_email") or "").strip() or None, tolerance, int(hints))
 
 
 def _number(extra: Mapping[str, object], name: str, default: float, maximum: float) -> float:

@@ -1,6 +1,6 @@
-"""The deferred waits in Airflow's database: what each waits for, and wake it so that it checks again.
+"""Find the deferred waits in Airflow's database, and wake them to check again.
 
-This is the only module that uses Airflow's internal API for it: ``Trigger.submit_event``, in Airflow 3.1 to 3.3.
+No other module uses the internal API that wakes a task: ``Trigger.submit_event``, in Airflow 3.1 to 3.3.
 """
 
 from __future__ import annotations
@@ -35,18 +35,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 READ_AT_ONCE = 500
-"""How many triggers one query reads."""
+"""The number of triggers that one query reads."""
 
 
 class DeferredWaits:
-    """An index of the deferred waits by shipment. It decrypts each trigger only once. Any thread may use it."""
+    """An index of the deferred waits by shipment. It decrypts each trigger only once.
+
+    Its methods may be called from any thread, except :meth:`add` and :meth:`forget`.
+    """
 
     def __init__(self) -> None:
         self.read_at = float("-inf")
         """Unix seconds of the latest :meth:`refresh`."""
         self._waits: dict[int, DeferredWait] = {}
         self._by_shipment: dict[ShipmentOfConnection, dict[int, None]] = {}
-        self._changing = threading.Lock()
+        self._lock = threading.Lock()
 
     def refresh(self) -> None:
         """Read which tasks are deferred, and the triggers that are new."""
@@ -55,7 +58,7 @@ class DeferredWaits:
         from airflow.utils.session import create_session
         from sqlalchemy import select
 
-        with self._changing, create_session() as session:
+        with self._lock, create_session() as session:
             read_at = time.time()
             rows = session.execute(
                 select(Trigger.id).join(TaskInstance, TaskInstance.trigger_id == Trigger.id).where(*is_deferred())
@@ -77,14 +80,16 @@ class DeferredWaits:
 
     def all(self) -> list[DeferredWait]:
         """Return all waits, as of the latest :meth:`refresh`."""
-        return list(self._waits.values())
+        with self._lock:
+            return list(self._waits.values())
 
     def find(self, shipment: ShipmentOfConnection) -> list[DeferredWait]:
         """Find the waits for a shipment that can be woken, as of the latest :meth:`refresh`.
 
         :param shipment: the connection and the shipment.
         """
-        waits = [self._waits[trigger_id] for trigger_id in self._by_shipment.get(shipment, ())]
+        with self._lock:
+            waits = [self._waits[trigger_id] for trigger_id in self._by_shipment.get(shipment, ())]
         return [wait for wait in waits if wait.can_be_woken]
 
     def wake(self, waits: Iterable[DeferredWait]) -> int:
@@ -99,7 +104,7 @@ class DeferredWaits:
         for wait in waits:
             with create_session() as session:
                 woken += _wake(wait.trigger_id, session)
-            with self._changing:
+            with self._lock:
                 self.forget(wait.trigger_id)
         return woken
 
@@ -110,8 +115,8 @@ class DeferredWaits:
 
         :param trigger_id: its trigger.
         :param deferred_at: Unix seconds.
-        :param arguments: those of the trigger.
-        :param task: the task instance; None for one without a name.
+        :param arguments: the arguments of the trigger.
+        :param task: the task instance; None if it is not needed.
         """
         details = task or TaskDetails(TaskKey("", "", ""))
         try:

@@ -1,9 +1,10 @@
-"""Whether a connection accepts webhooks, with which secret in the URL, and with which key for the signature."""
+"""Read from Airflow connections whether they accept webhooks: the secret in the URL, and the key of the signature."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KEPT_SECONDS = 30.0
-"""How long a connection is kept after it was read, so that a flood of requests does not become one of queries."""
+"""How long a connection is cached, so that a flood of requests causes few queries."""
 KEPT_CONNECTIONS = 1_000
 EMAIL_RETRY_SECONDS = 60.0
+"""How long to wait before the next request for an e-mail address that could not be read."""
 EMAIL_WAIT_SECONDS = 10.0
-"""How long the request for the e-mail address may wait for the account's rate limit."""
+"""How long that request may wait for the account's rate limit."""
 
 
 class WebhookConnections:
@@ -64,20 +66,24 @@ class WebhookConnections:
         return None if known is None else known[2]
 
     async def email(self, conn_id: str, settings: WebhookSettings) -> str | None:
-        """Return the key of the signature, with ``GET /trackings/getuserinfo`` if the connection does not name it.
+        """Return the key of the signature. If the connection does not have it, ``GET /trackings/getuserinfo`` is sent.
 
         :param conn_id: the connection.
         :param settings: its settings.
-        :return: the e-mail address; None if it is unknown at present.
+        :return: the account's e-mail address; None if it is unknown at present.
         """
         if settings.email is not None:
             return settings.email
-        async with self._asking:
-            asked_at, email = self._emails.get(conn_id, (0.0, None))
-            if email is None and (not asked_at or time.monotonic() - asked_at > EMAIL_RETRY_SECONDS):
-                email = await asyncio.to_thread(_ask_email, conn_id)
-                self._emails[conn_id] = time.monotonic(), email
-        return email
+        if not self._has_asked(conn_id):
+            async with self._asking:
+                if not self._has_asked(conn_id):
+                    self._emails[conn_id] = time.monotonic(), await asyncio.to_thread(_ask_email, conn_id)
+        return self._emails[conn_id][1]
+
+    def _has_asked(self, conn_id: str) -> bool:
+        """Tell whether the e-mail address is known, or could not be read less than a minute ago."""
+        asked_at, email = self._emails.get(conn_id, (-math.inf, None))
+        return email is not None or time.monotonic() - asked_at <= EMAIL_RETRY_SECONDS
 
     def _find(self, conn_id: str) -> tuple[float, WebhookSettings | None, ClientSettings | None] | None:
         known = self._read.get(conn_id)

@@ -1,4 +1,4 @@
-"""The route for webhooks: verify each, answer at once, and leave a hint for the waits."""
+"""The webhook route: verify each webhook, answer at once, and pass its shipment on as a hint."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 
+from airflow_provider_trackingmore.events.webhook_settings import MAX_SECRET_LENGTH
 from airflow_provider_trackingmore.events.webhooks import WebhookError, WebhookSignatureError, read_webhook
 from airflow_provider_trackingmore.plugins.deferred_waits import DeferredWaits
 from airflow_provider_trackingmore.plugins.hints import Hints
@@ -23,21 +24,21 @@ Send = Callable[[Message], Awaitable[None]]
 
 MAX_BODY_BYTES = 1_000_000
 BODY_SECONDS = 10.0
-"""How long a request may take to send its body."""
+"""How long the client may take to send the body."""
 LOGGED_PATH = "/trackingmore/webhooks/hidden"
 """The path that the access log shows for every request to this application."""
-_PATH = re.compile(r"/webhooks/(?P<conn_id>[A-Za-z0-9_.-]{1,250})/(?P<secret>[^/]{1,250})/?")
+_PATH = re.compile(rf"/webhooks/(?P<conn_id>[A-Za-z0-9_.-]{{1,250}})/(?P<secret>[^/]{{1,{MAX_SECRET_LENGTH}}})/?")
 
 
 class WebhookRoute:
     """The ASGI application for ``POST /webhooks/<connection id>/<secret>``.
 
-    It answers 200 to each webhook with a right signature, even if it is stale or names an unknown shipment, because
-    TrackingMore would send it again otherwise. A wrong signature gets 401, an unknown form 400, a body that is too
-    large or too slow 413 or 408. As long as the key of the signature is unknown, the answer is 503. Anything else gets
-    404, so that nobody without the secret can find out which connections accept webhooks.
+    It answers 200 to every webhook with a valid signature, even if it is stale or names an unknown shipment, because
+    TrackingMore would send it again otherwise. An invalid signature gets 401, an unknown form 400, a body that is too
+    large 413, and one that is too slow 408. While the key of the signature is unknown, the answer is 503. Everything
+    else gets 404, so that nobody without the secret can find out which connections accept webhooks.
 
-    :param waits: the index of the deferred waits; None for one of its own.
+    :param waits: the index of the deferred waits; None for a new one.
     """
 
     def __init__(self, waits: DeferredWaits | None = None) -> None:
@@ -48,22 +49,22 @@ class WebhookRoute:
         """Handle one request."""
         path = str(scope["path"])
         root = str(scope.get("root_path") or "")
-        # Airflow logs the path when the response begins or ends: the secret must be gone by then.
+        # Airflow logs the path when the response starts or ends, so the secret must be gone by then.
         scope["path"], scope["raw_path"], scope["query_string"] = LOGGED_PATH, LOGGED_PATH.encode(), b""
         if scope["type"] != "http":
             return
         status, add_hint = await self._handle(str(scope["method"]), path.removeprefix(root), receive)
-        text = b"200" if status == 200 else b""  # the text that the vendor's own example answers with
+        text = b"200" if status == 200 else b""  # as in the vendor's own example
         headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(text)).encode())]
         if status != 200:
-            headers.append((b"connection", b"close"))  # so that the server does not read the rest of a large body
+            headers.append((b"connection", b"close"))  # the server then leaves the rest of a large body unread
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": text})
         if add_hint is not None:
             add_hint()
 
     async def _handle(self, method: str, path: str, receive: Receive) -> tuple[int, Callable[[], None] | None]:
-        """Return the HTTP status of the answer, and what is to be done after it."""
+        """Return the HTTP status of the answer, and what to call after it was sent."""
         found = _PATH.fullmatch(path)
         if found is None or method != "POST":
             return 404, None
@@ -91,7 +92,7 @@ class WebhookRoute:
             )
         except WebhookError as error:
             status = 401 if isinstance(error, WebhookSignatureError) else 400
-            # Not the error itself, which may quote the body.
+            # Log only the hint: the error may quote the body.
             log.warning("Webhook of connection %s refused with %d: %s", conn_id, status, error.hint_text)
             return status, None
         return 200, lambda: self._hints.add(
@@ -104,11 +105,11 @@ class WebhookRoute:
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """Read the body; None if it is too large. The rest is not read then."""
+    """Read the body, up to the limit; None if it is longer, or if the client has disconnected."""
     body = bytearray()
     while True:
         message = await receive()
-        if message["type"] != "http.request":  # the client is gone
+        if message["type"] != "http.request":  # the client has disconnected
             return None
         chunk = message.get("body") or b""
         if not isinstance(chunk, bytes) or len(body) + len(chunk) > MAX_BODY_BYTES:

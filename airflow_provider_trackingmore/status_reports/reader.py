@@ -1,4 +1,4 @@
-"""Read the reports in the API server."""
+"""Read the status reports of all triggerers, in the API server."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.client.settings import PACING_CHOICES, ClientSettings
 from airflow_provider_trackingmore.status_reports.report import (
     KEPT_SECONDS,
@@ -18,11 +19,11 @@ from airflow_provider_trackingmore.status_reports.storage import RedisReports
 log = logging.getLogger(__name__)
 
 CONNECTION_SECONDS = 30.0
-"""How long the settings of a connection are kept after they were read."""
+"""How long the settings of a connection are cached."""
 
 
 class ReportReader:
-    """Reads the reports of all triggerers. Keep one for each process of the API server; call it in a thread.
+    """Reads the reports of all triggerers. Use one per process of the API server; its methods block.
 
     :param clock: Unix seconds.
     """
@@ -30,12 +31,12 @@ class ReportReader:
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._settings: dict[str, tuple[float, ClientSettings | None]] = {}
-        self._redis: dict[str, RedisReports] = {}
+        self._redis: dict[str, RedisReports | None] = {}
 
     def read(self, conn_ids: Iterable[str] = ()) -> list[StatusReport]:
         """Read all reports of the last day: those in Variables, and those in the Redis servers of some connections.
 
-        :param conn_ids: the connections of the waits that are of interest. Only they are looked up.
+        :param conn_ids: the connections whose Redis servers are read.
         :return: the reports, the newest first. A triggerer that was restarted may have left an older one.
         """
         texts = [*_variables(), *self._in_redis(conn_ids)]
@@ -63,8 +64,19 @@ class ReportReader:
                 accounts[settings.pacing, settings.fingerprint] = None
         for url, account in accounts:
             if url not in self._redis:
-                self._redis[url] = RedisReports(url)
-            yield from self._redis[url].read_all(account)
+                self._redis[url] = _open_redis(url)
+            reports = self._redis[url]
+            if reports is not None:
+                yield from reports.read_all(account)
+
+
+def _open_redis(url: str) -> RedisReports | None:
+    """Open a Redis server; None if this process cannot use it."""
+    try:
+        return RedisReports(url)
+    except InvalidSettingsError as error:
+        log.warning("The page leaves out the accounts whose rate limit is kept in Redis: %s", error)
+        return None
 
 
 def _variables() -> list[str]:
@@ -96,5 +108,5 @@ def _parse(text: str) -> StatusReport | None:
     try:
         return StatusReport.from_text(text)
     except StatusReportError as error:
-        log.debug("A report is left out: %s", error)
+        log.debug("A status report is left out: %s", error)
         return None

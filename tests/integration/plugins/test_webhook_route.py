@@ -19,8 +19,10 @@ import uvicorn
 from starlette.applications import Starlette
 
 from airflow_provider_trackingmore.api.models import ShipmentKey
+from airflow_provider_trackingmore.events.webhook_settings import WebhookSettings
 from airflow_provider_trackingmore.plugins import webhook_connections, webhook_route
 from airflow_provider_trackingmore.plugins.hints import Hints
+from airflow_provider_trackingmore.plugins.webhook_connections import WebhookConnections
 from airflow_provider_trackingmore.plugins.webhook_route import LOGGED_PATH, MAX_BODY_BYTES, WebhookRoute
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 
@@ -283,6 +285,25 @@ def test_as_long_as_the_key_is_unknown_nothing_is_believed(
     assert len(trackingmore_sandbox.calls()) == 1, "it is not asked for each webhook"
     assert server.hints == []
     assert any("webhook_email" in line for line in server.log)
+
+
+async def test_a_connection_whose_address_is_known_does_not_wait_for_that_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = threading.Event()
+    monkeypatch.setattr(
+        webhook_connections, "_ask_email", lambda conn_id: EMAIL if conn_id == "known" or slow.wait(30) else None
+    )
+    connections, settings = WebhookConnections(), WebhookSettings(SECRET)
+    assert await connections.email("known", settings) == EMAIL
+    other = asyncio.create_task(connections.email("slow", settings))
+    await asyncio.sleep(0.1)
+    try:
+        async with asyncio.timeout(5):
+            assert await connections.email("known", settings) == EMAIL
+    finally:
+        slow.set()
+        await other
 
 
 def test_a_flood_reads_a_connection_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

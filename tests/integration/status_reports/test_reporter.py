@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
@@ -360,3 +361,21 @@ def test_the_reader_finds_reports_in_variables_and_redis(
     assert known is not None
     assert known.fingerprint == settings.fingerprint
     assert reader.settings("no_such_connection") is None
+
+
+def test_a_redis_that_the_api_server_cannot_use_hides_no_other_report(
+    airflow_database: None, settings: ClientSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.models.variable import Variable
+
+    from airflow_provider_trackingmore.status_reports import reader
+
+    def refuse(url: str) -> None:
+        raise InvalidSettingsError("the redis package is not installed")
+
+    now = time.time()
+    Variable.set(report_name(settings.fingerprint, 0), left_over(settings, now, written_at=now).to_text())
+    monkeypatch.setattr(reader, "RedisReports", refuse)
+    connection = {"conn_type": "trackingmore", "password": KEY, "extra": {"pacing": "redis://redis.example"}}
+    monkeypatch.setenv("AIRFLOW_CONN_IN_REDIS", json.dumps(connection))
+    assert [report.written_at for report in reader.ReportReader().read(["in_redis"])] == [round(now, 3)]

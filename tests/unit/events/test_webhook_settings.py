@@ -32,8 +32,9 @@ def test_numbers_may_come_as_text(as_it_comes: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "bounds"),
     [
-        ("webhook_secret", "short", "16 characters"),
-        ("webhook_secret", 7, "16 characters"),
+        ("webhook_secret", "short", "16 to 250 characters"),
+        ("webhook_secret", "x" * 251, "16 to 250 characters"),
+        ("webhook_secret", 7, "16 to 250 characters"),
         ("webhook_secret", SECRET + "/", "without '/'"),
         *[("webhook_tolerance_seconds", value, "from 1 to 86400") for value in (0, -1, 86_401, "nan", "inf", True, [])],
         *[("webhook_hints_per_minute", value, "from 1 to 10000") for value in (0, 10_001, "many", {"a": 1})],

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.client.hint_stream import ShipmentHint
 from airflow_provider_trackingmore.client.settings import ClientSettings
-from airflow_provider_trackingmore.plugins import deferred_waits, hints
+from airflow_provider_trackingmore.plugins import deferred_waits, hint_channels, hints
 from airflow_provider_trackingmore.plugins.deferred_waits import DeferredWaits
 from airflow_provider_trackingmore.plugins.hints import Hints
 from airflow_provider_trackingmore.plugins.task_waits import DeferredWait
@@ -114,7 +115,7 @@ class Channels:
 
 def process(pending: Hints) -> int:
     """Process what is pending, and return how many hints are left."""
-    pending._process(dict(pending._pending))
+    pending._remove(pending._process(dict(pending._pending)))
     return len(pending._pending)
 
 
@@ -155,6 +156,22 @@ async def test_tasks_are_woken_where_no_poller_listens_and_each_hint_is_sent_onc
     assert process(pending) == 0
     assert airflow.woken == [1]
     assert channels.sent == [("file", settings.fingerprint, ["p1"])]
+
+
+async def test_tasks_are_woken_where_the_api_server_cannot_use_redis(
+    airflow: Airflow, pending: Hints, monkeypatch: pytest.MonkeyPatch, give: Give, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(url: str, account: str) -> None:
+        raise InvalidSettingsError("the redis package is not installed")
+
+    monkeypatch.setattr(hint_channels, "HintWriter", refuse)
+    airflow.deferred = {1: (LONG_AGO, P1), 2: (LONG_AGO, P2)}
+    settings = ClientSettings(api_key="key", pacing="redis://redis.example")
+    for key in (P1, P2):
+        pending.add(CONN, key, stale=False, hints_per_minute=60, client_settings=settings)
+        assert process(pending) == 0
+    assert airflow.woken == [1, 2]
+    assert [record.levelname for record in caplog.records].count("WARNING") == 1
 
 
 async def test_repeated_hints_are_one(airflow: Airflow, pending: Hints, give: Give) -> None:
@@ -263,8 +280,19 @@ async def test_a_hint_that_comes_while_the_same_is_processed_is_kept(
     give(P1)
     taken = dict(pending._pending)
     give(P1)
-    pending._process(taken)
+    pending._remove(pending._process(taken))
     assert len(pending._pending) == 1
+
+
+async def test_processing_which_runs_in_a_thread_leaves_the_pending_hints_to_the_event_loop(
+    airflow: Airflow, pending: Hints, give: Give
+) -> None:
+    give(P1)
+    before = dict(pending._pending)
+    done = pending._process(dict(before))
+    assert pending._pending == before
+    pending._remove(done)
+    assert pending._pending == {}
 
 
 @pytest.mark.parametrize(
