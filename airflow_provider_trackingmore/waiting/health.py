@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import deque
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.waiting.failures import FIRST_BACK_OFF, SERVICE_FAILURES, back_off
@@ -22,19 +23,19 @@ class AccountHealth:
         """Why the whole account is paused; None after a call that succeeded."""
         self._shortest_pause_until = -math.inf
         self._rng = rng
-        self._kinds_in_a_row: list[type[TrackingMoreError]] = []
+        self._recent_failures: deque[type[TrackingMoreError]] = deque(maxlen=SERVICE_FAILURES)
         self._refusal: TrackingMoreError | None = None
 
     def record_success(self) -> None:
         """Record that a call has succeeded."""
         self.failures = 0
         self.problem = None
-        self._kinds_in_a_row.clear()
+        self._recent_failures.clear()
         self._refusal = None
 
     def record_idle(self) -> None:
         """Record that nothing is due: later failures belong to another round of checks."""
-        self._kinds_in_a_row.clear()
+        self._recent_failures.clear()
 
     def is_service_down(self, error: TrackingMoreError) -> bool:
         """Count a failed call that names shipments, and tell whether the service is to blame rather than a shipment.
@@ -42,9 +43,8 @@ class AccountHealth:
         :param error: how the call failed.
         :return: whether the last three calls have failed in the same way.
         """
-        self._kinds_in_a_row.append(type(error))
-        recent = self._kinds_in_a_row[-SERVICE_FAILURES:]
-        return len(recent) == SERVICE_FAILURES and len(set(recent)) == 1
+        self._recent_failures.append(type(error))
+        return len(self._recent_failures) == SERVICE_FAILURES and len(set(self._recent_failures)) == 1
 
     def cool_down(self, error: TrackingMoreError, now: float) -> None:
         """Pause for as long as the rate limiter makes the account cool down.
@@ -63,7 +63,7 @@ class AccountHealth:
         """
         self.failures += 1
         self.problem = error
-        self._kinds_in_a_row.clear()
+        self._recent_failures.clear()
         pause = back_off(self.failures, self._rng, at_least=error.retry_after)
         self.paused_until = now + pause
         self._shortest_pause_until = now + min(max(FIRST_BACK_OFF, error.retry_after or 0.0), pause)

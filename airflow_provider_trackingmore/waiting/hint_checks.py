@@ -103,9 +103,8 @@ class HintChecks:
         for subscription in self._state.registry.list_subscriptions:
             if subscription.failures == 0:
                 self._remember(subscription, keys)
-                due_at = max(at, subscription.hinted_at + SECONDS_PER_LIST)
-                if due_at < subscription.due_at:
-                    subscription.due_at = subscription.hinted_at = due_at
+                hint_due = max(at, subscription.hinted_at + SECONDS_PER_LIST)
+                subscription.hint_due = min(subscription.hint_due, hint_due)
 
     @staticmethod
     def _remember(subscription: ListSubscription, keys: Iterable[ShipmentKey]) -> None:

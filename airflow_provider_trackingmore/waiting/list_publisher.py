@@ -19,6 +19,7 @@ from airflow_provider_trackingmore.api.resources import Page
 from airflow_provider_trackingmore.loading.window import LoadWindow, window_filters
 from airflow_provider_trackingmore.waiting.calls import PollerCalls
 from airflow_provider_trackingmore.waiting.failures import Scope, back_off, scope_of
+from airflow_provider_trackingmore.waiting.hint_checks import SECONDS_PER_LIST
 from airflow_provider_trackingmore.waiting.list_checks import ListChecks
 from airflow_provider_trackingmore.waiting.list_subscriptions import ListSubscription, ListUpdate
 from airflow_provider_trackingmore.waiting.observation import Observation
@@ -45,7 +46,7 @@ class ListPublisher:
     @property
     def next_at(self) -> float:
         """When the next list must be read, in seconds of the event loop; infinity if there is no subscription."""
-        return min((subscription.due_at for subscription in self._state.registry.list_subscriptions), default=math.inf)
+        return min((subscription.next_at for subscription in self._state.registry.list_subscriptions), default=math.inf)
 
     async def publish_due(self, now: float) -> None:
         """Read the lists for the subscriptions that are due, and for those with the same filters that soon will be.
@@ -53,12 +54,16 @@ class ListPublisher:
         :param now: seconds of the event loop; a subscription is due.
         """
         subscriptions = self._state.registry.list_subscriptions
-        first = min(subscriptions, key=attrgetter("due_at"))
+        first = min(subscriptions, key=attrgetter("next_at"))
         early = now + JOIN_EARLY * first.poke_interval
-        due = [candidate for candidate in subscriptions if candidate.query == first.query and candidate.due_at <= early]
+        due = [candidate for candidate in subscriptions if candidate.query == first.query and candidate.next_at <= early]
         is_full = any(
             subscription.full_check_due <= now + JOIN_EARLY * subscription.reconcile_seconds for subscription in due
         )
+        for subscription in due:
+            if subscription.hint_due <= early:
+                subscription.hinted_at = now
+            subscription.hint_due = math.inf
         try:
             window = common_window(subscription.window for subscription in due)
             # Before the lists: no change that they show is older than what is read here.
@@ -70,10 +75,13 @@ class ListPublisher:
                 subscription.failures += 1
                 pause = back_off(subscription.failures, self._state.rng, at_least=error.retry_after)
                 subscription.due_at = self._clock() + pause
+                subscription.hint_due = math.inf  # the pause is not shortened by hints
             return
         for subscription in due:
             subscription.failures = 0
             subscription.due_at = now + subscription.poke_interval
+            if subscription.hinted:  # those that did not fit into the call, or that came while the lists were read
+                subscription.hint_due = min(subscription.hint_due, now + SECONDS_PER_LIST)
             if is_full:
                 subscription.full_check_due = now + subscription.reconcile_seconds
             subscription.add_update(update)

@@ -51,6 +51,7 @@ class ListSubscription(Notifiable):
         "filters",
         "find_known",
         "full_check_due",
+        "hint_due",
         "hinted",
         "hinted_at",
         "poke_interval",
@@ -77,7 +78,10 @@ class ListSubscription(Notifiable):
         self.reconcile_seconds = reconcile_seconds
         self.due_at = self.full_check_due = due_at
         self.failures = 0
+        self.hint_due = math.inf
+        """When the lists must be read because of a hint; infinity if they need not be."""
         self.hinted_at = -math.inf
+        """When they were last read because of a hint."""
         self.hinted: dict[ShipmentKey, ShipmentKey] = {}
         """The shipments that hints have named: normalized key -> spelling to request it with."""
         self.find_known: Callable[[ShipmentKey], ShipmentKey | None] | None = None
@@ -93,6 +97,11 @@ class ListSubscription(Notifiable):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def next_at(self) -> float:
+        """When the lists must be read next, in seconds of the event loop."""
+        return min(self.due_at, self.hint_due)
 
     def close(self) -> None:
         """Unsubscribe. It may be called repeatedly."""

@@ -257,8 +257,8 @@ class Poller:
         if state.gathering.due <= now:
             state.gathering.release(now)
         if self._hints.due <= now:
-            hinted = self._hints.release(now)
-            log.info("Checking %d shipments of account %s early, because of webhooks", hinted, self.sender.account)
+            if hinted := self._hints.release(now):
+                log.info("Checking %d shipments of account %s early, because of webhooks", hinted, self.sender.account)
         if self._list_publisher.next_at <= now:
             await self._list_publisher.publish_due(now)
             return

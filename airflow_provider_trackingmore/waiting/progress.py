@@ -41,7 +41,7 @@ async def read_progress(
     async for subscription in cooperatively(list(state.registry.subscriptions)):
         if subscription.trigger_id is None or subscription.count_statuses is None:
             continue
-        at = await _next_check(state, subscription)
+        at = await _next_check(state, subscription, clock())
         offset = wall_clock() - clock()
         found[subscription.trigger_id] = WaitProgress(
             at + offset if math.isfinite(at) else None, subscription.count_statuses()
@@ -49,21 +49,21 @@ async def read_progress(
     return found
 
 
-async def _next_check(state: PollerState, subscription: Subscription) -> float:
+async def _next_check(state: PollerState, subscription: Subscription, now: float) -> float:
     """Return when the first of its shipments is due, in seconds of the event loop; infinity if none is."""
     earliest = math.inf
     async for key in cooperatively(list(subscription.shipments), SHIPMENTS_AT_ONCE):
         shipment = state.registry.shipments.get(key)
         if shipment is not None:
-            earliest = min(earliest, _due_at(state, shipment))
+            earliest = min(earliest, _due_at(state, shipment, now))
     return max(earliest, state.health.paused_until)
 
 
-def _due_at(state: PollerState, shipment: WatchedShipment) -> float:
+def _due_at(state: PollerState, shipment: WatchedShipment, now: float) -> float:
     if isinstance(shipment.hold, FailedGroup):
         return shipment.hold.retry_at
-    if shipment.hold is not None:  # waits for its confirmation, which is the next call
-        return -math.inf
+    if shipment.hold is not None:  # it is about to be confirmed
+        return now
     if shipment in state.gathering.shipments:
         return state.gathering.due
     return next_check(shipment, state.lists.changes_checked_at)

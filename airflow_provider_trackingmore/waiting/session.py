@@ -50,6 +50,7 @@ async def run_wait(
     while not condition.is_over():
         sender = await connect()
         if refusal is not None and sender.account == refused_account:
+            sender.close()
             raise refusal
         poller = pollers.get(sender)
         pollers.activity(sender.account).conn_ids.add(spec.trackingmore_conn_id)

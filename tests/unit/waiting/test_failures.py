@@ -211,6 +211,20 @@ def test_a_key_that_is_rotated_at_the_deadline_does_not_give_the_last_check_more
     assert at <= START + 200 + LAST_CHECK_SECONDS + 0.1
 
 
+def test_a_client_that_is_not_used_because_its_key_was_refused_is_closed(account: Account, run: Run[Any]) -> None:
+    again = Account(account.account)
+    connections = [account, again]
+    account.fault = lambda numbers: AuthenticationError("4002", from_api=True)
+    spec = WaitSpec.create(shipments={"carrier_code": "usps", "tracking_number": "N1"}, first_check_at=0)
+
+    async def connect() -> Account:
+        return connections.pop(0)
+
+    with pytest.raises(AuthenticationError):
+        run(run_wait(spec, connect))
+    assert (account.closed, again.closed, again.calls) == (1, 1, [])
+
+
 def test_a_wait_that_joins_after_a_bug_is_served_although_another_has_not_left_yet(
     account: Account, run: Run[Any]
 ) -> None:

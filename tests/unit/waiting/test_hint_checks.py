@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,7 +12,12 @@ import pytest
 from airflow_provider_trackingmore.api.errors import RateLimitError, ServerError
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.loading.window import LoadWindow
-from airflow_provider_trackingmore.waiting.hint_checks import MAX_HINTED, MAX_UNCLAIMED, SECONDS_PER_SHIPMENT
+from airflow_provider_trackingmore.waiting.hint_checks import (
+    MAX_HINTED,
+    MAX_UNCLAIMED,
+    SECONDS_PER_LIST,
+    SECONDS_PER_SHIPMENT,
+)
 from airflow_provider_trackingmore.waiting.poller import Poller
 from airflow_provider_trackingmore.waiting.pollers import pollers_of_running_loop
 from tests.unit.waiting.conftest import Account, Subscriber
@@ -258,6 +264,61 @@ def test_a_number_that_fails_ends_no_round_of_a_watcher(account: Account, run: R
             assert poller._state.health.failures == 0
 
     run(go())
+
+
+def test_a_hint_that_comes_while_a_watcher_reads_its_lists_is_followed_soon(account: Account, run: Run) -> None:
+    account.elsewhere, account.takes = 0, 5.0
+
+    async def go() -> None:
+        poller = poller_of(account)
+        with poller.subscribe_to_lists({}, LoadWindow(0, 0), poke_interval=1800.0, reconcile_seconds=1e6) as lists:
+            lists.find_known = {one.normalized: one for one in PARCELS}.get
+            await lists.next_update()
+            account.asked_something.clear()
+            await account.asked_something.wait()
+            account.change(ONE, "delivered", noted=False)
+            began = now()
+            poller.check_now([ONE], per_minute=120)
+            while not (update := await lists.next_update()).by_number:
+                pass
+            assert update.by_number[ONE.normalized].status == "delivered"
+            assert now() - began <= SECONDS_PER_LIST + 3 * account.takes
+
+    run(go())
+
+
+def test_hints_that_do_not_fit_into_one_call_are_followed_one_call_after_the_other(account: Account, run: Run) -> None:
+    account.elsewhere = 0
+
+    async def go() -> None:
+        poller = poller_of(account)
+        with poller.subscribe_to_lists({}, LoadWindow(0, 0), poke_interval=1800.0, reconcile_seconds=1e6) as lists:
+            lists.find_known = {one.normalized: one for one in PARCELS}.get
+            await lists.next_update()
+            began = now()
+            poller.check_now(PARCELS[:100], per_minute=120)
+            seen: set[ShipmentKey] = set()
+            while len(seen) < 100:
+                seen |= (await lists.next_update()).by_number.keys()
+            assert now() - began <= 3 * SECONDS_PER_LIST
+
+    run(go())
+
+
+def test_nothing_is_logged_for_hints_about_shipments_that_nobody_waits_for_any_more(
+    account: Account, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def go() -> None:
+        async with checked(account, [ONE, TWO], 1800) as subscriber:
+            await first_check(subscriber)
+            poller_of(account).check_now([ONE], per_minute=120)
+            subscriber.keep([TWO])
+            await asyncio.sleep(10)
+
+    run(go())
+    assert "early" not in caplog.text
 
 
 def test_a_watcher_whose_lists_fail_keeps_its_pause(account: Account, run: Run) -> None:
