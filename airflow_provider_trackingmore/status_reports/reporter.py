@@ -33,7 +33,7 @@ from airflow_provider_trackingmore.status_reports.storage import (
     VariableReports,
     run_blocking,
 )
-from airflow_provider_trackingmore.waiting.cooperative import run_aside
+from airflow_provider_trackingmore.waiting.cooperative import run_off_loop
 from airflow_provider_trackingmore.waiting.poller import Poller
 from airflow_provider_trackingmore.waiting.pollers import Pollers
 from airflow_provider_trackingmore.waiting.progress import WaitProgress
@@ -157,7 +157,7 @@ class StatusReporter:
         if pollers:
             await self._read_quota(account, pollers)
         report = await self._report(account, pollers)
-        text = await run_aside(len(report.progress), report.to_text)
+        text = await run_off_loop(len(report.progress), report.to_text)
         await account.storage.set(report_name(name, account.slot or 0), text)
 
     async def _claim_slot(self, account: _Account) -> None:

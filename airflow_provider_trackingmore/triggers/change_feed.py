@@ -26,7 +26,7 @@ from airflow_provider_trackingmore.events.watch_state import WatchState, WatchSt
 from airflow_provider_trackingmore.loading.state import LoadState
 from airflow_provider_trackingmore.loading.window import LoadWindow, plan_window
 from airflow_provider_trackingmore.triggers.change_store import ChangeStore, StateMovedError
-from airflow_provider_trackingmore.waiting.cooperative import run_aside
+from airflow_provider_trackingmore.waiting.cooperative import run_off_loop
 from airflow_provider_trackingmore.waiting.failures import back_off
 from airflow_provider_trackingmore.waiting.list_subscriptions import ListSubscription, ListUpdate
 from airflow_provider_trackingmore.waiting.observation import Observation
@@ -213,7 +213,7 @@ class ChangeFeed:
         update, window = self._update, self._lists.window
         self._by_number.update(update.by_number)
         now = datetime.fromtimestamp(self._clock(), UTC)
-        result = await run_aside(
+        result = await run_off_loop(
             len(update.listed) + len(update.changed),
             lambda: compare(self._state, update, self._by_number, window, self._options.reporting, now),
         )

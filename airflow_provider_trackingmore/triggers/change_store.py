@@ -17,7 +17,7 @@ from airflow_provider_trackingmore.events.watch_state import (
     pack,
     unpack,
 )
-from airflow_provider_trackingmore.waiting.cooperative import run_aside
+from airflow_provider_trackingmore.waiting.cooperative import run_off_loop
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -124,7 +124,7 @@ class ChangeStore:
         for slot in (head.slot, head.other_slot) if head.slot else ():
             pieces = await self._read_pieces(slot)
             try:
-                state, changes = await run_aside(sum(map(len, pieces)) // 50, partial(unpack, pieces))
+                state, changes = await run_off_loop(sum(map(len, pieces)) // 50, partial(unpack, pieces))
             except WatchStateError:
                 log.warning("The stored state %s.%s cannot be read", self._prefix, slot)
                 continue
@@ -142,7 +142,7 @@ class ChangeStore:
         """
         await self._check()
         slot = Head.from_text(self._head).other_slot
-        pieces = await run_aside(len(state.shipments) + len(changes), lambda: pack(state, changes))
+        pieces = await run_off_loop(len(state.shipments) + len(changes), lambda: pack(state, changes))
         for number, piece in enumerate(pieces):
             await self._storage.set(f"{self._prefix}.{slot}.{number}", piece)
         await self._set_head(Head(slot, state.round, not changes))

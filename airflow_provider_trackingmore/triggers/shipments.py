@@ -59,12 +59,12 @@ class ShipmentStatusTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield one event."""
-        from airflow_provider_trackingmore.waiting.cooperative import run_aside
+        from airflow_provider_trackingmore.waiting.cooperative import run_off_loop
 
         spec: WaitSpec | None = None
         try:
             stored = self._stored
-            spec = await run_aside(WaitSpec.stored_size(stored), lambda: WaitSpec.from_dict(stored))
+            spec = await run_off_loop(WaitSpec.stored_size(stored), lambda: WaitSpec.from_dict(stored))
             spec = self._with_deadline(spec)
             verdict = await self._wait(spec)
         except TrackingMoreError as error:
@@ -75,7 +75,7 @@ class ShipmentStatusTrigger(BaseTrigger):
             self.log.exception("The wait for %s failed", "its shipments" if spec is None else _describe(spec))
             event = WaitEvent(WaitResult.ERROR, f"the wait failed in the triggerer: {type(error).__name__}")
         else:
-            event = await run_aside(spec.size, lambda: WaitEvent.from_verdict(spec, verdict))
+            event = await run_off_loop(spec.size, lambda: WaitEvent.from_verdict(spec, verdict))
             if verdict.result in spec.end_in_triggerer and await self._push_result(spec, verdict):
                 self.log.info(
                     "Wait for %s ended (%s). The triggerer ends the task; no worker is needed",
@@ -119,9 +119,9 @@ class ShipmentStatusTrigger(BaseTrigger):
         if spec.push_result:
             from airflow.providers.common.compat.sdk import XCOM_RETURN_KEY, XCom
 
-            from airflow_provider_trackingmore.waiting.cooperative import run_aside
+            from airflow_provider_trackingmore.waiting.cooperative import run_off_loop
 
-            result = await run_aside(spec.size, verdict.to_list)
+            result = await run_off_loop(spec.size, verdict.to_list)
             task_key = {name: getattr(task, name) for name in ("dag_id", "task_id", "run_id", "map_index")}
             try:
                 await XCom.aset(XCOM_RETURN_KEY, result, **task_key, _mapped_length=len(result))

@@ -1,4 +1,4 @@
-"""Send the calls of a poller. Each is attempted once, because the poller itself decides what to retry, and when."""
+"""Send the calls of a poller. Each is attempted once, since the poller itself decides what to retry, and when."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_trackingmore.waiting.state import PollerState
 
 @dataclass(frozen=True, eq=False)
 class PollerCalls:
-    """Sends the calls of one poller. Whoever makes a call passes its response or its error on.
+    """Sends the calls of one poller. The caller passes each response to the recorder, and each error to the handler.
 
     :param sender: sends the calls.
     :param state: the state of the poller.
@@ -36,7 +36,7 @@ class PollerCalls:
     wall_clock: Callable[[], float]
 
     async def request_page(self, filters: ListFilters, number: int) -> ObservedPage:
-        """Request a page, and read the rows of the shipments that have subscribers.
+        """``GET /trackings/get``: request a page, and parse the rows of the shipments that have subscribers.
 
         :param filters: the filters of the list.
         :param number: the number of the page, from 1.
@@ -45,7 +45,7 @@ class PollerCalls:
         return await self._send(page_request(filters, number, self.state.registry.shipments.keys(), self.wall_clock))
 
     async def request_whole_page(self, request: Request[Page]) -> ObservedPage:
-        """Request a page, and read every row of it.
+        """Request a page, and parse all of its rows.
 
         :param request: the request for the page.
         :raises TrackingMoreError: if the call fails.
@@ -53,7 +53,7 @@ class PollerCalls:
         return await self._send(observe_all(request, self.wall_clock))
 
     async def request_shipment(self, key: ShipmentKey) -> ObservedPage:
-        """Request a shipment by its path.
+        """``GET /trackings/{carrier_code}/{tracking_number}``: request a single shipment.
 
         :param key: the shipment.
         :raises TrackingMoreError: if the call fails, or the vendor does not know the shipment.

@@ -7,22 +7,22 @@ from collections import deque
 from collections.abc import Sequence
 
 OVERLAP_SECONDS = 30.0
-"""Lists of changes begin this long before the cursor, because the vendor may record a change late."""
+"""Lists of changes begin this long before the cursor, since the vendor may record a change late."""
 MAX_AHEAD_SECONDS = 60.0
-"""A vendor's time that is further ahead of our own clock than this is ignored."""
+"""A time that is further ahead of our own clock than this is ignored."""
 MAX_ENTRIES = 512
 
 
 class ChangeCursor:
     """A time on the vendor's clock: every earlier change of a checked shipment has been seen.
 
-    The vendor's times are compared only with each other, since its clock need not agree with ours. Every time in a
-    response is earlier than the response. So the newest time in all responses so far is in the past, and whoever checks
-    a shipment after that sees every change before it.
+    The vendor's times are compared only with each other, since its clock may differ from ours. Every time in a response
+    is earlier than the response itself. So the newest time in all responses so far is in the past, and a check after
+    that shows every change before it.
 
     Two rules keep a wrong time from moving the cursor into the future, where it would hide changes: the second newest
     time of a response counts, not the newest; and times that are in the future by our own clock do not count at all. If
-    it is the vendor's clock that is ahead, the cursor stays behind by as much, and the list of changes is longer.
+    the vendor's clock is ahead of ours, the cursor lags by the difference, and the list of changes is longer.
     """
 
     def __init__(self) -> None:
@@ -44,9 +44,9 @@ class ChangeCursor:
             self._log.append((at, self._newest))
 
     def advance(self, oldest_check: float) -> None:
-        """Move on as far as the checks allow.
+        """Advance as far as the checks allow.
 
-        :param oldest_check: seconds of the event loop: the oldest of the last checks of all shipments.
+        :param oldest_check: seconds of the event loop: the oldest of all shipments' last checks.
         """
         index = bisect_right(self._log, oldest_check, key=lambda entry: entry[0])
         if index:

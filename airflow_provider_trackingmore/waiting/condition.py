@@ -27,7 +27,7 @@ DAY = 86_400.0
 class Condition:
     """The current state of a wait.
 
-    :param spec: what the wait is for.
+    :param spec: the options of the wait.
     """
 
     def __init__(self, spec: WaitSpec) -> None:
@@ -89,7 +89,7 @@ class Condition:
     def update(self, key: ShipmentKey, observed: Observation, now: float) -> None:
         """Process the result of a check of one shipment. Call :meth:`decide` afterwards.
 
-        :param key: the shipment, normalized; shipments that are not part of the wait are ignored.
+        :param key: the shipment, normalized; one that is not part of the wait, or needs no more checks, is ignored.
         :param observed: its state at the check.
         :param now: Unix seconds.
         """
@@ -161,7 +161,7 @@ class Condition:
 
 
 class _OrderState:
-    """The counts of one order. Once it is decided it stays decided."""
+    """The counts of one order. Its result is final once it is not ``waiting``."""
 
     __slots__ = ("_arrived", "_lost", "_unregistered", "needed", "result", "shipments", "verdict")
 
@@ -213,11 +213,11 @@ def decide(outcomes: Sequence[Outcome], needed: int, statuses: frozenset[str]) -
 
 
 def confirm(spec: WaitSpec, orders: Mapping[str | None, Sequence[Outcome]]) -> Verdict:
-    """Decide from outcomes that another process reported. Outcomes that contradict their status are not trusted.
+    """Decide from outcomes that another process reported. An outcome that contradicts its status counts as waiting.
 
-    :param spec: what the wait is for.
+    :param spec: the options of the wait.
     :param orders: the reported outcomes of each order, in the user's order.
-    :return: the verdict; an outcome that contradicts its status counts as waiting.
+    :return: the verdict.
     """
     return Verdict(
         {

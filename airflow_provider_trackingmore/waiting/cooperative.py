@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 ITEMS_PER_SLICE = 100
 ITEMS_ON_THE_LOOP = 500
-"""Work on more items than this takes longer than a few milliseconds."""
+"""Work on more items than this takes more than a few milliseconds."""
 
 
 async def cooperatively(items: Iterable[T], slice_size: int = ITEMS_PER_SLICE) -> AsyncIterator[T]:
@@ -39,8 +39,8 @@ async def in_slices(items: Sequence[T], slice_size: int) -> AsyncIterator[Sequen
         yield items[begin : begin + slice_size]
 
 
-async def run_aside(items: int, work: Callable[[], T]) -> T:
-    """Run a function that cannot pause: in a thread if it takes long, where the interpreter switches every 5 ms.
+async def run_off_loop(items: int, work: Callable[[], T]) -> T:
+    """Run a function that cannot yield to the event loop: in a thread if it has many items to process.
 
     :param items: how many items the function processes.
     :param work: the function; no other task may use the objects that it changes.
@@ -48,7 +48,7 @@ async def run_aside(items: int, work: Callable[[], T]) -> T:
     """
     if items <= ITEMS_ON_THE_LOOP:
         return work()
-    return await asyncio.get_running_loop().run_in_executor(_aside, work)
+    return await asyncio.get_running_loop().run_in_executor(_executor, work)
 
 
-_aside = AccountExecutor("large-waits", max_threads=1)
+_executor = AccountExecutor("large-waits", max_threads=1)

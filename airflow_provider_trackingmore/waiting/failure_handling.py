@@ -1,4 +1,4 @@
-"""Handle failed calls: retry the affected shipments, pause the account, or end its waits."""
+"""Handle failed calls: retry the affected shipments, pause the account, or end its waits with an error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_trackingmore.waiting.state import PollerState
 log = logging.getLogger(__name__)
 
 LOGGED_SHIPMENTS = 3
-"""How many shipments of a failed call the log names."""
+"""How many shipments of a failed call a log line names."""
 
 
 class FailureHandler:
@@ -40,7 +40,7 @@ class FailureHandler:
         self._state.health.record_success()
 
     def group_failed(self, group: FailedGroup, error: TrackingMoreError, *, by_path: bool = False) -> None:
-        """Handle the failure of a call that names shipments: it affects only these, unless calls in a row fail alike.
+        """Handle the failure of a call that names shipments. Only these are affected, unless several calls fail alike.
 
         :param group: the shipments.
         :param error: how the call failed.
@@ -81,7 +81,7 @@ class FailureHandler:
             retries.add(half, now + pause)
 
     def list_failed(self, error: TrackingMoreError) -> bool:
-        """Handle the failure of a call that names no shipments: the service is to blame.
+        """Handle the failure of a call that names no shipments: the account backs off.
 
         :param error: how the call failed.
         :return: whether the vendor refuses this kind of call, so that another kind must be used.
@@ -99,7 +99,7 @@ class FailureHandler:
     def fail_all(self, error: TrackingMoreError) -> None:
         """End all subscriptions of the account with an error.
 
-        :param error: why they cannot go on.
+        :param error: why they end.
         """
         registry = self._state.registry
         for subscription in (*registry.subscriptions, *registry.list_subscriptions):
@@ -111,14 +111,14 @@ class FailureHandler:
             self.fail_all(error)
             return
         pause = self._state.health.paused_until - now
-        log.warning("TrackingMore refused account %s, trying once more in %.0f s: %s", self._account, pause, error)
+        log.warning("TrackingMore refused account %s, retrying once in %.0f s: %s", self._account, pause, error)
 
     def _back_off(self, error: TrackingMoreError) -> float:
         health = self._state.health
         pause = health.back_off(error, self._clock())
         if health.failures.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ... in a row
             log.warning(
-                "Poll failed %d times in a row, retrying in %.0f s (%d waits of account %s go on): %s",
+                "Poll failed %d times in a row, retrying in %.0f s (%d waits of account %s continue): %s",
                 health.failures,
                 pause,
                 len(self._state.registry.subscriptions),

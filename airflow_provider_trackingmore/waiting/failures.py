@@ -1,4 +1,4 @@
-"""Classify failed calls: what a failure affects (a shipment, a call or the account), and when to retry."""
+"""Classify failed calls: what a failure affects (a shipment, a call or the account), and how long to back off."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from airflow_provider_trackingmore.api.errors import (
 FIRST_BACK_OFF = 5.0
 MAX_BACK_OFF = 300.0
 SERVICE_FAILURES = 3
-"""After this many calls in a row that fail alike, the service is considered down."""
+"""If this many calls in a row fail alike, the service is considered down."""
 UNKNOWN_NUMBER_CODES = frozenset({4014, 4015})
-"""Codes with which the vendor says that a single number cannot be registered."""
+"""Codes with which the vendor refuses a single number because it cannot be registered."""
 
 
 class Scope(enum.Enum):
-    """Which calls a failure is about."""
+    """What a failure affects."""
 
     CALL = "call"
-    """Only this call, for now."""
+    """This call; the next one may succeed."""
     SHIPMENT = "shipment"
-    """One of the shipments that the call names: split the call in two."""
+    """One of the shipments that the call names: split the call to find it."""
     UNKNOWN = "unknown"
-    """The single shipment that the call names: the vendor does not know it."""
+    """The single shipment that the call names: TrackingMore does not know it."""
     ACCOUNT = "account"
-    """The account: a second refusal of the same kind is final."""
+    """The account; a second refusal of the same kind is final."""
     RATE_LIMIT = "rate limit"
-    """Nothing: the account cools down, and then the call can be made."""
+    """Nothing; the call can be made after a cool-down."""
 
 
 def scope_of(error: TrackingMoreError, *, names_one: bool) -> Scope:
-    """Tell which calls a failure is about. Only what the vendor itself says, in its own envelope, can be final.
+    """Tell what a failure affects. Only a refusal in the vendor's own envelope can be final, not one by a proxy.
 
     :param error: how the call failed.
     :param names_one: whether the call is for a single shipment by its path.
@@ -63,10 +63,10 @@ def scope_of(error: TrackingMoreError, *, names_one: bool) -> Scope:
 
 
 def is_final(error: TrackingMoreError) -> bool:
-    """Tell whether a check that failed on a worker should end the task, because another would fail in the same way.
+    """Tell whether a check that failed on a worker should end the task, because the next would fail in the same way.
 
-    Refusals by TrackingMore itself and mistakes on our side are final there; responses of proxies, unknown codes and
-    failures of the service are not.
+    Refusals by TrackingMore itself and invalid requests are final; responses of proxies, unknown codes and failures of
+    the service are not.
 
     :param error: how the check failed.
     """

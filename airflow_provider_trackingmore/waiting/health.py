@@ -1,4 +1,4 @@
-"""The health of an account: how long to pause it after failures, and when a refusal is final."""
+"""The health of an account: how long it is paused after failures, and when a refusal is final."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_trackingmore.waiting.failures import FIRST_BACK_OFF, SERVI
 
 
 class AccountHealth:
-    """Whether calls of an account succeed at present. Times are those of the event loop, in seconds.
+    """Whether the calls of an account succeed. Times are those of the event loop, in seconds.
 
     :param rng: for the jitter of back-offs.
     """
@@ -34,11 +34,11 @@ class AccountHealth:
         self._refusal = None
 
     def record_idle(self) -> None:
-        """Record that nothing is due: later failures belong to another round of checks."""
+        """Record that nothing is due: later failures are unrelated to earlier ones."""
         self._recent_failures.clear()
 
     def is_service_down(self, error: TrackingMoreError) -> bool:
-        """Count a failed call that names shipments, and tell whether the service is to blame rather than a shipment.
+        """Count a failed call that names shipments, and tell whether the service fails rather than a shipment.
 
         :param error: how the call failed.
         :return: whether the last three calls have failed in the same way.
@@ -47,7 +47,7 @@ class AccountHealth:
         return len(self._recent_failures) == SERVICE_FAILURES and len(set(self._recent_failures)) == 1
 
     def cool_down(self, error: TrackingMoreError, now: float) -> None:
-        """Pause for as long as the rate limiter makes the account cool down.
+        """Pause while the account cools down after a 429.
 
         :param error: the 429 response.
         :param now: seconds of the event loop.
@@ -70,11 +70,11 @@ class AccountHealth:
         return pause
 
     def shorten_back_off(self) -> None:
-        """End a back-off early for a last check, but not a cool-down, nor the pause that the server asked for."""
+        """End a back-off early for a last check, but neither a cool-down nor a pause that the server asked for."""
         self.paused_until = min(self.paused_until, self._shortest_pause_until)
 
     def is_final_refusal(self, error: TrackingMoreError, now: float) -> bool:
-        """Pause because the vendor refuses the account, and tell whether this confirms an earlier refusal.
+        """Pause after a refusal of the account, and tell whether it confirms an earlier one.
 
         :param error: the refusal.
         :param now: seconds of the event loop.

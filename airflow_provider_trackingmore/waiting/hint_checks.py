@@ -1,8 +1,8 @@
-"""Hints: shipments that may have changed, such as those that a webhook has named. They are checked early.
+"""Hints: shipments that may have changed, for instance because a webhook has named them. They are checked early.
 
-Anybody may send hints, so they cost little. Only shipments that a wait has subscribed to are checked: each at most once
-in :data:`SECONDS_PER_SHIPMENT`, in batches at least :data:`SECONDS_PER_BATCH` apart, and only so many in a minute. The
-rest is checked later. Back-offs and cool-downs stay as they are.
+Anybody may send hints, so their cost is limited. Only shipments with subscribers are checked: each at most once in
+:data:`SECONDS_PER_SHIPMENT`, in batches at least :data:`SECONDS_PER_BATCH` apart, and a limited number per minute.
+Shipments beyond that are checked later. Hints end no back-off and no cool-down.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from airflow_provider_trackingmore.waiting.registry import WatchedShipment
 from airflow_provider_trackingmore.waiting.state import PollerState
 
 GATHER_SECONDS = 0.2
-"""How long a hint waits for others, so that they share a call."""
+"""How long to wait for further hints, so that they share a call."""
 SECONDS_PER_BATCH = 2.0
-"""The time between two batches: at one request per second, every other call is for something else."""
+"""The minimum time between two batches: at one request per second, every other call is for something else."""
 SECONDS_PER_SHIPMENT = 30.0
 SECONDS_PER_LIST = 30.0
-"""The time between two checks because of hints: of one shipment, and of the lists for one watcher."""
+"""The minimum time between two checks because of hints: of one shipment, and of the lists for one watcher."""
 UNCLAIMED_SECONDS = 60.0
 MAX_UNCLAIMED = 1000
-"""A hint may come between the check of a task on a worker and the subscription of its trigger. So those that nobody
-waits for are kept for a while: for how long, and how many."""
+"""A hint may arrive after a task has checked on a worker and before its trigger subscribes. So hints about shipments
+without subscribers are kept: for how long, and how many."""
 MAX_HINTED = 400
-"""How many shipments that hints have named are kept for each watcher."""
+"""How many hinted shipments are kept for each watcher."""
 _MINUTE = 60.0
 
 
@@ -59,11 +59,11 @@ class HintChecks:
         return due
 
     def add(self, keys: Iterable[ShipmentKey], per_minute: int) -> int:
-        """Add hints. Those for shipments that nobody waits for are ignored, but they make watchers read their lists.
+        """Add hints. Those about shipments without subscribers are kept for waits that subscribe soon.
 
         :param keys: the shipments.
-        :param per_minute: how many shipments may be checked because of hints in a minute.
-        :return: how many of them are waited for.
+        :param per_minute: how many shipments may be checked per minute because of hints.
+        :return: how many of the shipments have subscribers.
         """
         now = self._clock()
         self._per_minute = max(per_minute, 1)
@@ -81,9 +81,9 @@ class HintChecks:
         return found
 
     def claim(self, shipment: WatchedShipment) -> None:
-        """Use the hint, if there is one, that came just before somebody subscribed to a shipment.
+        """Use a hint that arrived shortly before a wait subscribed to the shipment.
 
-        :param shipment: the shipment.
+        :param shipment: the shipment, which has just got a subscriber.
         """
         if self._unclaimed and (hinted_at := self._unclaimed.pop(shipment.normalized, None)) is not None:
             now = self._clock()
@@ -94,10 +94,10 @@ class HintChecks:
         self._pending.setdefault(shipment, max(now + GATHER_SECONDS, shipment.hinted_at + SECONDS_PER_SHIPMENT))
 
     def advance_lists(self, keys: Sequence[ShipmentKey]) -> None:
-        """Let the lists be read early for every watcher, unless that fails at present.
+        """Read the lists early for every watcher whose last round succeeded.
 
-        :param keys: the shipments. Those that a watcher knows are checked by number, too: the list of changes may leave
-            them out.
+        :param keys: the shipments. Those that a watcher knows are also checked by number, since the list of changes may
+            leave them out.
         """
         at = self._clock() + GATHER_SECONDS
         for subscription in self._state.registry.list_subscriptions:
@@ -110,15 +110,15 @@ class HintChecks:
     def _remember(subscription: ListSubscription, keys: Iterable[ShipmentKey]) -> None:
         for key in keys:
             known = None if subscription.find_known is None else subscription.find_known(key.normalized)
-            # The filter for numbers splits at commas.
+            # The numbers filter splits at commas.
             if known is not None and "," not in known.tracking_number and len(subscription.hinted) < MAX_HINTED:
                 subscription.hinted[key.normalized] = known
 
     def release(self, now: float) -> int:
-        """Make the pending shipments due, as many as may be checked now.
+        """Make as many pending shipments due as may be checked now.
 
         :param now: seconds of the event loop.
-        :return: how many.
+        :return: the number of shipments that are due.
         """
         while self._released and self._released[0] <= now - _MINUTE:
             self._released.popleft()
@@ -128,7 +128,7 @@ class HintChecks:
             if at > now + GATHER_SECONDS or len(self._released) >= self._per_minute:
                 break
             del self._pending[shipment]
-            if not shipment.subscribers or shipment.hold is not None:  # it is going to be checked again anyway
+            if not shipment.subscribers or shipment.hold is not None:  # a retry will check it
                 continue
             shipment.wanted_at = min(shipment.wanted_at, now)
             shipment.wants_full_check = True

@@ -64,15 +64,15 @@ _STAGES = {
     ShipmentStatus.EXPIRED.value: 2,
     ShipmentStatus.DELIVERED.value: 3,
 }
-"""Every other status, unknown ones too, is stage 1: shipments move freely between those."""
+"""Every other status, also an unknown one, is stage 1: shipments move freely between those."""
 
 
 def supersedes(new: Observation, old: Observation, *, reopens: bool) -> bool:
-    """Tell whether a check shows a newer state, or only something that arrived late.
+    """Tell whether a check shows a newer state, rather than a late response or a late event.
 
-    "Not found" after transit and transit after delivery are late responses or late events. Two things may go back: an
-    expired shipment that is delivered after all, and, with ``reopens``, a delivered shipment that is on its way again
-    because of an event *newer* than the delivery.
+    "Not found" after transit and transit after delivery are late. There are two exceptions: an expired shipment may
+    still be delivered, and, with ``reopens``, a delivered shipment is on its way again if it has an event *newer* than
+    the delivery.
 
     :param new: the result of a check.
     :param old: the known state.

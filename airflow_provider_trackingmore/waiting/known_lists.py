@@ -1,4 +1,4 @@
-"""The lists of an account: how long each is, and when it may be requested."""
+"""The lists of an account: how long each is, and from when on it may be requested again."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ DAY = 86_400.0
 LIST_MEMORY_SECONDS = 6 * 3600.0
 """How long to remember the length of the list of everything, and which shipments it leaves out."""
 LONG_LIST_SECONDS = 300.0
-"""Retry a list of everything that was too long after this: the oldest open shipment may be newer by then."""
+"""When to retry a list of everything that was too long: by then the oldest open shipment may be a newer one."""
 LONG_CHANGES_SECONDS = 300.0
-"""Retry a list of changes that was too long after this, since it begins later by then. The time doubles whenever the
-list is too long again ..."""
+"""When to retry a list of changes that was too long: by then it begins later. The time doubles whenever the list is too
+long again ..."""
 MAX_LONG_CHANGES_SECONDS = 1800.0
 """... up to this."""
 REFUSED_LIST_SECONDS = 1800.0
-"""Retry a list that the vendor refused after this."""
+"""When to retry a list that the vendor refused."""
 SHIFTED_CHANGES_SECONDS = 60.0
-"""Retry a list of changes whose rows moved while it was read after this."""
+"""When to retry a list of changes whose rows moved while it was read."""
 UNKNOWN_TOTAL = 10**9
-"""Rows of a list that does not say how long it is."""
+"""The number of rows of a list that does not say how long it is."""
 
 
 class KnownLists:
@@ -60,13 +60,13 @@ class KnownLists:
         )
 
     def _leaves_out(self, shipment: WatchedShipment, now: float) -> bool:
-        """Tell whether the list of everything leaves a shipment out although it begins early enough."""
+        """Tell whether the list of everything leaves out a shipment, although it begins early enough."""
         if shipment.list_again_at <= now:
             return False
         return shipment.created is None or self._everything is None or shipment.created >= self._everything[0]
 
     def _rows(self, since: float, now: float) -> int | None:
-        """Return how many rows the list of everything has, at most; None if that is unknown or outdated."""
+        """Return the maximum number of rows of the list of everything; None if that is unknown or outdated."""
         if now < self._everything_allowed_at:
             return UNKNOWN_TOTAL
         if self._everything is None:
@@ -96,7 +96,7 @@ class KnownLists:
     def record_changes(self, rows: int, began: float) -> None:
         """Record that the list of changes was read to its end, which counts as a check of every shipment.
 
-        :param rows: its length.
+        :param rows: the number of its rows.
         :param began: when its first page arrived, in seconds of the event loop.
         """
         self._changed_rows = rows

@@ -1,4 +1,4 @@
-"""Check shipments by list: page after page of all of them, or of those that have changed."""
+"""Check shipments by list: page by page, all shipments or those that have changed."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class ListChecks:
     async def check_everything(self, due: Due, max_calls: int, now: float) -> None:
         """Read the list of everything registered since the oldest open shipment, unless it is too long.
 
-        :param due: what is due. Shipments that the list leaves out are checked by number for a while.
-        :param max_calls: a list of more pages is not read to its end.
+        :param due: the due shipments. Those that the list leaves out are checked by number for a while.
+        :param max_calls: a list with more pages than this is abandoned.
         :param now: seconds of the event loop.
         """
         if await self._read_everything(due.created_since, max_calls):
@@ -72,9 +72,9 @@ class ListChecks:
             await self.check_overdue()
 
     async def check_changes(self, due: Due) -> None:
-        """Read the list of changes. It counts as a check of everything only if it was read to its end.
+        """Read the list of changes. Only if it is read to its end does it count as a check of every shipment.
 
-        :param due: what is due. A list that takes more calls than checks by number is not read to its end.
+        :param due: the due shipments. A list that takes as many calls as checks by number is abandoned.
         """
         lists = self._state.lists
         since = lists.cursor.since
@@ -104,16 +104,16 @@ class ListChecks:
                 break
             await self.check_overdue()
         if number > 1 and (rows != total or len(seen) != total):
-            # Rows came or went while the pages were read, so some may have been skipped.
+            # Rows have come or gone between two pages, so some may have been skipped.
             lists.avoid_changes(self._clock(), SHIFTED_CHANGES_SECONDS)
             return
         await self.confirm_unchanged(due, rows, began)
 
     async def confirm_unchanged(self, due: Due, rows: int, began: float) -> None:
-        """Record that the list of changes was read to its end: it confirms all shipments that it does not contain.
+        """Record that the list of changes was read to its end: shipments that it does not contain are unchanged.
 
-        :param due: what was due.
-        :param rows: the length of the list.
+        :param due: the shipments that were due.
+        :param rows: the number of rows in the list.
         :param began: when its first page arrived, in seconds of the event loop.
         """
         self._state.lists.record_changes(rows, began)
@@ -125,7 +125,7 @@ class ListChecks:
             subscription.notify()
 
     async def check_overdue(self) -> None:
-        """Check shipments that are late by a whole interval, or for the last time, between the pages of a long list."""
+        """Between two pages of a long list, check shipments that are late by an interval or need their last check."""
         now = self._clock()
         due = await self._state.find_due(now)
         due.shipments = [

@@ -1,4 +1,4 @@
-"""Read the lists of an account for those who subscribe to them. The rows also count as checks for every wait."""
+"""Read the lists of an account for their subscribers. The rows also count as checks for all waits."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ class ListPublisher:
         self._state = calls.state
         self._clock = calls.clock
         self._checks = checks
-        self._first_response_at = math.inf
 
     @property
     def next_at(self) -> float:
@@ -49,14 +48,16 @@ class ListPublisher:
         return min((subscription.next_at for subscription in self._state.registry.list_subscriptions), default=math.inf)
 
     async def publish_due(self, now: float) -> None:
-        """Read the lists for the subscriptions that are due, and for those with the same filters that soon will be.
+        """Read the lists for the subscriptions with the same filters that are due now or soon.
 
         :param now: seconds of the event loop; a subscription is due.
         """
         subscriptions = self._state.registry.list_subscriptions
         first = min(subscriptions, key=attrgetter("next_at"))
         early = now + JOIN_EARLY * first.poke_interval
-        due = [candidate for candidate in subscriptions if candidate.query == first.query and candidate.next_at <= early]
+        due = [
+            candidate for candidate in subscriptions if candidate.query == first.query and candidate.next_at <= early
+        ]
         is_full = any(
             subscription.full_check_due <= now + JOIN_EARLY * subscription.reconcile_seconds for subscription in due
         )
@@ -66,7 +67,7 @@ class ListPublisher:
             subscription.hint_due = math.inf
         try:
             window = common_window(subscription.window for subscription in due)
-            # Before the lists: no change that they show is older than what is read here.
+            # This comes before the lists, so that nothing in them is older than its result.
             by_number = await self._check_hinted(due)
             update = replace(await self._read(first.filters, window, is_full=is_full), by_number=by_number)
         except TrackingMoreError as error:
@@ -87,7 +88,7 @@ class ListPublisher:
             subscription.add_update(update)
 
     async def _check_hinted(self, due: Iterable[ListSubscription]) -> dict[ShipmentKey, Observation]:
-        """Check shipments that hints have named, with one call. The rest stays for the next time."""
+        """Check hinted shipments with one call. Those that do not fit are left for the next round."""
         hinted: dict[ShipmentKey, ShipmentKey] = {}
         for subscription in due:
             hinted |= subscription.hinted
@@ -103,7 +104,7 @@ class ListPublisher:
         except TrackingMoreError as error:
             if scope_of(error, names_one=False) in (Scope.ACCOUNT, Scope.RATE_LIMIT):
                 raise
-            log.debug("Shipments that webhooks have named are not checked early: %s", error)
+            log.debug("Cannot check shipments early that webhooks have named: %s", error)
             return {}
         await self._calls.recorder.record_page(page)
         return {row.key: row.observed for row in page.rows if row.key in hinted and row.observed is not None}
@@ -112,47 +113,50 @@ class ListPublisher:
         listed: list[ObservedRow] = []
         changed: list[ObservedRow] = []
         if is_full:
-            listed = await self._list(window_filters(window, filters))
-        if window.created_from is not None:  # otherwise the list of everything has shown all changes
+            listed, _ = await self._list(window_filters(window, filters))
+        if window.created_from is not None:  # otherwise the list of everything includes all changes
             changed = await self._list_changes(filters, window.changed_from or 0)
         return ListUpdate(listed, changed, is_full)
 
     async def _list_changes(self, filters: Mapping[str, object], since: int) -> list[ObservedRow]:
-        """Read the list of changes, for the waits too if it has no other filters and they have a cursor."""
+        """Read the list of changes. Without filters, it is read for the waits as well, if they have a cursor."""
         due = await self._state.find_due(self._clock())
         lists = self._state.lists
         lists.cursor.advance(due.oldest_check)
         checked_since = lists.cursor.since if self._state.registry.shipments and not filters else None
         if checked_since is not None:
             since = min(since, checked_since)
-        rows = await self._list({**filters, "update_time_min": since})
+        rows, first_response_at = await self._list({**filters, "update_time_min": since})
         if checked_since is not None:
             count = sum(1 for row in rows if (row.updated or 0.0) >= checked_since)
-            await self._checks.confirm_unchanged(due, count, self._first_response_at)
+            await self._checks.confirm_unchanged(due, count, first_response_at)
         return rows
 
-    async def _list(self, filters: Mapping[str, object]) -> list[ObservedRow]:
-        """Read a list to its end."""
+    async def _list(self, filters: Mapping[str, object]) -> tuple[list[ObservedRow], float]:
+        """Read a list to its end.
+
+        :return: its rows, and when the first response arrived, in seconds of the event loop.
+        """
         rows: list[ObservedRow] = []
+        first_response_at = math.inf
         flow = list_trackings(filters)
         step = next(flow, None)
-        self._first_response_at = math.inf
         try:
             while step is not None:
                 if not isinstance(step, Request):
                     rows += cast("list[ObservedRow]", step)
                     step = next(flow, None)
                     continue
-                if self._first_response_at < math.inf:
+                if first_response_at < math.inf:
                     await self._checks.check_overdue()
                 page = await self._calls.request_whole_page(step)
-                self._first_response_at = min(self._first_response_at, self._clock())
+                first_response_at = min(first_response_at, self._clock())
                 await self._calls.recorder.record_page(page)
-                # A listing uses the keys and registrations of rows alone: observed ones will do.
+                # list_trackings uses only the keys and registrations of the rows, which observed rows have.
                 step = flow.send(cast(Page, page))
         except StopIteration:
             pass
-        return rows
+        return rows, first_response_at
 
 
 def common_window(windows: Iterable[LoadWindow]) -> LoadWindow:

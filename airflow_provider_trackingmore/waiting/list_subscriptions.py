@@ -1,12 +1,10 @@
-"""Subscriptions to lists of an account: to whatever it has registered, rather than to shipments that are known."""
+"""Subscriptions to the lists of an account: to everything that is registered, rather than to known shipments."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from airflow_provider_trackingmore.api.filters import filter_query
 from airflow_provider_trackingmore.api.models import ShipmentKey
@@ -18,12 +16,12 @@ from airflow_provider_trackingmore.waiting.responses import ObservedRow
 
 @dataclass(frozen=True, slots=True)
 class ListUpdate:
-    """What the lists contained.
+    """The content of the lists.
 
     :param listed: the rows of the list of everything in the window; empty if it was not read.
     :param changed: the rows of the list of changes, which is read later.
     :param is_full: whether the list of everything was read.
-    :param by_number: the states of shipments that hints have named, by normalized key. They were read before the lists.
+    :param by_number: normalized key -> state of hinted shipments, which were read before the lists.
     """
 
     listed: Sequence[ObservedRow]
@@ -37,8 +35,8 @@ class ListSubscription(Notifiable):
 
     :param filters: the filters of the lists, without times of change.
     :param window: where the lists begin. The subscriber moves it after each update.
-    :param poke_interval: seconds between two checks, at most.
-    :param reconcile_seconds: seconds between two checks that do not rely on the list of changes, at most.
+    :param poke_interval: maximum seconds between two checks.
+    :param reconcile_seconds: maximum seconds between two checks that do not rely on the list of changes.
     :param due_at: the time of the first check, in seconds of the event loop.
     :param unsubscribe: called when it is closed.
     """
@@ -83,20 +81,12 @@ class ListSubscription(Notifiable):
         self.hinted_at = -math.inf
         """When they were last read because of a hint."""
         self.hinted: dict[ShipmentKey, ShipmentKey] = {}
-        """The shipments that hints have named: normalized key -> spelling to request it with."""
+        """The hinted shipments: normalized key -> spelling to request it with."""
         self.find_known: Callable[[ShipmentKey], ShipmentKey | None] | None = None
-        """Finds a shipment that the subscriber knows, by its normalized key: the vendor's spelling, or None. Set by the
-        subscriber."""
+        """Set by the subscriber: returns the vendor's spelling of a shipment that it knows, by normalized key, else
+        None."""
         self._unsubscribe = unsubscribe
         self._pending: ListUpdate | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def next_at(self) -> float:
@@ -104,14 +94,14 @@ class ListSubscription(Notifiable):
         return min(self.due_at, self.hint_due)
 
     def close(self) -> None:
-        """Unsubscribe. It may be called repeatedly."""
+        """Unsubscribe. This may be called repeatedly."""
         self._unsubscribe(self)
 
     async def next_update(self) -> ListUpdate:
         """Wait for the next update.
 
-        :return: what the lists contained.
-        :raises TrackingMoreError: if TrackingMore refuses the account, such as for a wrong key.
+        :return: the content of the lists.
+        :raises TrackingMoreError: if TrackingMore refuses the account, for instance because of a wrong key.
         """
         while self._pending is None and self._error is None:
             await self._wait(None)
@@ -122,9 +112,9 @@ class ListSubscription(Notifiable):
         raise self._error
 
     def add_update(self, update: ListUpdate) -> None:
-        """Deliver an update. It replaces a pending one, whose lists began at the same window.
+        """Deliver an update. It replaces a pending one, which began at the same window.
 
-        :param update: what the lists contained.
+        :param update: the content of the lists.
         """
         pending = self._pending
         if pending is not None:

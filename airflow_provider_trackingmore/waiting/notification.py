@@ -1,14 +1,17 @@
-"""``Notifiable``: wakes the task that waits for something, or ends its wait with an error."""
+"""``Notifiable``: the base of subscriptions, which wakes the task that waits for updates, or ends its wait."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 
 
-class Notifiable:
-    """One task waits for it, and others notify it."""
+class Notifiable(ABC):
+    """One task waits for updates, and others notify it. In a ``with`` block, it is closed at the end."""
 
     __slots__ = ("_error", "_waiter")
 
@@ -16,10 +19,22 @@ class Notifiable:
         self._error: TrackingMoreError | None = None
         self._waiter: asyncio.Future[None] | None = None
 
-    def fail(self, error: TrackingMoreError) -> None:
-        """End the subscription with an error, after the pending updates.
+    def __enter__(self) -> Self:
+        return self
 
-        :param error: why no more updates can follow.
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the subscription."""
+
+    def fail(self, error: TrackingMoreError) -> None:
+        """End the subscription with an error, which is raised after the pending updates.
+
+        :param error: why there are no more updates.
         """
         self._error = error
         self.notify()
@@ -32,7 +47,7 @@ class Notifiable:
     async def _wait(self, seconds: float | None) -> bool:
         """Wait for a notification.
 
-        :param seconds: how long to wait at most; None to wait for as long as it takes.
+        :param seconds: how long to wait; None for no limit.
         :return: False on a timeout.
         """
         self._waiter = asyncio.get_running_loop().create_future()

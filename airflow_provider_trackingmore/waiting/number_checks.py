@@ -32,7 +32,7 @@ class NumberChecks:
     async def check_most_urgent(self, due: Due, now: float) -> None:
         """Check the most urgent shipments with one call.
 
-        :param due: what is due.
+        :param due: the due shipments.
         :param now: seconds of the event loop.
         """
         urgent = most_urgent(due.shipments, FILTER_NUMBERS, now)
@@ -43,7 +43,7 @@ class NumberChecks:
             await self.check_group(FailedGroup(chosen, now))
 
     def _fill_up(self, urgent: list[WatchedShipment], now: float) -> list[WatchedShipment]:
-        """Fill a call up with the shipments that are due next; leave out those that do not fit."""
+        """Fill up a call with the shipments that are due next, and leave out those that do not fit."""
         chosen = urgent + self._next_due(urgent, now)
         numbers = dict.fromkeys(shipment.key.tracking_number for shipment in chosen)
         fitting = set(filter_chunks(list(numbers))[0])
@@ -64,9 +64,9 @@ class NumberChecks:
         return [shipment for at, shipment in nsmallest(room, others, key=itemgetter(0)) if at < math.inf]
 
     async def check_group(self, group: FailedGroup) -> None:
-        """Check shipments by number with one call; those that the response omits must be confirmed.
+        """Check shipments by number with one call. Those that the response omits must be confirmed.
 
-        :param group: the shipments, which may have failed before.
+        :param group: the shipments; the group may have failed before.
         """
         shipments = [shipment for shipment in group.shipments if shipment.subscribers]
         if not shipments:
@@ -101,7 +101,7 @@ class NumberChecks:
             await self._check_by_path(shipment)
 
     async def _check_by_path(self, shipment: WatchedShipment) -> None:
-        """Check a shipment with ``GET /trackings/{carrier_code}/{tracking_number}``, which leaves nothing out."""
+        """Check a shipment with ``GET /trackings/{carrier_code}/{tracking_number}``, which omits no shipment."""
         requested_by = set(shipment.subscribers)
         try:
             page = await self._calls.request_shipment(shipment.key)
@@ -121,7 +121,7 @@ class NumberChecks:
 
 
 def must_be_named_by_path(shipment: WatchedShipment) -> bool:
-    """Tell whether the ``numbers`` filter cannot find a shipment: it splits at commas, and lists leave some out.
+    """Tell whether the ``numbers`` filter cannot find a shipment: it splits at commas, and lists omit some shipments.
 
     :param shipment: the shipment.
     """

@@ -11,7 +11,7 @@ from airflow_provider_trackingmore.api.json_values import parse_datetime, parse_
 from airflow_provider_trackingmore.api.models import ShipmentStatus, delivery_time
 
 _EARLIEST_OFFSET = timedelta(hours=12)
-"""A local time without zone lags behind the same clock reading in UTC by this much at most."""
+"""The earliest time zone is this far ahead of UTC: a local time is at most this much earlier than it reads in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class Observation:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], now: float) -> Observation:
-        """Take what a wait needs from the vendor's record of a shipment.
+        """Extract what a wait needs from the vendor's record of a shipment.
 
-        A large wait reads thousands of records with each poll, so this reads no more than it needs.
+        Large waits read thousands of records with each poll, so this parses only what it needs.
 
         :param record: the record, as sent.
         :param now: Unix seconds.
@@ -56,11 +56,11 @@ class Observation:
 
 
 NOT_REGISTERED = Observation()
-"""TrackingMore has said that it does not know this number."""
+"""TrackingMore does not know this number."""
 
 
 def _quiet_days(record: Mapping[str, Any], last_update: str | None, now: float) -> int:
-    """Return the vendor's own count if there is one: it knows its clock and the time zone of the place."""
+    """Return the vendor's own count if it sends one, since it knows the time zone of the place."""
     stay_days = parse_int(record.get("stayTimeLength"))
     if stay_days is not None:
         return stay_days

@@ -11,7 +11,7 @@ from airflow_provider_trackingmore.api.models import ShipmentKey, ShipmentStatus
 from airflow_provider_trackingmore.waiting.observation import Observation
 
 _RETURN_SUBSTATUSES = frozenset({"exception010", "exception011", "exception0010", "exception0011"})
-"""Returned to the sender, and being returned, each in both spellings that sources show (reference, section 3)."""
+"""Returned to the sender, and being returned, each in the two spellings that sources use (reference, section 3)."""
 
 
 class WaitResult(enum.StrEnum):
@@ -29,7 +29,7 @@ class WaitResult(enum.StrEnum):
 
 
 class ShipmentOutcome(enum.StrEnum):
-    """What the state of one shipment means for the wait: the status that decided, or one of the last five values."""
+    """What the state of one shipment means for the wait: its status if that is decisive, or one of the last five."""
 
     PENDING = "pending"
     NOT_FOUND = "notfound"
@@ -106,7 +106,7 @@ class Outcome:
         }
 
     def to_row(self) -> list[str | None]:
-        """Return the compact form for events: values without names, without trailing unset ones."""
+        """Return the compact form for events: a list of values, without those at the end that are None."""
         observed = self.observed or Observation()
         row = [
             self.outcome.value,
@@ -127,7 +127,7 @@ class Outcome:
         :param key: the shipment.
         :param row: the values.
         :return: the outcome.
-        :raises ValueError: if the row is not one of this version.
+        :raises ValueError: if the row was not written by :meth:`to_row` of this version.
         """
         if not 1 <= len(row) <= 6 or not all(isinstance(value, str | None) for value in row):
             raise ValueError("not an outcome")
@@ -184,7 +184,7 @@ class Verdict:
 
     @property
     def result(self) -> WaitResult:
-        """``waiting`` as long as one order is; then the worst of all: timed out, failed, released."""
+        """``waiting`` while any order waits; then the worst of all results: ``timed_out``, ``failed``, ``released``."""
         results = {order.result for order in self.orders.values()}
         for result in (WaitResult.WAITING, WaitResult.TIMED_OUT, WaitResult.FAILED):
             if result in results:
@@ -208,7 +208,7 @@ class Verdict:
         return format_list(reasons, separator="; ")
 
     def at_deadline(self) -> Verdict:
-        """Return the verdict at the deadline: whatever is still waiting has timed out."""
+        """Return the verdict at the deadline: orders and shipments that are still waiting have timed out."""
         return Verdict({name: _timed_out(order) for name, order in self.orders.items()})
 
     def to_list(self) -> list[dict[str, object]]:

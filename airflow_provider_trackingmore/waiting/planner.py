@@ -1,9 +1,9 @@
 """Plan how to check many shipments with the fewest calls.
 
-There are three ways. *By number*: 40 shipments a call, and what it says of a shipment is complete. *By list*:
-everything registered since the oldest open shipment, 2,000 rows a call, as complete. *By change*: what the vendor says
-has changed since the last check, usually one call for any number of shipments; but it leaves some changes out
-(``updated_at`` is null on some delivered shipments), so each shipment also needs a check by number or list at times.
+There are three ways. *By number*: 40 shipments per call; a full check of each. *By list*: everything registered since
+the oldest open shipment, 2,000 rows per call; a full check as well. *By change*: what has changed since the last check
+according to the vendor, usually one call for any number of shipments. The vendor leaves out some changes
+(``updated_at`` is null for some delivered shipments), so each shipment also needs a full check from time to time.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS, PAGE_SIZE
 
 MIN_CALLS_TO_PROBE = 3
-"""From this many calls by number on, a call that finds out the length of the list may save some."""
+"""If checks by number take this many calls, a call that finds out the length of the list may save some."""
 LIGHT_ROWS = 500
-"""A list of at most this many rows is preferred to a call by change: it costs as much and is complete."""
+"""A list of at most this many rows is preferred to a list of changes: it costs no more and is a full check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How to check what is due.
 
-    :param by_change: begin with the list of changes; then only stale shipments need a full check.
-    :param by_list: check the others by list; by number otherwise.
-    :param max_list_calls: how many calls the list may take before it is abandoned.
+    :param by_change: whether to begin with the list of changes, after which only stale shipments need a full check.
+    :param by_list: whether to make full checks by list; by number otherwise.
+    :param max_list_calls: a list that takes more calls is abandoned.
     """
 
     by_change: bool
@@ -34,7 +34,7 @@ class Plan:
 
 
 def pages(rows: int) -> int:
-    """Return how many calls it takes to read a list with this many rows; even an empty one takes a call."""
+    """Return how many calls it takes to read a list with this many rows. An empty list takes one."""
     return max(1, math.ceil(rows / PAGE_SIZE))
 
 
@@ -57,10 +57,10 @@ def plan(
 
     :param due: how many shipments are due.
     :param stale: how many of them need a full check.
-    :param rows: how many rows the list has, at most; None if unknown: a list that may save calls is then tried.
-    :param left_out: how many of those that are due the list leaves out: it does not check them.
-    :param stale_left_out: how many of the stale ones it leaves out.
-    :param changed: how many rows the list of changes is expected to have; None if there is no cursor to begin it from.
+    :param rows: the maximum number of rows in the list; None if unknown: a list that may save calls is then tried.
+    :param changed: the expected number of rows in the list of changes; None if there is no cursor to begin it from.
+    :param left_out: how many of the due shipments the list leaves out, so that it does not check them.
+    :param stale_left_out: how many of the stale shipments the list leaves out.
     :param number_calls_a_round: how many calls by number it takes to check all shipments of the account once per
         shortest interval. If that is more than one, a full check wins ties: it saves calls for those due soon.
     :return: the plan.

@@ -1,7 +1,7 @@
-"""The polling loop of an account: one for each route to it and event loop. Schedule and planner choose its calls.
+"""The polling loop of an account: one per event loop and route to the account.
 
-Waits subscribe with their shipments and receive updates of them. The loop makes one call at a time and decides again
-before each, so that no wait is held up by a long series of calls.
+Waits subscribe to their shipments and receive updates about them. The loop makes one call at a time, and the schedule
+and the planner choose it anew each time, so that no wait is held up by a long series of calls.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from airflow_provider_trackingmore.waiting.state import PollerState
 log = logging.getLogger(__name__)
 
 LAST_CHECK_GATHER_SECONDS = 0.3
-"""How long to wait for others with the same deadline, so that they share the last check."""
+"""How long to wait for other waits with the same deadline, so that they share the last check."""
 CALLS_PER_RETRY = 5
 """While shipments are continuously due, every fifth call is made for the retry queue."""
 
 
 class Poller:
-    """The polling loop of one account. The first subscription starts it; when the last one is closed, it ends.
+    """The polling loop of one account. It starts with the first subscription and ends when the last one is closed.
 
-    :param sender: sends the calls; closed with the loop.
+    :param sender: sends the calls; it is closed when the loop ends.
     :param wall_clock: Unix seconds.
     :param rng: for the jitter of back-offs.
     :param observer: receives metrics.
-    :param on_change: called with the poller whenever a wait has subscribed or unsubscribed.
+    :param on_change: called with the poller after each subscription and unsubscription.
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class Poller:
 
     @property
     def problem(self) -> TrackingMoreError | None:
-        """Why the whole account is paused; None if it is not, or if it only cools down after a 429."""
+        """Why the whole account is paused; None if it is not, or if it is only cooling down after a 429."""
         return self._state.health.problem
 
     async def read_progress(self) -> dict[int, WaitProgress]:
-        """Read the progress of all waits that have a trigger, by its id."""
+        """Return the progress of all waits that have a trigger, by trigger id."""
         return await read_progress(self._state, self._clock, self._wall_clock)
 
     async def subscribe(
@@ -112,11 +112,11 @@ class Poller:
         """Subscribe to shipments.
 
         :param shipments: normalized key -> as the user spells it.
-        :param poke_interval: seconds between two checks of each, at most.
-        :param reconcile_seconds: seconds between two checks that do not rely on the list of changes, at most.
-        :param first_check_in: seconds until the first check; 0 or less: as soon as others have had time to join; None:
-            one ``poke_interval`` from now, because they have just been checked.
-        :param is_wait: False for shipments that belong to a subscription to lists, which leave them out.
+        :param poke_interval: maximum seconds between two checks of a shipment.
+        :param reconcile_seconds: maximum seconds between two checks that do not rely on the list of changes.
+        :param first_check_in: seconds until the first check; 0 or less for as soon as others have had time to join;
+            None for one ``poke_interval`` from now, because the shipments have just been checked.
+        :param is_wait: False if it belongs to a subscription to lists, for shipments that the lists leave out.
         :return: the subscription, to be used in a ``with`` block.
         """
         subscription = Subscription(poke_interval, reconcile_seconds, self._unsubscribe, is_wait)
@@ -133,13 +133,13 @@ class Poller:
     def subscribe_to_lists(
         self, filters: Mapping[str, object], window: LoadWindow, *, poke_interval: float, reconcile_seconds: float
     ) -> ListSubscription:
-        """Subscribe to all shipments that lists contain. The first check begins when others have had time to join.
+        """Subscribe to all shipments in lists. The first check begins when others have had time to join.
 
         :param filters: the filters of the lists, without times of change.
         :param window: where the lists begin.
-        :param poke_interval: seconds between two checks, at most.
-        :param reconcile_seconds: seconds between two checks that do not rely on the list of changes, at most.
-        :return: the subscription, to be closed in the end.
+        :param poke_interval: maximum seconds between two checks.
+        :param reconcile_seconds: maximum seconds between two checks that do not rely on the list of changes.
+        :return: the subscription, to be used in a ``with`` block or closed.
         """
         subscription = ListSubscription(
             filters,
@@ -161,20 +161,20 @@ class Poller:
         self._wake.set()
 
     def check_now(self, keys: Sequence[ShipmentKey], *, per_minute: int) -> int:
-        """Check shipments early, because they may have changed; and let the lists be read early for watchers.
+        """Check shipments early, because they may have changed, and read the lists early for watchers.
 
-        Anybody may send such hints: see :mod:`.hint_checks` for how little they cost.
+        :mod:`.hint_checks` limits what such hints cost.
 
-        :param keys: the shipments. Those that nobody waits for are ignored.
-        :param per_minute: how many shipments may be checked in a minute because of hints.
-        :return: how many of the shipments are waited for.
+        :param keys: the shipments.
+        :param per_minute: how many shipments may be checked per minute because of hints.
+        :return: how many of the shipments have subscribers.
         """
         found = self._hints.add(keys, per_minute)
         self.check_lists_now(keys)
         return found
 
     def check_lists_now(self, keys: Sequence[ShipmentKey]) -> None:
-        """Let the lists be read early for watchers. Waits are left alone.
+        """Read the lists early for watchers. Waits are not checked.
 
         :param keys: the shipments that may have changed.
         """
@@ -182,7 +182,7 @@ class Poller:
         self._wake.set()
 
     def check_at_deadline(self, subscription: Subscription) -> None:
-        """Give all shipments of a subscription a last full check, before anything else and despite earlier failures.
+        """Give all shipments of a subscription a last full check, with priority and despite earlier failures.
 
         :param subscription: the subscription; its ``awaits_full_check`` is false once all have been checked.
         """
@@ -243,7 +243,7 @@ class Poller:
                 await self._step()
         except Exception as error:  # a bug must end the waits with a reason, not leave them waiting forever
             log.exception("The poller of account %s failed", self.sender.account)
-            self._task = None  # a wait that subscribes before the others have unsubscribed starts a new loop
+            self._task = None  # so that a wait that subscribes before the others have left starts a new loop
             self._failures.fail_all(TrackingMoreError(f"the poller failed: {type(error).__name__}"))
 
     async def _step(self) -> None:
@@ -256,9 +256,8 @@ class Poller:
             return
         if state.gathering.due <= now:
             state.gathering.release(now)
-        if self._hints.due <= now:
-            if hinted := self._hints.release(now):
-                log.info("Checking %d shipments of account %s early, because of webhooks", hinted, self.sender.account)
+        if self._hints.due <= now and (hinted := self._hints.release(now)):
+            log.info("Checking %d shipments of account %s early, because of webhooks", hinted, self.sender.account)
         if self._list_publisher.next_at <= now:
             await self._list_publisher.publish_due(now)
             return

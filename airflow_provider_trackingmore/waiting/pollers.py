@@ -1,4 +1,4 @@
-"""The pollers of one event loop, one per account and route to it."""
+"""The pollers of an event loop: one for each account and route to it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from airflow_provider_trackingmore.waiting.sender import Sender
 class AccountActivity:
     """What the waits of an account have done in this event loop. It outlives their pollers.
 
-    :param conn_ids: the Airflow connections that they use.
-    :param releases: how many waits were released in each quarter of an hour of the last day.
+    :param conn_ids: the Airflow connections that they have used.
+    :param releases: the number of released waits by the start of each quarter of an hour, for the last day.
     """
 
     conn_ids: set[str] = field(default_factory=set)
     releases: dict[int, int] = field(default_factory=dict)
 
     def count_release(self, now: float) -> None:
-        """Count a wait that was released.
+        """Count a released wait.
 
         :param now: Unix seconds.
         """
@@ -37,9 +37,9 @@ class AccountActivity:
 
 
 class Pollers:
-    """The pollers of one event loop, one per account and route to it.
+    """The pollers of one event loop, one for each account and route to it.
 
-    Two connections may have the same key but different hosts or proxies. Their waits must not depend on each other, but
+    Two connections may have the same key but different hosts or proxies. Their waits must not affect each other, but
     they share the account's rate limit.
 
     :param clock: Unix seconds.
@@ -62,11 +62,11 @@ class Pollers:
 
     @property
     def all(self) -> Sequence[Poller]:
-        """The pollers that are used."""
+        """The pollers that have subscriptions."""
         return list(self._pollers.values())
 
     def activity(self, account: str) -> AccountActivity:
-        """Return what the waits of an account have done.
+        """Return the activity of an account.
 
         :param account: its fingerprint.
         """
@@ -75,28 +75,28 @@ class Pollers:
     def get(self, sender: Sender) -> Poller:
         """Return the poller for the sender's route, creating it if necessary.
 
-        :param sender: kept by a new poller, closed if the route's poller has another one.
-        :return: the poller. Subscribe before the next ``await``, because an unused poller ends.
+        :param sender: used by a new poller; closed if the route's poller already has another one.
+        :return: the poller. Subscribe before the next ``await``: a poller without subscriptions may end.
         """
         poller = self._pollers.get(sender.route)
         if poller is None:
             poller = self._pollers[sender.route] = Poller(
-                sender, wall_clock=self._clock, rng=self._rng, observer=self._observer, on_change=self._count_waits
+                sender, wall_clock=self._clock, rng=self._rng, observer=self._observer, on_change=self._poller_changed
             )
         elif poller.sender is not sender:
             sender.close()
         return poller
 
-    def _count_waits(self, changed: Poller) -> None:
-        """Report how many waits this event loop has, and forget a poller that is not used."""
+    def _poller_changed(self, poller: Poller) -> None:
+        """Report the number of waits in this event loop, and drop a poller without subscriptions."""
         self._observer.gauge("waits.open", self.open_waits)
-        route = changed.sender.route
-        if not changed.is_used and self._pollers.get(route) is changed:
+        route = poller.sender.route
+        if not poller.is_used and self._pollers.get(route) is poller:
             del self._pollers[route]
 
     @property
     def open_waits(self) -> int:
-        """How many waits of all accounts have subscribed."""
+        """How many waits have subscribed, for all accounts."""
         return sum(poller.waits for poller in self._pollers.values())
 
 

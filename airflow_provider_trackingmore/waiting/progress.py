@@ -1,4 +1,4 @@
-"""What a poller knows about each deferred wait: when its next check is due, and how its shipments stand."""
+"""Read the progress of deferred waits from their poller: when the next check is due, and the shipments by status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_trackingmore.waiting.retries import FailedGroup
 from airflow_provider_trackingmore.waiting.schedule import next_check
 from airflow_provider_trackingmore.waiting.state import PollerState
 
-SHIPMENTS_AT_ONCE = 500
+SHIPMENTS_PER_SLICE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class WaitProgress:
     """The progress of one wait.
 
     :param next_check_at: when its next check is due, in Unix seconds; None if none is planned.
-    :param statuses: how many shipments have which status; those that were never checked are left out.
+    :param statuses: the number of shipments by status, without those that were never checked.
     """
 
     next_check_at: float | None
@@ -35,7 +35,7 @@ async def read_progress(
     :param state: the state of the poller.
     :param clock: seconds of the event loop.
     :param wall_clock: Unix seconds.
-    :return: the progress by the id of the trigger.
+    :return: trigger id -> progress.
     """
     found: dict[int, WaitProgress] = {}
     async for subscription in cooperatively(list(state.registry.subscriptions)):
@@ -52,7 +52,7 @@ async def read_progress(
 async def _next_check(state: PollerState, subscription: Subscription, now: float) -> float:
     """Return when the first of its shipments is due, in seconds of the event loop; infinity if none is."""
     earliest = math.inf
-    async for key in cooperatively(list(subscription.shipments), SHIPMENTS_AT_ONCE):
+    async for key in cooperatively(list(subscription.shipments), SHIPMENTS_PER_SLICE):
         shipment = state.registry.shipments.get(key)
         if shipment is not None:
             earliest = min(earliest, _due_at(state, shipment, now))

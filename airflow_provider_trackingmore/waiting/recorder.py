@@ -1,4 +1,4 @@
-"""Record the rows of responses, and notify the waits that do not know them yet."""
+"""Record the rows of responses, and notify the waits that have not received them yet."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Recorder:
         self._spread = 0.0
 
     async def record_page(self, page: ObservedPage, *, spread: bool = False) -> None:
-        """Record the rows of one response, and notify each wait once.
+        """Record the rows of one response, and notify each affected wait once.
 
         :param page: the response.
         :param spread: whether to spread the next full checks over ``reconcile_seconds``, so that those of a large
@@ -87,7 +87,7 @@ class Recorder:
         return self._state.registry.publish(shipment)
 
     def _next_share(self) -> float:
-        """Return the share of ``reconcile_seconds`` after which the shipments of a call need their next full check."""
+        """Return after which share of ``reconcile_seconds`` the shipments of a call need their next full check."""
         if len(self._state.registry.shipments) <= FILTER_NUMBERS:
             return 1.0
         self._spread = (self._spread + GOLDEN_RATIO) % 1.0

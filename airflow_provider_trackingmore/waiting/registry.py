@@ -1,12 +1,10 @@
-"""Subscriptions: which waits want which shipments, the state of each, and which updates each wait has received."""
+"""Subscriptions: which waits want which shipments, what is known of each, and which updates each wait has received."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.waiting.list_subscriptions import ListSubscription
@@ -35,8 +33,8 @@ class WatchedShipment:
     :param poke_interval: the shortest of its subscribers.
     :param reconcile_seconds: the shortest of its subscribers.
     :param hold: what keeps it out of the ordinary checks: a group of failed calls, or a pending confirmation.
-    :param unlisted: the vendor knows it by number, but its lists leave it out.
-    :param list_again_at: until then the list of everything, which left it out, is not expected to contain it.
+    :param unlisted: whether the vendor knows it by number, but leaves it out of its lists.
+    :param list_again_at: the list of everything has left it out, and is expected to do so until this time.
     :param hinted_at: the last check because of a hint.
     """
 
@@ -66,11 +64,11 @@ class WatchedShipment:
 
     @property
     def is_registered(self) -> bool:
-        """Whether it is a registered shipment in lists, whose state the list of changes can confirm."""
+        """Whether it is registered and appears in lists, so that the list of changes can confirm its state."""
         return self.observed is not None and self.observed.status is not None and not self.unlisted
 
     def record_unchanged(self) -> None:
-        """Record that the list of changes was read: no check is wanted anymore, unless it must be a full one."""
+        """Record that the list of changes was read. A check is then no longer wanted, unless it must be a full one."""
         if self.is_registered and not self.wants_full_check:
             self.wanted_at = math.inf
 
@@ -84,12 +82,12 @@ class WatchedShipment:
 
 
 class Subscription(Notifiable):
-    """The subscription of one wait. Use it in a ``with`` block, which unsubscribes however it ends.
+    """The subscription of one wait. Use it in a ``with`` block, which closes it.
 
-    :param poke_interval: seconds between two checks, at most.
-    :param reconcile_seconds: seconds between two full checks, at most.
-    :param unsubscribe: called with the shipments that are no longer wanted, and whether the subscription ends.
-    :param is_wait: False if it belongs to a subscription to lists, which leave these shipments out.
+    :param poke_interval: maximum seconds between two checks.
+    :param reconcile_seconds: maximum seconds between two full checks.
+    :param unsubscribe: called with the subscription, the shipments that it no longer wants, and whether it ends.
+    :param is_wait: False if it belongs to a subscription to lists, for shipments that the lists leave out.
     """
 
     __slots__ = (
@@ -128,16 +126,8 @@ class Subscription(Notifiable):
         self._pending: dict[ShipmentKey, Observation] = {}
         self._closed = False
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Unsubscribe from everything."""
+        """Unsubscribe from everything. This may be called repeatedly."""
         if not self._closed:
             self._closed = True
             shipments, self.shipments = self.shipments, {}
@@ -160,9 +150,9 @@ class Subscription(Notifiable):
     async def updates(self, seconds: float | None) -> Mapping[ShipmentKey, Observation] | None:
         """Wait for the next updates.
 
-        :param seconds: how long to wait at most; None to wait for as long as it takes.
-        :return: the newest state of each updated shipment (normalized); None on a timeout.
-        :raises TrackingMoreError: if TrackingMore refuses the account, such as for a wrong key.
+        :param seconds: how long to wait; None for no limit.
+        :return: normalized key -> newest state, for each updated shipment; None on a timeout.
+        :raises TrackingMoreError: if TrackingMore refuses the account, for instance because of a wrong key.
         """
         if not self._pending and self._error is None and not await self._wait(seconds):
             return None
@@ -174,7 +164,7 @@ class Subscription(Notifiable):
         return {}
 
     def await_full_check(self) -> None:
-        """Request the result of the next full check of every shipment, changed or not."""
+        """Request an update from the next full check of every shipment, whether or not its state changes."""
         self._awaiting = set(self.shipments)
 
     @property
@@ -254,7 +244,7 @@ class Registry:
                 shipment.update_intervals()
 
     def publish_to(self, subscription: Subscription, shipment: WatchedShipment) -> None:
-        """Publish the newest state to one subscriber; for others, with shorter intervals, it may be too old.
+        """Publish the newest state to one subscriber. For others, with shorter intervals, it may be too old.
 
         :param subscription: the subscriber.
         :param shipment: a shipment that has been checked.

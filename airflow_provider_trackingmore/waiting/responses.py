@@ -1,4 +1,4 @@
-"""The poller's requests. The worker thread that parses their responses keeps only what a wait needs."""
+"""The poller's requests. Their responses are parsed in a worker thread, which keeps only what waits need."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class ObservedRow:
     """One row of a response.
 
     :param key: the shipment, normalized.
-    :param observed: its state; None if no wait wants it.
-    :param created: Unix seconds of its registration, if the row says so.
-    :param updated: Unix seconds of its last change, if the row says so.
-    :param sent_key: the shipment as the vendor spells it; None if no one wants it.
+    :param observed: its state; None if it has no subscribers.
+    :param created: Unix seconds of its registration; None if the row does not say.
+    :param updated: Unix seconds of its last change; None if the row does not say.
+    :param sent_key: the shipment as the vendor spells it; None if it is not needed.
     """
 
     key: ShipmentKey
@@ -56,7 +56,7 @@ class ObservedRow:
 
     @property
     def active_at(self) -> datetime | None:
-        """The latest time of any activity that the row shows."""
+        """The time of the latest activity in the row."""
         last_update = None if self.observed is None else self.observed.last_update
         return latest_activity(self.created_at, self.updated_at, last_update)
 
@@ -74,7 +74,7 @@ class ObservedPage:
 
     @property
     def items(self) -> Sequence[ObservedRow]:
-        """The rows, by the name that a listing uses."""
+        """The rows, under the name that :func:`~airflow_provider_trackingmore.api.listing.list_trackings` uses."""
         return self.rows
 
     @property
@@ -84,14 +84,14 @@ class ObservedPage:
 
     @property
     def is_last(self) -> bool:
-        """Whether no page can follow."""
+        """Whether this is the last page."""
         return len(self.rows) < PAGE_SIZE
 
 
 def page_request(
     filters: ListFilters, page: int, watched: Collection[ShipmentKey], clock: Callable[[], float]
 ) -> Request[ObservedPage]:
-    """``GET /trackings/get``: make the request for one page.
+    """``GET /trackings/get``: build the request for one page.
 
     :param filters: the filters of the list.
     :param page: its number, from 1.
@@ -106,9 +106,9 @@ def page_request(
 
 
 def observe_all(request: Request[Page], clock: Callable[[], float]) -> Request[ObservedPage]:
-    """Observe every row of a page, instead of parsing whole trackings.
+    """Change a request for a page so that its rows are observed instead of parsed as whole trackings.
 
-    :param request: the request for a page.
+    :param request: the request.
     :param clock: Unix seconds.
     """
 
@@ -119,7 +119,7 @@ def observe_all(request: Request[Page], clock: Callable[[], float]) -> Request[O
 
 
 def number_request(key: ShipmentKey, clock: Callable[[], float]) -> Request[ObservedPage]:
-    """``GET /trackings/{carrier_code}/{tracking_number}``: make the request for one shipment.
+    """``GET /trackings/{carrier_code}/{tracking_number}``: build the request for one shipment.
 
     :param key: the shipment.
     :param clock: Unix seconds.
@@ -141,12 +141,14 @@ def _parse_page(data: object) -> ObservedPage:
     if not isinstance(data, dict) or not isinstance(rows, list):
         raise MalformedResponseError("expected a page of trackings, but TrackingMore sent something else")
     if None in rows:
-        raise MalformedResponseError("expected a page of trackings, but TrackingMore sent something else in it")
+        raise MalformedResponseError(
+            "expected a page of trackings, but TrackingMore sent a page with something else in it"
+        )
     return ObservedPage(rows, parse_int(data.get("total")))
 
 
 def _parse_row(item: object, watched: Collection[ShipmentKey] | None, now: float) -> ObservedRow | None:
-    """Parse the few fields that are needed, of every shipment or the watched ones; None if it is not a tracking."""
+    """Parse the few fields that are needed, of every shipment or of the watched ones; None if it is not a tracking."""
     if not isinstance(item, dict):
         return None
     sent_key = ShipmentKey(str(item.get("carrier_code")), str(item.get("tracking_number")))
@@ -165,7 +167,7 @@ def _unix_seconds(value: object) -> float | None:
     return _unix_seconds_of_text(value) if isinstance(value, str) else None
 
 
-@functools.lru_cache(CACHED_TIMES)  # many shipments were registered or changed by the same call, in the same second
+@functools.lru_cache(CACHED_TIMES)  # a single call registers or changes many shipments, in the same second
 def _unix_seconds_of_text(value: str) -> float | None:
     time = parse_datetime(value)
     return time.timestamp() if time is not None else None

@@ -16,7 +16,7 @@ class _Hold(enum.Enum):
 
 
 UNCONFIRMED: Final = _Hold.UNCONFIRMED
-"""The hold of a shipment that a response has omitted, until ``GET`` by number confirms that it is missing."""
+"""The hold of a shipment that a response has omitted, until a ``GET`` by its path confirms that it is missing."""
 
 
 @dataclass(eq=False, slots=True)
@@ -25,7 +25,7 @@ class FailedGroup:
 
     :param shipments: the shipments.
     :param retry_at: seconds of the event loop.
-    :param failures: how often the call has failed for the single shipment, or for the group while the service was down.
+    :param failures: how often the call has failed, for a single shipment or while the service was down.
     """
 
     shipments: Sequence[WatchedShipment]
@@ -34,12 +34,12 @@ class FailedGroup:
 
     @property
     def open(self) -> list[WatchedShipment]:
-        """Those that still have subscribers and have not been checked in the meantime."""
+        """The shipments that still have subscribers and have not been checked in the meantime."""
         return [shipment for shipment in self.shipments if shipment.hold is self and shipment.subscribers]
 
     @property
     def is_last_check(self) -> bool:
-        """Whether some of them are due for a last check at a deadline."""
+        """Whether any of them is due for a last check at a deadline."""
         return any(shipment.wants_full_check for shipment in self.shipments)
 
     def hold(self) -> None:
@@ -68,7 +68,7 @@ class FailedGroup:
 
 
 class RetryQueue:
-    """The calls to retry: failed groups when their time comes, and unconfirmed shipments one by one."""
+    """The calls to retry: failed groups once they are due, and unconfirmed shipments one by one."""
 
     def __init__(self) -> None:
         self._groups: list[FailedGroup] = []
@@ -104,8 +104,8 @@ class RetryQueue:
     def take_due_group(self, now: float) -> FailedGroup | None:
         """Remove and return the group that has been due the longest; None if none is, or if a confirmation comes first.
 
-        Last checks at a deadline come first. Otherwise groups and confirmations take turns: many of one kind do not
-        hold up the other.
+        Last checks at a deadline come first. Otherwise groups and confirmations alternate, so that many of one kind do
+        not hold up the other.
 
         :param now: seconds of the event loop.
         """
@@ -122,7 +122,7 @@ class RetryQueue:
         return group
 
     def add_unconfirmed(self, shipment: WatchedShipment) -> None:
-        """Confirm that a shipment is missing, because a response has omitted it.
+        """Queue the confirmation that a shipment, which a response has omitted, is not registered.
 
         :param shipment: the shipment.
         """

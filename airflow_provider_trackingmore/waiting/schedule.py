@@ -1,4 +1,4 @@
-"""Schedule checks: when each shipment is due, and which of the due ones come first."""
+"""Schedule checks: when each shipment is due, and which due shipments are checked first."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from heapq import nsmallest
 from airflow_provider_trackingmore.waiting.registry import WatchedShipment
 
 JOIN_EARLY = 0.1
-"""Shipments that will be due within this share of their interval are checked together with those that are due now."""
+"""Shipments that will be due within this share of their interval are checked together with those due now."""
 GATHER_SECONDS = 2.0
-"""How long no wait must have joined before the first check: after a restart, a thousand start within seconds."""
+"""The first check begins once no wait has joined for this long, since a restart starts a thousand waits in seconds."""
 MAX_GATHER_SECONDS = 60.0
-"""The first check is never delayed longer than this, nor longer than an interval, however many waits still join."""
+"""The first check is delayed by no more than this, or an interval, even if waits still join."""
 
 
 def next_check(shipment: WatchedShipment, changes_checked_at: float) -> float:
@@ -22,7 +22,7 @@ def next_check(shipment: WatchedShipment, changes_checked_at: float) -> float:
 
     :param shipment: the shipment.
     :param changes_checked_at: when the list of changes was last read to its end.
-    :return: seconds of the event loop; infinity for one that is on hold.
+    :return: seconds of the event loop; infinity if it is on hold.
     """
     if shipment.hold is not None:
         return math.inf
@@ -55,15 +55,15 @@ def needs_full_check(shipment: WatchedShipment, now: float) -> bool:
 
 @dataclass(slots=True)
 class Due:
-    """What is due at one time.
+    """The shipments that are due at one time, and figures about all shipments.
 
-    :param shipments: the shipments that are due, each with its ``due_at``.
-    :param stale: those of them that need a full check.
+    :param shipments: the due shipments, each with its ``due_at``.
+    :param stale: the due shipments that need a full check.
     :param next_at: when the next of the other shipments is due.
     :param oldest_created: Unix seconds of the earliest known registration among all shipments.
-    :param oldest_check: the oldest of the last checks of all shipments that have been checked.
-    :param number_rate: how many calls a second it would take to check all shipments by number, 40 per call.
-    :param shortest_interval: seconds.
+    :param oldest_check: the oldest of all shipments' last checks, without those that were never checked.
+    :param number_rate: checks per second that all shipments need, if each check is by number.
+    :param shortest_interval: the shortest interval of all shipments, in seconds.
     """
 
     shipments: list[WatchedShipment] = field(default_factory=list)
@@ -76,18 +76,18 @@ class Due:
 
     @property
     def listable(self) -> int:
-        """How many of the shipments that are due appear in lists."""
+        """How many of the due shipments appear in lists."""
         return sum(1 for shipment in self.shipments if not shipment.unlisted)
 
     @property
     def created_since(self) -> float:
-        """Unix seconds before which no shipment was registered, with a margin; 0 if that is unknown."""
+        """Unix seconds: no shipment was registered earlier, with a margin; 0 if that is unknown."""
         return max(self.oldest_created - 60.0, 0.0) if math.isfinite(self.oldest_created) else 0.0
 
     def add(self, shipments: Iterable[WatchedShipment], now: float, changes_checked_at: float) -> None:
-        """Add those shipments that are due. Every step of a poller calls this for all of them, so it must be fast.
+        """Add those shipments that are due. Each step of a poller calls this for all shipments, so it must be fast.
 
-        :param shipments: the shipments; those without subscribers are left out.
+        :param shipments: the shipments; those without subscribers are ignored.
         :param now: seconds of the event loop.
         :param changes_checked_at: when the list of changes was last read to its end.
         """
@@ -120,12 +120,12 @@ class Due:
 
 
 def most_urgent(due: Iterable[WatchedShipment], number: int, now: float) -> list[WatchedShipment]:
-    """Choose what to check first: last checks at a deadline, then what is late by the most intervals.
+    """Choose the shipments to check first: last checks at a deadline, then those that are late by the most intervals.
 
     Lateness is measured in intervals, so that a wait with an interval of one second does not queue behind a thousand
-    with half an hour.
+    with an interval of half an hour.
 
-    :param due: the shipments, each with its ``due_at``.
+    :param due: the due shipments, each with its ``due_at``.
     :param number: how many to choose, at most.
     :param now: seconds of the event loop.
     :return: the shipments, the most urgent first.
@@ -148,7 +148,7 @@ class Gathering:
     def add(self, shipment: WatchedShipment, now: float) -> None:
         """Delay the first check of a shipment.
 
-        :param shipment: one that was never checked.
+        :param shipment: a shipment that was never checked.
         :param now: seconds of the event loop.
         """
         self._first = min(self._first, now)

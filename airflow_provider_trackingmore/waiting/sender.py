@@ -19,13 +19,13 @@ class Sender(Protocol):
 
     @property
     def route(self) -> str:
-        """Identifies the account and the route to it: senders with the same route can replace each other."""
+        """Identifies the account and the route to it. Senders with the same route are interchangeable."""
         ...
 
     async def send_async(
         self, request: Request[T], *, max_wait_seconds: float | None = None, max_attempts: int | None = None
     ) -> T:
-        """Send a request as soon as the account's pace allows, and return its result."""
+        """Send a request as soon as the account's rate limit allows, and return its result."""
         ...
 
     def close(self) -> None:

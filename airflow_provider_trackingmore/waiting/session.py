@@ -1,4 +1,4 @@
-"""One wait from its start to its verdict: subscribe, process updates, check once more at the deadline."""
+"""Run one wait from its start to its verdict: subscribe, process updates, check once more at the deadline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from airflow_provider_trackingmore.api.errors import AuthenticationError
 from airflow_provider_trackingmore.waiting.condition import Condition
-from airflow_provider_trackingmore.waiting.cooperative import cooperatively, run_aside
+from airflow_provider_trackingmore.waiting.cooperative import cooperatively, run_off_loop
 from airflow_provider_trackingmore.waiting.outcome import Verdict, WaitResult
 from airflow_provider_trackingmore.waiting.poller import Poller
 from airflow_provider_trackingmore.waiting.pollers import Pollers, pollers_of_running_loop
@@ -17,7 +17,7 @@ from airflow_provider_trackingmore.waiting.sender import Sender
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
 
 LAST_CHECK_SECONDS = 30.0
-"""The longest time that the last check of a wait, at its deadline, may take."""
+"""The last check of a wait, at its deadline, takes no longer than this."""
 
 
 async def run_wait(
@@ -30,18 +30,18 @@ async def run_wait(
 ) -> Verdict:
     """Wait until enough shipments have arrived, too few can still arrive, or the deadline has passed.
 
-    It changes nothing at the vendor, so it may run any number of times.
+    It only reads, so it is safe to run repeatedly.
 
-    :param spec: what the wait is for.
-    :param connect: reads the connection and returns a client for it; called again if TrackingMore refuses the key,
-        since the key may have been rotated.
+    :param spec: the options of the wait.
+    :param connect: reads the connection and returns a client for it. It is called again if TrackingMore refuses the
+        key, which may have been rotated.
     :param pollers: the pollers to share calls with; None for those of the running event loop.
     :param clock: Unix seconds.
-    :param trigger_id: the id of the trigger that waits, for reports of its progress.
+    :param trigger_id: the id of the trigger that waits, for progress reports.
     :return: the verdict.
-    :raises TrackingMoreError: if TrackingMore refuses the account for good.
+    :raises TrackingMoreError: if TrackingMore refuses the account, and did so again when asked to confirm it.
     """
-    session = _Session(await run_aside(spec.size, lambda: Condition(spec)), clock)
+    session = _Session(await run_off_loop(spec.size, lambda: Condition(spec)), clock)
     condition = session.condition
     pollers = pollers or pollers_of_running_loop()
     first_check_in = None if spec.first_check_at is None else spec.first_check_at - clock()
@@ -70,7 +70,7 @@ async def run_wait(
                 if verdict.result is WaitResult.RELEASED:
                     pollers.activity(sender.account).count_release(clock())
                 return verdict
-    return await run_aside(spec.size, condition.verdict)
+    return await run_off_loop(spec.size, condition.verdict)
 
 
 class _Session:
@@ -94,7 +94,7 @@ class _Session:
             if not await self._process_updates(subscription, seconds):
                 break
         if condition.is_over():
-            return await run_aside(condition.spec.size, condition.verdict)
+            return await run_off_loop(condition.spec.size, condition.verdict)
         loop_time = asyncio.get_running_loop().time
         if self._last_check_ends_at is None:
             self._last_check_ends_at = loop_time() + LAST_CHECK_SECONDS
@@ -103,7 +103,7 @@ class _Session:
             seconds = self._last_check_ends_at - loop_time()
             if seconds <= 0 or not await self._process_updates(subscription, seconds):
                 break
-        return await run_aside(condition.spec.size, lambda: condition.verdict().at_deadline())
+        return await run_off_loop(condition.spec.size, lambda: condition.verdict().at_deadline())
 
     async def _process_updates(self, subscription: Subscription, seconds: float | None) -> bool:
         """Process the next updates.
@@ -120,6 +120,6 @@ class _Session:
                 subscription.settling.add(key)
             else:
                 subscription.settling.discard(key)
-        await run_aside(self.condition.spec.size, self.condition.decide)
+        await run_off_loop(self.condition.spec.size, self.condition.decide)
         subscription.drop(self.condition.take_closed())
         return True

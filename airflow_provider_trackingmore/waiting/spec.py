@@ -1,4 +1,4 @@
-"""``WaitSpec``: all options of a wait, validated once. The sensor, the trigger and its stored row all use it."""
+"""``WaitSpec``: all options of a wait, validated once. The sensor, the trigger and its stored form all use it."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from airflow_provider_trackingmore.waiting.outcome import ShipmentOutcome, WaitR
 WaitFor: TypeAlias = "Literal['all', 'any'] | int"
 
 STATUSES = tuple(status.value for status in ShipmentStatus if status != ShipmentStatus.UNKNOWN)
-FAILURES = (*STATUSES, ShipmentOutcome.RETURNED.value)
+FAIL_ON_VALUES = (*STATUSES, ShipmentOutcome.RETURNED.value)
 END_RESULTS = (WaitResult.RELEASED, WaitResult.FAILED, WaitResult.TIMED_OUT)
 STORED_VERSION = 1
 RECONCILE_SECONDS = 1800.0
 SHORTEST_INTERVAL = 0.05
 
 _COUNT = re.compile(r"[0-9]{1,9}")
-"""How a template renders a count."""
+"""A count as a template renders it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WaitSpec:
-    """What to wait for, and how. :meth:`create` checks a user's arguments.
+    """What to wait for, and how. Use :meth:`create` to build one from a user's arguments.
 
-    :param orders: name of each order -> its shipments, each once: normalized key -> as the user spells it. A single
-        name None where there are no orders.
+    :param orders: name of each order -> its shipments: normalized key -> as the user spells it. A wait without orders
+        has a single one, named None.
     :param statuses: statuses that count as arrived.
     :param wait_for: how many shipments (of each order) must arrive: ``all``, ``any``, or a number.
     :param fail_on: statuses, or ``returned``, that count as failed, unless they also count as arrived.
     :param settle_seconds: how long a shipment must have been seen as arrived before it counts.
     :param stuck_after: seconds without a new event after which a shipment is stuck; None for never.
-    :param poke_interval: seconds between two checks of a shipment, at most.
-    :param reconcile_seconds: seconds between two checks that do not rely on the vendor's list of changes, at most.
+    :param poke_interval: maximum seconds between two checks of a shipment.
+    :param reconcile_seconds: maximum seconds between two checks that do not rely on the vendor's list of changes.
     :param deadline: Unix seconds at which the wait times out; None for no deadline.
     :param first_check_at: Unix seconds of the first check, 0 for immediately; None for one ``poke_interval`` from now.
-    :param end_in_triggerer: results that end the task without a worker.
-    :param push_result: whether a task that ends in the triggerer leaves its result in XCom.
+    :param end_in_triggerer: results with which the triggerer ends the task, so that no worker is needed.
+    :param push_result: whether the triggerer pushes the result of such a task to XCom.
     :param trackingmore_conn_id: the Airflow connection.
     """
 
@@ -86,24 +86,24 @@ class WaitSpec:
         push_result: bool = True,
         trackingmore_conn_id: str = "trackingmore_default",
     ) -> Self:
-        """Check what a user wants to wait for.
+        """Validate a user's arguments.
 
-        :param shipments: one shipment or an iterable of them; or give ``orders``.
+        :param shipments: one shipment or an iterable of them; None if ``orders`` are given.
         :param orders: name of each order -> its shipment or shipments.
         :param statuses: statuses that count as arrived.
         :param wait_for: ``all``, ``any``, or how many (of each order); also as text, as templates render it.
         :param fail_on: statuses, or ``returned``, that count as failed.
-        :param settle_seconds: seconds, also as text.
+        :param settle_seconds: seconds from 0, also as text.
         :param stuck_after: seconds, also as text; None or an empty text for never.
-        :param poke_interval: seconds.
-        :param reconcile_seconds: seconds.
+        :param poke_interval: seconds; less than 0.05 counts as 0.05.
+        :param reconcile_seconds: seconds; less than 0.05 counts as 0.05.
         :param deadline: Unix seconds, or None.
         :param first_check_at: Unix seconds, or None.
-        :param end_in_triggerer: results that end the task without a worker.
-        :param push_result: whether such a task leaves its result in XCom.
+        :param end_in_triggerer: results with which the triggerer ends the task.
+        :param push_result: whether the triggerer pushes the result of such a task to XCom.
         :param trackingmore_conn_id: the Airflow connection.
         :return: the specification.
-        :raises InvalidArgumentError: naming every shipment, order or argument that is wrong, and why.
+        :raises InvalidArgumentError: naming all invalid shipments or orders, or the first other invalid argument.
         """
         arrived = check_statuses("statuses", statuses, STATUSES)
         if not arrived:
@@ -116,7 +116,7 @@ class WaitSpec:
             orders=checked,
             statuses=arrived,
             wait_for=number,
-            fail_on=check_statuses("fail_on", fail_on, FAILURES) - arrived,
+            fail_on=check_statuses("fail_on", fail_on, FAIL_ON_VALUES) - arrived,
             settle_seconds=_seconds("settle_seconds", settle_seconds) or 0.0,
             stuck_after=_seconds("stuck_after", stuck_after),
             poke_interval=max(check_seconds("poke_interval", poke_interval), SHORTEST_INTERVAL),
@@ -130,7 +130,7 @@ class WaitSpec:
 
     @cached_property
     def shipments(self) -> tuple[ShipmentKey, ...]:
-        """All shipments in the user's order and spelling, each once however it is spelled."""
+        """All shipments, as the user ordered and spelled them. Two spellings of one shipment count once."""
         found: dict[ShipmentKey, ShipmentKey] = {}
         for shipments in self.orders.values():
             for normalized, key in shipments.items():
@@ -139,7 +139,7 @@ class WaitSpec:
 
     @property
     def size(self) -> int:
-        """The number of shipments to wait for; one that is in two orders counts twice."""
+        """The number of shipments to wait for. A shipment that is in two orders counts twice."""
         return sum(map(len, self.orders.values()))
 
     @property
@@ -168,10 +168,12 @@ class WaitSpec:
     # The stored form -------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, object]:
-        """Return the compact form that Airflow stores: plain JSON, without what is a default.
+        """Return the compact form that Airflow stores: plain JSON, without the options that have their default.
 
-        Each carrier is named once; shipments are runs ``[index of the carrier, number, number, ...]`` in the user's
-        order.
+        Each carrier is stored once. The shipments are a list of ``[index of the carrier, number, number, ...]``, in the
+        user's order.
+
+        :return: ``version``, ``carriers``, and ``shipments`` or ``orders``, and the other options.
         """
         stored: dict[str, Any] = {"version": STORED_VERSION}
         carriers: dict[str, int] = {}
@@ -189,10 +191,10 @@ class WaitSpec:
 
     @staticmethod
     def stored_size(stored: object) -> int:
-        """Estimate the number of shipments in a stored form, without checking it.
+        """Estimate the number of shipments in a stored form, without validating it.
 
         :param stored: the stored form, which may be damaged.
-        :return: about how many it has; 0 if they cannot be counted.
+        :return: an estimate; 0 if they cannot be counted.
         """
         try:
             orders: Any = stored
@@ -203,7 +205,7 @@ class WaitSpec:
 
     @classmethod
     def from_dict(cls, stored: object) -> Self:
-        """Read what :meth:`to_dict` returned, in this version or an older one. Unknown names are ignored.
+        """Read what :meth:`to_dict` of this or an older version returned. Unknown options are ignored.
 
         :param stored: the stored form.
         :return: the specification.
@@ -235,7 +237,7 @@ class WaitSpec:
         checked = cls.create(**{**options, "end_in_triggerer": ()})
         results = tuple(WaitResult(result) for result in options.get("end_in_triggerer", ()))
         if type(options.get("push_result", True)) is not bool or type(checked.trackingmore_conn_id) is not str:
-            raise InvalidArgumentError("push_result or trackingmore_conn_id is of another type")
+            raise InvalidArgumentError("push_result or trackingmore_conn_id has the wrong type")
         values = {field.name: getattr(checked, field.name) for field in fields(cls)}
         return cls(**{**values, "orders": orders, "end_in_triggerer": results})
 
@@ -314,11 +316,11 @@ def _keys(shipments: object) -> dict[ShipmentKey, ShipmentKey]:
 def check_statuses(argument: str, values: object, allowed: tuple[str, ...]) -> frozenset[str]:
     """Check a user's list of statuses.
 
-    :param argument: its name, for the error.
-    :param values: the statuses; a single one may be given as text.
-    :param allowed: those that may be named.
+    :param argument: the name of the argument, for the error.
+    :param values: the statuses; a single one may be text.
+    :param allowed: the statuses that are allowed.
     :return: the statuses.
-    :raises InvalidArgumentError: naming the argument.
+    :raises InvalidArgumentError: if it is not a list of allowed statuses.
     """
     if isinstance(values, str):
         values = [values]
@@ -327,7 +329,9 @@ def check_statuses(argument: str, values: object, allowed: tuple[str, ...]) -> f
     chosen = list(values)
     wrong = [value for value in chosen if value not in allowed]
     if wrong:
-        raise InvalidArgumentError(f"{argument} names {format_value(wrong[0])}; the statuses are {', '.join(allowed)}")
+        raise InvalidArgumentError(
+            f"{argument} contains {format_value(wrong[0])}; allowed values are {', '.join(allowed)}"
+        )
     return frozenset(str(value) for value in chosen)
 
 
@@ -355,7 +359,7 @@ def _check_enough(number: int, orders: Mapping[str | None, Mapping[ShipmentKey, 
 
 
 def _seconds(argument: str, value: object) -> float | None:
-    """Read a duration or a time. Templates render numbers as text, and None as ``None``."""
+    """Parse a duration or a time. Templates render numbers as text, and None as the text ``None``."""
     if value is None or value in ("", "None"):
         return None
     try:
@@ -370,10 +374,10 @@ def _seconds(argument: str, value: object) -> float | None:
 def check_seconds(argument: str, value: object) -> float:
     """Check a user's duration.
 
-    :param argument: its name, for the error.
+    :param argument: the name of the argument, for the error.
     :param value: seconds, also as text.
     :return: seconds.
-    :raises InvalidArgumentError: naming the argument.
+    :raises InvalidArgumentError: if it is not a number from 0.
     """
     seconds = _seconds(argument, value)
     if seconds is None:

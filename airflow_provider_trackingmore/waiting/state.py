@@ -24,7 +24,7 @@ class PollerState:
     :param gathering: new shipments whose first check is delayed until others have joined.
     :param retries: the calls to retry.
     :param health: whether calls succeed.
-    :param lists: the lengths of the account's lists, and when they may be requested.
+    :param lists: how long the account's lists are, and when they may be requested.
     """
 
     rng: random.Random
@@ -38,7 +38,7 @@ class PollerState:
         self.health = AccountHealth(self.rng)
 
     async def find_due(self, now: float) -> Due:
-        """Find what is due.
+        """Find the shipments that are due.
 
         :param now: seconds of the event loop.
         """

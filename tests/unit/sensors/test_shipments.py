@@ -252,7 +252,7 @@ def test_only_a_valid_released_event_is_success(given_event: Any) -> None:
         ({"shipments": None, "orders": "{}"}, "orders must be a mapping, not text .* render_template_as_native_obj"),
         ({"shipments": [{"tracking_number": "P1"}]}, "carrier_code is missing"),
         ({"wait_for": 3}, "wait_for is 3, but there are only 2"),
-        ({"fail_on": ["lost"]}, "fail_on names 'lost'"),
+        ({"fail_on": ["lost"]}, "fail_on contains 'lost'"),
         ({"on_failed": "ignore"}, "on_failed must be 'fail' or 'report', not 'ignore'"),
     ],
     ids=str,

@@ -137,7 +137,7 @@ def test_the_reason_names_each_lost_shipment_and_only_those() -> None:
     assert reason(decision) == "usps P0: exception; usps P2: expired"
 
 
-def test_the_reason_for_a_missing_shipment_names_the_way_out() -> None:
+def test_the_reason_for_a_missing_shipment_says_what_to_do() -> None:
     decision = decide(("exception", MISSING, "transit"))
     assert decision.result == "failed"
     assert reason(decision) == "usps P1 is not registered with TrackingMore: run CreateTrackingsOperator first"
@@ -306,17 +306,17 @@ def test_plain_data_decides_the_same(wait: tuple[WaitSpec, list[str | None]]) ->
         ("wait_for", "²", "wait_for must be"),
         ("wait_for", 9, "wait_for is 9, but there are only 4 shipments"),
         pytest.param("wait_for", 10**5000, "more than 60 digits", id="huge-wait_for"),
-        ("statuses", ["delivred"], "statuses names 'delivred'; the statuses are pending, "),
-        ("statuses", "delivred", "statuses names 'delivred'"),
-        ("statuses", ["unknown"], "statuses names 'unknown'"),
+        ("statuses", ["delivred"], "statuses contains 'delivred'; allowed values are pending, "),
+        ("statuses", "delivred", "statuses contains 'delivred'"),
+        ("statuses", ["unknown"], "statuses contains 'unknown'"),
         ("statuses", [], "statuses is empty: name at least one"),
         ("statuses", 3, "statuses must be a list of statuses, not int"),
-        ("fail_on", ["lost"], "fail_on names 'lost'; the statuses are "),
+        ("fail_on", ["lost"], "fail_on contains 'lost'; allowed values are "),
         ("fail_on", None, "fail_on must be a list of statuses, not NoneType"),
-        pytest.param("fail_on", [10**5000], "fail_on names .more than 60 digits", id="huge-fail_on"),
+        pytest.param("fail_on", [10**5000], "fail_on contains .more than 60 digits", id="huge-fail_on"),
     ],
 )
-def test_a_wrong_argument_is_named_with_the_way_out(argument: str, value: object, says: str) -> None:
+def test_an_invalid_argument_is_named_with_what_is_allowed(argument: str, value: object, says: str) -> None:
     with pytest.raises(InvalidArgumentError, match=says):
         goal(**{"shipments": PARCELS, argument: value})
 
