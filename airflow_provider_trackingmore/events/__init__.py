@@ -1,1 +1,1 @@
-"""Changes of status as asset events."""
+"""Changes of status as asset events, and webhooks: pure functions."""

@@ -1,4 +1,4 @@
-"""``shipment_changes``: read the changes in a task that runs because of them."""
+"""``shipment_changes``: read the changes that have triggered a DAG run."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypedDict, cast
 
 EVENT_SOURCE = "trackingmore.shipment_changes"
-"""What marks the events of this package, since anyone may create events of an asset."""
+"""Marks the events of this package, since anybody may create events of an asset."""
 EVENT_VERSION = 1
 
 
 class ShipmentChange(TypedDict):
-    """A change of a shipment's status. It contains no personal data.
+    """A change of a shipment's status, without personal data.
 
     ``id`` is the same if the change is reported again, and ``sequence`` increases with each change that a trigger
-    reports. ``carrier_code`` and ``tracking_number`` are spelled as TrackingMore spells them, ``order_id`` is its order
-    field. ``previous_status`` is None if the shipment was not known before. ``delivered_at`` and ``last_update`` are
+    reports. ``carrier_code`` and ``tracking_number`` are in TrackingMore's spelling, and ``order_id`` is its order
+    field. ``previous_status`` is None if the shipment was unknown before. ``delivered_at`` and ``last_update`` are
     ISO 8601 local times of the place, without zone; ``observed_at`` is ISO 8601 in UTC.
     """
 
@@ -37,14 +37,14 @@ _OPTIONAL_TEXTS = ("order_id", "previous_status", "substatus", "delivered_at", "
 
 
 def shipment_changes(triggering_asset_events: object) -> list[ShipmentChange]:
-    """Return the changes that a DAG run was started for.
+    """Return the changes that have triggered a DAG run.
 
-    Airflow may deliver the events of a run in any order, and may deliver one again. So the changes are sorted, and
-    those with the same ``id`` are returned once. Events that others have created are ignored.
+    Airflow may deliver the events of a run in any order, and more than once. So the changes are sorted, and a change
+    with the same ``id`` as another is returned once. Events from other sources are ignored.
 
-    :param triggering_asset_events: ``triggering_asset_events`` of the task's context: asset -> its events. A list of
-        events will do, too.
-    :return: the changes, the oldest first. There may be none.
+    :param triggering_asset_events: ``triggering_asset_events`` from the task's context: asset -> its events. A list of
+        events is accepted too.
+    :return: the changes, the oldest first; empty if there are none.
     """
     found: dict[str, ShipmentChange] = {}
     for event in _events(triggering_asset_events):
@@ -59,12 +59,13 @@ def event_payload(changes: list[ShipmentChange]) -> dict[str, object]:
     """Return the payload of an event.
 
     :param changes: its changes.
+    :return: ``source``, ``version`` and ``changes``.
     """
     return {"source": EVENT_SOURCE, "version": EVENT_VERSION, "changes": changes}
 
 
 def _events(value: object) -> Iterator[object]:
-    """Yield the events of all assets. Airflow's mapping is no ``Mapping`` in every version."""
+    """Yield the events of all assets. In some versions of Airflow their mapping is not a ``Mapping``."""
     if callable(getattr(value, "values", None)):
         value = value.values()  # type: ignore[attr-defined]
     for item in value if isinstance(value, Iterable) and not isinstance(value, str | bytes) else ():

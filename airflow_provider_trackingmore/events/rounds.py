@@ -1,4 +1,4 @@
-"""Compare what the lists contain with what a watcher knows: which changes to report, and the state to commit next."""
+"""Compare the lists with what a watcher knows: which changes to report, and the state after them."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Round:
     """The result of a round.
 
     :param changes: the changes to report.
-    :param state: the state to commit once they are stored.
-    :param unlisted: shipments that the list of everything has left out: they must be checked by number. None if it was
-        not read.
+    :param state: the state after them.
+    :param unlisted: the shipments that the list of everything has left out, which must be checked by number; None if
+        that list was not read.
     """
 
     changes: list[ShipmentChange]
@@ -57,15 +57,15 @@ def compare(
     reporting: Reporting,
     now: datetime,
 ) -> Round:
-    """Compare what was read with the committed state.
+    """Compare the content of the lists with the state after the previous round.
 
-    :param base: the committed state; None at the first start.
-    :param update: what the lists contained.
-    :param by_number: the newest states of shipments that the lists have left out, by normalized key.
+    :param base: that state; None in the first round.
+    :param update: the content of the lists.
+    :param by_number: normalized key -> newest state of shipments that the lists have left out.
     :param window: where the lists began.
     :param reporting: which changes to report.
-    :param now: the present time in UTC.
-    :return: the changes and the next state.
+    :param now: the current time in UTC.
+    :return: the changes to report, and the next state.
     """
     comparison = _Comparison(base, window, reporting, now)
     listed = {row.key: row for row in update.listed}
@@ -96,10 +96,10 @@ class _Comparison:
         self.tracker = WindowTracker(base.load_state, window, now, MAX_OPEN)
 
     def add(self, row: ObservedRow, window_row: ObservedRow | None = None) -> None:
-        """Compare a row with what is known.
+        """Compare a row with the known state of its shipment.
 
         :param row: the newest row of the shipment.
-        :param window_row: its row in the list of everything, if that is another one.
+        :param window_row: its row in the list of everything, if there is one.
         """
         if row.observed is None or row.observed.status is None or row.sent_key is None:
             return
@@ -126,7 +126,7 @@ class _Comparison:
         self.tracker.add(window_row or row, settled=settled)
 
     def add_by_number(self, key: ShipmentKey, observed: Observation) -> None:
-        """Compare the state of a shipment that the lists have left out; forget one that is not registered anymore."""
+        """Compare a shipment that the lists have left out; drop it if it is no longer registered."""
         known = self._shipments.get(key)
         if known is None:
             return
@@ -137,7 +137,7 @@ class _Comparison:
         self.add(row)
 
     def _is_new(self, row: ObservedRow) -> bool:
-        """Tell whether an unknown shipment is new, rather than one that was dropped because it was settled."""
+        """Tell whether an unknown shipment is new, rather than one that was dropped after it had settled."""
         return not row.is_final or _newest_time(row) > self._base.forgotten_until
 
     def _seen(self, row: ObservedRow, changed: datetime | None, round_number: int | None = None) -> LastSeen:
@@ -179,7 +179,7 @@ class _Comparison:
         )
 
     def _since(self, row: ObservedRow, known: LastSeen | None) -> str:
-        """Identify what is changing: the round that brought the previous status, or what makes the shipment new."""
+        """Return what a change starts from: the round of the previous status, or the time that makes a shipment new."""
         if known is not None:
             return str(known.round)
         if row.created is not None and row.created > self._base.forgotten_until:
@@ -214,13 +214,13 @@ class _Comparison:
 
 
 def change_id(account: str, key: ShipmentKey, previous: str | None, status: str, since: str) -> str:
-    """Identify a change. Our clock does not go into it, so that a change that is reported again has the same id.
+    """Return the ``id`` of a change. It does not depend on our clock, so a change that is reported again keeps it.
 
     :param account: the name of the account.
     :param key: the shipment.
-    :param previous: its status before; None if it was not known.
-    :param status: its status.
-    :param since: the number of the committed round that brought the previous status.
+    :param previous: its previous status; None if it was unknown.
+    :param status: its new status.
+    :param since: what the change starts from, such as the number of the round of the previous status.
     """
     parts = (account, *key.normalized, previous or "", status, since)
     return blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""What a watcher knows between two rounds, and its stored form: a few pieces of text that any database can hold."""
+"""The state of a watcher between two rounds, and its stored form: pieces of text that fit into any database."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from airflow_provider_trackingmore.waiting.observation import Observation
 
 STATE_VERSION = 1
 PIECE_LENGTH = 45_000
-"""Characters in a piece. Encrypted, as Airflow stores Variables, it has less than 65,535 bytes, which is the limit of
-MySQL's TEXT."""
+"""Characters per piece. Encrypted, as Airflow stores Variables, that is less than 65,535 bytes, the limit of MySQL's
+TEXT."""
 SLOTS = ("a", "b")
 
 
@@ -30,13 +30,13 @@ class WatchStateError(TrackingMoreError):
 
 @dataclass(frozen=True, slots=True)
 class LastSeen:
-    """What is known of a shipment.
+    """What a watcher knows about a shipment.
 
     :param key: carrier and number, as the vendor spells them.
     :param status: its status.
-    :param last_update: local time of its newest event; kept of delivered shipments only, which may reopen after it.
-    :param created: Unix seconds of its registration, if the vendor says so.
-    :param changed: Unix seconds at which the watcher saw it change; None if it has not.
+    :param last_update: local time of its newest event, for delivered shipments only: later events may reopen them.
+    :param created: Unix seconds of its registration; None if unknown.
+    :param changed: Unix seconds at which the watcher saw its status change; None if it never did.
     :param round: the number of the round in which it got this status.
     """
 
@@ -59,9 +59,9 @@ class WatchState:
 
     :param round: the number of the round.
     :param mark: Unix seconds: every shipment that was registered earlier is settled, or is in ``shipments``.
-    :param cursor: Unix seconds of the vendor's clock: settled shipments have been read up to that change.
-    :param forgotten_until: Unix seconds of the vendor's clock: of the shipments that were dropped, none was registered
-        or changed later than this.
+    :param cursor: Unix seconds of the vendor's clock: changes of settled shipments have been read up to this time.
+    :param forgotten_until: Unix seconds of the vendor's clock: no shipment that was dropped was registered or changed
+        later than this.
     :param sequence: the ``sequence`` of the last change.
     :param scope: identifies the filters.
     :param shipments: the shipments that are not settled, by normalized key.
@@ -82,10 +82,10 @@ class WatchState:
 
 
 def pack(state: WatchState, changes: Sequence[ShipmentChange] = ()) -> list[str]:
-    """Turn a state into text.
+    """Convert a state to text.
 
     :param state: the state.
-    :param changes: the changes that the round reports.
+    :param changes: the changes that its round reports.
     :return: the pieces.
     """
     carriers: dict[str, list[list[Any]]] = {}
@@ -113,7 +113,7 @@ def pack(state: WatchState, changes: Sequence[ShipmentChange] = ()) -> list[str]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where the newest state is stored. There are two slots: while one is written, the other stays whole.
+    """Where the newest state is stored. There are two slots, so that one stays intact while the other is written.
 
     :param slot: its slot; empty if nothing is stored.
     :param round: the number of its round.
@@ -131,7 +131,7 @@ class Head:
 
     @classmethod
     def from_text(cls, text: str | None) -> Head:
-        """Read a head.
+        """Parse a head.
 
         :param text: from :meth:`to_text`; None if nothing is stored.
         :raises WatchStateError: if it is damaged, or was written by a later version.
@@ -143,7 +143,9 @@ class Head:
             version, slot = values["version"], values["slot"]
             head = cls(slot, int(values["round"]), bool(values["is_committed"]))
         except (ValueError, TypeError, KeyError):
-            raise WatchStateError("the stored state of the watcher is damaged") from None
+            raise WatchStateError(
+                "the stored state of the watcher is damaged: clear it, and the watcher starts over"
+            ) from None
         if type(version) is not int or version > STATE_VERSION or slot not in SLOTS:
             raise WatchStateError(
                 "the stored state of the watcher was written by a later version of airflow-provider-trackingmore: "
@@ -153,14 +155,14 @@ class Head:
 
     @property
     def other_slot(self) -> str:
-        """Where the next state is to be stored."""
+        """The slot for the next state."""
         return SLOTS[1] if self.slot == SLOTS[0] else SLOTS[0]
 
 
 def count_pieces(piece: str | None) -> int:
     """Return how many pieces a slot has.
 
-    :param piece: any of them; None if there is none.
+    :param piece: any of its pieces; None if there is none.
     :return: the number; 0 if it is damaged.
     """
     _, _, rest = (piece or "").partition(".")
@@ -169,18 +171,18 @@ def count_pieces(piece: str | None) -> int:
 
 
 def unpack(pieces: Sequence[str | None]) -> tuple[WatchState, list[ShipmentChange]]:
-    """Read a state.
+    """Parse a state.
 
-    :param pieces: the pieces of one slot, in their order.
+    :param pieces: the pieces of one slot, in order.
     :return: the state, and the changes that its round reports.
-    :raises WatchStateError: if they are damaged, or do not belong together.
+    :raises WatchStateError: if the pieces are damaged, or do not belong together.
     """
     try:
         parts = [(piece or "").split(".", 2) for piece in pieces]
         data = "".join(part for _, _, part in parts)
         token = _digest(data)
         if not parts or any(part[0] != token for part in parts):
-            raise ValueError("pieces of several states")
+            raise ValueError("the pieces belong to different states")
         values: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(data)))
         seen = [_seen(carrier, row) for carrier, rows in values["carriers"].items() for row in rows]
         state = WatchState(

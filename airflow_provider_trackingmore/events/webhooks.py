@@ -1,6 +1,6 @@
-"""``read_webhook``: verify a webhook of TrackingMore, and read which shipment it is about.
+"""``read_webhook``: verify a webhook of TrackingMore, and read which shipment it names.
 
-TrackingMore signs only the time of a webhook, and with a key that is no secret: the e-mail address of the account. So a
+TrackingMore signs only the time of a webhook, with a key that is not secret: the e-mail address of the account. So a
 webhook proves nothing about the shipment. It is a hint to request the shipment from the API.
 """
 
@@ -19,26 +19,26 @@ from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.api.validation import check_carrier_code, check_tracking_number
 
 TOLERANCE_SECONDS = 300.0
-"""The default difference between the time of a webhook and the clock from which on the webhook counts as stale."""
+"""By default, a webhook whose time differs from the clock by more than this is stale."""
 _UNIX_SECONDS = re.compile(r"[0-9]{1,11}", re.ASCII)
 _SIGNATURE = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
 
 
 class WebhookError(TrackingMoreError):
-    """A webhook cannot be used: it is not in the form of TrackingMore's API v2 or v3."""
+    """A webhook cannot be read: it does not have the form of TrackingMore's API v2 or v3."""
 
 
 class WebhookSignatureError(WebhookError):
-    """The signature of a webhook is wrong, or there is no key to verify it with."""
+    """The signature of a webhook is invalid, or there is no key to verify it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A webhook whose signature is right. Request the shipment from the API before you act on it.
+    """A webhook with a valid signature. Request the shipment from the API before you act on it.
 
     :param key: the shipment that it names. The signature does not cover it.
     :param sent_at: Unix seconds at which TrackingMore signed it.
-    :param stale: whether that was too long ago, or is in the future. It may be a retry or a replay.
+    :param stale: whether that is too long ago, or in the future. The webhook may be a retry or a replay.
     """
 
     key: ShipmentKey
@@ -49,15 +49,15 @@ class Webhook:
 def read_webhook(
     body: bytes | str, *, account_email: str | None, now: float, tolerance_seconds: float = TOLERANCE_SECONDS
 ) -> Webhook:
-    """Verify a webhook, and read which shipment it is about.
+    """Verify a webhook, and read which shipment it names.
 
-    :param body: the body of the request, up to a size that you have limited.
-    :param account_email: the e-mail address with which you log in to TrackingMore: the key of the signature.
+    :param body: the body of the request. Limit its size before you call this.
+    :param account_email: the e-mail address of your TrackingMore login, which is the key of the signature.
     :param now: Unix seconds.
     :param tolerance_seconds: how much the time of the webhook may differ from ``now``, in seconds, before it is stale.
-    :return: the shipment, and when the webhook was sent.
-    :raises WebhookSignatureError: if the signature is wrong, or ``account_email`` is empty.
-    :raises WebhookError: if the body is not in a known form.
+    :return: the shipment, when the webhook was sent, and whether it is stale.
+    :raises WebhookSignatureError: if the signature is invalid, or ``account_email`` is empty.
+    :raises WebhookError: if the body does not have a known form.
     """
     content = _decode(body)
     time_text, signature = _signed_time(content)
@@ -77,7 +77,7 @@ def _decode(body: bytes | str) -> Mapping[str, object]:
 
 
 def _signed_time(content: Mapping[str, object]) -> tuple[str, str]:
-    """Return the time exactly as it was signed, and the signature: in ``verifyInfo`` (v2), or beside ``data`` (v3)."""
+    """Return the time exactly as it was signed, and the signature, from ``verifyInfo`` (v2) or beside ``data`` (v3)."""
     if "verifyInfo" in content:
         verify_info = parse_object(content["verifyInfo"])
         time, signature = verify_info.get("timeStr"), verify_info.get("signature")
@@ -103,7 +103,7 @@ def _verify(time_text: str, signature: str, account_email: str | None) -> None:
 
 
 def _shipment(content: Mapping[str, object]) -> ShipmentKey:
-    """Return the shipment. v3 renamed ``carrier_code`` to ``courier_code``, though not in all of its documentation."""
+    """Return the shipment. In v3, ``carrier_code`` is ``courier_code``, though not everywhere in its documentation."""
     data = parse_object(content.get("data"))
     carrier_code = parse_text(data.get("carrier_code")) or parse_text(data.get("courier_code"))
     try:

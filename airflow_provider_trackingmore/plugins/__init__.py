@@ -1,1 +1,1 @@
-"""What runs in Airflow's API server."""
+"""The Airflow plugin: the webhook route and the page, which run in Airflow's API server."""

@@ -1,4 +1,4 @@
-"""What is mounted at ``/trackingmore``: the page below ``/page``, and the webhook route for everything else."""
+"""The application at ``/trackingmore``: the page below ``/page``, and the webhook route for everything else."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ PAGE_PATH = "/page"
 class PluginApp:
     """Passes each request to the page or to the webhook route.
 
-    The webhook route also gets paths that nobody serves, because it hides the path from the access log: a URL with a
-    typing error may contain the secret. The page is only built when somebody opens it. If it cannot be built, it
-    answers 503, and webhooks work nevertheless.
+    The webhook route also gets unknown paths, because it hides the path from the access log: a mistyped URL may contain
+    the secret. The page is only built when somebody opens it. If that fails, it answers 503, and webhooks still work.
     """
 
     def __init__(self) -> None:

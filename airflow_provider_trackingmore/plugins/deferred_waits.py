@@ -122,7 +122,7 @@ class DeferredWaits:
         try:
             wait = describe_wait(trigger_id, deferred_at, WaitSpec.from_dict(arguments.get("wait")), details)
         except TrackingMoreError as error:
-            log.debug("Trigger %d is not understood: %s", trigger_id, error)
+            log.debug("Cannot read trigger %d: %s", trigger_id, error)
             wait = DeferredWait(trigger_id, deferred_at, (), False, details, search_text=details.key.dag_id.casefold())
         self._waits[trigger_id] = wait
         for shipment in wait.shipments:

@@ -1,4 +1,4 @@
-"""The Airflow plugin: the webhook route and the page "Shipments". Every component loads it, so it imports little."""
+"""The Airflow plugin. Every component of Airflow loads this module, so it imports little."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HAS_PAGES = tuple(map(int, __version__.split(".")[:2])) >= (3, 1)
 
 
 class MountedApp(TypedDict):
-    """An ASGI application, and where Airflow's API server mounts it."""
+    """An ASGI application, and the path at which Airflow's API server mounts it."""
 
     app: PluginApp
     url_prefix: str
@@ -26,7 +26,7 @@ class MountedApp(TypedDict):
 
 
 class ExternalView(TypedDict, total=False):
-    """A page that Airflow's UI shows in a frame. A single invalid entry removes the whole plugin from the UI.
+    """A page that Airflow's UI shows in a frame. A single invalid value removes the whole plugin from the UI.
 
     :param name: the text of the link or tab.
     :param href: the URL of the page; ``{DAG_ID}``, ``{RUN_ID}``, ``{TASK_ID}`` and ``{MAP_INDEX}`` are filled in.
@@ -57,7 +57,7 @@ class TrackingMorePlugin(AirflowPlugin):
             return []
         from airflow_provider_trackingmore.plugins.app import PluginApp
 
-        # One application for both: Airflow never reaches the second of two mounts with one prefix.
+        # One application for both: of two mounts with the same prefix, Airflow never reaches the second.
         return [{"app": PluginApp(), "url_prefix": URL_PREFIX, "name": "trackingmore"}]
 
     @cached_property
@@ -85,5 +85,5 @@ class TrackingMorePlugin(AirflowPlugin):
 
 
 def _base_path() -> str:
-    """Return the path that Airflow is served below, without a slash at its end."""
+    """Return the path below which Airflow is served, without a trailing slash."""
     return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")

@@ -1,4 +1,4 @@
-"""Task instances that wait in the triggerer: what each waits for, as Airflow's database has it."""
+"""Read from Airflow's database what deferred task instances wait for."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ log = logging.getLogger(__name__)
 
 CLASS_PATH = f"{ShipmentStatusTrigger.__module__}.{ShipmentStatusTrigger.__qualname__}"
 SENSORS = ("ShipmentDeliveredSensor", "ShipmentStatusSensor")
-"""The sensors of this package, as task instances name their operator."""
+"""The sensors of this package, as in the ``operator`` of a task instance."""
 SHOWN_ORDERS = 20
-"""How many orders of a wait are kept by name."""
+"""How many orders of a wait are shown by name."""
 
 ShipmentOfConnection = tuple[str, ShipmentKey]
-"""The connection of a wait, and a shipment, normalized."""
+"""The connection of a wait, and a normalized shipment."""
 
 
 class TaskKey(NamedTuple):
@@ -39,11 +39,11 @@ class TaskKey(NamedTuple):
 
 
 class TaskDetails(NamedTuple):
-    """What the page shows of a task instance that waits.
+    """A waiting task instance, as the page shows it.
 
     :param key: the task instance.
-    :param label: the name of a mapped one; None without.
-    :param started_at: Unix seconds; None if Airflow does not know.
+    :param label: the rendered ``map_index_template`` of a mapped one; None if there is none.
+    :param started_at: Unix seconds; None if unknown.
     :param times_out_at: Unix seconds at which Airflow ends its deferral; None for never.
     """
 
@@ -57,18 +57,17 @@ class TaskDetails(NamedTuple):
 class DeferredWait:
     """A task that waits in the triggerer.
 
-    :param trigger_id: its trigger; it gets another one each time that it is deferred.
+    :param trigger_id: its trigger, a new one each time that it is deferred.
     :param deferred_at: Unix seconds.
-    :param shipments: what it waits for.
-    :param can_be_woken: whether it loses nothing if it checks early.
+    :param shipments: the shipments that it waits for.
+    :param can_be_woken: whether it can check early without losing anything.
     :param task: the task instance.
-    :param conn_id: its connection; empty if its arguments are not understood.
+    :param conn_id: its connection; empty if its arguments cannot be read.
     :param order_names: the names of its first orders.
-    :param order_count: how many orders it has.
+    :param order_count: the number of its orders.
     :param poke_interval: seconds between two checks.
-    :param first_check_at: Unix seconds of the first check in the triggerer; None: one ``poke_interval`` after it began.
     :param deadline: Unix seconds at which it times out; None for never.
-    :param search_text: what a search looks at, without upper case: a line for the DAG, each order, each number ...
+    :param search_text: the text to search, casefolded: a line each for the DAG, task, label, orders and numbers.
     """
 
     trigger_id: int
@@ -80,16 +79,15 @@ class DeferredWait:
     order_names: tuple[str, ...] = ()
     order_count: int = 0
     poke_interval: float = 60.0
-    first_check_at: float | None = None
     deadline: float | None = None
     search_text: str = ""
 
 
 class StoredWait(NamedTuple):
-    """A wait as the database has it.
+    """A wait as Airflow's database stores it.
 
     :param wait: its description.
-    :param spec: all that it waits for.
+    :param spec: its options.
     """
 
     wait: DeferredWait
@@ -101,7 +99,7 @@ class FoundTask:
     """A task instance, and what it waits for.
 
     :param task: the task instance.
-    :param state: its state; empty without.
+    :param state: its state; empty if it has none.
     :param operator: the name of its operator.
     :param stored: its wait; None if it is not deferred with a trigger of this package.
     """
@@ -122,16 +120,16 @@ def is_deferred() -> tuple[ColumnElement[bool], ...]:
 
 
 def task_columns() -> tuple[ColumnElement[object], ...]:
-    """The columns that :func:`_details` reads. ``rendered_map_index`` of the class is not the column alone."""
+    """Return the columns that :func:`task_details` reads."""
     from airflow.models.taskinstance import TaskInstance
 
-    columns = TaskInstance.__table__.c  # its attribute rendered_map_index is more than the column
+    columns = TaskInstance.__table__.c  # the attribute rendered_map_index of the class is not the column
     names = ("dag_id", "run_id", "task_id", "map_index", "rendered_map_index", "start_date", "trigger_timeout")
     return tuple(columns[name] for name in names)
 
 
 def task_details(columns: Sequence[object]) -> TaskDetails:
-    """Read a row of :func:`task_columns`.
+    """Convert a row of :func:`task_columns`.
 
     :param columns: the row.
     """
@@ -146,7 +144,7 @@ def describe_wait(trigger_id: int, deferred_at: float, spec: WaitSpec, task: Tas
 
     :param trigger_id: its trigger.
     :param deferred_at: Unix seconds.
-    :param spec: what it waits for.
+    :param spec: its options.
     :param task: the task instance.
     """
     keys = dict.fromkeys(normalized for shipments in spec.orders.values() for normalized in shipments)
@@ -159,30 +157,29 @@ def describe_wait(trigger_id: int, deferred_at: float, spec: WaitSpec, task: Tas
         trigger_id,
         deferred_at,
         tuple((spec.trackingmore_conn_id, key) for key in keys),
-        # A wait that measures how long a shipment has been seen as arrived would start over.
+        # A wait that measures how long a shipment has been seen as arrived would start measuring again.
         not spec.settle_seconds,
         task,
         spec.trackingmore_conn_id,
         tuple(names[:SHOWN_ORDERS]),
         len(names),
         spec.poke_interval,
-        spec.first_check_at,
         deadline,
         "\n".join(texts).casefold(),
     )
 
 
 def trigger_arguments(trigger: Trigger) -> dict[str, object]:
-    """Decrypt the arguments of a trigger; none if that fails, so that one trigger does not keep the others waiting."""
+    """Decrypt the arguments of a trigger; empty if that fails, so that one trigger does not affect the others."""
     try:
         return dict(trigger.kwargs)
     except Exception as error:
-        log.warning("The arguments of trigger %d cannot be read (%s)", trigger.id, type(error).__name__)
+        log.warning("Cannot read the arguments of trigger %d (%s)", trigger.id, type(error).__name__)
         return {}
 
 
 def count_undeferred() -> dict[str, int]:
-    """Count the sensors of this package that wait on a worker, or for their next reschedule, by DAG."""
+    """Count by DAG the sensors of this package that wait on a worker, or for their next reschedule."""
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
     from airflow.utils.state import TaskInstanceState
@@ -228,7 +225,7 @@ def find_task(key: TaskKey) -> FoundTask | None:
     try:
         spec = WaitSpec.from_dict(arguments.get("wait"))
     except TrackingMoreError as error:
-        log.warning("Trigger %d is not understood: %s", trigger_id, error)
+        log.warning("Cannot read trigger %d: %s", trigger_id, error)
         return FoundTask(details, str(state), str(operator or ""))
     wait = describe_wait(trigger_id, deferred_at, spec, details)
     return FoundTask(details, str(state), str(operator or ""), StoredWait(wait, spec))

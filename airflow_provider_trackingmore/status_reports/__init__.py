@@ -1,1 +1,1 @@
-"""What the triggerers know about accounts and waits, written for the page in Airflow's API server."""
+"""Status reports: what triggerers know about accounts and waits, for the page in Airflow's API server."""

@@ -1,6 +1,7 @@
 """``StatusReport``: what one triggerer knows about one account, as a short text.
 
-It has account figures, next checks and counts only: no keys, tracking numbers, orders or personal data.
+It contains figures about the account, times of checks and counts. It contains no keys, tracking numbers, orders or
+personal data.
 """
 
 from __future__ import annotations
@@ -24,29 +25,29 @@ VERSION = "1"
 WRITE_SECONDS = 60.0
 """How often a triggerer writes its reports."""
 STALE_SECONDS = 180.0
-"""A report that is older than this, and that has open waits or watchers, is one of a triggerer that does not run."""
+"""If a report with open waits or watchers is older than this, its triggerer does not run any more."""
 KEPT_SECONDS = 86_400.0
-"""Older reports are not read anymore."""
+"""Older reports are ignored."""
 MAX_LENGTH = 44_000
-"""Characters in a report. Encrypted, as Airflow stores Variables, it stays below 60 kB."""
+"""The maximum number of characters. Encrypted, as Airflow stores Variables, that is less than 60 kB."""
 MAX_DECOMPRESSED_BYTES = 4_000_000
 KEPT_QUOTA_READINGS = 48
 SLOTS = 16
-"""How many triggerers can report on one account."""
+"""The maximum number of triggerers that report on one account."""
 NAME_PREFIX = "trackingmore_status"
 _ACCOUNT = re.compile(r"[0-9a-f]{16}")
 
 
 class StatusReportError(TrackingMoreError):
-    """A stored report cannot be read: it is damaged, or was written by another version."""
+    """A stored report is damaged, or was written by another version."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaReading:
-    """What TrackingMore said about the quota.
+    """The quota of an account at one time.
 
     :param read_at: Unix seconds.
-    :param left: how many shipments may still be registered.
+    :param left: how many shipments can still be registered.
     """
 
     read_at: float
@@ -58,7 +59,7 @@ class Problem:
     """Why the calls of an account fail.
 
     :param error: the name of the exception.
-    :param hint: what to do about it; may be empty.
+    :param hint: what to do about it; empty if there is no hint.
     """
 
     error: str
@@ -71,21 +72,21 @@ class StatusReport:
 
     :param account: the fingerprint of the API key.
     :param conn_ids: the Airflow connections whose waits have used the account.
-    :param component: the kind of process that has written it, ``"triggerer"``.
+    :param component: the kind of process that wrote the report, ``"triggerer"``.
     :param host: the name of its host.
     :param instance: identifies the process.
-    :param written_at: when it was written.
+    :param written_at: when the report was written.
     :param requests_per_second: the rate limit.
-    :param waits: how many deferred waits it serves.
-    :param watchers: how many watchers it serves.
+    :param waits: the number of deferred waits in the triggerer.
+    :param watchers: the number of watchers in the triggerer.
     :param usage: how all processes that share the rate limit have used the account in the last day.
-    :param usage_scope: where the usage is kept. Reports with the same scope have the same usage: do not add them up.
-    :param cool_down_until: until when the account sends nothing after a 429; None if it does not cool down.
-    :param releases: how many waits of this triggerer were released, by the beginning of a quarter of an hour.
+    :param usage_scope: where the usage is kept. Reports with the same scope have the same usage, so do not add it up.
+    :param cool_down_until: when the cool-down after a 429 ends; None if there is none.
+    :param releases: how many waits of this triggerer were released, by the start of a quarter of an hour.
     :param quota: readings of the quota, the oldest first.
     :param problem: why its calls fail; None if they succeed.
-    :param progress: the progress of its waits, by the id of their trigger.
-    :param left_out: how many waits had no room in ``progress``.
+    :param progress: trigger id -> progress of its waits.
+    :param left_out: how many waits did not fit into ``progress``.
     """
 
     account: str
@@ -107,28 +108,28 @@ class StatusReport:
     left_out: int = 0
 
     def is_stale(self, now: float) -> bool:
-        """Tell whether its triggerer should have written another one by now.
+        """Tell whether its triggerer should have written another report by now.
 
         :param now: Unix seconds.
         """
         return bool(self.waits or self.watchers) and self.age(now) > STALE_SECONDS
 
     def age(self, now: float) -> float:
-        """Return how old it is, in seconds; a clock that was set back does not make it young.
+        """Return its age in seconds. It stays positive if the clock was set back.
 
         :param now: Unix seconds.
         """
         return abs(now - self.written_at)
 
     def to_text(self) -> str:
-        """Serialize it into at most :data:`MAX_LENGTH` characters: waits that are checked last are left out."""
+        """Serialize the report to at most :data:`MAX_LENGTH` characters, without the waits that are checked last."""
         report = self
         while True:
             text = f"{VERSION}.{_compress(_to_values(report))}"
             if len(text) <= MAX_LENGTH or not report.progress:
                 return text
             room = int(len(report.progress) * 0.9 * MAX_LENGTH / len(text))
-            report = replace(report, progress=_first_checked(report.progress, room))
+            report = replace(report, progress=_earliest_checks(report.progress, room))
             report = replace(report, left_out=self.left_out + len(self.progress) - len(report.progress))
 
     @classmethod
@@ -148,28 +149,28 @@ class StatusReport:
 
 
 def report_name(account: str, slot: int) -> str:
-    """Return under which name a report is stored.
+    """Return the name under which a report is stored.
 
     :param account: the fingerprint of the API key.
-    :param slot: from 0 to :data:`SLOTS` - 1; each triggerer that reports on the account has another one.
+    :param slot: from 0 to :data:`SLOTS` - 1; a different one for each triggerer that reports on the account.
     """
     return f"{NAME_PREFIX}_{account}_{slot}"
 
 
 def merge_counts(*counts: Mapping[int, int], now: float) -> dict[int, int]:
-    """Add counts of the last day.
+    """Add up counts of the last day.
 
-    :param counts: counts by the beginning of a quarter of an hour, in Unix seconds.
+    :param counts: counts by the start of a quarter of an hour, in Unix seconds.
     :param now: Unix seconds.
     """
     total: dict[int, int] = {}
-    for of_quarters in counts:
-        for begin, count in of_quarters.items():
+    for by_quarter in counts:
+        for begin, count in by_quarter.items():
             total[begin] = total.get(begin, 0) + count
     return counts_of_last_day(total, now)
 
 
-def _first_checked(progress: Mapping[int, WaitProgress], number: int) -> dict[int, WaitProgress]:
+def _earliest_checks(progress: Mapping[int, WaitProgress], number: int) -> dict[int, WaitProgress]:
     def key(item: tuple[int, WaitProgress]) -> float:
         at = item[1].next_check_at
         return math.inf if at is None else at
@@ -201,9 +202,9 @@ def _to_values(report: StatusReport) -> dict[str, Any]:
 
 
 def _progress_columns(progress: Mapping[int, WaitProgress], written_at: float) -> dict[str, Any]:
-    """Return columns of small numbers, which can be compressed better than rows.
+    """Return columns of small numbers, which compress better than rows.
 
-    The ids are differences, the times are relative, and equal counts are stored once.
+    Ids are stored as differences, times relative to the report, and equal counts once.
     """
     ids = sorted(progress)
     counts: dict[tuple[tuple[str, int], ...], int] = {}

@@ -1,4 +1,4 @@
-"""Write the reports of one event loop, once a minute. A report that cannot be written never harms a wait."""
+"""Write the status reports of one event loop, once a minute. If one cannot be written, no wait is affected."""
 
 from __future__ import annotations
 
@@ -41,24 +41,25 @@ from airflow_provider_trackingmore.waiting.progress import WaitProgress
 log = logging.getLogger(__name__)
 
 FIRST_SECONDS = 10.0
-"""How long after the first wait the first report is written."""
+"""The delay of the first report after the first wait."""
 QUOTA_SECONDS = 3600.0
-"""How often the quota is read, with ``GET /trackings/getuserinfo``, which is free."""
+"""How often the quota is read with ``GET /trackings/getuserinfo``, which is free."""
 QUOTA_WAIT_SECONDS = 10.0
+"""How long that call may wait for the rate limit."""
 WRITE_TIMEOUT_SECONDS = 50.0
-"""For one account, the reading of the quota included."""
+"""For the report on one account, including the call for the quota."""
 
 
 @dataclass(eq=False, slots=True)
 class _Account:
-    """An account that is reported on.
+    """An account with reports.
 
-    :param client: its client.
+    :param client: a client of the account.
     :param storage: where its reports are stored.
-    :param slot: this triggerer's slot there; None before the first report.
+    :param slot: this triggerer's slot; None before the first report.
     :param quota: readings of the quota, the oldest first.
-    :param quota_due: when to read it next, in Unix seconds.
-    :param is_finished: whether the last report said that there are no waits.
+    :param quota_due: when to read the quota next, in Unix seconds.
+    :param is_finished: whether the last report had no waits and no watchers.
     :param has_failed: whether the last report could not be written.
     """
 
@@ -72,16 +73,16 @@ class _Account:
 
 
 def storage_of(client: TrackingMoreClient) -> ReportStorage:
-    """Return where the reports on an account are stored.
+    """Return where the reports on an account are stored: in Redis if its rate limit is kept there, else in Variables.
 
-    :param client: its client.
+    :param client: a client of the account.
     """
     pacing = client.settings.pacing
     return VariableReports() if pacing in PACING_CHOICES else RedisReports(pacing)
 
 
 class StatusReporter:
-    """Writes the reports of one event loop: one for each account.
+    """Writes the reports of one event loop, one for each account.
 
     :param pollers: the pollers of the event loop.
     :param open_storage: returns where the reports on an account are stored.
@@ -104,7 +105,7 @@ class StatusReporter:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Write reports from now on, for as long as there are waits or watchers. It may be called repeatedly."""
+        """Start to write reports, until there are no waits and no watchers. This may be called repeatedly."""
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run(), name="trackingmore-status-reports")
 
@@ -119,7 +120,7 @@ class StatusReporter:
                 return
 
     async def write_all(self) -> None:
-        """Write a report for each account that has waits or watchers, or had some at the last report."""
+        """Write a report for each account that has waits or watchers, or had any at the last report."""
         by_account: dict[str, list[Poller]] = {}
         for poller in self._pollers.all:
             client = poller.sender
@@ -140,7 +141,7 @@ class StatusReporter:
                 account.has_failed = True
                 log.log(
                     level,
-                    "The status of account %s cannot be reported to the page Shipments (%s). The waits go on",
+                    "Cannot report the status of account %s to the page Shipments (%s). Waits are not affected",
                     fingerprint,
                     type(error).__name__,
                 )
@@ -151,7 +152,7 @@ class StatusReporter:
     async def _write(self, account: _Account, pollers: list[Poller]) -> None:
         name = account.client.account
         if account.slot is not None and not self._is_free(await _read(account, account.slot)):
-            account.slot = None  # another triggerer has chosen the same slot, at the same time
+            account.slot = None  # another triggerer has claimed the same slot at the same time
         if account.slot is None:
             await self._claim_slot(account)
         if pollers:
@@ -161,7 +162,7 @@ class StatusReporter:
         await account.storage.set(report_name(name, account.slot or 0), text)
 
     async def _claim_slot(self, account: _Account) -> None:
-        """Choose the first slot without a running triggerer, and go on with the counts that are there."""
+        """Claim the first slot without a running triggerer, and continue its counts."""
         for slot in range(SLOTS):
             before = await _read(account, slot)
             if not self._is_free(before):
@@ -177,13 +178,13 @@ class StatusReporter:
         raise NoFreeSlotError
 
     def _is_free(self, report: StatusReport | None) -> bool:
-        """Tell whether a slot may be used, by the report that is there."""
+        """Tell whether a slot may be claimed, from the report in it."""
         if report is None or report.instance == self._instance or report.age(self._clock()) > STALE_SECONDS:
             return True
         return report.host == self._host and not _is_running(report.instance)
 
     async def _read_quota(self, account: _Account, pollers: Iterable[Poller]) -> None:
-        """Read the quota if it is due and nothing speaks against it. Other calls of the account go first."""
+        """Read the quota if that is due and the account has no problem. Other calls of the account have priority."""
         now = self._clock()
         if now < account.quota_due or any(poller.problem is not None for poller in pollers):
             return
@@ -193,7 +194,7 @@ class StatusReporter:
                 endpoints.get_account(), max_attempts=1, max_wait_seconds=QUOTA_WAIT_SECONDS
             )
         except TrackingMoreError as error:
-            log.debug("The quota of account %s is not known: %s", account.client.account, error)
+            log.debug("Cannot read the quota of account %s: %s", account.client.account, error)
             return
         if found.quota_left is not None:
             account.quota = _sorted_readings((*account.quota, QuotaReading(now, found.quota_left)))
@@ -233,7 +234,7 @@ class StatusReporter:
 
 
 class NoFreeSlotError(Exception):
-    """As many triggerers as there are slots already report on the account."""
+    """The account has reports of as many triggerers as there are slots."""
 
 
 async def _read(account: _Account, slot: int) -> StatusReport | None:
@@ -245,7 +246,7 @@ async def _read(account: _Account, slot: int) -> StatusReport | None:
 
 
 def _is_running(instance: str) -> bool:
-    """Tell whether a process of this host is running.
+    """Tell whether a process on this host is running.
 
     :param instance: its host and process id.
     """

@@ -1,4 +1,4 @@
-"""Where reports are stored: Airflow's Variables, or Redis where the rate limit is kept there."""
+"""Store status reports: in Airflow's Variables, or in Redis if the rate limit is kept there."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from airflow_provider_trackingmore.client.executor import AccountExecutor
 from airflow_provider_trackingmore.client.redis_connection import KEY_PREFIX, connect_redis
 from airflow_provider_trackingmore.status_reports.report import KEPT_SECONDS, SLOTS, report_name
+from airflow_provider_trackingmore.variables import read_variable, write_variable
 
 T = TypeVar("T")
 DESCRIPTION = (
@@ -19,35 +20,25 @@ DESCRIPTION = (
 
 
 class ReportStorage(Protocol):
-    """Keeps reports by name."""
+    """Stores reports by name."""
 
     async def get(self, name: str) -> str | None:
-        """Return a report; None if there is none."""
+        """Return the report with a name; None if there is none."""
 
     async def set(self, name: str, text: str) -> None:
-        """Store a report."""
+        """Store a report under a name."""
 
 
 class VariableReports:
-    """Reports in Airflow's Variables.
-
-    Their API blocks, so it runs in a thread: one of asgiref, in which Airflow finds its way back to the event loop.
-    """
+    """Reports in Airflow's Variables."""
 
     async def get(self, name: str) -> str | None:
-        """Return a report; None if there is none."""
-        from airflow.providers.common.compat.sdk import Variable
-        from asgiref.sync import sync_to_async
-
-        value = await sync_to_async(Variable.get, thread_sensitive=False)(name, None)
-        return value if isinstance(value, str) else None
+        """Return the report with a name; None if there is none."""
+        return await read_variable(name)
 
     async def set(self, name: str, text: str) -> None:
-        """Store a report."""
-        from airflow.providers.common.compat.sdk import Variable
-        from asgiref.sync import sync_to_async
-
-        await sync_to_async(Variable.set, thread_sensitive=False)(name, text, DESCRIPTION)
+        """Store a report under a name."""
+        await write_variable(name, text, DESCRIPTION)
 
 
 class RedisReports:
@@ -61,17 +52,18 @@ class RedisReports:
         self._redis, self._error = connect_redis(url)
 
     async def get(self, name: str) -> str | None:
-        """Return a report; None if there is none."""
+        """Return the report with a name; None if there is none."""
         return _text(await run_blocking(lambda: self._redis.get(_key(name))))
 
     async def set(self, name: str, text: str) -> None:
-        """Store a report."""
+        """Store a report under a name."""
         await run_blocking(lambda: self._redis.set(_key(name), text, ex=int(KEPT_SECONDS)))
 
     def read_all(self, account: str) -> Sequence[str]:
-        """Read all reports on an account. This blocks; none are returned while Redis is unavailable.
+        """Read all reports on an account. This blocks.
 
         :param account: its fingerprint.
+        :return: the reports; empty while Redis is unavailable.
         """
         found: list[bytes | str | None] = []
         with contextlib.suppress(self._error):
@@ -80,7 +72,7 @@ class RedisReports:
 
 
 async def run_blocking(work: Callable[[], T]) -> T:
-    """Run what blocks in a thread of its own, since the default ones are everybody's.
+    """Run a blocking function in a separate thread, since all of Airflow shares the default ones.
 
     :param work: the function.
     :return: its result.

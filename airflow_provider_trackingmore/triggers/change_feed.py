@@ -1,8 +1,8 @@
-"""The rounds of one watcher: wait for lists, commit the previous round, compare, store and hand over the changes.
+"""The rounds of one watcher: wait for lists, commit the previous round, compare, store the changes and report them.
 
-The changes of a round are stored before they are handed over, together with the state after them. Once Airflow has had
-the time to store their events, which is at the next round, they are marked as committed. Until then a new start hands
-them over again. So none is lost, and what comes twice is the same.
+The changes of a round and the state after them are stored before the changes are reported. The round is committed once
+Airflow has had time to store the events, which is at the next round. A watcher that restarts before that reports the
+changes again. So no change is lost, and one that is reported twice has the same ``id``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ STORE_SECONDS_PER_EVENT = 1.0
 """... and how much longer for each of them."""
 
 STANDBY_INTERVALS = 1.5
-"""A watcher that runs elsewhere too stands by until nothing was stored for this many intervals."""
+"""A watcher that also runs elsewhere stands by until nothing was stored for this many intervals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class WatchOptions:
 
     :param name: its name.
     :param filters: the filters of the lists.
-    :param poke_interval: seconds between two rounds, at most.
-    :param reconcile_seconds: seconds between two rounds that do not rely on the list of changes, at most.
-    :param max_changes_per_event: how many changes an event has, at most.
+    :param poke_interval: maximum seconds between two rounds.
+    :param reconcile_seconds: maximum seconds between two rounds that do not rely on the list of changes.
+    :param max_changes_per_event: the maximum number of changes in an event.
     :param reporting: which changes to report.
     :param conn_id: the Airflow connection, for the status report; empty if there is none.
     """
@@ -74,7 +74,7 @@ _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = 
 def watcher_lock(key: str) -> asyncio.Lock:
     """Return the lock of a watcher in the running event loop.
 
-    The same watcher in two DAG files is two triggers for Airflow. In one triggerer, only one of them works.
+    If two DAG files define the same watcher, Airflow runs two triggers. In one triggerer, only one of them works.
 
     :param key: identifies the watcher.
     """
@@ -82,11 +82,11 @@ def watcher_lock(key: str) -> asyncio.Lock:
 
 
 class _StoreError(Exception):
-    """The state could not be read or written. It will be tried again, with everything else kept as it is."""
+    """The state could not be read or written. The round is retried."""
 
 
 class ChangeFeed:
-    """The changes of one watcher. It goes on whatever happens, and reports problems to the log.
+    """The changes of one watcher. It logs errors and retries, and never ends by itself.
 
     :param options: what to watch.
     :param store: keeps the state.
@@ -95,7 +95,7 @@ class ChangeFeed:
     :param observer: receives metrics.
     :param clock: Unix seconds.
     :param rng: for the jitter of back-offs; None for a new generator.
-    :param lock: held while it works: of several watchers with one lock, only one does.
+    :param lock: held while it works, so that only one of several watchers with the same lock does.
     """
 
     def __init__(
@@ -121,10 +121,10 @@ class ChangeFeed:
         self._has_lock = False
         self._is_loaded = False
         self._state: WatchState | None = None
-        self._to_repeat: Sequence[ShipmentChange] = ()
+        self._uncommitted: Sequence[ShipmentChange] = ()
         self._must_commit = False
         self._must_flush = False
-        self._not_before = 0.0
+        self._stored_by = 0.0
         self._poller: Poller | None = None
         self._lists: ListSubscription | None = None
         self._unlisted: Subscription | None = None
@@ -136,17 +136,17 @@ class ChangeFeed:
         self._problem = ""
 
     async def next_payloads(self) -> list[dict[str, object]]:
-        """Wait until there are changes. Calling it again confirms that those before were handed to Airflow.
+        """Wait until there are changes. Calling it again confirms that Airflow has received the previous payloads.
 
-        A round of several events is followed by one without changes. Airflow may start a run for the first events of a
-        burst and leave the others to the run that the next event starts.
+        A round of several events is followed by an event without changes: Airflow may start a run for the first events
+        of a burst, and leave the others to the run that the next event starts.
 
         :return: the payloads of the events of one round.
         """
         if self._must_flush:
             await self._sleep_until_stored()
             self._must_flush = False
-            return self._hand_over([event_payload([])])
+            return self._report([event_payload([])])
         while True:
             try:
                 changes = await self._next_round()
@@ -162,15 +162,15 @@ class ChangeFeed:
                 self._must_flush = len(payloads) > 1
                 self._observer.count("changes.reported", len(changes))
                 log.info("Watcher %s: %d changes in %d events", self._options.name, len(changes), len(payloads))
-                return self._hand_over(payloads)
+                return self._report(payloads)
 
-    def _hand_over(self, payloads: list[dict[str, object]]) -> list[dict[str, object]]:
+    def _report(self, payloads: list[dict[str, object]]) -> list[dict[str, object]]:
         seconds = STORE_SECONDS + STORE_SECONDS_PER_EVENT * len(payloads)
-        self._not_before = asyncio.get_running_loop().time() + seconds
+        self._stored_by = asyncio.get_running_loop().time() + seconds
         return payloads
 
     async def _sleep_until_stored(self) -> None:
-        await asyncio.sleep(max(self._not_before - asyncio.get_running_loop().time(), 0.0))
+        await asyncio.sleep(max(self._stored_by - asyncio.get_running_loop().time(), 0.0))
 
     def close(self) -> None:
         """Unsubscribe, and let another watcher with the same lock take over."""
@@ -187,19 +187,19 @@ class ChangeFeed:
         self._by_number = {}
 
     async def _next_round(self) -> Sequence[ShipmentChange]:
-        """Make a round, and return the changes to report. They and the state after them are stored before that."""
+        """Make a round: store the changes and the state after them, and return the changes to report."""
         if self._lock is not None and not self._has_lock:
             if self._lock.locked():
                 log.warning(
-                    "Watcher %s runs twice, so this one waits: define an asset and its watcher in one DAG file only",
+                    "Watcher %s runs twice, so this one waits: define an asset and its watcher in a single DAG file",
                     self._options.name,
                 )
             await self._lock.acquire()
             self._has_lock = True
         if not self._is_loaded:
             await self._load()
-        if self._to_repeat:
-            changes, self._to_repeat = self._to_repeat, []
+        if self._uncommitted:
+            changes, self._uncommitted = self._uncommitted, []
             return changes
         if self._lists is None:
             await self._subscribe()
@@ -219,14 +219,14 @@ class ChangeFeed:
         )
         if result.unlisted is not None:
             await self._check_by_number(result.unlisted)
-        if result.changes or self._is_news(result.state):
+        if result.changes or self._differs(result.state):
             await self._save(result)
-        # Nothing may fail between this and the yield of the events.
+        # Nothing may fail between here and the yield of the events.
         self._update, self._by_number = None, {}
         self._lists.window = self._window(self._state)
         return result.changes
 
-    def _is_news(self, state: WatchState) -> bool:
+    def _differs(self, state: WatchState) -> bool:
         """Tell whether a state differs from the stored one in more than the number of the round."""
         known = self._state
         return known is None or state != replace(known, round=state.round)
@@ -238,16 +238,14 @@ class ChangeFeed:
             if self._stands_by and await self._store.has_moved():
                 raise StateMovedError
             state, changes = await self._store.load()
-        except StateMovedError:
-            raise
-        except WatchStateError:
+        except (StateMovedError, WatchStateError):
             raise
         except Exception as error:
             raise _StoreError("read") from error
         if state is not None and state.scope != self._options.reporting.scope:
-            log.warning("Watcher %s has other filters now: it begins as at its first start", self._options.name)
+            log.warning("The filters of watcher %s have changed, so it starts over", self._options.name)
             state = None
-        self._state, self._to_repeat, self._is_loaded, self._stands_by = state, changes, True, False
+        self._state, self._uncommitted, self._is_loaded, self._stands_by = state, changes, True, False
         self._must_commit = bool(changes)
 
     async def _save(self, result: Round) -> None:
@@ -260,7 +258,7 @@ class ChangeFeed:
         self._state, self._must_commit = result.state, bool(result.changes)
 
     async def _commit(self) -> None:
-        """Commit the previous round: its events have been stored by now."""
+        """Commit the previous round, whose events Airflow has stored by now."""
         if not self._must_commit:
             return
         try:
@@ -275,7 +273,7 @@ class ChangeFeed:
 
     async def _subscribe(self) -> None:
         sender = await self._connect()
-        if self._has_failed:  # find out alone whether calls succeed again
+        if self._has_failed:  # check first whether calls succeed again, before joining the others
             try:
                 await sender.send_async(endpoints.list_page(limit=1), max_attempts=1)
             except BaseException:
@@ -301,7 +299,7 @@ class ChangeFeed:
         return plan_window(LoadState() if state is None else state.load_state, full_refresh=False)
 
     async def _check_by_number(self, keys: Sequence[ShipmentKey]) -> None:
-        """Check by number what the list of everything has left out."""
+        """Check by number the shipments that the list of everything has left out."""
         old = self._unlisted
         shipments = {key.normalized: key for key in keys}
         if set(old.shipments if old is not None else ()) == set(shipments):
@@ -321,39 +319,39 @@ class ChangeFeed:
     # Problems --------------------------------------------------------------------------------------------------------
 
     async def _recover(self, error: Exception) -> None:
-        """Say what has happened, once, and wait before the next attempt."""
+        """Log the error, unless it is the same as before, and wait before the next attempt."""
         self._failures += 1
         pause = back_off(self._failures, self._rng, at_least=getattr(error, "retry_after", None))
         self._observer.gauge("changes.failed_rounds", self._failures)
         if isinstance(error, _StoreError) and isinstance(error.__cause__, ValueError):
-            # Airflow cannot tell which of the assets is meant.
-            self._say(
-                "it watches several assets, so its state cannot be kept: give each asset a name of its own", pause
+            # Airflow cannot tell for which of the assets.
+            self._log_problem(
+                "it watches several assets, so its state cannot be stored: give each asset its own watcher", pause
             )
         elif isinstance(error, _StoreError):
-            self._say(f"its state cannot be {error}: {type(error.__cause__).__name__}", pause, error.__cause__)
+            self._log_problem(f"its state cannot be {error}: {type(error.__cause__).__name__}", pause, error.__cause__)
         elif isinstance(error, StateMovedError):
             pause = STANDBY_INTERVALS * max(self._options.poke_interval, STORE_SECONDS)
             log.info(
-                "Watcher %s runs elsewhere too: this one stands by, for at least %.0f s", self._options.name, pause
+                "Watcher %s also runs elsewhere: this one stands by, for at least %.0f s", self._options.name, pause
             )
             self._is_loaded, self._stands_by = False, True
             self._unsubscribe()
         elif isinstance(error, TrackingMoreError):
-            self._say(str(error), pause)
+            self._log_problem(str(error), pause)
             self._has_failed = True
             self._unsubscribe()
         else:
-            self._say(f"{type(error).__name__} in a round", pause, error)
+            self._log_problem(f"{type(error).__name__} in a round", pause, error)
             self._unsubscribe()
         await asyncio.sleep(pause)
 
-    def _say(self, problem: str, pause: float, cause: BaseException | None = None) -> None:
+    def _log_problem(self, problem: str, pause: float, cause: BaseException | None = None) -> None:
         level = logging.DEBUG if problem == self._problem else logging.ERROR
         self._problem = problem
         log.log(
             level,
-            "Watcher %s: %s. Trying again in %.0f s, and then less often",
+            "Watcher %s: %s. Retrying in %.0f s, then less often",
             self._options.name,
             problem,
             pause,
@@ -362,6 +360,6 @@ class ChangeFeed:
 
     def _succeeded(self) -> None:
         if self._failures:
-            log.info("Watcher %s goes on after %d failures", self._options.name, self._failures)
+            log.info("Watcher %s has recovered after %d failures", self._options.name, self._failures)
             self._observer.gauge("changes.failed_rounds", 0)
         self._failures, self._problem = 0, ""

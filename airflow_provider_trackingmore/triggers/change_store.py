@@ -1,4 +1,4 @@
-"""Where a watcher's state lives: the asset's state store from Airflow 3.3 on, Variables before."""
+"""Store the state of watchers: in the asset's state store from Airflow 3.3 on, in Variables before."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from airflow_provider_trackingmore.events.watch_state import (
     pack,
     unpack,
 )
+from airflow_provider_trackingmore.variables import read_variable, write_variable
 from airflow_provider_trackingmore.waiting.cooperative import run_off_loop
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ log = logging.getLogger(__name__)
 
 
 class StateMovedError(Exception):
-    """Another trigger with the same name has stored a state, or someone has cleared it."""
+    """Another watcher with the same name has stored a state, or somebody has cleared it."""
 
 
 class AsyncStore(Protocol):
-    """The part of Airflow's asset state store that is needed."""
+    """The part of Airflow's asset state store that watchers need."""
 
     async def aget(self, key: str, default: JsonValue = None) -> JsonValue:
         """Return the value of a key."""
@@ -40,18 +41,18 @@ class AsyncStore(Protocol):
 
 
 class TextStorage(Protocol):
-    """Keeps texts by key."""
+    """Stores text by key."""
 
     prefix: str
-    """Begins each key."""
+    """The prefix of each key."""
     is_cheap: bool
-    """Whether a key can be read at any time, without asking secrets backends."""
+    """Whether reading a key queries no secrets backend, so that it can be done before each write."""
 
     async def get(self, key: str) -> str | None:
-        """Return a text; None if there is none."""
+        """Return the text of a key; None if there is none."""
 
     async def set(self, key: str, text: str) -> None:
-        """Store a text."""
+        """Store a text under a key."""
 
 
 class AssetStorage:
@@ -67,44 +68,34 @@ class AssetStorage:
         self._store = store
 
     async def get(self, key: str) -> str | None:
-        """Return a text; None if there is none."""
+        """Return the text of a key; None if there is none."""
         value = await self._store.aget(key)
         return value if isinstance(value, str) else None
 
     async def set(self, key: str, text: str) -> None:
-        """Store a text."""
+        """Store a text under a key."""
         await self._store.aset(key, text)
 
 
 class VariableStorage:
-    """Airflow's Variables (Airflow 3.0 to 3.2).
-
-    Their API blocks, so it runs in a thread: one of asgiref, in which Airflow finds its way back to the event loop.
-    """
+    """Airflow's Variables (Airflow 3.0 to 3.2)."""
 
     prefix = "trackingmore_changes"
     is_cheap = False
 
     async def get(self, key: str) -> str | None:
-        """Return a text; None if there is none."""
-        from airflow.providers.common.compat.sdk import Variable
-        from asgiref.sync import sync_to_async
-
-        value = await sync_to_async(Variable.get, thread_sensitive=False)(key, None)
-        return value if isinstance(value, str) else None
+        """Return the text of a key; None if there is none."""
+        return await read_variable(key)
 
     async def set(self, key: str, text: str) -> None:
-        """Store a text."""
-        from airflow.providers.common.compat.sdk import Variable
-        from asgiref.sync import sync_to_async
-
-        await sync_to_async(Variable.set, thread_sensitive=False)(key, text)
+        """Store a text under a key."""
+        await write_variable(key, text)
 
 
 class ChangeStore:
-    """The stored state of one watcher, with the changes of its last round until Airflow has stored their events.
+    """The stored state of one watcher, and the changes of its last round until Airflow has stored their events.
 
-    :param storage: keeps the texts.
+    :param storage: stores the state as text.
     :param name: the name of the watcher.
     """
 
@@ -116,8 +107,8 @@ class ChangeStore:
     async def load(self) -> tuple[WatchState | None, list[ShipmentChange]]:
         """Read the state.
 
-        :return: the state, None if nothing is stored or it is damaged; and the changes to report again.
-        :raises WatchStateError: if it was written by a later version.
+        :return: the state, None if there is none or both slots are damaged; and the changes to report again.
+        :raises WatchStateError: if the head is damaged, or was written by a later version.
         """
         self._head = await self._storage.get(f"{self._prefix}.head")
         head = Head.from_text(self._head)
@@ -126,11 +117,11 @@ class ChangeStore:
             try:
                 state, changes = await run_off_loop(sum(map(len, pieces)) // 50, partial(unpack, pieces))
             except WatchStateError:
-                log.warning("The stored state %s.%s cannot be read", self._prefix, slot)
+                log.warning("Cannot read the stored state %s.%s", self._prefix, slot)
                 continue
             return state, changes if slot == head.slot and not head.is_committed else []
         if head.slot:
-            log.error("The state %s is lost: the watcher begins as at its first start", self._prefix)
+            log.error("The stored state %s is lost, so the watcher starts over", self._prefix)
         return None, []
 
     async def save(self, state: WatchState, changes: Sequence[ShipmentChange]) -> None:
@@ -156,7 +147,7 @@ class ChangeStore:
         await self._set_head(replace(Head.from_text(self._head), is_committed=True))
 
     async def has_moved(self) -> bool:
-        """Tell whether something was stored elsewhere since the state was loaded or saved, or since this was called."""
+        """Tell whether another watcher has stored something since the last call of any of these methods."""
         if not self._storage.is_cheap:
             return False
         before, self._head = self._head, await self._storage.get(f"{self._prefix}.head")

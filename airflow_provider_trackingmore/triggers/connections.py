@@ -1,4 +1,4 @@
-"""Read Airflow connections in the triggerer: once for all triggers that need one at the same time, with retries."""
+"""Read Airflow connections in the triggerer, with retries, and once for all triggers that need one at the same time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0, 20.0)
-"""Pauses between attempts to read a connection. After a restart Airflow's API server or a secrets backend may not
-answer yet, and Airflow then reports the connection as not defined."""
+"""Pauses between attempts to read a connection. After a restart, Airflow's API server or a secrets backend may be
+unavailable, and Airflow then reports that the connection is not defined."""
 
 _pending: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Task[TrackingMoreClient]]] = (
     WeakKeyDictionary()
@@ -26,12 +26,12 @@ _pending: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Task[Tr
 async def connect(conn_id: str) -> TrackingMoreClient:
     """Read a connection and return a client for it.
 
-    Thousands of triggers start together after a restart: they share one read.
+    After a restart, thousands of triggers start together. They share one read.
 
     :param conn_id: the Airflow connection.
     :return: the client.
     :raises InvalidSettingsError: if a setting of the connection is invalid.
-    :raises Exception: the error of Airflow, if the connection cannot be read for a minute.
+    :raises Exception: Airflow's error, if the connection cannot be read for a minute.
     """
     loop = asyncio.get_running_loop()
     pending = _pending.setdefault(loop, {})

@@ -11,34 +11,32 @@ from airflow_provider_trackingmore.waiting.outcome import Outcome, Verdict, Wait
 from airflow_provider_trackingmore.waiting.spec import END_RESULTS, WaitSpec
 
 EVENT_VERSION = 1
-
-
 _CHECK_AGAIN = "check_again"
 
 
 def check_again_event(deadline: float | None) -> dict[str, object]:
-    """Return the event that lets a deferred task check again, in place of an event of its trigger.
+    """Return the event that makes a deferred task check again, in place of an event of its trigger.
 
     :param deadline: Unix seconds of the wait's deadline, for tasks that began in the triggerer; None if unknown.
-    :return: the event as plain JSON.
+    :return: the event as plain JSON: ``version``, ``result`` and ``deadline``.
     """
     return {"version": EVENT_VERSION, "result": _CHECK_AGAIN, "deadline": deadline}
 
 
 def is_check_again(event: object) -> bool:
-    """Tell whether an event only asks to check again.
+    """Tell whether an event only makes the task check again.
 
-    :param event: what resumed a task.
+    :param event: the event that resumed a task.
     """
     return isinstance(event, Mapping) and event.get("version") == EVENT_VERSION and event.get("result") == _CHECK_AGAIN
 
 
 @dataclass(frozen=True)
 class WaitEvent:
-    """The event that a trigger reports.
+    """The event that a trigger sends when its wait ends.
 
     :param result: ``released``, ``failed``, ``timed_out`` or ``error``.
-    :param reason: the reason as text; empty if there is none.
+    :param reason: why; may be empty.
     :param wait: the fingerprint of the wait.
     :param rows: a list for each order, with a row for each shipment, in the order of the wait.
     """
@@ -52,7 +50,7 @@ class WaitEvent:
     def from_verdict(cls, spec: WaitSpec, verdict: Verdict) -> WaitEvent:
         """Create the event for a verdict.
 
-        :param spec: what the wait was for.
+        :param spec: the options of the wait.
         :param verdict: its verdict.
         """
         rows = [[outcome.to_row() for outcome in order.outcomes] for order in verdict.orders.values()]
@@ -73,11 +71,11 @@ class WaitEvent:
 
     @classmethod
     def from_dict(cls, event: object) -> WaitEvent:
-        """Read an event.
+        """Parse an event.
 
-        :param event: what a trigger of this or another version yielded.
+        :param event: the payload that a trigger of this or another version sent.
         :return: the event.
-        :raises TrackingMoreError: if it is not understood, which never counts as success.
+        :raises TrackingMoreError: if this version cannot read it, so that it never counts as success.
         """
         if (
             isinstance(event, Mapping)
@@ -94,16 +92,16 @@ class WaitEvent:
                 event["outcomes"],
             )
         raise TrackingMoreError(
-            "The trigger event is not understood. The triggerer may run another version of "
+            "Cannot read the trigger event. The triggerer may run another version of "
             "airflow-provider-trackingmore: install the same version everywhere and clear the task."
         )
 
     def verdict(self, spec: WaitSpec) -> Verdict:
-        """Turn the event back into a verdict. Outcomes that contradict their status are not trusted.
+        """Convert the event back to a verdict. An outcome that contradicts its status counts as waiting.
 
-        :param spec: what the task waits for.
+        :param spec: the options of the wait.
         :return: the verdict.
-        :raises TrackingMoreError: if the event is about another wait, or contradicts itself.
+        :raises TrackingMoreError: if the event belongs to another wait, is damaged, or contradicts its outcomes.
         """
         if self.wait != spec.fingerprint:
             raise TrackingMoreError(

@@ -1,8 +1,8 @@
-"""Listen for hints in the triggerer: shipments that webhooks have named are checked now, on every host.
+"""Listen for hints in the triggerer, so that shipments that webhooks have named are checked early.
 
-Where the rate limit is kept in Redis, the API server writes hints into a stream there, which wakes waits and watchers.
-Where it is kept in a file, the API server writes them into another file beside it, which wakes watchers on the same
-host; waits are woken without the triggerer. If neither can be read, nothing is lost: polling goes on.
+If the rate limit is kept in Redis, the API server writes hints to a Redis stream, which wakes waits and watchers on
+every host. If it is kept in a file, the API server writes them to a second file beside it, which wakes watchers on the
+same host; waits are woken without the triggerer. Nothing is lost if neither can be read, because polling continues.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
-
-from airflow import __version__
 
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.client.hint_file import HintFile
@@ -23,29 +21,27 @@ from airflow_provider_trackingmore.waiting.pollers import Pollers
 
 log = logging.getLogger(__name__)
 
-FIRST_AIRFLOW_WITH_WEBHOOKS = (3, 1)
 FILE_SECONDS = 1.0
-"""How often the file is looked at."""
+"""The time between two checks of the file."""
 UNUSED_SECONDS = 60.0
-"""How long after the last wait of an account nobody listens anymore."""
+"""Listening ends this long after the last wait or watcher of the account."""
 FIRST_RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 30.0
 
-_listeners: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, HintListener]] = WeakKeyDictionary()
+_listeners: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], HintListener]] = WeakKeyDictionary()
 
 
 def listen_for_hints(pollers: Pollers, client: TrackingMoreClient) -> None:
-    """Listen for hints about an account for as long as it has waits or watchers. It may be called repeatedly.
+    """Listen for hints about an account while it has waits or watchers. This may be called repeatedly.
 
     :param pollers: the pollers of the running event loop.
     :param client: a client of the account.
     """
-    if tuple(map(int, __version__.split(".")[:2])) < FIRST_AIRFLOW_WITH_WEBHOOKS:
-        return
     listeners = _listeners.setdefault(asyncio.get_running_loop(), {})
-    if client.account not in listeners:
-        listeners[client.account] = HintListener(pollers, client.account, client.settings.pacing)
-    listeners[client.account].start()
+    account, pacing = client.account, client.settings.pacing
+    if (account, pacing) not in listeners:
+        listeners[account, pacing] = HintListener(pollers, account, pacing)
+    listeners[account, pacing].start()
 
 
 class HintListener:
@@ -64,7 +60,7 @@ class HintListener:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Listen from now on. It may be called repeatedly."""
+        """Start to listen. This may be called repeatedly."""
         if (self._task is None or self._task.done()) and self._pacing != "memory":
             listen = self._watch_file() if self._pacing in PACING_CHOICES else self._read_stream()
             self._task = asyncio.get_running_loop().create_task(listen, name="trackingmore-hints")
@@ -88,13 +84,13 @@ class HintListener:
             await reader.close()
 
     async def _next_hints(self, reader: HintReader) -> Sequence[ShipmentHint]:
-        """Read the stream; while Redis is unavailable, pause instead, for longer each time."""
+        """Read the stream. While Redis is unavailable, pause instead, for longer each time."""
         try:
             hints = await reader.read()
-        except Exception as error:  # of Redis, as a rule; whatever it is, polling goes on
+        except Exception as error:  # usually of Redis; in any case, polling continues
             log.log(
                 logging.DEBUG if self._pause else logging.WARNING,
-                "Webhooks cannot wake the waits of account %s: Redis is unavailable (%s). They check at intervals",
+                "Webhooks cannot wake the waits of account %s, which keep polling: Redis is unavailable (%s)",
                 self._account,
                 type(error).__name__,
             )
@@ -102,7 +98,7 @@ class HintListener:
             await asyncio.sleep(self._pause)
             return []
         if self._pause:
-            log.info("Redis is back: webhooks wake the waits of account %s again", self._account)
+            log.info("Redis is back: webhooks can wake the waits of account %s again", self._account)
             self._pause = 0.0
         return hints
 

@@ -1,4 +1,4 @@
-"""Start the reports of a triggerer to the page in Airflow's API server."""
+"""Start the status reports of a triggerer, which the page in Airflow's API server shows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import logging
 from weakref import WeakKeyDictionary
 
-from airflow import __version__
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_trackingmore.status_reports.reporter import StatusReporter
@@ -14,13 +13,11 @@ from airflow_provider_trackingmore.waiting.pollers import Pollers
 
 log = logging.getLogger(__name__)
 
-FIRST_AIRFLOW_WITH_PAGE = (3, 1)
-
 _reporters: WeakKeyDictionary[asyncio.AbstractEventLoop, StatusReporter | None] = WeakKeyDictionary()
 
 
 def start_reports(pollers: Pollers) -> None:
-    """Report what the pollers know, once a minute, if this Airflow has the page and the reports are not turned off.
+    """Report the status of the pollers once a minute, unless ``[trackingmore] status_reports`` is false.
 
     :param pollers: the pollers of the running event loop.
     """
@@ -33,10 +30,8 @@ def start_reports(pollers: Pollers) -> None:
 
 
 def _is_wanted() -> bool:
-    if tuple(map(int, __version__.split(".")[:2])) < FIRST_AIRFLOW_WITH_PAGE:
-        return False
     try:
         return bool(conf.getboolean("trackingmore", "status_reports", fallback=True))
-    except Exception as error:  # its class depends on the Airflow; a typing error in the configuration ends no wait
-        log.warning("No status is reported: %s", error)
+    except Exception as error:  # its class depends on the version; a typo in the configuration must not end waits
+        log.warning("Status reports are off, because [trackingmore] status_reports is invalid: %s", error)
         return False

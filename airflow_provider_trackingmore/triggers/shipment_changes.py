@@ -1,4 +1,4 @@
-"""``ShipmentChangesTrigger``: changes of status as asset events. It shares the poller of its account with the waits."""
+"""``ShipmentChangesTrigger``: reports changes of status as asset events. It shares its account's poller with waits."""
 
 from __future__ import annotations
 
@@ -35,26 +35,27 @@ MAX_CHANGES_PER_EVENT = 1000
 
 
 class ShipmentChangesTrigger(BaseEventTrigger):
-    """Report each change of a shipment's status, with ``GET /trackings/get``, as events of an asset.
+    """Report each change of a shipment's status as an event of an asset. The changes are read with
+    ``GET /trackings/get``.
 
     Use it in an ``AssetWatcher``, on Airflow 3.0 or later. It never ends. Each event has up to
-    ``max_changes_per_event`` changes: read them with
-    :func:`~airflow_provider_trackingmore.events.changes.shipment_changes`. Each change is reported at least once. One
-    that is reported again, such as after the triggerer was killed, has the same ``id``.
+    ``max_changes_per_event`` changes, which
+    :func:`~airflow_provider_trackingmore.events.changes.shipment_changes` reads. Each change is reported at least once.
+    If it is reported again, for instance after the triggerer was killed, it has the same ``id``.
 
-    :param name: the name of this watcher, from letters, digits, ``_``, ``.`` and ``-``. Its state is stored under this
-        name, so give each asset a watcher with another one.
+    :param name: the name of this watcher: 1 to 100 letters, digits, ``_``, ``.`` and ``-``. Its state is stored under
+        this name, so it must be different for each asset.
     :param trackingmore_conn_id: the Airflow connection.
     :param account: the name of the account, as part of each change's ``id``; None for ``trackingmore_conn_id``.
     :param statuses: the statuses to report, such as ``["delivered", "exception"]``; None for all.
     :param filters: the filters of ``list_trackings``, except ``status``, ``update_time_min`` and ``update_time_max``.
-    :param poke_interval: seconds between two checks, at most. TrackingMore itself learns of changes every 3 to 6 hours.
-    :param reconcile_seconds: seconds between two checks that do not rely on TrackingMore's list of changes, at most.
+    :param poke_interval: maximum seconds between two checks. TrackingMore itself polls carriers every 3 to 6 hours.
+    :param reconcile_seconds: maximum seconds between two checks that do not rely on TrackingMore's list of changes.
     :param include_existing: whether the first check reports every registered shipment, with ``previous_status`` None.
-        Otherwise it only takes note of them.
-    :param max_changes_per_event: how many changes an event has, at most; from 1 to 1000.
-    :param others: arguments of newer versions are accepted and ignored, so that versions may be mixed while upgrading.
-    :raises InvalidArgumentError: naming the argument that is invalid; also before Airflow 3.0.
+        Otherwise it reports none.
+    :param max_changes_per_event: the maximum number of changes in an event, from 1 to 1000.
+    :param others: arguments of newer versions, which are ignored, so that versions may be mixed during an upgrade.
+    :raises InvalidArgumentError: if an argument is invalid, or before Airflow 3.0.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class ShipmentChangesTrigger(BaseEventTrigger):
         self.max_changes_per_event = max_changes_per_event
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Name the class and its arguments as plain JSON, without those that are a default.
+        """Return the class and its arguments as plain JSON, without arguments that have their default.
 
         :return: (path of the class, arguments).
         """
@@ -117,7 +118,7 @@ class ShipmentChangesTrigger(BaseEventTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", {"name": self.name, **arguments}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield an event for each group of changes, for ever."""
+        """Yield an event for each group of changes, forever."""
         feed = self._feed()
         try:
             while True:
@@ -169,7 +170,7 @@ class ShipmentChangesTrigger(BaseEventTrigger):
 
 
 def _plain_filters(filters: Mapping[str, object]) -> dict[str, object]:
-    """Check filters, and turn them into plain JSON."""
+    """Validate filters, and convert them to plain JSON."""
     for name in REFUSED_FILTERS:
         if filters.get(name) is not None:
             raise InvalidArgumentError(f"filters cannot contain {name}: a watcher finds changes by itself")

@@ -1,4 +1,4 @@
-"""``ShipmentStatusTrigger``: a wait in the triggerer. It shares the poller of its account."""
+"""``ShipmentStatusTrigger``: a wait in the triggerer. It shares the poller of its account with other waits."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from airflow_provider_trackingmore.waiting.spec import WaitSpec
 LOGGED_SHIPMENTS = 3
 """How many shipments of a wait a log line names."""
 GRACE_SECONDS = 60.0
-"""How much later than the trigger Airflow times out: the trigger makes a last check at its deadline."""
+"""Airflow's timeout is this much later than the trigger's deadline, at which the trigger makes a last check."""
 
 
 def can_end_in_triggerer() -> bool:
-    """Tell whether a trigger can write a result that the next task can read unchanged.
+    """Tell whether a trigger can push a result that other tasks read unchanged.
 
-    :return: True from Airflow 3.3 on. Older ones can end a task too, but its result would be read as JSON text.
+    :return: True from Airflow 3.3 on. Before that, a trigger can end a task, but its result would be read as JSON text.
     """
     from airflow.providers.common.compat.sdk import XCom  # on Airflow 3.0 this imports a web framework
 
@@ -34,24 +34,25 @@ def can_end_in_triggerer() -> bool:
 
 
 class ShipmentStatusTrigger(BaseTrigger):
-    """Wait until shipments have a status, with ``GET /trackings/get`` and ``GET /trackings/{carrier}/{number}``.
+    """Wait until shipments have a status, with ``GET /trackings/get`` and
+    ``GET /trackings/{carrier_code}/{tracking_number}``.
 
     It yields one event: ``{"version": 1, "result": "released" | "failed" | "timed_out" | "error", "reason": text,
-    "wait": fingerprint, "outcomes": [[row per shipment] per order]}``. Errors travel as events, since a trigger that
-    raises would be skipped silently with ``soft_fail``. It only reads, so it may run any number of times.
+    "wait": fingerprint, "outcomes": [[row per shipment] per order]}``. Errors are events as well: if the trigger raised
+    them, ``soft_fail`` would silently skip the task. The trigger only reads, so it is safe to run repeatedly.
 
     :param wait: a :class:`~airflow_provider_trackingmore.waiting.spec.WaitSpec`, or its stored form (``to_dict()``).
-    :param others: arguments of newer versions are accepted and ignored, so that versions may be mixed while upgrading.
+    :param others: arguments of newer versions, which are ignored, so that versions may be mixed during an upgrade.
     """
 
     def __init__(self, wait: WaitSpec | Mapping[str, object] | None = None, **others: object) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        # What is stored may be of another version, or damaged: ``run`` says so, because a constructor that raises can
-        # take the whole triggerer down.
+        # The stored form may be damaged, or of another version. ``run`` reports that, because a constructor that raises
+        # can end the whole triggerer.
         self._stored: Any = wait.to_dict() if isinstance(wait, WaitSpec) else wait
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Name the class and its arguments as plain JSON.
+        """Return the class and its arguments as plain JSON.
 
         :return: (path of the class, arguments).
         """
@@ -69,9 +70,9 @@ class ShipmentStatusTrigger(BaseTrigger):
             verdict = await self._wait(spec)
         except TrackingMoreError as error:
             event = WaitEvent(WaitResult.ERROR, str(error))
-        except AirflowException as error:  # such as: there is no such connection
+        except AirflowException as error:  # for instance, there is no such connection
             event = WaitEvent(WaitResult.ERROR, f"{type(error).__name__}: {error}")
-        except Exception as error:  # its text may contain anything: it stays in the triggerer's log
+        except Exception as error:  # its text may contain anything, so it stays in the triggerer's log
             self.log.exception("The wait for %s failed", "its shipments" if spec is None else _describe(spec))
             event = WaitEvent(WaitResult.ERROR, f"the wait failed in the triggerer: {type(error).__name__}")
         else:
@@ -102,16 +103,16 @@ class ShipmentStatusTrigger(BaseTrigger):
         )
 
     def _with_deadline(self, spec: WaitSpec) -> WaitSpec:
-        """Set the deadline of a task that began in the triggerer. Airflow stores it, so a restart does not move it."""
+        """Set the deadline of a task that began in the triggerer: Airflow stores its timeout, so restarts keep it."""
         timeout_after = getattr(self, "timeout_after", None)
         if spec.deadline is None and isinstance(timeout_after, datetime):
             return replace(spec, deadline=timeout_after.timestamp() - GRACE_SECONDS)
         return spec
 
     async def _push_result(self, spec: WaitSpec, verdict: Verdict) -> bool:
-        """Write the result to XCom as the task itself would.
+        """Push the result to XCom as the task itself would.
 
-        :return: False if a worker must do it.
+        :return: False if a worker must end the task.
         """
         task = self.task_instance
         if task is None or not can_end_in_triggerer():  # ``dag.test()`` runs triggers without a triggerer
@@ -127,7 +128,7 @@ class ShipmentStatusTrigger(BaseTrigger):
                 await XCom.aset(XCOM_RETURN_KEY, result, **task_key, _mapped_length=len(result))
             except Exception:
                 self.log.warning(
-                    "The triggerer cannot write the result for %s to XCom; a worker will end the task",
+                    "The triggerer cannot push the result for %s to XCom; a worker will end the task",
                     _describe(spec),
                     exc_info=True,
                 )

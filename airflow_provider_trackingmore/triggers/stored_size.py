@@ -1,4 +1,4 @@
-"""How much of Airflow's database a deferred wait takes."""
+"""Check the size of a deferred wait in Airflow's database."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 log = logging.getLogger(__name__)
 
 LARGE_TRIGGER_BYTES = 60_000
-"""From this size on a stored trigger is worth a warning: MySQL's TEXT holds 65,535 bytes."""
+"""A stored trigger of this size is worth a warning, since a TEXT column of MySQL holds 65,535 bytes."""
 _ADVICE = "Wait for fewer shipments in one task, or map the task over parts of them."
 
 
 def check_stored_size(trigger: BaseTrigger, shipments: int) -> None:
     """Log a warning if a trigger is large.
 
-    :param trigger: the trigger that a task is about to defer.
+    :param trigger: the trigger of a task that is about to be deferred.
     :param shipments: how many shipments it waits for.
     :raises InvalidArgumentError: if it is larger than ``[trackingmore] max_trigger_bytes``.
     """

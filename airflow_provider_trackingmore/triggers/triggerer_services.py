@@ -1,6 +1,8 @@
-"""What a triggerer does besides waiting: it reports to the page, and listens for hints that webhooks have caused."""
+"""What a triggerer does besides waiting: it reports its status to the page, and listens for hints from webhooks."""
 
 from __future__ import annotations
+
+from airflow import __version__
 
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
 from airflow_provider_trackingmore.triggers.connections import connect
@@ -8,17 +10,21 @@ from airflow_provider_trackingmore.triggers.hint_listener import listen_for_hint
 from airflow_provider_trackingmore.triggers.reporting import start_reports
 from airflow_provider_trackingmore.waiting.pollers import Pollers
 
+HAS_API_SERVER_PLUGINS = tuple(map(int, __version__.split(".")[:2])) >= (3, 1)
+"""Whether this Airflow can have the page and the webhook route."""
+
 
 async def connect_in_triggerer(conn_id: str, pollers: Pollers) -> TrackingMoreClient:
-    """Read a connection, and start what the triggerer does for its account for as long as it has waits or watchers.
+    """Read a connection, and start reports and the hint listener, which run while the account has waits or watchers.
 
     :param conn_id: the Airflow connection.
     :param pollers: the pollers of the running event loop.
     :return: a client for the connection.
     :raises InvalidSettingsError: if a setting of the connection is invalid.
-    :raises Exception: the error of Airflow, if the connection cannot be read for a minute.
+    :raises Exception: Airflow's error, if the connection cannot be read for a minute.
     """
     client = await connect(conn_id)
-    start_reports(pollers)
-    listen_for_hints(pollers, client)
+    if HAS_API_SERVER_PLUGINS:
+        start_reports(pollers)
+        listen_for_hints(pollers, client)
     return client

@@ -192,7 +192,7 @@ def test_the_tab_of_a_task_instance_shows_its_shipments_or_one_line(
     page.goto(f"{task}/register")
     page.get_by_role("link", name="Shipments").click()
     frame = page.frame_locator("iframe")
-    expect(frame.get_by_text("This task is none of the shipment sensors.")).to_be_visible()
+    expect(frame.get_by_text("This task is not a shipment sensor.")).to_be_visible()
     page.goto(f"{task}/wait/mapped/{[*ORDERS].index(LONELY)}")
     page.get_by_role("link", name="Shipments").click()
     expect(frame.get_by_role("heading", name="3 shipments")).to_be_visible()

@@ -32,6 +32,7 @@ LAYERS = [
         "serialization",
         "atomic_file",
         "status_reports",
+        "variables",
     },
     {"operators", "plugins", "sensors", "transfers", "triggers"},
     {"cli", "__main__"},

@@ -1,4 +1,4 @@
-"""Who may see what on the page. This is its only module that uses the internals of Airflow's security."""
+"""Who may see what on the page. No other module of it uses the internals of Airflow's security."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ may_see_page = Depends(requires_access_view(AccessView.PLUGINS))
 
 
 def readable_dag_ids(user: BaseUser) -> set[str]:
-    """Return the DAGs whose task instances a user may read. It queries Airflow's database.
+    """Return the DAGs whose task instances a user may read. This queries Airflow's database.
 
     :param user: the user.
+    :return: their ids.
     """
     manager = get_auth_manager()
-    # Some auth managers permit task instances apart from DAGs, and this without naming a DAG.
+    # Some auth managers have a separate permission for task instances, which does not depend on the DAG.
     if not manager.is_authorized_dag(method="GET", access_entity=DagAccessEntity.TASK_INSTANCE, user=user):
         return set()
     return manager.get_authorized_dag_ids(user=user, method="GET")
 
 
 def readable_connections(user: BaseUser) -> set[str] | None:
-    """Return the connections that a user may read. It queries Airflow's database.
+    """Return the connections that a user may read. This queries Airflow's database.
 
     :param user: the user.
-    :return: their ids; None for all: Airflow 3.1 knows no permissions for single connections.
+    :return: their ids; None for all, since Airflow 3.1 has no permissions for single connections.
     """
     manager = get_auth_manager()
     if hasattr(manager, "get_authorized_connections"):

@@ -1,4 +1,4 @@
-"""The accounts as the page shows them, from what the triggerers have reported. Nothing is read here."""
+"""The accounts as the page shows them: pure functions of the status reports."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from airflow_provider_trackingmore.status_reports.report import QuotaReading, St
 HOUR = 3_600.0
 DAY = 86_400.0
 SHORTEST_QUOTA_SPAN = HOUR
-"""A rate of use that was measured over less than this says nothing."""
+"""A rate of use that was measured over less time is not meaningful."""
 LATEST_DAY = 3_650.0
-"""Days. A quota that lasts longer has no end."""
+"""Days. A quota that lasts longer has no such date."""
 
 
 def accounts_to_json(
@@ -31,16 +31,16 @@ def accounts_to_json(
     visible: Set[str],
     now: float,
 ) -> dict[str, object]:
-    """Describe all accounts that have been reported, and those of waits that have not.
+    """Describe all accounts with reports, and those with waits but without reports.
 
-    The figures are those of the whole account, since all of its DAGs share the rate limit. They name no DAG.
+    The figures are those of the whole account, since all of its DAGs share the rate limit. They contain no DAG.
 
     :param reports: the reports, the newest first.
-    :param waits: how many waits of DAGs that the user may read each connection has.
+    :param waits: connection -> number of its waits in DAGs that the user may read.
     :param settings: the settings of these connections; None for one that cannot be used.
     :param visible: the connections that the user may see.
     :param now: Unix seconds.
-    :return: ``accounts``.
+    :return: ``accounts``: a list of accounts, each a dict.
     """
     by_account: dict[str, list[StatusReport]] = {}
     for report in reports:
@@ -98,7 +98,6 @@ def _account(
         ],
         "history": _history(calls, merge_counts(*(report.releases for report in reports), now=now), now),
         "waits": sum(report.waits for report in current) if current else waits,
-        "left_out": sum(report.left_out for report in current),
     }
 
 
@@ -122,7 +121,7 @@ def _reporter(report: StatusReport, now: float) -> dict[str, object]:
 
 
 def _usages(reports: Iterable[StatusReport]) -> list[AccountUsage]:
-    """Return the newest usage of each place where usage is kept."""
+    """Return the newest usage of each scope."""
     found: dict[str, AccountUsage] = {}
     for report in reports:
         found.setdefault(report.usage_scope, report.usage)
@@ -130,9 +129,9 @@ def _usages(reports: Iterable[StatusReport]) -> list[AccountUsage]:
 
 
 def calls_of_last_hour(calls: Mapping[int, int], now: float) -> int:
-    """Estimate the calls of the last hour: of the quarter that it began in, a share is counted.
+    """Estimate the calls of the last hour, with a share of the quarter of an hour in which it began.
 
-    :param calls: calls by the beginning of a quarter of an hour, in Unix seconds.
+    :param calls: calls by the start of a quarter of an hour, in Unix seconds.
     :param now: Unix seconds.
     """
     begin = now - HOUR
@@ -147,11 +146,11 @@ def _quota_readings(reports: Iterable[StatusReport]) -> list[QuotaReading]:
 
 
 def quota_ends_on(readings: Sequence[QuotaReading], now: float) -> str | None:
-    """Estimate the day on which the quota runs out, at the rate of the readings. Top-ups do not count.
+    """Estimate the day on which the quota runs out, at the rate of use in the readings. Top-ups are ignored.
 
-    :param readings: the oldest first.
+    :param readings: the readings, the oldest first.
     :param now: Unix seconds.
-    :return: such as ``2026-12-24``; None if nothing is used, or too little is known.
+    :return: a date such as ``2026-12-24``; None if nothing is used, or too little is known.
     """
     if len(readings) < 2 or readings[-1].read_at - readings[0].read_at < SHORTEST_QUOTA_SPAN:
         return None
@@ -168,6 +167,6 @@ def _history(calls: Mapping[int, int], releases: Mapping[int, int], now: float) 
     newest = quarter_of(now)
     quarters = range(newest - (KEPT_QUARTERS - 1) * QUARTER_SECONDS, newest + 1, QUARTER_SECONDS)
     return [
-        {"minute": to_iso(quarter), "calls": calls.get(quarter, 0), "releases": releases.get(quarter, 0)}
+        {"begin": to_iso(quarter), "calls": calls.get(quarter, 0), "releases": releases.get(quarter, 0)}
         for quarter in quarters
     ]

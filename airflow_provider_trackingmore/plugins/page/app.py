@@ -1,4 +1,4 @@
-"""The FastAPI application of the page: static files with a strict policy, and JSON. Nothing can be changed by it."""
+"""The FastAPI application of the page: static files with a strict security policy, and JSON. It is read-only."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ HEADERS = [
 
 
 class SecurityHeaders:
-    """Adds the policy to every answer, errors included.
+    """Adds the security headers to every response, including errors.
 
-    :param app: the application that answers.
+    :param app: the application.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -82,7 +82,8 @@ async def read_file(name: str, if_none_match: Annotated[str | None, Header()] = 
     """``GET /page/{name}``: a static file.
 
     :param name: its name.
-    :param if_none_match: the ETag of what the browser has.
+    :param if_none_match: the ETag of the browser's copy.
+    :return: the file, or 304 if the browser has it.
     """
     file = static_files().get(name)
     if file is None:

@@ -32,7 +32,7 @@ class PageError(HTTPException):
 
 
 class PageRoute(APIRoute):
-    """A route whose unexpected errors become a 500 with a fixed text: theirs may contain anything."""
+    """A route whose unexpected errors become a 500 with a fixed message, since their text may contain anything."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[object, object, Response]]:
         """Return the handler of the route."""
@@ -53,7 +53,7 @@ class PageRoute(APIRoute):
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Make all errors of an application JSON of one form.
+    """Give all errors of an application the same JSON form.
 
     :param app: the application.
     """

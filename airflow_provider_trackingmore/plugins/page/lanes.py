@@ -1,4 +1,4 @@
-"""Lanes, carriers and stuck shipments from the views of the load tables, where the configuration names a database."""
+"""Read lanes, carriers and stuck shipments from the SQL views of a load, if a database is configured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 KEPT_SECONDS = 60.0
 PATIENCE_SECONDS = 15.0
-"""How long a request waits for the database."""
+"""The maximum time that a request waits for the database."""
 MAX_ROWS = 100
 
 VIEWS_HINT = "TrackingMoreToSqlOperator creates the views that are shown here, in the database of page_sql_conn_id."
@@ -32,7 +32,7 @@ STUCK_COLUMNS = "account, carrier_code, tracking_number, order_id, status, last_
 
 
 class LaneReader:
-    """Reads the views for one process of the API server, in a thread of its own, at most once a minute.
+    """Reads the views for one process of the API server, in its own thread, at most once a minute.
 
     :param conn_id: the Airflow connection of the database; empty if none is configured.
     :param schema: the schema of the views; None for the connection's default.
@@ -48,9 +48,9 @@ class LaneReader:
         self._began_at = 0.0
 
     async def read(self) -> dict[str, object]:
-        """Return the views, a minute old at most.
+        """Return the content of the views, at most a minute old.
 
-        :return: ``configured``, and then ``lanes``, ``carriers``, ``stuck``, ``read_at`` and ``error``.
+        :return: ``configured``; if it is true, also ``lanes``, ``carriers``, ``stuck``, ``read_at`` and ``error``.
         """
         if not self._conn_id:
             return {"configured": False}
@@ -60,7 +60,7 @@ class LaneReader:
             self._reading = asyncio.get_running_loop().run_in_executor(self._thread, self._read)
         done, _ = await asyncio.wait({self._reading}, timeout=PATIENCE_SECONDS)
         if not done:
-            return _failed("The database takes long to answer.", "The page tries again.")
+            return _failed("The database is slow to respond.", "The page tries again.")
         return self._reading.result()
 
     def _read(self) -> dict[str, object]:
@@ -158,7 +158,7 @@ def _days(value: object) -> float | None:
 
 
 def _local(value: object) -> str | None:
-    """Format a local time of a place, which databases return as a time or as a text."""
+    """Format a local time, which databases return as a ``datetime`` or as text."""
     if value is None:
         return None
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)[:19].replace(" ", "T")

@@ -1,4 +1,4 @@
-"""Read parcels for the page: 40 with one call, which is kept for a minute; one call a minute for the account."""
+"""Read parcels for the page: 40 per call, at most one call a minute per account, cached for a minute."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from airflow_provider_trackingmore.plugins.page.people import PeopleRemover
 log = logging.getLogger(__name__)
 
 PARCELS = 40
-"""How many parcels one call reads."""
+"""The number of parcels per call."""
 INTERVAL_SECONDS = 60.0
-"""Between two calls of the page for one account, by all processes that share its rate limit."""
+"""The minimum time between two calls of the page for one account, by all processes that share its rate limit."""
 KEPT_SECONDS = 3_600.0
-"""How long parcels are shown while they cannot be read again."""
+"""How long cached parcels are shown while they cannot be read again."""
 KEPT_READINGS = 300
 MAX_WAIT_SECONDS = 5.0
-"""How long the call may wait for the rate limit: others go first."""
+"""How long a call may wait for the rate limit: other calls have priority."""
 TIMEOUT_SECONDS = 10.0
 LOCK_SECONDS = 1.0
 MAX_THREADS = 4
@@ -44,12 +44,12 @@ MAX_CHECKPOINTS = 100
 class Reading:
     """What the page knows about some parcels.
 
-    :param source: ``"api"``, ``"cache"``, or ``"wait_turn"`` if the account's next call is not due yet.
-    :param parcels: normalized shipment -> what the page shows of it. Parcels that are missing have not been read, or
-        are not registered.
+    :param source: ``"api"``, ``"cache"``, or ``"not_due"`` if the account's next call is not due yet.
+    :param parcels: normalized shipment -> the parcel as JSON. Those that are missing have not been read, or are not
+        registered.
     :param read_at: Unix seconds; None if they have never been read.
-    :param next_read_at: Unix seconds from which on they can be read again.
-    :param error: why they could not be read, and what to do about it.
+    :param next_read_at: Unix seconds of the next possible call.
+    :param error: why they could not be read, and what to do about it; None if they could.
     """
 
     source: str
@@ -60,10 +60,10 @@ class Reading:
 
 
 class ParcelReader:
-    """Reads parcels for one process of the API server, in threads of its own: Airflow's are for everybody.
+    """Reads parcels for one process of the API server, in its own threads: all of Airflow shares the default ones.
 
     :param read_settings: returns the settings of a connection; None if it cannot be used. It may block.
-    :param with_texts: whether the carriers' texts are shown.
+    :param with_texts: whether the carriers' event texts are shown.
     :param clock: Unix seconds.
     """
 
@@ -82,17 +82,18 @@ class ParcelReader:
         self._threads = ThreadPoolExecutor(MAX_THREADS, "trackingmore-page")
 
     async def read(self, conn_id: str, keys: Sequence[ShipmentKey]) -> Reading:
-        """Read parcels with ``GET /trackings/get``, unless that has been done within a minute.
+        """Read parcels with ``GET /trackings/get``, or from the cache if they were read less than a minute ago.
 
         :param conn_id: the connection.
-        :param keys: the parcels, 40 at most.
+        :param keys: the parcels, at most 40.
+        :return: the parcels, as far as they are known.
         """
         run = asyncio.get_running_loop().run_in_executor
         settings = await run(self._threads, self._read_settings, conn_id)
         if settings is None:
             message = f"The connection {conn_id} is missing, or it cannot be used."
             return Reading("cache", error={"message": message, "hint": f"Run: airflow connections test {conn_id}"})
-        # Whoever asks for the same while it is being read gets it then.
+        # A request for the same parcels waits for the call that is under way.
         async with self._locks.setdefault(settings.fingerprint, asyncio.Lock()):
             return await run(self._threads, self._read, settings, tuple(keys))
 
@@ -107,7 +108,7 @@ class ParcelReader:
             kept = Reading("cache")
         busy = self._acquire(settings)
         if busy is not None:
-            return replace(kept, source="wait_turn", next_read_at=now + busy)
+            return replace(kept, source="not_due", next_read_at=now + busy)
         reading = self._call(settings, keys, kept)
         self._kept[name] = reading
         self._kept.move_to_end(name)
@@ -116,9 +117,9 @@ class ParcelReader:
         return reading
 
     def _acquire(self, settings: ClientSettings) -> float | None:
-        """Acquire the page's slot of the account, which is kept where the slot clock of its rate limit is.
+        """Acquire the page's slot for the account, which is kept beside the account's rate limit.
 
-        :return: None if it was acquired, else in how many seconds it is free.
+        :return: None if it was acquired, else the seconds until it is free.
         """
         store = open_store(settings.pacing, f"{settings.fingerprint}-page", interval=INTERVAL_SECONDS)
         limiter = RateLimiter(store, interval=INTERVAL_SECONDS, clock=self._clock)
@@ -154,11 +155,12 @@ class ParcelReader:
 
 
 def parcel_to_json(tracking: Tracking, *, with_link: bool, with_texts: bool) -> dict[str, object]:
-    """Return what the page shows of a parcel: identity, status and times, and where it was.
+    """Return a parcel as the page shows it: status, times and checkpoints.
 
     :param tracking: the parcel.
-    :param with_link: whether TrackingMore's public pages know it.
-    :param with_texts: whether to show the carriers' texts. People are removed from them as far as they can be found.
+    :param with_link: whether to link to TrackingMore's public page of the parcel.
+    :param with_texts: whether to include the carriers' event texts, from which people are removed as far as possible.
+    :return: ``status``, ``substatus``, ``delivered_at``, ``last_update``, ``tracking_url`` and ``checkpoints``.
     """
     people = PeopleRemover(tracking)
 

@@ -1,4 +1,4 @@
-"""Keep people out of the texts of carriers, which sometimes name who signed for a parcel."""
+"""Remove people from carriers' texts, which sometimes name who signed for a parcel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from airflow_provider_trackingmore.api.models import Tracking
 
 REMOVED = "…"
 SHORTEST_NAME = 3
-"""Characters of a part of a name that is removed where it stands alone."""
+"""Characters. Shorter parts of a name are not removed where they stand alone."""
 
 _SIGNED = re.compile(
     r"(?P<before>\bsigned\s+(?:for\s+)?by\b|\bsignature\b\s*:|\bsignatory\b|\bsigned\s*:|\breceived\s+by\s*:|签收人|本人签收)"
@@ -20,9 +20,9 @@ _PHONE = re.compile(r"(?:\+|\b00)[0-9][0-9 ()/.-]{6,}[0-9]")
 
 
 class PeopleRemover:
-    """Removes the people of one shipment from texts: those that the account knows, and what looks like one.
+    """Removes people from the texts of one shipment: the known ones, and what looks like a signature or a contact.
 
-    :param tracking: the shipment. Its customer and who signed for it are removed wherever a text names them.
+    :param tracking: the shipment, whose customer and signatory are the known ones.
     """
 
     def __init__(self, tracking: Tracking) -> None:
@@ -44,7 +44,8 @@ class PeopleRemover:
     def clean(self, text: str) -> str:
         """Return a text without people.
 
-        :param text: the text of a carrier.
+        :param text: a carrier's text.
+        :return: the text, with ``…`` in place of people.
         """
         cleaned = _SIGNED.sub(rf"\g<before> {REMOVED}", text)
         cleaned = _PHONE.sub(REMOVED, _EMAIL.sub(REMOVED, cleaned))

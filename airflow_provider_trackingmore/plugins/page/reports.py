@@ -1,4 +1,4 @@
-"""What the triggerers have reported, kept for a few seconds in each process of the API server."""
+"""Cache the status reports for a few seconds in each process of the API server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FRESH_SECONDS = 10.0
 
 
 class Reports:
-    """Reads status reports, at most once in :data:`FRESH_SECONDS`. It blocks: call it in a thread."""
+    """Reads status reports, at most once in :data:`FRESH_SECONDS`. Its methods block."""
 
     def __init__(self) -> None:
         self._reader = ReportReader()
@@ -30,9 +30,10 @@ class Reports:
         self._progress: dict[int, WaitProgress] = {}
 
     def read(self, conn_ids: Iterable[str] = ()) -> list[StatusReport]:
-        """Return the reports, the newest first. If they cannot be read, those that were read before are returned.
+        """Return the reports, or those of the previous reading if they cannot be read.
 
-        :param conn_ids: connections whose accounts are of interest.
+        :param conn_ids: connections whose Redis servers are read.
+        :return: the reports, the newest first.
         """
         new = set(conn_ids) - self._conn_ids
         with self._lock:
@@ -44,15 +45,16 @@ class Reports:
                     log.exception("The status reports cannot be read (%s)", type(error).__name__)
                 self._read_at = time.monotonic()
                 progress: dict[int, WaitProgress] = {}
-                for report in reversed(self._reports):  # the newest one knows best
+                for report in reversed(self._reports):  # the newest report wins
                     progress |= report.progress
                 self._progress = progress
             return self._reports
 
     def progress(self, conn_ids: Iterable[str] = ()) -> dict[int, WaitProgress]:
-        """Return what is known of the waits, by the id of the trigger.
+        """Return the progress of all waits.
 
         :param conn_ids: as for :meth:`read`.
+        :return: trigger id -> progress.
         """
         self.read(conn_ids)
         return self._progress

@@ -73,13 +73,13 @@ class PageRoutes:
     ) -> JSONResponse:
         """``GET /page/api/waits``: the open waits.
 
-        :param user: who asks.
+        :param user: the user.
         :param search: part of a DAG, task, order or tracking number.
         :param sort: the column to sort by.
         :param descending: whether to reverse the order.
-        :param offset: how many to skip.
-        :param limit: how many to return.
-        :param late: whether to return late ones only.
+        :param offset: how many waits to skip.
+        :param limit: how many waits to return.
+        :param late: whether to return only late waits.
         :return: see :func:`~airflow_provider_trackingmore.plugins.page.waits.find_waits`.
         """
         query = WaitQuery(search, sort, descending, offset, limit, late)
@@ -98,13 +98,14 @@ class PageRoutes:
     ) -> JSONResponse:
         """``GET /page/api/wait``: one task instance, and the state of its shipments.
 
-        :param user: who asks.
+        :param user: the user.
         :param dag_id: its DAG.
-        :param run_id: its run. Airflow 3.1 writes ``+`` into URLs as it is, so a space stands for one too.
+        :param run_id: its run. Airflow 3.1 does not encode ``+`` in URLs, so a space may stand for one.
         :param task_id: its task.
         :param map_index: its map index; Airflow sends the text ``{MAP_INDEX}`` for a task that is not mapped.
         :param offset: how many shipments to skip.
-        :return: ``is_wait``, and the wait or the reason why it is none.
+        :return: ``is_wait``; then ``wait``, ``parcels`` and what is known about their reading, or else ``reason`` and
+            ``state``.
         """
         index = int(map_index) if _MAP_INDEX.fullmatch(map_index) else -1
         task = await run_in_threadpool(_find_task, user, TaskKey(dag_id, run_id, task_id, index))
@@ -140,7 +141,7 @@ class PageRoutes:
     async def read_accounts(self, user: User) -> JSONResponse:
         """``GET /page/api/accounts``: the accounts, their calls and their limits.
 
-        :param user: who asks.
+        :param user: the user.
         :return: see :func:`~airflow_provider_trackingmore.plugins.page.accounts.accounts_to_json`.
         """
         snapshot = await self._index.snapshot()
@@ -176,7 +177,7 @@ def _find_task(user: BaseUser, key: TaskKey) -> FoundTask:
 
 
 def _parcels(spec: WaitSpec) -> Iterator[tuple[str | None, ShipmentKey]]:
-    """All parcels of a wait, each with its order."""
+    """Yield all parcels of a wait, each with its order."""
     return ((order, key) for order, shipments in spec.orders.items() for key in shipments.values())
 
 

@@ -1,4 +1,4 @@
-"""The static files of the page. They contain no data, so all users get the same."""
+"""The static files of the page. They contain no data, so they are the same for all users."""
 
 from __future__ import annotations
 

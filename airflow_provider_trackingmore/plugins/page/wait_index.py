@@ -1,4 +1,4 @@
-"""Keeps the open waits of this process of the API server fresh, off the event loop, while somebody looks at them."""
+"""Snapshots of the open waits in one process of the API server, which are refreshed while somebody opens the page."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from airflow_provider_trackingmore.plugins.task_waits import count_undeferred
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 5.0
-"""An older snapshot is shown all the same, and a new one is made for the next request."""
+"""If the snapshot is older than this, a new one is taken in the background."""
 OLD_SECONDS = 30.0
-"""For a snapshot that is older than this, a request waits for the new one."""
+"""If the snapshot is older than this, the request also waits for the new one."""
 PATIENCE_SECONDS = 1.0
-"""How long a request waits for a new snapshot."""
+"""The maximum time that a request waits for a new snapshot."""
 
 
 class WaitIndex:
-    """Makes snapshots of the open waits.
+    """Takes snapshots of the open waits, off the event loop.
 
-    :param waits: the index by trigger, which webhooks use too.
-    :param reports: what the triggerers have reported.
+    :param waits: the index of the deferred waits, which webhooks use too.
+    :param reports: the status reports.
     """
 
     def __init__(self, waits: DeferredWaits, reports: Reports) -> None:
@@ -37,9 +37,9 @@ class WaitIndex:
         self._task: asyncio.Task[None] | None = None
 
     async def snapshot(self) -> Snapshot:
-        """Return the open waits, and see to it that the next request gets newer ones.
+        """Return the latest snapshot, and take a new one if it is no longer fresh.
 
-        :raises PageError: 503 if there are none yet.
+        :raises PageError: 503 if there is no snapshot yet.
         """
         age = self._age()
         if age > FRESH_SECONDS and (self._task is None or self._task.done()):

@@ -1,4 +1,4 @@
-"""The table of open waits: search, sort, page. Everything is decided here from what it gets; it reads nothing."""
+"""The table of open waits: search, sort and page through a snapshot. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from airflow_provider_trackingmore.waiting.progress import WaitProgress
 
 MAX_LIMIT = 500
 LATE_INTERVALS = 2
-"""A check is late if it is overdue by more than so many ``poke_interval``, and by :data:`REPORT_SECONDS` more."""
+"""A check is late if it is overdue by more than this many ``poke_interval``, plus :data:`REPORT_SECONDS`."""
 REPORT_SECONDS = 90.0
-"""How old the newest report of a triggerer may be, which reports once a minute: checks since then are not known."""
+"""Triggerers report once a minute, so the newest report may be this old, and checks since then are unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All open waits at a moment.
+    """All open waits at one time.
 
     :param read_at: Unix seconds.
-    :param waits: the waits, those that have waited longest first.
-    :param progress: what is known of them, by the id of the trigger.
-    :param undeferred: how many sensors wait on a worker or for their next reschedule, by DAG.
+    :param waits: the waits, the longest first.
+    :param progress: trigger id -> progress, as reported.
+    :param undeferred: DAG -> number of sensors that wait on a worker or for their next reschedule.
     """
 
     read_at: float
@@ -46,14 +46,14 @@ class SortBy(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WaitQuery:
-    """What the page asks for.
+    """A query of the page.
 
-    :param search: part of a DAG, task, order or tracking number; empty for everything.
-    :param sort: None: late ones first, then those that have waited longest.
-    :param descending: whether to reverse the order. Waits without a value come last all the same.
+    :param search: part of a DAG, task, order or tracking number; empty for all waits.
+    :param sort: the column to sort by; None for late waits first, then the longest first.
+    :param descending: whether to reverse the order. Waits without a value are last in either order.
     :param offset: how many waits to skip.
     :param limit: how many waits to return.
-    :param late: whether to return late ones only.
+    :param late: whether to return only late waits.
     """
 
     search: str = ""
@@ -68,9 +68,9 @@ def late_reason(wait: DeferredWait, progress: WaitProgress | None, now: float) -
     """Decide whether a wait is late.
 
     :param wait: the wait.
-    :param progress: what has been reported about it; None for nothing.
+    :param progress: its reported progress; None if there is none.
     :param now: Unix seconds.
-    :return: ``"deadline"`` if that is over, ``"check"`` if the next check is overdue, else None.
+    :return: ``"deadline"`` if its deadline has passed, ``"check"`` if its next check is overdue, else None.
     """
     if wait.deadline is not None and now > wait.deadline:
         return "deadline"
@@ -81,7 +81,7 @@ def late_reason(wait: DeferredWait, progress: WaitProgress | None, now: float) -
 
 
 def waiting_since(wait: DeferredWait) -> float:
-    """Return when the task began, or else was deferred, in Unix seconds.
+    """Return when the task started, or else when it was deferred, in Unix seconds.
 
     :param wait: the wait.
     """
@@ -89,16 +89,15 @@ def waiting_since(wait: DeferredWait) -> float:
 
 
 def find_waits(snapshot: Snapshot, query: WaitQuery, readable: Set[str], now: float) -> dict[str, object]:
-    """Answer a query of the page. Waits of DAGs that the user may not read do not count anywhere.
+    """Answer a query of the page. Waits in DAGs that the user may not read are not counted.
 
     :param snapshot: all waits.
-    :param query: what the page asks for.
+    :param query: the query.
     :param readable: the DAGs that the user may read.
     :param now: Unix seconds.
-    :return: ``read_at``, ``total`` (found), ``all`` (without search), ``late``, ``poke_waits_note``, ``poke_waits`` and
-        ``waits``.
+    :return: ``read_at``, ``total`` (that match), ``all``, ``late``, ``poke_waits`` (not deferred) and ``waits``.
     """
-    # Ten thousand objects for each request would make Python collect garbage in all of Airflow's memory.
+    # Only the returned rows become dicts: ten thousand new objects per request would trigger garbage collections.
     progress = snapshot.progress
     waits = [wait for wait in snapshot.waits if wait.task.key.dag_id in readable]
     late = [wait for wait in waits if late_reason(wait, progress.get(wait.trigger_id), now) is not None]
@@ -117,7 +116,6 @@ def find_waits(snapshot: Snapshot, query: WaitQuery, readable: Set[str], now: fl
         "total": len(found),
         "all": len(waits),
         "late": len(late),
-        "poke_waits_note": undeferred > 0,
         "poke_waits": undeferred,
         "waits": [wait_to_json(wait, progress.get(wait.trigger_id), now) for wait in rows],
     }
@@ -127,7 +125,7 @@ def wait_to_json(wait: DeferredWait, progress: WaitProgress | None, now: float) 
     """Return a row of the table.
 
     :param wait: the wait.
-    :param progress: what has been reported about it; None for nothing.
+    :param progress: its reported progress; None if there is none.
     :param now: Unix seconds.
     """
     late = late_reason(wait, progress, now)
@@ -151,7 +149,7 @@ def wait_to_json(wait: DeferredWait, progress: WaitProgress | None, now: float) 
 def _sorted(
     waits: list[DeferredWait], sort: SortBy, descending: bool, progress: Mapping[int, WaitProgress]
 ) -> list[DeferredWait]:
-    """Sort waits. Those that are equal keep their order."""
+    """Sort waits. Those with equal values keep their order."""
     if sort is SortBy.DAG_ID:
         return sorted(waits, key=lambda wait: wait.task.key.dag_id, reverse=descending)
 

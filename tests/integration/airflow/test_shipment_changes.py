@@ -312,7 +312,7 @@ async def test_a_wrong_key_is_said_once_and_tried_again_with_back_off(
         assert len(said) <= 2, [record.getMessage() for record in said]
         monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps(vendor.connection_for(0)))
         await watcher.until(1)
-    assert "Watcher shop goes on after" in caplog.text
+    assert "Watcher shop has recovered after" in caplog.text
     assert "wrong-key" not in caplog.text
     assert KEYS[0] not in caplog.text
 

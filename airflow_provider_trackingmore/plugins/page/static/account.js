@@ -1,4 +1,4 @@
-// Accounts: calls against the limit, quota, and which processes share the pace.
+// Accounts: calls against the rate limit, quota, and the processes that share both.
 
 import { getJson } from "./api.js";
 import { el, replaceContent, widthOf } from "./dom.js";
@@ -20,10 +20,10 @@ function meter({ calls_last_hour: calls, max_calls_last_hour: limit }) {
 }
 
 function quota({ quota_left: left, quota_ends_on: end }) {
-  if (left === null || left === undefined) return [el("span", { class: "muted" }, "Not known"), el("span", { class: "second" }, "It is known once a task has read the account.")];
+  if (left === null || left === undefined) return [el("span", { class: "muted" }, "Not known"), el("span", { class: "second" }, "A triggerer reads it once an hour while there are waits.")];
   return [
     el("span", { class: "big" }, formatNumber(left)), " left",
-    el("span", { class: "second" }, end ? `At the present rate it lasts until ${formatDate(end)}.` : "Too little is used to say how long it lasts."),
+    el("span", { class: "second" }, end ? `At the current rate it lasts until ${formatDate(end)}.` : "Too little is known to estimate how long it lasts."),
   ];
 }
 
@@ -35,8 +35,8 @@ function rateLimit({ cool_down_until: until, last_429_at: last }) {
   ];
 }
 
-/** Reports and calls of the same process, in one row. */
-function processes({ reporters: reports, users = [] }) {
+/** One row for each process, with its report and its calls. */
+function processes({ reporters: reports, users }) {
   const name = ({ component, host }) => `${component} ${host}`;
   const calls = new Map(users.map((user) => [name(user), user.last_call_at]));
   const known = new Set(reports.map(name));
@@ -68,7 +68,7 @@ function reporters(account) {
     }) : null,
     all.length ? table("Processes that share the rate limit", [
       ["Process", "main"], ["Host", "where"], ["Waits", "amount"], ["Last call", "time"], ["Last report", "time"],
-    ], all.map(processRow)) : el("p", { class: "muted" }, "None has made a call yet."),
+    ], all.map(processRow)) : el("p", { class: "muted" }, "No process has made a call yet."),
   ];
 }
 
@@ -85,7 +85,7 @@ function card(account) {
       ["Rate limit", rateLimit(account)],
       ["Open waits", el("span", { class: "big" }, formatNumber(account.waits)), rate ? el("span", { class: "second" }, `${count(rate, "request")} per second allowed`) : null],
     ]),
-    dayPlot(account.history ?? [], fingerprint ?? name),
+    dayPlot(account.history, fingerprint ?? name),
     el("h4", {}, "Processes that share this rate limit"),
     reporters(account));
 }
@@ -100,8 +100,8 @@ export function createAccount(refresher) {
 
   async function load(signal) {
     try {
-      const { accounts, read_at: readAt } = await getJson("accounts", {}, signal);
-      refresher.shows(readAt ?? new Date().toISOString());
+      const { accounts } = await getJson("accounts", {}, signal);
+      refresher.shows(new Date().toISOString());
       accounts.sort((first, second) => second.waits - first.waits);
       const seen = JSON.stringify(accounts);
       if (seen === last) return REFRESH_SECONDS;

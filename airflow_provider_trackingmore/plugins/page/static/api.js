@@ -1,6 +1,6 @@
 // Reads the JSON routes beside this page.
 
-/** What went wrong, and what to do about it. */
+/** An error to show: what went wrong, and what to do about it. */
 export class PageError extends Error {
   constructor(status, message, hint = "") {
     super(message);

@@ -1,4 +1,4 @@
-// Numbers and times as people read them. The page is in English, so it takes the reader's English, if there is one.
+// Formats numbers and times. The page is in English, so it uses the reader's own variety of English, if there is one.
 
 import { el } from "./dom.js";
 
@@ -51,13 +51,13 @@ export function formatRelative(iso, now = Date.now()) {
   return relatives.format(Math.round(seconds / size), unit).replace(/\./g, "");
 }
 
-/** A <time> that says how far away it is, and goes on saying so (see `tick`). */
+/** A <time> relative to now, which `tick` keeps up to date. */
 export function relativeTime(iso, otherwise = "–") {
   if (!iso) return el("span", { class: "muted" }, otherwise);
   return el("time", { datetime: iso, title: formatMoment(iso), "data-relative": "" }, formatRelative(iso));
 }
 
-/** A <time> with the point in time, and how far away it is. */
+/** A <time> with the point in time, followed by a relative one. */
 export function fullTime(iso, otherwise = "–") {
   if (!iso) return el("span", { class: "muted" }, otherwise);
   return [
@@ -74,7 +74,7 @@ export function tick() {
   }
 }
 
-/** The local time of a place, which has no zone: shown as it was written, wherever the reader is. */
+/** The local time of a place, which has no zone: shown as it is, whatever the reader's time zone. */
 export function placeTime(text) {
   const moment = text ? new Date(`${text.replace(" ", "T").replace(/(Z|[+-]\d\d:?\d\d)$/, "")}Z`) : null;
   if (!moment || Number.isNaN(moment.getTime())) return { day: text ?? "No time given", clock: "" };

@@ -1,15 +1,14 @@
-// Lanes and carriers, from the tables of a load.
+// Lanes and carriers, from the database of a load.
 
 import { getJson } from "./api.js";
 import { el, replaceContent, widthOf } from "./dom.js";
-import { count, formatDays, formatNumber, formatShare } from "./format.js";
+import { count, formatDays, formatNumber, formatShare, placeTime } from "./format.js";
 import { cell, errorNotice, notice, statusLabel, table } from "./parts.js";
-import { placeTime } from "./format.js";
 
 const REFRESH_SECONDS = 300;
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200];
 
-/** The end of the axis, in days, and its marks. */
+/** The length of the axis in days, and its marks. */
 function axis(lanes) {
   const longest = Math.max(1, ...lanes.map((lane) => lane.p90_days ?? 0));
   const step = STEPS.find((days) => longest / days <= 5) ?? STEPS.at(-1);
@@ -75,7 +74,7 @@ const HOW_TO = [
 
 function notConfigured() {
   return notice({
-    title: "This page does not know where your shipments are loaded.",
+    title: "No database is configured for this page.",
     text: "TrackingMoreToSqlOperator loads shipments and events into a database. Name its connection in Airflow's configuration, and restart the API server:",
     more: el("pre", {}, HOW_TO),
   });
@@ -93,11 +92,11 @@ export function createLanes(refresher) {
     if (answer.error) return notice({ kind: "error", title: answer.error.message, text: answer.error.hint ?? "" });
     const { lanes = [], carriers = [], stuck = [] } = answer;
     return [
-      part("Transit times by lane", "From the first event to the delivery: the fastest tenth, the median, and nine of ten", lanes.length ? laneTable(lanes) : null,
+      part("Transit times by lane", "Days from the first event to delivery: the fastest 10 %, the median, and 90 %", lanes.length ? laneTable(lanes) : null,
         "No delivery has been loaded yet."),
       part("Carriers", "Share of shipments that had an exception", carriers.length ? carrierTable(carriers) : null, "No shipment has been loaded yet."),
       part("Stuck shipments", stuck.length ? count(stuck.length, "shipment") : "", stuck.length ? stuckTable(stuck) : null,
-        "No shipment is stuck: each one on its way has had a recent event."),
+        "No shipment is stuck: all those in transit have had a recent event."),
     ];
   }
 

@@ -1,4 +1,4 @@
-// The page "Shipments": which section is shown.
+// The page "Shipments": shows the section that the address names.
 
 import { createAccount } from "./account.js";
 import { el } from "./dom.js";
@@ -10,10 +10,10 @@ import { createDetail } from "./wait.js";
 import { createWaits, waitKey } from "./waits.js";
 
 const NOT_WAITING = {
-  not_a_sensor: { title: "This task is none of the shipment sensors.", text: "Only their waits are shown here." },
+  not_a_sensor: { title: "This task is not a shipment sensor.", text: "Only their waits are shown here." },
   not_deferred: {
-    title: "This task does not wait now.",
-    text: "Its wait is over, or has not begun. The task's log and its XCom have more.",
+    title: "This task is not waiting.",
+    text: "Its wait is over, or has not begun. The task's log and XCom tell more.",
   },
 };
 

@@ -1,4 +1,4 @@
-// Small pieces that several views show.
+// Parts that several views share.
 
 import { el, widthOf } from "./dom.js";
 import { count, formatNumber } from "./format.js";
@@ -15,7 +15,7 @@ const STATUSES = {
   not_registered: "Not registered",
 };
 
-/** The words for a status; one that is not known is shown as it came. */
+/** The words for a status; an unknown one is shown as it is. */
 export const statusWords = (status) => STATUSES[status] ?? status ?? "Not known yet";
 const statusClass = (status) => `status-${status in STATUSES ? status : "other"}`;
 
@@ -24,7 +24,7 @@ export function statusLabel(status) {
   return el("span", { class: `label ${statusClass(status)}` }, statusWords(status));
 }
 
-/** How many shipments have which status: a bar, and the same in words. */
+/** The number of shipments by status: a bar, and the same in words. */
 export function statusBar(statuses, total) {
   const known = [...Object.keys(STATUSES), ...Object.keys(statuses ?? {}).filter((status) => !(status in STATUSES))]
     .map((status) => [status, statuses?.[status] ?? 0])
@@ -42,7 +42,7 @@ export function statusBar(statuses, total) {
 }
 
 const LATE = {
-  deadline: ["Past deadline", "The deadline of this wait is over, but it has not ended."],
+  deadline: ["Past deadline", "The deadline of this wait has passed, but it has not ended."],
   check: ["Check overdue", "The check of this wait is overdue by more than two intervals."],
 };
 
@@ -52,20 +52,20 @@ export function lateLabel(reason) {
   return el("span", { class: "label late", title }, words);
 }
 
-/** When a wait is checked next. What is known may be a minute old, so a time that has just passed says little. */
+/** The next check of a wait. Reports may be a minute old, so a time that has just passed means that it is due. */
 export function nextCheck({ next_check: at, is_late: isLate }, format) {
   return at && !isLate && new Date(at) < Date.now() ? "Due now" : format(at, "Not known yet");
 }
 
-/** Something in words, where there is nothing else to see. */
+/** A message in place of content. */
 export function notice({ title, text = "", more = null, kind = "plain" }) {
   return el("section", { class: `notice ${kind}`, role: kind === "error" ? "alert" : null },
     el("p", { class: "title" }, title), text ? el("p", {}, text) : null, more);
 }
 
-/** An error in words, with the way out. */
+/** An error message, with a button to retry or reload. */
 export function errorNotice(error, retry = null) {
-  const reload = error.status === 401 && window.top === window; // in a frame people reload Airflow's window
+  const reload = error.status === 401 && window.top === window; // in a frame, people reload Airflow's window
   const act = reload ? () => window.location.reload() : error.status === 401 ? null : retry;
   return notice({
     kind: "error",
@@ -75,7 +75,7 @@ export function errorNotice(error, retry = null) {
   });
 }
 
-/** Name and value, one below the other. */
+/** Names with their values below. */
 export function figures(pairs) {
   return el("dl", { class: "figures" },
     pairs.filter(Boolean).map(([name, ...value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
@@ -90,12 +90,12 @@ export function table(caption, columns, rows) {
     el("tbody", { role: "rowgroup" }, rows));
 }
 
-/** A cell. On a phone its name is written before it. */
+/** A cell. On a phone, its name is shown before it. */
 export function cell(name, kind, ...content) {
   return el("td", { role: "cell", class: kind, "data-name": name }, content);
 }
 
-/** "1 to 100 of 300", and how to get to the others. */
+/** "1 to 100 of 300", with links to the pages before and after. */
 export function pager({ offset, size, total, noun, link }) {
   if (total <= size && offset === 0) return null;
   const last = Math.min(offset + size, total);

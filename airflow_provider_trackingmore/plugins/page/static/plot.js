@@ -16,13 +16,13 @@ function ceiling(value) {
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value);
 }
 
-/** All buckets of the last day, also those that the server leaves out because nothing happened. */
+/** All buckets of the last day. The server leaves out those in which nothing happened. */
 function lastDay(history, now) {
   const end = Math.floor(now / BUCKET_MS) * BUCKET_MS;
-  const known = new Map(history.map((bucket) => [Math.floor(new Date(bucket.minute) / BUCKET_MS) * BUCKET_MS, bucket]));
+  const known = new Map(history.map((bucket) => [Math.floor(new Date(bucket.begin) / BUCKET_MS) * BUCKET_MS, bucket]));
   return Array.from({ length: BUCKETS }, (_, index) => {
     const at = end - (BUCKETS - 1 - index) * BUCKET_MS;
-    return { minute: new Date(at).toISOString(), calls: 0, releases: 0, ...known.get(at) };
+    return { begin: new Date(at).toISOString(), calls: 0, releases: 0, ...known.get(at) };
   });
 }
 
@@ -35,7 +35,7 @@ function bars(buckets, name, noun, kind) {
     const x = index * step;
     return svg("g", {},
       svg("rect", { class: "slot", x, y: 0, width: step, height: HEIGHT },
-        svg("title", {}, `${formatMoment(bucket.minute)}: ${count(bucket[name], noun)}`)),
+        svg("title", {}, `${formatMoment(bucket.begin)}: ${count(bucket[name], noun)}`)),
       bucket[name] ? svg("rect", { class: kind, x: x + GAP / 2, y: HEIGHT - height, width: step - GAP, height }) : null);
   });
   return el("figure", { class: "plot" },
@@ -57,7 +57,7 @@ function hours(buckets) {
   for (let first = 0; first < buckets.length; first += 4) {
     const hour = buckets.slice(first, first + 4);
     const sum = (name) => formatNumber(hour.reduce((total, bucket) => total + bucket[name], 0));
-    rows.push(el("tr", {}, el("th", { scope: "row" }, formatMoment(hour[0].minute)), el("td", {}, sum("calls")), el("td", {}, sum("releases"))));
+    rows.push(el("tr", {}, el("th", { scope: "row" }, formatMoment(hour[0].begin)), el("td", {}, sum("calls")), el("td", {}, sum("releases"))));
   }
   return el("table", { class: "plain" },
     el("thead", {}, el("tr", {}, ["From", "Calls", "Releases"].map((name) => el("th", { scope: "col" }, name)))),
@@ -67,7 +67,7 @@ function hours(buckets) {
 /** Calls and releases of the last day. */
 export function dayPlot(history, key, now = Date.now()) {
   const buckets = lastDay(history, now);
-  const ticks = Array.from({ length: TICKS }, (_, index) => formatClock(buckets[(index * BUCKETS) / TICKS].minute));
+  const ticks = Array.from({ length: TICKS }, (_, index) => formatClock(buckets[(index * BUCKETS) / TICKS].begin));
   return el("div", { class: "plots" },
     bars(buckets, "calls", "call", "calls"),
     bars(buckets, "releases", "release", "releases"),

@@ -1,11 +1,11 @@
-// Reads again and again, but not in a hidden tab, and not while somebody has paused it.
+// Reads data periodically, except in a hidden tab and while paused.
 
 import { formatRelative, formatSeconds, tick } from "./format.js";
 
 const TICK_MS = 5_000;
 const MAX_PAUSE_SECONDS = 300;
 
-/** What is above every view: the age of what it shows, and the buttons to pause and to refresh. */
+/** The controls above every view: the age of its data, and the buttons to pause and to refresh. */
 export class Refresher {
   #load = null;
   #abort = null;
@@ -23,7 +23,7 @@ export class Refresher {
       this.#paused = !this.#paused;
       pause.setAttribute("aria-pressed", String(this.#paused));
       pause.textContent = this.#paused ? "Resume" : "Pause";
-      this.announce(this.#paused ? "Automatic updates are paused." : "Automatic updates go on.");
+      this.announce(this.#paused ? "Automatic updates are paused." : "Automatic updates have resumed.");
       if (this.#paused) clearTimeout(this.#timer);
       else this.now();
       this.#showAge();
@@ -44,7 +44,7 @@ export class Refresher {
   }
 
   /**
-   * Read for another view from now on.
+   * Read for another view.
    *
    * @param load  async (signal) => seconds until it should be read again. A number below 1 is taken as 1.
    */
@@ -55,7 +55,7 @@ export class Refresher {
     return this.now();
   }
 
-  /** Read nothing any more. */
+  /** Stop reading. */
   stop() {
     clearTimeout(this.#timer);
     this.#abort?.abort();
@@ -88,13 +88,13 @@ export class Refresher {
     return succeeded;
   }
 
-  /** Say how old the data is: `iso` is when the server read it. */
+  /** Show the age of the data: `iso` is when the server read it. */
   shows(iso) {
     this.#shownAt = iso;
     this.#showAge();
   }
 
-  /** Say something to those who use a screen reader. */
+  /** Announce a text to screen readers. */
   announce(text) {
     this.live.textContent = text;
   }

@@ -8,13 +8,13 @@ const inFrame = () => {
   }
 };
 
-/** Read a hash such as "#waits?search=1007". */
+/** Parse a hash such as "#waits?search=1007". */
 export function parseHash(hash) {
   const [section, query = ""] = hash.replace(/^#/, "").split("?");
   return { section, parameters: Object.fromEntries(new URLSearchParams(query)) };
 }
 
-/** Write one; parameters that are empty are left out. */
+/** Build a hash, without empty parameters. */
 export function toHash(section, parameters = {}) {
   const given = Object.entries(parameters).filter(([, value]) => value !== "" && value !== null && value !== undefined);
   const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
@@ -23,7 +23,7 @@ export function toHash(section, parameters = {}) {
 
 /** Call `show` with the section and its parameters, now and whenever they change. */
 export function followHash(show) {
-  // Inside Airflow, people copy the address of Airflow's window: what is after its "#" is ours.
+  // Inside Airflow, people copy the address of Airflow's window, so this page keeps its state in the hash of both.
   if (!window.location.hash && inFrame() && window.parent.location.hash) {
     window.history.replaceState(null, "", window.parent.location.hash);
   }
@@ -40,7 +40,7 @@ export function followHash(show) {
   follow();
 }
 
-/** Change the address without a new entry in the browser's history, for instance while somebody types. */
+/** Change the address without a new entry in the browser's history, for instance while typing. */
 export function replaceHash(hash) {
   window.history.replaceState(null, "", hash);
   window.dispatchEvent(new HashChangeEvent("hashchange"));
@@ -53,8 +53,8 @@ export function taskAddress({ dag_id, run_id, task_id, map_index }) {
 }
 
 /**
- * Follow a link to another page of this Airflow. Its frame does not let a page navigate the window, but the page may
- * ask the document around it, which has the same origin.
+ * Follow a link to another page of this Airflow. A page in a frame may not navigate the window, but it may click a link
+ * in the document around it, which has the same origin.
  */
 export function leaveFrame(event) {
   if (!inFrame()) return;

@@ -1,4 +1,4 @@
-// The tab at a task instance: the shipments of its wait.
+// The tab of a task instance: the shipments of its wait.
 
 import { Refresher } from "./refresh.js";
 import { el } from "./dom.js";
@@ -6,14 +6,14 @@ import { followTheme } from "./theme.js";
 import { createDetail } from "./wait.js";
 
 const NOT_WAITING = {
-  not_a_sensor: { title: "This task is none of the shipment sensors.", kind: "line" },
+  not_a_sensor: { title: "This task is not a shipment sensor.", kind: "line" },
   not_deferred: {
-    title: "This task does not wait now.",
+    title: "This task is not waiting.",
     text: "Shipments are shown while the sensor is deferred. Its log and its XCom have the result.",
   },
 };
 
-/** Airflow puts the task into the address; some versions do not encode it, and leave a placeholder where nothing is mapped. */
+/** Airflow puts the task into the address. Some versions do not encode it, or leave a placeholder for an unmapped task. */
 function taskInAddress() {
   const given = new URLSearchParams(window.location.search);
   const id = (name) => (given.get(name) ?? "").replaceAll(" ", "+");

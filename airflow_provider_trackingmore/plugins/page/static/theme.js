@@ -1,4 +1,4 @@
-// Light or dark: as Airflow's own UI where this page is inside it, otherwise as the system is set.
+// Light or dark: like Airflow's UI if this page is inside it, otherwise like the system.
 
 function themeOfAirflow() {
   try {
@@ -10,7 +10,7 @@ function themeOfAirflow() {
   }
 }
 
-/** Apply the theme, and follow it when somebody changes it in Airflow. */
+/** Apply the theme, and keep it in sync with Airflow. */
 export function followTheme() {
   const apply = () => {
     const theme = themeOfAirflow();

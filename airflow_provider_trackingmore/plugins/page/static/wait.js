@@ -12,7 +12,7 @@ const REFRESH_SECONDS = 60;
 const OVER_SECONDS = 300;
 const OPEN_TIMELINES = 3;
 
-/** "all of its 3 shipments are delivered" */
+/** "All shipments: delivered" */
 function goal({ wait_for: needed, statuses_wanted: wanted = ["delivered"], shipments, order_count: orders }) {
   const statuses = formatAlternatives(wanted.map((status) => statusWords(status).toLowerCase()));
   const each = orders > 1 ? " of each order" : "";
@@ -85,8 +85,8 @@ function parcel(shipment, isOpen, refresher) {
 }
 
 function source(answer) {
-  if (answer.parcels_from === "wait_turn" && !answer.parcels_read_at) {
-    return ["The checkpoints are read in a moment: this page asks TrackingMore once a minute for each account. ",
+  if (answer.parcels_from === "not_due" && !answer.parcels_read_at) {
+    return ["The checkpoints follow in a moment: this page reads each account once a minute at most. ",
       answer.next_read_at ? `Next at ${formatSeconds(answer.next_read_at)}.` : ""];
   }
   if (!answer.parcels_read_at) return [];
@@ -103,7 +103,7 @@ function parcels(answer, offset, refresher, link) {
     pager({ offset, size: PAGE_SIZE, total, noun: "shipment", link }));
 }
 
-function facts(wait) {
+function details(wait) {
   return figures([
     ["Waits for", goal(wait)],
     ["Waiting since", fullTime(wait.waiting_since)],
@@ -155,7 +155,7 @@ export function createDetail({ refresher, heading, target, link, taskLink = true
         return OVER_SECONDS;
       }
       wasWait = answer.wait;
-      refresher.shows(answer.wait_read_at ?? new Date().toISOString());
+      refresher.shows(new Date().toISOString());
       if (seen !== last) {
         last = seen;
         const { name, orders } = waitNames(answer.wait);
@@ -163,7 +163,7 @@ export function createDetail({ refresher, heading, target, link, taskLink = true
         replaceContent(target,
           where(answer.wait),
           orders ? el("p", { class: "muted" }, orders) : null,
-          facts(answer.wait),
+          details(answer.wait),
           parcels(answer, offset, refresher, link));
       }
       const next = answer.next_read_at ? (new Date(answer.next_read_at) - Date.now()) / 1_000 + 1 : REFRESH_SECONDS;
@@ -180,7 +180,7 @@ export function createDetail({ refresher, heading, target, link, taskLink = true
   }
 
   return {
-    /** Show the wait of a task instance, from that shipment on. */
+    /** Show the wait of a task instance, with its shipments from the offset on. */
     show(task, offset = 0) {
       return refresher.follow((signal) => load(task, offset, signal));
     },

@@ -20,12 +20,12 @@ const SORTS = {
   shipments: "Shipments",
 };
 
-const NOTE = "Only deferred waits are listed: of sensors in poke or reschedule mode, Airflow does not store what they wait for.";
+const NOTE = "Only deferred waits are listed. For sensors in poke or reschedule mode, Airflow does not store what they wait for.";
 
-/** What tells one wait from all others. */
+/** Identifies a wait. */
 export const waitKey = ({ dag_id, run_id, task_id, map_index }) => [dag_id, run_id, task_id, map_index].join("|");
 
-/** The task of a wait: "order.wait, number 12". */
+/** The task of a wait: "order.wait [12]". */
 export function taskName({ task_id, map_index }) {
   return map_index >= 0 ? `${task_id} [${map_index}]` : task_id;
 }
@@ -36,7 +36,7 @@ function orderWords({ orders, order_count: total }) {
   return `${total === 1 ? "Order" : "Orders"} ${shown.join(", ")}${more > 0 ? ` and ${formatNumber(more)} more` : ""}`;
 }
 
-/** The name of a wait, as people know it, and what comes after it. */
+/** The name of a wait, and the orders to show after it. */
 export function waitNames(wait) {
   const orders = wait.order_count ? orderWords(wait) : null;
   const name = wait.label ?? orders ?? taskName(wait);
@@ -88,7 +88,7 @@ export function createWaits(refresher) {
     type: "button", class: "quiet", onclick: () => go({ descending: parameters.descending ? "" : "true" }),
   });
   const late = el("button", {
-    type: "button", class: "toggle", "aria-pressed": "false", onclick: () => go({ late: parameters.late ? "" : "true" }),
+    type: "button", "aria-pressed": "false", onclick: () => go({ late: parameters.late ? "" : "true" }),
   }, "Late only");
   const summary = el("p", { class: "summary" });
   const note = el("p", { class: "note" }, NOTE);
@@ -111,7 +111,7 @@ export function createWaits(refresher) {
     return notice({
       title: isSearch ? `No open wait matches “${parameters.search}”.` : "No wait is late.",
       text: isSearch
-        ? "Waits that have ended are not listed: the result of one is in the XCom of its task."
+        ? "Waits that have ended are not listed. The result of a wait is in the XCom of its task."
         : "",
       more: el("button", { type: "button", "data-key": "all", onclick: () => go({ search: "", late: "" }) }, "Show all open waits"),
     });
@@ -149,7 +149,7 @@ export function createWaits(refresher) {
         search: asked.search ?? "", descending: asked.descending === "true", late: asked.late === "true",
         offset, limit: PAGE_SIZE, ...(asked.sort in SORTS && asked.sort ? { sort: asked.sort } : {}),
       }, signal);
-      if (!answer.waits.length && offset > 0 && answer.total > 0) { // waits have ended, and this page with them
+      if (!answer.waits.length && offset > 0 && answer.total > 0) { // waits have ended, so this page no longer exists
         go({ offset: Math.floor((answer.total - 1) / PAGE_SIZE) * PAGE_SIZE || "" });
         return REFRESH_SECONDS;
       }

@@ -90,7 +90,7 @@ def test_other_parcels_of_the_account_wait_for_their_turn(api_server: ApiServer,
     deferred_rows.insert([Row("orders", wait={"shipments": PARCELS})])
     read(api_server)
     rest = read(api_server, offset=40)
-    assert (rest["parcels_from"], rest["parcels_read_at"], len(rest["parcels"])) == ("wait_turn", None, 5)
+    assert (rest["parcels_from"], rest["parcels_read_at"], len(rest["parcels"])) == ("not_due", None, 5)
     assert rest["parcels"][0]["status"] is None
     assert rest["next_read_at"] is not None
     assert len(lookups(sandbox)) == 1
@@ -138,7 +138,7 @@ def test_a_wrong_key_is_shown_without_the_key_and_asked_once_a_minute(
     connection = sandbox.connection | {"password": "wrong-key-4d5e6f"}
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", json.dumps(connection))
     deferred_rows.insert([Row("orders", wait={"shipments": PARCELS[:2]})])
-    for expected in ("api", "wait_turn", "wait_turn"):
+    for expected in ("api", "not_due", "not_due"):
         found = read(api_server)
         assert (found["parcels_from"], found["parcels_read_at"]) == (expected, None)
         assert "API key" in found["parcels_error"]["hint"]
@@ -202,7 +202,7 @@ async def test_all_processes_together_make_one_call_a_minute(
         return [await one.read("any", [key]) for one in readers for key in KEYS]
 
     sources = [reading.source for reading in await read_all()]
-    assert (sources.count("api"), sources.count("wait_turn")) == (1, 7)
+    assert (sources.count("api"), sources.count("not_due")) == (1, 7)
     clock.now += INTERVAL_SECONDS - 1
     assert "api" not in {reading.source for reading in await read_all()}
     assert len(lookups(sandbox)) == 1
@@ -219,7 +219,7 @@ async def test_old_parcels_are_shown_until_they_can_be_read_again_but_not_for_ev
     clock.now += INTERVAL_SECONDS + 1
     assert (await elsewhere.read("any", KEYS[1:])).source == "api"
     stale = await here.read("any", KEYS[:1])
-    assert (stale.source, stale.read_at, stale.parcels) == ("wait_turn", first.read_at, first.parcels)
+    assert (stale.source, stale.read_at, stale.parcels) == ("not_due", first.read_at, first.parcels)
     clock.now += KEPT_SECONDS
     assert (await elsewhere.read("any", KEYS[1:])).source == "api"
     assert (await here.read("any", KEYS[:1])).parcels == {}
@@ -285,5 +285,5 @@ def test_real_processes_that_start_at_once_make_one_call(
         while process.stdout.readline() != "ready\n":
             assert process.poll() is None
     found = [process.communicate("\n")[0].splitlines()[-1] for process in processes]
-    assert sorted(found) == ["api 1", *["wait_turn 0"] * 5]
+    assert sorted(found) == ["api 1", *["not_due 0"] * 5]
     assert lookups(sandbox) == ["/trackings/get"]

@@ -65,7 +65,7 @@ def test_usage_of_the_same_place_is_not_added_up_and_that_of_others_is() -> None
     )
     assert (account["calls_last_hour"], account["max_calls_last_hour"]) == (117, 7_200)
     assert [user["host"] for user in account["users"]] == ["t-2", "w-1"]
-    assert account["history"][-1] == {"minute": "2026-11-30T00:45:00Z", "calls": 107, "releases": 3}
+    assert account["history"][-1] == {"begin": "2026-11-30T00:45:00Z", "calls": 107, "releases": 3}
     assert len(account["history"]) == 97
     assert account["last_429_at"] is not None
 
