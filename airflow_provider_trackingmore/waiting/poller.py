@@ -1,7 +1,7 @@
 """The polling loop of an account: one per event loop and route to the account.
 
 Waits subscribe to their shipments and receive updates about them. The loop makes one call at a time, and the schedule
-and the planner choose it anew each time, so that no wait is held up by a long series of calls.
+and the planner choose it again each time, so that no wait is held up by a long series of calls.
 """
 
 from __future__ import annotations
