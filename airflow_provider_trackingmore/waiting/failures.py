@@ -28,7 +28,7 @@ UNKNOWN_NUMBER_CODES = frozenset({4014, 4015})
 
 
 class Scope(enum.Enum):
-    """What a failure affects."""
+    """The scope of a failure."""
 
     CALL = "call"
     """This call; the next one may succeed."""
@@ -43,7 +43,7 @@ class Scope(enum.Enum):
 
 
 def scope_of(error: TrackingMoreError, *, names_one: bool) -> Scope:
-    """Tell what a failure affects. Only a refusal in the vendor's own envelope can be final, not one by a proxy.
+    """Return the scope of a failure. Only a refusal in the vendor's own envelope can be final, not one by a proxy.
 
     :param error: how the call failed.
     :param names_one: whether the call is for a single shipment by its path.
