@@ -30,7 +30,7 @@ RESPONSE = {
     "close_before": "closes the connection without applying the request",
     "close_after": "applies the request, then closes the connection without an answer",
     "partial": "applies the request, sends half of the announced body and closes the connection",
-    "half_done": "applies the request to the first half of its shipments only, and reports only those",
+    "half_done": "applies a request with a list of shipments to the first half only, and reports only those",
 }
 KINDS: Mapping[str, str] = ARRIVAL | ACCOUNT | RESPONSE
 _BOUNDS: Mapping[str, tuple[int, int]] = {

@@ -78,7 +78,7 @@ class TrackingMoreToObjectStorageOperator(LoadBaseOperator):
 
     def _load(self, hook: TrackingMoreHook, options: LoadOptions, stream: str) -> LoadResult:
         destination = FileDestination(
-            self._parse_path(),
+            parse_text("path", self.path) or "",
             parse_choice("file_format", self.file_format, FORMATS),
             self._parse_tables(),
             self._parse_rows_per_file(),
@@ -100,9 +100,3 @@ class TrackingMoreToObjectStorageOperator(LoadBaseOperator):
         if number < 1 or number != int(number):
             raise InvalidArgumentError(f"rows_per_file must be a whole number, 1 or more, not {self.rows_per_file!r}")
         return int(number)
-
-    def _parse_path(self) -> str:
-        path = parse_text("path", self.path)
-        if path is None or not path.strip():
-            raise InvalidArgumentError("path must be a folder, or an object store's address such as s3://bucket/folder")
-        return path

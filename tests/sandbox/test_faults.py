@@ -270,3 +270,12 @@ def test_a_request_can_be_applied_to_half_of_its_shipments(caller, sandbox):
     assert [entry["meta"]["tracking_number"] for entry in data["trackings"]] == ["NUMBER0000"]
     assert {left["tracking_number"] for left in sandbox.trackings()} == {"NUMBER0001", "NUMBER0002"}
     assert caller.post("/trackings/delete", rows)[1]["delete"] == 2
+
+
+def test_half_of_a_batch_can_be_registered(caller, sandbox):
+    rows = [{"tracking_number": f"NUMBER000{at}", "carrier_code": "usps"} for at in range(3)]
+    sandbox.fault("half_done", path="/trackings/batch")
+    _, data = caller.post("/trackings/batch", rows)
+    assert (data["submitted"], data["added"], data["errors"]) == (3, 1, [])
+    assert [tracking["tracking_number"] for tracking in data["trackings"]] == ["NUMBER0000"]
+    assert [tracking["tracking_number"] for tracking in sandbox.trackings()] == ["NUMBER0000"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from airflow_provider_trackingmore.api.errors import InvalidArgumentError
 from airflow_provider_trackingmore.loading.load import Load, LoadOptions, LoadSummary, run_load
 from airflow_provider_trackingmore.loading.source import ShipmentSource
 from airflow_provider_trackingmore.loading.state import LoadState
@@ -34,6 +35,14 @@ class FileDestination:
     tables: Sequence[str] = tuple(FILE_TABLES)
     rows_per_file: int = ROWS_PER_FILE
 
+    def check(self) -> None:
+        """Check the path.
+
+        :raises InvalidArgumentError: if it is blank, which would mean the working directory.
+        """
+        if not self.path.strip():
+            raise InvalidArgumentError("path must be a folder, or an object store's address such as s3://bucket/folder")
+
 
 def load_into_files(
     source: ShipmentSource,
@@ -57,6 +66,7 @@ def load_into_files(
     :raises LoadConflictError: if another load of the same stream was faster.
     :raises TrackingMoreError: if the account or the connection fails. What was written does not count.
     """
+    destination.check()
     account, tables = options.rows.account, destination.tables
     file_format = get_format(destination.file_format)
     storage = Storage(destination.path)
@@ -88,6 +98,7 @@ def read_files_state(account: str, stream: str, destination: FileDestination) ->
     :raises InvalidArgumentError: if the path or an extra is missing, or the stream belongs to another account.
     :raises LoadStateError: if the state is damaged.
     """
+    destination.check()
     get_format(destination.file_format)
     return read_state(Storage(destination.path), stream, account, destination.tables).load
 

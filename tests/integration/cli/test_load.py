@@ -217,6 +217,7 @@ def test_a_dry_run_waits_for_no_load_and_holds_none_up(load: Load, database: Pat
         (["sql", "warehouse", "--tables", "trackings"], 2, "--tables is for files, not for databases"),
         (["sql", "warehouse", "--state-table", "trackings"], 2, "the name trackings is used twice"),
         (["files", "nosuch://lake"], 2, "cannot be opened"),
+        (["files", ""], 2, "path must be a folder"),
         (["sql", "warehouse", "--filter", "sttaus=delivered"], 2, "unknown filter 'sttaus'"),
         (
             ["sql", "warehouse", "--filter", "update_time_min=2026-01-01T00:00Z"],
