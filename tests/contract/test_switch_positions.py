@@ -1,6 +1,6 @@
-"""Where the vendor is unclear, all readings mean the same to the user: the whole hook at each position of each switch.
+"""The hook behaves the same at each position of each switch, which stand for all readings of unclear documentation.
 
-Parametrised from the sandbox's own table, so that a new switch is covered as soon as it exists.
+The tests are parametrized from the sandbox's table, so that a new switch is covered as soon as it exists.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ TIME_SCALE = 1_000
 LIMITS = ("rate_limit_form", "retry_after", "cool_down_refresh", "rate_tolerance", "realtime_limit")
 
 DELIVERED = ShipmentKey("usps", "SBX-DELIVERED-2D-1")
-UNDER_WAY = ShipmentKey("china-post", "SBX-STUCK-1")
+IN_TRANSIT = ShipmentKey("china-post", "SBX-STUCK-1")
 WITH_EXCEPTION = ShipmentKey("dhl", "SBX-EXCEPTION-2D-1")
-NOT_LOOKED_UP = ShipmentKey("ups", "SBX-PENDING-1")
-SEEDED = {DELIVERED, UNDER_WAY, WITH_EXCEPTION, NOT_LOOKED_UP}
+PENDING = ShipmentKey("ups", "SBX-PENDING-1")
+SEEDED = {DELIVERED, IN_TRANSIT, WITH_EXCEPTION, PENDING}
 NOWHERE = ShipmentKey("usps", "NOWHERE1")
 
 
@@ -50,7 +50,7 @@ EACH_POSITION = [
 
 def mixed(seed: int) -> dict[str, str]:
     rng = random.Random(seed)
-    # Where realtime is not activated there is nothing to mix.
+    # If realtime is not activated, its other switches have no effect.
     return {
         name: rng.choice((*positions_of(switch), switch.default))
         for name, switch in SWITCHES.items()
@@ -65,7 +65,7 @@ class Scenario:
     positions: Mapping[str, str]
 
     def at(self, name: str, *values: str) -> bool:
-        """Whether a switch is at one of these positions: where the vendor says less, less can be known."""
+        """Return whether a switch is at one of these positions; at some of them, responses contain less."""
         return self.positions.get(name, SWITCHES[name].default) in values
 
 
@@ -77,7 +77,7 @@ def body(key: ShipmentKey, **details: str) -> dict[str, str]:
 def start(
     trackingmore_sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[Mapping[str, str]], Scenario]]:
-    """Start a scenario with these positions; its clock stands still."""
+    """Start a scenario with these positions; its clock is stopped."""
     sandbox = trackingmore_sandbox
     connection = sandbox.connection
     connection["extra"] |= {
@@ -115,7 +115,7 @@ def check(function: Callable[[Scenario], None]) -> Callable[[Scenario], None]:
 
 
 @pytest.mark.parametrize(("name", "value"), EACH_POSITION, ids=lambda part: part)
-def test_the_hook_says_the_same_at_each_position(
+def test_the_hook_behaves_the_same_at_each_position(
     start: Callable[[Mapping[str, str]], Scenario], name: str, value: str
 ) -> None:
     assert CHECKS
@@ -124,14 +124,14 @@ def test_the_hook_says_the_same_at_each_position(
         check_scenario(scenario)
 
 
-def test_the_hook_says_the_same_with_all_defaults(start: Callable[[Mapping[str, str]], Scenario]) -> None:
+def test_the_hook_behaves_as_expected_with_all_defaults(start: Callable[[Mapping[str, str]], Scenario]) -> None:
     scenario = start({})
     for check_scenario in CHECKS:
         check_scenario(scenario)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_the_hook_says_the_same_in_any_mix(start: Callable[[Mapping[str, str]], Scenario], seed: int) -> None:
+def test_the_hook_behaves_the_same_in_any_mix(start: Callable[[Mapping[str, str]], Scenario], seed: int) -> None:
     scenario = start(mixed(seed))
     for check_scenario in CHECKS:
         check_scenario(scenario)
@@ -140,7 +140,7 @@ def test_the_hook_says_the_same_in_any_mix(start: Callable[[Mapping[str, str]], 
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name in LIMITS for value in positions_of(SWITCHES[name])], ids=lambda x: x
 )
-def test_after_a_429_the_account_is_silent_and_then_goes_on(
+def test_an_account_cools_down_after_a_429_and_then_continues(
     start: Callable[[Mapping[str, str]], Scenario], name: str, value: str
 ) -> None:
     scenario = start({name: value})
@@ -160,7 +160,7 @@ def at_the_429(scenario: Scenario) -> float:
     return next(call["real"] for call in scenario.sandbox.calls() if call["code"] == 429)
 
 
-# What the hook says ---------------------------------------------------------------------------------------------------
+# Checks at each position ----------------------------------------------------------------------------------------------
 
 
 @check
@@ -191,7 +191,7 @@ def reading_one(scenario: Scenario) -> None:
 
 @check
 def reading_others(scenario: Scenario) -> None:
-    exception, pending = scenario.hook.get_tracking(*WITH_EXCEPTION), scenario.hook.get_tracking(*NOT_LOOKED_UP)
+    exception, pending = scenario.hook.get_tracking(*WITH_EXCEPTION), scenario.hook.get_tracking(*PENDING)
     assert exception.status is ShipmentStatus.EXCEPTION
     assert (exception.substatus or "exception").startswith("exception")
     assert exception.delivered_at is None
@@ -199,7 +199,7 @@ def reading_others(scenario: Scenario) -> None:
     assert pending.checkpoints == pending.customer_emails == ()
     assert pending.order_id is pending.last_update is None
     for lang in ("en", "cn"):
-        assert scenario.hook.get_tracking(*UNDER_WAY, lang).status is ShipmentStatus.TRANSIT
+        assert scenario.hook.get_tracking(*IN_TRANSIT, lang).status is ShipmentStatus.TRANSIT
     with pytest.raises(TrackingNotFoundError, match="NOWHERE1"):
         scenario.hook.get_tracking(*NOWHERE)
 
@@ -213,7 +213,7 @@ def listing(scenario: Scenario) -> None:
         assert len(keys) == len(SEEDED)
     assert {found.key for found in hook.list_trackings(status="delivered")} == {DELIVERED}
     assert {found.key for found in hook.list_trackings(orders=["ORDER-7", "ORDER-8"])} == {DELIVERED}
-    assert {found.key for found in hook.list_trackings(numbers=["SBX-STUCK-1"])} == {UNDER_WAY}
+    assert {found.key for found in hook.list_trackings(numbers=["SBX-STUCK-1"])} == {IN_TRANSIT}
     assert list(hook.list_trackings(status="undelivered")) == []
     assert list(hook.list_trackings(archived=True)) == []
     assert len(list(hook.list_trackings(archived=False))) == len(SEEDED)
@@ -223,9 +223,9 @@ def listing(scenario: Scenario) -> None:
 def looking_up(scenario: Scenario) -> None:
     found = scenario.hook.find_trackings([body(key) for key in (*SEEDED, NOWHERE, ShipmentKey("ups", DELIVERED[1]))])
     assert set(found) == SEEDED
-    looked = scenario.hook.look_up([DELIVERED, NOWHERE])
-    assert looked[DELIVERED] is not None
-    assert looked[NOWHERE] is None
+    found_or_none = scenario.hook.look_up([DELIVERED, NOWHERE])
+    assert found_or_none[DELIVERED] is not None
+    assert found_or_none[NOWHERE] is None
     assert scenario.hook.find_trackings([body(NOWHERE)]) == {}
 
 
@@ -256,10 +256,10 @@ def creating_many(scenario: Scenario) -> None:
     new = [ShipmentKey("dpd", f"SBX-PENDING-{at}") for at in range(10, 13)]
     bad = [ShipmentKey("no-such-carrier", "NUMBER0001"), ShipmentKey("dhl", "SBX-REJECT-4032-1")]
     report = scenario.hook.create_trackings(
-        [*map(body, [*new, DELIVERED, UNDER_WAY, *bad, *new]), {"carrier_code": "dhl"}]
+        [*map(body, [*new, DELIVERED, IN_TRANSIT, *bad, *new]), {"carrier_code": "dhl"}]
     )
     assert set(report.created) == set(new)
-    assert set(report.existing) == {DELIVERED, UNDER_WAY}
+    assert set(report.existing) == {DELIVERED, IN_TRANSIT}
     assert {item.tracking_number: item.code for item in report.rejected} == {
         "NUMBER0001": 4015,
         "SBX-REJECT-4032-1": 4032,
@@ -291,16 +291,16 @@ def changing(scenario: Scenario) -> None:
     with pytest.raises(TrackingNotFoundError):
         hook.update_tracking(*NOWHERE, title="Changed")
     report = hook.update_trackings(
-        [body(UNDER_WAY, title="Both"), body(WITH_EXCEPTION, title="Both"), body(NOWHERE, title="")]
+        [body(IN_TRANSIT, title="Both"), body(WITH_EXCEPTION, title="Both"), body(NOWHERE, title="")]
     )
-    assert set(report.done) == {UNDER_WAY, WITH_EXCEPTION}
-    assert hook.get_tracking(*UNDER_WAY).title == hook.get_tracking(*WITH_EXCEPTION).title == "Both"
+    assert set(report.done) == {IN_TRANSIT, WITH_EXCEPTION}
+    assert hook.get_tracking(*IN_TRANSIT).title == hook.get_tracking(*WITH_EXCEPTION).title == "Both"
     assert rejected(report) == [NOWHERE]
     for status in ("delivered", "exception"):
-        hook.update_tracking(*NOT_LOOKED_UP, status=status)
-        assert hook.get_tracking(*NOT_LOOKED_UP).status is ShipmentStatus(status)
-    hook.update_tracking(*NOT_LOOKED_UP, status="restore")
-    assert hook.get_tracking(*NOT_LOOKED_UP).status is ShipmentStatus.PENDING
+        hook.update_tracking(*PENDING, status=status)
+        assert hook.get_tracking(*PENDING).status is ShipmentStatus(status)
+    hook.update_tracking(*PENDING, status="restore")
+    assert hook.get_tracking(*PENDING).status is ShipmentStatus.PENDING
 
 
 @check
@@ -317,15 +317,15 @@ def changing_the_carrier(scenario: Scenario) -> None:
 
 @check
 def stopping(scenario: Scenario) -> None:
-    report = scenario.hook.stop_updates([body(UNDER_WAY), body(NOWHERE)])
-    assert report.done == (UNDER_WAY,)
+    report = scenario.hook.stop_updates([body(IN_TRANSIT), body(NOWHERE)])
+    assert report.done == (IN_TRANSIT,)
     assert rejected(report) == [NOWHERE]
     states = {state["tracking_number"]: state["track_update"] for state in scenario.sandbox.trackings()}
-    assert states[UNDER_WAY.tracking_number] is False
+    assert states[IN_TRANSIT.tracking_number] is False
 
 
 @check
-def asking_the_carrier(scenario: Scenario) -> None:
+def querying_the_carrier(scenario: Scenario) -> None:
     if scenario.at("realtime_activated", "false"):
         with pytest.raises(ActivationRequiredError, match="support"):
             scenario.hook.realtime_tracking(body(WITH_EXCEPTION))

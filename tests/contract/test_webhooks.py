@@ -1,4 +1,4 @@
-"""A webhook is read in each form in which the sandbox, which is written from the reference alone, sends it."""
+"""A webhook is parsed in each form in which the sandbox sends it; the sandbox shares no code with the parser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OTHER = ShipmentKey("dhl", "ANOTHER0001")
 
 
 class Receiver:
-    """A web server that answers as the vendor's example does, and keeps what it gets."""
+    """A web server that responds like the vendor's example, and keeps the bodies that it receives."""
 
     def __init__(self) -> None:
         bodies: list[bytes] = []
@@ -60,7 +60,7 @@ def receiver() -> Iterator[Receiver]:
 def sandbox(
     trackingmore_sandbox: SandboxProcess, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> SandboxProcess:
-    """A sandbox that stands still, with a shipment that is delivered."""
+    """A sandbox whose clock is stopped, with a delivered shipment."""
     connection = trackingmore_sandbox.connection
     connection["extra"]["requests_per_second"] = 1_000
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", json.dumps(connection))
@@ -93,7 +93,7 @@ def test_a_webhook_means_the_same_at_each_position(
 
 
 @pytest.mark.parametrize("form", ["v2", "v3"])
-def test_a_replay_becomes_stale_and_a_captured_signature_is_worth_no_more_than_a_hint(
+def test_a_replay_becomes_stale_and_a_captured_signature_gives_no_more_than_a_hint(
     sandbox: SandboxProcess, receiver: Receiver, email: str, form: str
 ) -> None:
     sandbox.switch(webhook_form=form)

@@ -1,4 +1,4 @@
-"""Fixtures for tests over a real socket: the misbehaving server, and a clock on which waiting takes no time."""
+"""Fixtures for tests over a real socket: a misbehaving server, and a clock on which waiting takes no time."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class FakeTime:
 
 
 @pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy, no CA bundle and no slot clock of the machine that runs the tests."""
+def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use neither proxies nor CA bundles nor slot clocks of the machine that runs the tests."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -96,7 +96,7 @@ def assert_no_key(caplog: pytest.LogCaptureFixture) -> Callable[[BaseException],
 
 @pytest.fixture(scope="session")
 def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody vouches for, with its key, in one PEM file."""
+    """An untrusted certificate for 127.0.0.1, with its key, in one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
     now = dt.datetime.now(dt.UTC)

@@ -52,7 +52,7 @@ class Exchange:
 
 
 class Replay(Exchange):
-    """An exchange whose request was read already."""
+    """An exchange whose request has been read already."""
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange.server, exchange.connection)
@@ -63,11 +63,11 @@ class Replay(Exchange):
 
 
 Behaviour = Callable[[Exchange], bool | None]
-"""Handles one request; a true result keeps the connection open for the next one."""
+"""Handles one request; if it returns True, the connection stays open for the next one."""
 
 
 class FaultServer:
-    """Listens on loopback; each request gets the next behaviour, and the last one stays."""
+    """Listens on loopback. Each request gets the next behaviour; the last one is repeated."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.behaviours: deque[Behaviour] = deque([answer()])
@@ -126,14 +126,14 @@ class FaultServer:
             while True:
                 behaviour = self.behaviours[0] if len(self.behaviours) == 1 else None
                 if behaviour is None:
-                    behaviour = self._next_when_asked(exchange)
+                    behaviour = self._next_behaviour(exchange)
                 if not behaviour or not behaviour(exchange):
                     break
         with contextlib.suppress(OSError):
             connection.close()
 
-    def _next_when_asked(self, exchange: Exchange) -> Behaviour | None:
-        """Use up a behaviour only when there is a request for it: idle connections must not."""
+    def _next_behaviour(self, exchange: Exchange) -> Behaviour | None:
+        """Wait for a request before taking a behaviour, since idle connections must not use one up."""
         exchange.connection.settimeout(None)
         if isinstance(exchange.connection, ssl.SSLSocket) or exchange.connection.recv(1, socket.MSG_PEEK):
             return self.behaviours.popleft() if len(self.behaviours) > 1 else self.behaviours[0]
@@ -153,7 +153,7 @@ def answer(
     length: int | None = None,
     keep: bool = True,
 ) -> Behaviour:
-    """An answer as it should be, save for what is asked; ``length`` is what Content-Length claims."""
+    """Send a correct response, except for the given parts; ``length`` is the value of Content-Length."""
     body = envelope(data={"fine": True}) if body is None else body
     fields = {"Content-Type": content_type, "Content-Length": str(len(body) if length is None else length)}
     head = "".join(f"{name}: {value}\r\n" for name, value in {**fields, **(headers or {})}.items())
@@ -161,14 +161,14 @@ def answer(
     def behave(exchange: Exchange) -> bool:
         if exchange.read_request() is None:
             return False
-        exchange.send(f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode() + body)
+        exchange.send(f"HTTP/1.1 {status} Reason\r\n{head}\r\n".encode() + body)
         return keep and length is None
 
     return behave
 
 
 def raw(data: bytes) -> Behaviour:
-    """Bytes that need not be HTTP, then the end of the connection."""
+    """Send bytes that need not be HTTP, and close the connection."""
 
     def behave(exchange: Exchange) -> None:
         exchange.read_request()

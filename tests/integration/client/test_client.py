@@ -1,4 +1,4 @@
-"""The client as a whole over a real socket: pace, cool-down, budgets, cancelling, threads and loops."""
+"""The whole client over a real socket: rate limit, cool-down, budgets, cancelling, threads and loops."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REALTIME: Request[object] = Request(
 )
 
 
-def test_requests_of_one_client_keep_the_pace(
+def test_requests_of_one_client_keep_the_rate_limit(
     server: FaultServer, make_client: MakeClient, fake_time: FakeTime
 ) -> None:
     client = make_client(server.url)
@@ -49,7 +49,7 @@ def test_requests_of_one_client_keep_the_pace(
     assert client.statistics.slot_wait_seconds == pytest.approx(sum(fake_time.slept))
 
 
-def test_two_clients_of_one_account_share_the_pace(
+def test_two_clients_of_one_account_share_the_rate_limit(
     server: FaultServer, make_client: MakeClient, fake_time: FakeTime
 ) -> None:
     make_client(server.url).send(REQUEST)
@@ -69,7 +69,7 @@ def test_a_429_starts_a_cool_down_for_all_clients_of_the_account(
     assert 120 < sum(fake_time.slept) < 120.1
 
 
-def test_a_429_is_waited_out_and_the_call_succeeds(
+def test_a_call_waits_after_a_429_and_succeeds(
     server: FaultServer, make_client: MakeClient, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -81,7 +81,7 @@ def test_a_429_is_waited_out_and_the_call_succeeds(
     assert "Retrying in 30.0 s (attempt 2 of 3)" in caplog.text
 
 
-def test_realtime_calls_share_the_pace_unless_they_have_their_own(
+def test_realtime_calls_share_the_rate_limit_unless_they_have_their_own(
     server: FaultServer, make_client: MakeClient, fake_time: FakeTime
 ) -> None:
     shared = make_client(server.url)
@@ -155,7 +155,7 @@ def test_a_long_wait_for_a_slot_is_explained_in_the_log(
     assert "GET /trackings/get: waiting 120 s for the rate limit of account " in caplog.text
 
 
-def test_a_key_that_the_server_echoes_reaches_no_result(server: FaultServer, make_client: MakeClient) -> None:
+def test_a_key_that_the_server_echoes_is_redacted(server: FaultServer, make_client: MakeClient) -> None:
     server.does(answer(envelope(data={"echo": KEY})))
     assert make_client(server.url).send(REQUEST) == {"echo": "***"}
 
@@ -165,50 +165,50 @@ def test_a_short_key_of_a_sandbox_changes_no_result(server: FaultServer, make_cl
     assert make_client(server.url, api_key="demo").send(REQUEST) == {"title": "demo order"}
 
 
-def test_a_client_shows_its_account_and_not_its_key(make_client: MakeClient) -> None:
+def test_the_repr_of_a_client_has_its_account_and_not_its_key(make_client: MakeClient) -> None:
     client = make_client("http://127.0.0.1:1/v2")
     assert repr(client) == f"<TrackingMoreClient http://127.0.0.1:1/v2 account {client.settings.fingerprint}>"
 
 
-async def test_send_async_leaves_the_loop_to_others_while_it_waits_for_the_response(
+async def test_send_async_does_not_block_the_loop_while_it_waits_for_the_response(
     server: FaultServer, make_client: MakeClient
 ) -> None:
-    asked, others_ran = threading.Event(), threading.Event()
+    received, others_ran = threading.Event(), threading.Event()
 
     def answers_when_others_ran(exchange: Exchange) -> bool | None:
-        asked.set()
+        received.set()
         return answer()(exchange) if others_ran.wait(10) else None
 
     server.does(answers_when_others_ran)
     call = asyncio.create_task(make_client(server.url).send_async(REQUEST))
-    assert await asyncio.to_thread(asked.wait, 10)
+    assert await asyncio.to_thread(received.wait, 10)
     others_ran.set()
     assert await call == {"fine": True}
 
 
-async def test_a_cancelled_send_async_leaves_the_pace_as_it_should_be(
+async def test_a_cancelled_send_async_leaves_the_rate_limit_in_order(
     server: FaultServer, make_client: MakeClient, fake_time: FakeTime
 ) -> None:
-    asked, go_on = threading.Event(), threading.Event()
+    received, may_answer = threading.Event(), threading.Event()
 
     def answers_late(exchange: Exchange) -> bool:
         exchange.read_request()
-        asked.set()
-        go_on.wait(10)
+        received.set()
+        may_answer.wait(10)
         exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
         return True
 
     server.does(answers_late, answer())
     client = make_client(server.url)
     call = asyncio.create_task(client.send_async(REQUEST))
-    assert await asyncio.to_thread(asked.wait, 10)
+    assert await asyncio.to_thread(received.wait, 10)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    go_on.set()
+    may_answer.set()
     await client.send_async(REQUEST)
     assert len(server.requests) == 2
-    assert 1.0 < sum(fake_time.slept) <= 2.6  # one interval after the answer, or the grace if it came later
+    assert 1.0 < sum(fake_time.slept) <= 2.6  # one interval after the response, or the grace if it came later
 
 
 async def test_a_cancelled_wait_for_a_slot_sends_nothing_and_holds_nothing(
@@ -250,7 +250,7 @@ def test_threads_and_loops_may_share_a_client(server: FaultServer) -> None:
     assert min(gaps) >= 1 / 200 - 0.001
 
 
-def test_a_closed_client_leaves_no_connection_open_whatever_happened_on_it(server: FaultServer) -> None:
+def test_a_closed_client_leaves_no_connection_open(server: FaultServer) -> None:
     server.does(answer(b"{", length=10), answer(), answer(b"", status=302), answer())
     settings = ClientSettings(
         api_key=KEY, base_url=server.url, requests_per_second=1000, pacing="memory", max_attempts=1
@@ -283,7 +283,7 @@ def test_a_closed_client_keeps_no_connection_and_can_be_used_again(
     assert server.connections == 3
 
 
-def test_the_files_of_the_rate_limit_hold_no_key(server: FaultServer, make_client: MakeClient) -> None:
+def test_the_files_of_the_rate_limit_do_not_contain_the_key(server: FaultServer, make_client: MakeClient) -> None:
     make_client(server.url).send(REQUEST)
     files = sorted(Path(os.environ["TRACKINGMORE_PACING_DIR"]).iterdir())
     assert len(files) == 2

@@ -1,4 +1,4 @@
-"""The threads in which ``send_async`` makes its calls: an account that hangs delays no other and no exit."""
+"""The threads of ``send_async``: an account that hangs delays neither other accounts nor the exit of the process."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ MakeAccount = Callable[..., TrackingMoreClient]
 
 @pytest.fixture(autouse=True)
 def _no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let calls leave although those before them have no answer: how long they wait for that is tested elsewhere."""
+    """Let calls depart although earlier ones are unanswered; their grace is tested elsewhere."""
     monkeypatch.setattr(rate_limit_clock, "COLD_GRACE_SECONDS", 0.01)
 
 
 @pytest.fixture
 def make_account() -> Iterator[MakeAccount]:
-    """Make clients that wait in real time, each of an account of its own."""
+    """Make clients that wait in real time, each with its own account."""
     with ExitStack() as stack:
         count = 0
 
@@ -52,7 +52,7 @@ def make_account() -> Iterator[MakeAccount]:
 
 @pytest.fixture
 def hung() -> Iterator[FaultServer]:
-    """A server that takes every request and answers none."""
+    """A server that reads every request and answers none."""
     server = FaultServer()
     server.does(says_nothing)
     yield server
@@ -123,20 +123,20 @@ async def test_cancelled_calls_keep_their_threads_and_a_call_waits_for_one_no_lo
 async def test_a_call_that_is_cancelled_before_it_had_a_thread_is_never_sent(
     server: FaultServer, make_account: MakeAccount
 ) -> None:
-    go_on = threading.Event()
+    may_answer = threading.Event()
 
-    def answers_when_told(exchange: Exchange) -> bool | None:
-        go_on.wait(10)
+    def answers_when_allowed(exchange: Exchange) -> bool | None:
+        may_answer.wait(10)
         return answer()(exchange)
 
-    server.does(answers_when_told)
+    server.does(answers_when_allowed)
     client = make_account(server)
     calls = [asyncio.create_task(client.send_async(REQUEST)) for _ in range(MAX_THREADS)]
     await until(lambda: client.statistics.requests == MAX_THREADS)
     queued = asyncio.create_task(client.send_async(REQUEST))
     await asyncio.sleep(0.05)
     await cancel(queued)
-    go_on.set()
+    may_answer.set()
     assert await asyncio.gather(*calls, client.send_async(REQUEST)) == [{"fine": True}] * (MAX_THREADS + 1)
     assert len(server.requests) == MAX_THREADS + 1
 

@@ -1,4 +1,4 @@
-"""Every way in which an exchange can fail, over a real socket: its class, what is retried, arrives and leaks."""
+"""Every way in which an exchange can fail, over a real socket: its error, its retries, and no leak of the key."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def resets_after_reading(exchange: Exchange) -> None:
     exchange.reset()
 
 
-def resets_within_the_answer(exchange: Exchange) -> None:
+def resets_within_the_response(exchange: Exchange) -> None:
     exchange.read_request()
     exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
     exchange.reset()
@@ -90,10 +90,10 @@ FAULTS: dict[str, tuple[Behaviour, type[TrackingMoreError]]] = {
     "HTTP 500": (answer(envelope(500, KEY), status=500), ServerError),
     "HTTP 503": (answer(b"", status=503), ServiceUnavailableError),
     "503 in HTTP 200": (answer(envelope(503)), ServiceUnavailableError),
-    "an answer shorter than announced": (answer(envelope()[:30], length=5000), MalformedResponseError),
+    "a response shorter than announced": (answer(envelope()[:30], length=5000), MalformedResponseError),
     "JSON that is cut off": (answer(envelope(message=KEY)[:-9]), MalformedResponseError),
     "an empty body": (answer(b""), MalformedResponseError),
-    "JSON that is no envelope": (answer(b"[1, 2]"), MalformedResponseError),
+    "JSON that is not an envelope": (answer(b"[1, 2]"), MalformedResponseError),
     "a wrong content type with the key in it": (
         answer(b"?", content_type=f"application/{KEY}"),
         MalformedResponseError,
@@ -111,13 +111,13 @@ FAULTS: dict[str, tuple[Behaviour, type[TrackingMoreError]]] = {
         MalformedResponseError,
     ),
     "something that is not HTTP": (raw(b"220 mail.example ESMTP\r\n"), MalformedResponseError),
-    "no answer in time": (says_nothing, ResponseLostError),
+    "no response in time": (says_nothing, ResponseLostError),
     "headers byte by byte": (drips_its_headers, ResponseLostError),
     "a body byte by byte": (drips_its_body, ResponseLostError),
     "a reset before the request is read": (resets_before_reading, ResponseLostError),
     "a reset after the request is read": (resets_after_reading, ResponseLostError),
-    "a reset within the answer": (resets_within_the_answer, ResponseLostError),
-    "a hang-up instead of an answer": (hangs_up_after_reading, ResponseLostError),
+    "a reset within the response": (resets_within_the_response, ResponseLostError),
+    "a hang-up instead of a response": (hangs_up_after_reading, ResponseLostError),
     "a proxy's 407": (answer(HTML, status=407, content_type="text/html"), ConnectError),
     "a proxy's 408": (answer(HTML, status=408, content_type="text/html"), ServerError),
     "a proxy's 425": (answer(HTML, status=425, content_type="text/html"), ServiceUnavailableError),
@@ -139,7 +139,7 @@ def expected_requests(kind: type[TrackingMoreError], repeat: Repeat) -> int:
 @pytest.mark.parametrize("repeat", Repeat)
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("how", ["send", "send_async"])
-def test_each_fault_has_its_class_and_is_repeated_only_when_that_is_safe(
+def test_each_fault_has_its_error_and_is_retried_only_if_that_is_safe(
     fault: str, repeat: Repeat, how: str, server: FaultServer, make_client: MakeClient, assert_no_key: Check
 ) -> None:
     behaviour, kind = FAULTS[fault]
@@ -165,9 +165,7 @@ def test_each_fault_has_its_class_and_is_repeated_only_when_that_is_safe(
 
 
 @pytest.mark.parametrize("repeat", Repeat)
-def test_a_refused_connection_never_left_and_is_always_tried_again(
-    repeat: Repeat, make_client: MakeClient, assert_no_key: Check
-) -> None:
+def test_a_refused_connection_is_always_retried(repeat: Repeat, make_client: MakeClient, assert_no_key: Check) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     client = make_client(f"http://127.0.0.1:{port}/v2")
@@ -177,7 +175,7 @@ def test_a_refused_connection_never_left_and_is_always_tried_again(
     assert_no_key(caught.value)
 
 
-def test_an_unknown_host_never_left(
+def test_an_unknown_host_is_always_retried(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, assert_no_key: Check
 ) -> None:
     def unknown(*_: object, **__: object) -> None:
@@ -191,7 +189,7 @@ def test_an_unknown_host_never_left(
     assert_no_key(caught.value)
 
 
-def test_a_certificate_that_nobody_vouches_for_ends_the_call_at_once(
+def test_an_untrusted_certificate_ends_the_call_at_once(
     tls_server: FaultServer, make_client: MakeClient, assert_no_key: Check
 ) -> None:
     client = make_client(tls_server.url)
@@ -202,7 +200,7 @@ def test_a_certificate_that_nobody_vouches_for_ends_the_call_at_once(
     assert_no_key(caught.value)
 
 
-def test_a_ca_bundle_makes_the_certificate_good(
+def test_a_certificate_is_trusted_with_its_ca_bundle(
     tls_server: FaultServer, self_signed: Path, make_client: MakeClient
 ) -> None:
     assert make_client(tls_server.url, verify=str(self_signed)).send(call()) == {"fine": True}
@@ -215,7 +213,7 @@ def test_tls_against_a_plain_server_is_a_tls_error(server: FaultServer, make_cli
 
 
 @pytest.mark.parametrize("behaviour", [resets_before_reading, says_nothing], ids=["reset", "silent"])
-def test_a_handshake_that_breaks_off_never_left(
+def test_an_interrupted_handshake_is_always_retried(
     behaviour: Behaviour, server: FaultServer, make_client: MakeClient, assert_no_key: Check
 ) -> None:
     server.does(behaviour)
@@ -233,7 +231,7 @@ def test_an_endless_response_is_abandoned(server: FaultServer, make_client: Make
     assert len(server.requests) == 1
 
 
-def test_the_redirect_names_the_other_host_and_never_meets_it(server: FaultServer, make_client: MakeClient) -> None:
+def test_a_redirect_is_named_and_not_followed(server: FaultServer, make_client: MakeClient) -> None:
     other = FaultServer()
     try:
         server.does(answer(b"", status=307, headers={"Location": f"{other.url}/trackings/realtime?a=b"}))
@@ -247,7 +245,7 @@ def test_the_redirect_names_the_other_host_and_never_meets_it(server: FaultServe
 
 
 @pytest.mark.parametrize("fault", [name for name, (_, kind) in FAULTS.items() if kind.retry is not Retry.NEVER])
-def test_after_a_fault_that_passes_the_call_succeeds(
+def test_a_retry_succeeds_after_a_temporary_fault(
     fault: str, server: FaultServer, make_client: MakeClient, fake_time: FakeTime
 ) -> None:
     behaviour, kind = FAULTS[fault]
@@ -277,7 +275,7 @@ BODIES = {"HTML": b"<html>Forbidden</html>", "nothing": b"", "JSON of others": b
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("status", REFUSALS)
-def test_a_refusal_without_the_vendors_envelope_blames_what_is_in_between_and_not_the_key(
+def test_a_refusal_without_the_vendors_envelope_is_attributed_to_a_proxy(
     status: int, body: str, server: FaultServer, make_client: MakeClient
 ) -> None:
     server.does(answer(BODIES[body], status=status, content_type="text/html"))
@@ -305,7 +303,7 @@ def test_a_refusal_without_the_vendors_envelope_blames_what_is_in_between_and_no
         (9999, ApiError),
     ],
 )
-def test_a_refusal_in_the_vendors_envelope_is_known_as_such(
+def test_a_refusal_in_the_vendors_envelope_is_from_the_api(
     code: int, kind: type[TrackingMoreError], status: int, server: FaultServer, make_client: MakeClient
 ) -> None:
     server.does(answer(envelope(code), status=status))
@@ -316,7 +314,7 @@ def test_a_refusal_in_the_vendors_envelope_is_known_as_such(
 
 
 @pytest.mark.parametrize("behaviour", [says_nothing, resets_after_reading, answer(HTML), answer(b"", status=302)])
-def test_what_is_no_refusal_does_not_count_as_the_vendors(
+def test_other_failures_are_not_from_the_api(
     behaviour: Behaviour, server: FaultServer, make_client: MakeClient
 ) -> None:
     server.does(behaviour)
@@ -327,7 +325,7 @@ def test_what_is_no_refusal_does_not_count_as_the_vendors(
 
 @pytest.mark.parametrize("repeat", Repeat)
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_request_is_retried_when_a_proxy_wants_a_password_since_it_never_left(
+def test_a_request_is_retried_if_a_proxy_requires_a_password(
     scheme: str, repeat: Repeat, server: FaultServer, make_client: MakeClient
 ) -> None:
     server.does(answer(HTML, status=407, headers={"Proxy-Authenticate": "Basic"}))

@@ -1,4 +1,4 @@
-"""Responses that are larger than requested are refused while they are read, compressed ones included."""
+"""Responses that are larger than requested are refused while they are read, also if they are compressed."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def page(rows: bytes) -> bytes:
 
 
 def full_page(count: int) -> bytes:
-    """Rows of about the size of the vendor's largest."""
+    """Return a page with rows of the size of the vendor's largest."""
     events = [{"Date": "2026-01-01 10:00", "StatusDescription": "Arrived, sorted, left", "Details": "HUB"}] * 100
     row = {"tracking_number": "A1", "carrier_code": "ups", "origin_info": {"trackinfo": events}}
     return page(b",".join([json.dumps(row).encode()] * count))
 
 
 def compressed(*parts: tuple[bytes, int]) -> bytes:
-    """Compress parts, each repeated, without ever holding the whole."""
+    """Compress parts, each repeated, without keeping the whole in memory."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
     data = b""
     for part, times in parts:
@@ -54,7 +54,7 @@ BOMBS: dict[str, tuple[bytes, Request[Any], int]] = {
     "1 GB of blanks for a page": (BLANKS_1_GB, endpoints.list_page(limit=2000), 160 * MB),
     "1 GB of blanks for an account": (BLANKS_1_GB, endpoints.get_account(), 20 * MB),
     "one row of 10,000,000 lists": (LISTS_IN_A_ROW, endpoints.list_page(limit=2000), 160 * MB),
-    "2,000,000 lists where no page was asked for": (LISTS, endpoints.get_account(), 40 * MB),
+    "2,000,000 lists where no page was requested": (LISTS, endpoints.get_account(), 40 * MB),
 }
 
 
@@ -62,7 +62,7 @@ BOMBS: dict[str, tuple[bytes, Request[Any], int]] = {
 def test_a_small_response_that_would_become_large_is_refused_while_it_is_read(
     bomb: str, server: FaultServer, make_client: MakeClient
 ) -> None:
-    data, request, most = BOMBS[bomb]
+    data, request, max_peak = BOMBS[bomb]
     server.does(answer(data, headers={"Content-Encoding": "gzip"}))
     client = make_client(server.url, timeout_seconds=30)
     tracemalloc.start()
@@ -73,8 +73,8 @@ def test_a_small_response_that_would_become_large_is_refused_while_it_is_read(
     finally:
         tracemalloc.stop()
     print(f"{bomb}: {len(data):,} bytes on the wire, at most {peak / MB:.0f} MB of memory")
-    assert peak < most
-    assert len(server.requests) == 1  # the same call would bring the same again
+    assert peak < max_peak
+    assert len(server.requests) == 1  # a retry would return the same
 
 
 @pytest.mark.parametrize("limit", [1, 40, 100])
@@ -126,7 +126,7 @@ def test_each_usual_compression_is_read(encoding: str, server: FaultServer, make
     ],
     ids=["cut off", "not compressed", "broken", "brotli", "twice"],
 )
-def test_what_cannot_be_decompressed_is_malformed(
+def test_a_response_that_cannot_be_decompressed_is_malformed(
     name: str, data: bytes, server: FaultServer, make_client: MakeClient
 ) -> None:
     server.does(answer(data, headers={"Content-Encoding": name}))

@@ -19,13 +19,13 @@ REQUEST: Request[object] = Request(method="GET", path="/trackings/get", query={"
 
 
 class Recorder(Observer):
-    """Remembers all notifications."""
+    """Records all notifications."""
 
     def __init__(self) -> None:
         self.notified: list[tuple[str, float]] = []
 
-    def count(self, name: Counter) -> None:
-        self.notified.append((name, 1))
+    def count(self, name: Counter, number: int = 1) -> None:
+        self.notified.append((name, number))
 
     def timing(self, name: Timing, seconds: float) -> None:
         self.notified.append((name, seconds))

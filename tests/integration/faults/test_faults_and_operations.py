@@ -1,4 +1,4 @@
-"""Every fault in the middle of every method of the hook: outcome, requests, effects, cost and report."""
+"""Every fault during every method of the hook: outcome, requests, effects, cost and report."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_every_method_of_the_hook_is_in_the_table() -> None:
 
 
 @every_operation
-def test_without_a_fault_each_method_sends_does_and_costs_what_the_table_says(run: Run, name: str) -> None:
+def test_without_a_fault_each_method_behaves_as_in_the_table(run: Run, name: str) -> None:
     operation = OPERATIONS[name]
     outcome = run_operation(run, operation, None)
     nothing = FaultCase("nothing", None, "never")
@@ -188,7 +188,7 @@ def test_without_a_fault_each_method_sends_does_and_costs_what_the_table_says(ru
 
 @every_operation
 @every_passing_fault
-def test_a_fault_that_passes_makes_no_difference_to_calls_that_may_be_repeated(
+def test_a_temporary_fault_does_not_affect_repeatable_calls(
     run: Run, usual_results: dict[str, Any], name: str, what: str
 ) -> None:
     operation, fault = OPERATIONS[name], FAULT_CASES[what]
@@ -197,13 +197,13 @@ def test_a_fault_that_passes_makes_no_difference_to_calls_that_may_be_repeated(
     check_outcome(name, fault, expectation, outcome, usual_results)
     check_requests_and_effects(run, operation, fault, expectation)
     repetitions, waited = expectation.sent - 1, sum(run.waits.each)
-    least, most = (COOL_DOWN, COOL_DOWN + 1) if fault.kind == "429" else (SHORTEST_WAIT, LONGEST_BACKOFF + GRACE)
-    assert repetitions * least <= waited <= repetitions * most + GRACE
+    shortest, longest = (COOL_DOWN, COOL_DOWN + 1) if fault.kind == "429" else (SHORTEST_WAIT, LONGEST_BACKOFF + GRACE)
+    assert repetitions * shortest <= waited <= repetitions * longest + GRACE
 
 
 @every_operation
 @every_persistent_fault
-def test_a_fault_that_stays_ends_the_method_with_a_complete_report(
+def test_a_permanent_fault_ends_the_method_with_a_complete_report(
     run: Run, usual_results: dict[str, Any], name: str, what: str
 ) -> None:
     operation, fault = OPERATIONS[name], FAULT_CASES[what]
@@ -217,7 +217,7 @@ def test_a_fault_that_stays_ends_the_method_with_a_complete_report(
 
 @every_operation
 @every_retried_fault
-def test_nothing_waits_longer_than_it_may(run: Run, usual_results: dict[str, Any], name: str, what: str) -> None:
+def test_no_request_waits_longer_than_allowed(run: Run, usual_results: dict[str, Any], name: str, what: str) -> None:
     operation, fault = OPERATIONS[name], FAULT_CASES[what]
     outcome = run_operation(run, operation, fault, passes=False, max_wait_seconds=MAX_WAIT_SECONDS)
     expectation = expected(operation, fault, passes=False, attempts=1)

@@ -1,4 +1,4 @@
-"""The key goes to the host of the connection and to no other, and only when its certificate is good."""
+"""The key is sent only to the host of the connection, and only if its certificate is valid."""
 
 from __future__ import annotations
 
@@ -11,22 +11,15 @@ import pytest
 from airflow_provider_trackingmore.api.errors import TLSError, TrackingMoreError, TransportError
 from airflow_provider_trackingmore.api.interruptions import cause_of
 from airflow_provider_trackingmore.hooks.trackingmore import TrackingMoreHook
-from tests.integration.client.conftest import KEY, self_signed, tls_server
+from tests.integration.client.conftest import KEY, self_signed, server, tls_server
 from tests.integration.client.fault_server import FaultServer, answer, envelope
 from tests.integration.faults.operations import OPERATIONS
 
-__all__ = ["self_signed", "tls_server"]
+__all__ = ["self_signed", "server", "tls_server"]
 
 
 @pytest.fixture
 def elsewhere() -> Iterator[FaultServer]:
-    running = FaultServer()
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
     running = FaultServer()
     yield running
     running.close()
@@ -50,28 +43,26 @@ def test_no_method_follows_a_redirect_with_the_key(
     server.does(answer(b"", status=status, headers={"Location": f"{elsewhere.url}/carriers"}))
     with connect(monkeypatch, server) as hook:
         if name == "test_connection":
-            works, said = hook.test_connection()
+            works, message = hook.test_connection()
             assert not works
         else:
             with pytest.raises(TrackingMoreError) as caught:
                 OPERATIONS[name].use(hook)
             assert isinstance(cause_of(caught.value), TransportError)
-            said = caught.value.message
-    assert "Redirects are not followed" in said
-    assert KEY not in said
+            message = caught.value.message
+    assert "Redirects are not followed" in message
+    assert KEY not in message
     assert len(server.requests) == 1
     assert elsewhere.connections == 0
 
 
-def test_a_certificate_is_checked_unless_the_connection_says_otherwise(
-    monkeypatch: pytest.MonkeyPatch, tls_server: FaultServer
-) -> None:
+def test_a_certificate_is_verified_by_default(monkeypatch: pytest.MonkeyPatch, tls_server: FaultServer) -> None:
     with connect(monkeypatch, tls_server) as hook, pytest.raises(TLSError):
         hook.list_carriers()
     assert tls_server.requests == []
 
 
-def test_switching_the_check_off_is_warned_about(
+def test_disabled_verification_is_logged(
     monkeypatch: pytest.MonkeyPatch, tls_server: FaultServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)

@@ -28,10 +28,8 @@ from airflow_provider_trackingmore.waiting.outcome import Verdict, WaitResult
 from airflow_provider_trackingmore.waiting.pollers import Pollers
 from airflow_provider_trackingmore.waiting.session import run_wait
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
-from tests.integration.client.redis_server import PASSWORD, RedisServer, find_binary
+from tests.integration.client.redis_server import PASSWORD, RedisServer
 
-BINARY = find_binary()
-needs_redis = pytest.mark.skipif(BINARY is None, reason="there is no Redis server on this machine")
 KEY = "hinted-account-5c21"
 NUMBERS = [f"HINTED{number:04d}" for number in range(50)]
 HALF_AN_HOUR = 1800.0
@@ -56,14 +54,6 @@ def sandbox(_running: SandboxProcess) -> SandboxProcess:
         shipments=[{"carrier_code": "usps", "tracking_number": number, "age_hours": 30} for number in NUMBERS]
     )
     return _running
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    running = RedisServer(str(BINARY), tmp_path)
-    running.start()
-    yield running
-    running.kill()
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +127,6 @@ async def write(settings: ClientSettings, *hints: ShipmentHint) -> bool:
     return await asyncio.to_thread(channels.send, settings.pacing, settings.fingerprint, hints)
 
 
-@needs_redis
 async def test_a_hint_releases_waits_in_every_triggerer_at_once(
     triggerers: list[Triggerer], sandbox: SandboxProcess, redis_server: RedisServer
 ) -> None:
@@ -157,7 +146,6 @@ async def test_a_hint_releases_waits_in_every_triggerer_at_once(
     assert len(sandbox.calls()) - calls == 2, "one for each triggerer"
 
 
-@needs_redis
 async def test_a_watcher_is_woken_too(
     triggerers: list[Triggerer], sandbox: SandboxProcess, redis_server: RedisServer
 ) -> None:
@@ -172,7 +160,6 @@ async def test_a_watcher_is_woken_too(
         assert NUMBERS[0] in {row.sent_key.tracking_number for row in update.changed if row.sent_key}
 
 
-@needs_redis
 async def test_while_redis_is_down_polling_goes_on_and_hints_work_again_when_it_is_back(
     triggerers: list[Triggerer],
     sandbox: SandboxProcess,
@@ -202,7 +189,6 @@ async def test_while_redis_is_down_polling_goes_on_and_hints_work_again_when_it_
     assert PASSWORD not in caplog.text
 
 
-@needs_redis
 async def test_a_reader_that_was_away_for_a_moment_misses_nothing(redis_server: RedisServer) -> None:
     reader, writer = HintReader(redis_server.url, "a"), HintWriter(redis_server.url, "a")
     await asyncio.to_thread(writer.write, [hint("BEFORE0001")])
@@ -215,7 +201,6 @@ async def test_a_reader_that_was_away_for_a_moment_misses_nothing(redis_server: 
     await reader.close()
 
 
-@needs_redis
 async def test_the_stream_is_bounded_expires_and_holds_nothing_secret(redis_server: RedisServer) -> None:
     client = redis.Redis.from_url(redis_server.url)
     writer = HintWriter(redis_server.url, "a")
@@ -227,7 +212,6 @@ async def test_the_stream_is_bounded_expires_and_holds_nothing_secret(redis_serv
     assert set(client.xrange(stream, count=1)[0][1]) == {b"carrier_code", b"tracking_number", b"per_minute"}
 
 
-@needs_redis
 @pytest.mark.parametrize(
     "fields",
     [

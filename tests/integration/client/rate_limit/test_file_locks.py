@@ -1,4 +1,4 @@
-"""A lock on the slot clock that another process holds: calls end on time and name it, and a fork keeps none."""
+"""Another process holds the lock of the slot clock: calls end in time and name that process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ import pytest
 from airflow_provider_trackingmore.api.envelope import Request
 from airflow_provider_trackingmore.api.errors import RateLimitError, RateLimitLockedError
 from airflow_provider_trackingmore.client.client import TrackingMoreClient
-from airflow_provider_trackingmore.client.rate_limit import clock as rate_limit_clock
 from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter, SlotBusy, SlotState
 from airflow_provider_trackingmore.client.rate_limit.stores import DIRECTORY_VARIABLE, FileStore
 from airflow_provider_trackingmore.client.settings import ClientSettings
@@ -68,12 +67,12 @@ def client(server: FaultServer) -> Iterator[TrackingMoreClient]:
 def hold(client: TrackingMoreClient) -> Iterator[Callable[[], Holder]]:
     holders: list[Holder] = []
 
-    def take() -> Holder:
+    def hold_lock() -> Holder:
         path = Path(os.environ[DIRECTORY_VARIABLE]) / f"{client.settings.fingerprint}.json"
         holders.append(Holder(path))
         return holders[-1]
 
-    yield take
+    yield hold_lock
     for holder in holders:
         holder.close()
 
@@ -98,7 +97,7 @@ def test_a_call_ends_on_time_although_another_process_holds_the_lock_and_names_i
     assert len(server.requests) == 1
 
 
-def test_a_call_without_a_bound_ends_too_and_the_next_one_succeeds_once_the_lock_is_free(
+def test_a_call_without_a_limit_ends_too_and_the_next_one_succeeds_once_the_lock_is_free(
     client: TrackingMoreClient, hold: Callable[[], Holder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.send(REQUEST)
@@ -110,7 +109,7 @@ def test_a_call_without_a_bound_ends_too_and_the_next_one_succeeds_once_the_lock
     assert client.send(REQUEST) == {"fine": True}
 
 
-def test_a_call_goes_on_when_the_lock_is_given_back_in_time(
+def test_a_call_continues_if_the_lock_is_released_in_time(
     client: TrackingMoreClient, hold: Callable[[], Holder]
 ) -> None:
     client.send(REQUEST)
@@ -194,7 +193,7 @@ def depart_as(user: int, groups: list[int], directory: str, outcomes: multiproce
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can act as two users")
 @pytest.mark.parametrize("mode", [0o770, 0o2770, 0o1770], ids=oct)
-def test_two_users_of_a_group_share_the_pace_in_its_directory_whatever_their_umask(mode: int) -> None:
+def test_two_users_of_a_group_share_the_rate_limit_in_its_directory_whatever_their_umask(mode: int) -> None:
     directory = tempfile.mkdtemp(dir="/tmp")
     context = multiprocessing.get_context("fork")
     outcomes: multiprocessing.Queue[object] = context.Queue()
@@ -218,8 +217,8 @@ def test_a_file_in_a_directory_of_one_user_is_for_that_user_alone(tmp_path: Path
     assert stat.S_IMODE((tmp_path / "account.json").stat().st_mode) == 0o600
 
 
-def test_the_lock_is_the_one_that_other_programs_see(tmp_path: Path) -> None:
-    """The tests above take the lock from outside: this shows that the store takes the same one."""
+def test_the_store_takes_the_lock_that_the_other_tests_take(tmp_path: Path) -> None:
+    """The tests above lock the file themselves: this shows that the store takes the same lock."""
     store = FileStore("account", tmp_path)
     store.update(lambda state, now: (SlotState(now), None), time.time)
 
@@ -232,4 +231,3 @@ def test_the_lock_is_the_one_that_other_programs_see(tmp_path: Path) -> None:
             return None, False
 
     assert store.update(is_locked, time.time)
-    assert rate_limit_clock.LOCK_TIMEOUT_SECONDS <= 10

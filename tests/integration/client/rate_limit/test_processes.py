@@ -1,4 +1,4 @@
-"""The slot clock in a file, among real processes and a real socket: gaps hold, and a killed process harms nobody."""
+"""The slot clock in a file, with real processes and a real socket: gaps are kept, even if a process is killed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from airflow_provider_trackingmore.client.rate_limit.stores import FileStore
 from tests.integration.client.conftest import KEY
 from tests.integration.client.fault_server import Exchange, FaultServer, answer
+from tests.integration.client.rate_limit.conftest import Processes
 
 INTERVAL = 0.04
 
@@ -45,17 +43,6 @@ def hold(state, now):
 FileStore("account", Path(sys.argv[1])).update(hold, time.time)
 """
 
-Processes = list["subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def processes() -> Iterator[Processes]:
-    started: Processes = []
-    yield started
-    for process in started:
-        process.kill()
-        process.communicate()
-
 
 def start(processes: Processes, code: str, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", code, *map(str, arguments)]
@@ -69,7 +56,7 @@ def smallest_gap(server: FaultServer) -> float:
     return min(after - before for before, after in itertools.pairwise(sorted(server.arrivals)))
 
 
-def test_processes_share_one_pace_and_a_killed_one_does_not_stop_the_others(
+def test_processes_share_one_rate_limit_and_a_killed_one_does_not_stop_the_others(
     server: FaultServer, processes: Processes
 ) -> None:
     senders = [start(processes, SENDER, server.url, KEY, 1 / INTERVAL, 25) for _ in range(4)]
@@ -84,12 +71,10 @@ def test_processes_share_one_pace_and_a_killed_one_does_not_stop_the_others(
         assert process.wait(timeout=60) == 0
     assert victim.wait(timeout=10) == -signal.SIGKILL
     assert 75 <= len(server.requests) < 100
-    assert smallest_gap(server) >= INTERVAL - 0.002  # two clocks: theirs is the wall's, the server's is not
+    assert smallest_gap(server) >= INTERVAL - 0.002  # they use the wall clock, and the server a monotonic one
 
 
-def test_a_process_that_is_killed_while_it_holds_the_lock_does_not_keep_it(
-    processes: Processes, tmp_path: Path
-) -> None:
+def test_a_killed_process_does_not_keep_the_lock(processes: Processes, tmp_path: Path) -> None:
     holder = start(processes, HOLDER, tmp_path)
     assert holder.stdout
     assert holder.stdout.readline() == "holding\n"

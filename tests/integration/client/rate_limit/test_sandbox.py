@@ -1,4 +1,4 @@
-"""Many processes with one key against the sandbox's rate limit, and what its ledger says of them."""
+"""Many processes with one key, against the rate limit of the sandbox."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,8 @@ import requests
 from redis import Redis
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
-from tests.integration.client.redis_server import RedisServer, find_binary
+from tests.integration.client.rate_limit.conftest import Processes
+from tests.integration.client.redis_server import RedisServer
 
 pytestmark = pytest.mark.slow
 
@@ -43,23 +43,12 @@ with TrackingMoreClient(settings) as client:
         client.send(endpoints.list_page(limit=40))
 """
 
-Processes = list["subprocess.Popen[str]"]
-
 
 @pytest.fixture
 def sandbox() -> Iterator[SandboxProcess]:
-    switches = {"rate_tolerance": 0.02}  # two busy cores bring single requests early by more than a real clock would
+    switches = {"rate_tolerance": 0.02}  # on two busy cores, single requests arrive a little early
     with SandboxProcess(time_scale=SCALE, switches=switches) as running:
         yield running
-
-
-@pytest.fixture
-def processes() -> Iterator[Processes]:
-    started: Processes = []
-    yield started
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 def start(processes: Processes, sandbox: SandboxProcess, pacing: str, count: int, times: int) -> None:
@@ -82,8 +71,8 @@ def start(processes: Processes, sandbox: SandboxProcess, pacing: str, count: int
         assert process.stdout.readline() == "ready\n"
 
 
-def outsider(sandbox: SandboxProcess) -> int:
-    """Another program with the same key, which knows nothing of any pace."""
+def call_unlimited(sandbox: SandboxProcess) -> int:
+    """Send a call with the same key, without any rate limit, and return the code."""
     headers = {"Trackingmore-Api-Key": sandbox.api_key}
     answer = requests.get(f"{sandbox.base_url}/carriers", headers=headers, timeout=10, proxies={"http": ""})
     return int(answer.json()["meta"]["code"])
@@ -105,51 +94,43 @@ def test_after_a_429_from_outside_no_process_sends_until_the_cool_down_is_over(
     start(processes, sandbox, "file", 8, 5)
     while sandbox.ledger()["requests"] < 8:
         time.sleep(0.05)
-    codes = [outsider(sandbox) for _ in range(3)]
-    assert 429 in codes  # three in a row are above any pace: the account cools down for everybody
+    codes = [call_unlimited(sandbox) for _ in range(3)]
+    assert 429 in codes  # three in a row exceed the limit, so the account cools down for all
     while not [call for call in sandbox.calls(path="/trackings/*") if call["code"] == 429]:
         time.sleep(0.02)
-    time.sleep(0.3)  # what was on its way has arrived
-    sandbox.change_account(
-        cool_down=False
-    )  # the server would serve again: whoever cools down does so of their own accord
+    time.sleep(0.3)  # until the requests on their way have arrived
+    sandbox.change_account(cool_down=False)  # the server would serve again: the processes cool down by themselves
     for process in processes:
         assert process.wait(timeout=120) == 0
     calls = sandbox.calls(path="/trackings/*")
     (first,) = [call for call in calls if call["code"] == 429]
     later = [call["clock_unix"] for call in calls if call["serial"] > first["serial"]]
     assert min(later) - first["clock_unix"] >= COOL_DOWN_SECONDS
-    assert len(sandbox.ledger()["created"]) == 40  # nothing was lost
-    assert smallest_gap(later) > 1.0  # and nobody rushes when it is over
+    assert len(sandbox.ledger()["created"]) == 40  # no shipment was lost
+    assert smallest_gap(later) > 1.0  # no burst when the cool-down is over
 
 
-def smallest_gap(moments: list[float]) -> float:
-    return min(after - before for before, after in itertools.pairwise(sorted(moments)))
+def smallest_gap(times: list[float]) -> float:
+    return min(after - before for before, after in itertools.pairwise(sorted(times)))
 
 
-@pytest.mark.skipif(find_binary() is None, reason="no Redis server on this machine")
 def test_processes_survive_a_redis_that_is_killed_midway(
-    sandbox: SandboxProcess, processes: Processes, tmp_path: Path
+    sandbox: SandboxProcess, processes: Processes, redis_server: RedisServer
 ) -> None:
-    redis = RedisServer(str(find_binary()), tmp_path)
-    redis.start()
-    try:
-        start(processes, sandbox, redis.url, 4, 14)
-        while sandbox.ledger()["requests"] < 15:
-            time.sleep(0.05)
-        redis.kill()
-        while sandbox.ledger()["requests"] < 25:
-            time.sleep(0.05)
-        again = threading.Timer(0.1, redis.start)
-        again.start()
-        for process in processes:
-            assert process.wait(timeout=120) == 0
-        again.join()
-        assert Redis.from_url(redis.url).keys()  # it began empty and was used again
-    finally:
-        redis.kill()
+    start(processes, sandbox, redis_server.url, 4, 14)
+    while sandbox.ledger()["requests"] < 15:
+        time.sleep(0.05)
+    redis_server.kill()
+    while sandbox.ledger()["requests"] < 25:
+        time.sleep(0.05)
+    restart = threading.Timer(0.1, redis_server.start)
+    restart.start()
+    for process in processes:
+        assert process.wait(timeout=120) == 0
+    restart.join()
+    assert Redis.from_url(redis_server.url).keys(), "it was empty after its start"
     ledger = sandbox.ledger()
     assert ledger["rate_limited"] == 0
     assert len(ledger["created"]) == 56
-    said = [process.stderr.read() for process in processes if process.stderr]
-    assert all(text.count("is unavailable") == 1 for text in said), said
+    logs = [process.stderr.read() for process in processes if process.stderr]
+    assert all(text.count("is unavailable") == 1 for text in logs), logs
