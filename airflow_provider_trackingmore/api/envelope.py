@@ -234,7 +234,7 @@ class _ResponseParser(Generic[T]):
         )
 
     def _refused_without_envelope(self) -> TrackingMoreError:
-        """An HTTP error without the API's envelope: whoever sent it, it says nothing about key or shipments."""
+        """An HTTP error without the API's envelope, which says nothing about the key or the shipments."""
         cls = status_class(self._status)
         return cls(
             f"{self._request.name}: {self._description()} did not come from TrackingMore's API",

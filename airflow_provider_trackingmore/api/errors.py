@@ -34,6 +34,7 @@ class Hint(enum.StrEnum):
     CHECK_NETWORK = "check the base URL and the network"
     CHECK_PROXIES = "check the proxies"
     CHECK_CERTIFICATE = "check the base URL, or set 'verify' to the CA bundle to trust"
+    CHECK_SETTINGS = "check base URL, proxies and 'verify'"
     REGISTER_FIRST = "register it first"
     ACTIVATE = "ask TrackingMore's support to activate this function for your account"
     TOP_UP = "top up the account at TrackingMore, or wait for the next period of the plan"

@@ -49,7 +49,7 @@ class LookupInterruptedError(InterruptedJobError, Generic[FoundT]):
     """A lookup ended early because a request failed, or some of its items could not be looked up.
 
     :param cause: how the request failed.
-    :param found: what was found nevertheless, in the form of the lookup's result.
+    :param found: what was found, in the form of the lookup's result.
     :param message: what happened; None for the cause's message.
     :param failed: the shipments whose requests failed, if all others were looked up; None if the lookup ended early.
     """

@@ -184,7 +184,7 @@ def check_shipments(shipments: object, fields: Sequence[str] = (), *, warn: bool
     :param shipments: one shipment or an iterable of them.
     :param fields: the optional fields that the endpoint accepts.
     :param warn: whether to log the names of ignored fields.
-    :return: valid and invalid shipments. If a shipment is mentioned more than once, in whatever spelling, the first
+    :return: valid and invalid shipments. If a shipment is mentioned more than once, in any spelling, the first
         mention counts.
     :raises InvalidArgumentError: only if ``shipments`` is not a list of anything.
     """

@@ -67,7 +67,7 @@ def to_client_error(
         return failure(
             MalformedResponseError, f"the response of {host} is not valid HTTP ({reason})", Hint.CHECK_BASE_URL
         )
-    return failure(TransportError, f"cannot be sent to {host} ({reason}): check base URL, proxies and 'verify'")
+    return failure(TransportError, f"cannot be sent to {host} ({reason})", Hint.CHECK_SETTINGS)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -17,7 +17,7 @@ from airflow_provider_trackingmore.api.formatting import format_value
 PACING_CHOICES = ("file", "memory")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 MAX_COOL_DOWN_SECONDS = 3600.0
-"""The longest cool-down, whatever a server asks for or a damaged state says: after an hour, one request is worth it."""
+"""The longest cool-down, even if a server or a damaged state demands more: after an hour, a request is worth a try."""
 MIN_REQUESTS_PER_SECOND = 0.001
 MAX_REQUESTS_PER_SECOND = 10_000.0
 

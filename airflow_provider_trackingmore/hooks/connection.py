@@ -47,7 +47,7 @@ def _base_url(connection: Connection) -> str:
         return DEFAULT_BASE_URL
     if "://" in host:
         return host
-    # Airflow has split a connection URI into its parts; such a URI stands for https.
+    # Airflow has split a connection URI into its parts, which do not name a scheme.
     name, _, path = host.partition("/")
     port = f":{connection.port}" if connection.port else ""
     return f"https://{name}{port}/{path or connection.schema or 'v2'}"

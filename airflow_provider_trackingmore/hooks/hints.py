@@ -14,6 +14,9 @@ AIRFLOW_HINTS: Mapping[Hint, str] = {
     Hint.CHECK_CERTIFICATE: (
         "check the base URL (host) of the Airflow connection, or set 'verify' in its extra to the CA bundle to trust"
     ),
+    Hint.CHECK_SETTINGS: (
+        "check the base URL (host) of the Airflow connection, and 'proxies' and 'verify' in its extra"
+    ),
     Hint.REGISTER_FIRST: "run CreateTrackingsOperator first",
     Hint.SHARE_RATE_LIMIT: (
         "make all programs that use this key share one rate limit, with 'requests_per_second' and 'pacing' in the "

@@ -150,9 +150,8 @@ class TrackingMoreHook(TrackingMoreBaseHook):
     def find_trackings(self, shipments: Iterable[Shipment], lang: str | None = None) -> dict[ShipmentKey, Tracking]:
         """Look up shipments, 40 per request, with ``GET /trackings/get?numbers=…``.
 
-        If a request fails, it is halved until the shipment that causes it is found; the others are looked up
-        nevertheless. A single shipment with ``lang`` is read with
-        ``GET /trackings/{carrier_code}/{tracking_number}/{lang}``.
+        If a request fails, it is halved until the shipment that causes it is found; the others are still looked up. A
+        single shipment with ``lang`` is read with ``GET /trackings/{carrier_code}/{tracking_number}/{lang}``.
 
         :param shipments: ``tracking_number`` and ``carrier_code`` of each.
         :param lang: two-letter language, for carriers with texts in several languages; None for the carrier's own.

@@ -28,7 +28,7 @@ def check_open_shipments(hook: TrackingMoreHook, condition: Condition) -> None:
 
     :param hook: makes the calls.
     :param condition: the wait, which is updated.
-    :raises TrackingMoreError: if a call fails. The results of the other calls count nevertheless.
+    :raises TrackingMoreError: if a call fails. The results of the other calls still count.
     """
     from airflow_provider_trackingmore.api.lookups import find_trackings
 

@@ -65,7 +65,7 @@ class ShipmentStatusSensor(BaseSensorOperator):
     ``order_id``, and ``outcome``: the status that ended the wait, or ``returned``, ``stuck``, ``waiting``,
     ``not_registered``, ``timed_out``. With ``orders`` it returns one dict per order: ``order`` (its name), ``outcome``,
     ``delivered_at`` (of the last shipment, None unless the order has arrived), ``shipments`` (as above). A shipment
-    that is listed twice, in whatever spelling, has one entry.
+    that is listed twice, in any spelling, has one entry.
 
     :param shipments: mappings with ``tracking_number`` and ``carrier_code``; one mapping is accepted too. An empty list
         succeeds at once.

@@ -57,7 +57,7 @@ def start_args(spec: WaitSpec, timeout: float) -> StartTriggerArgs:
 
 
 def check_plain(arguments: Mapping[str, object]) -> None:
-    """Check that the triggerer can use the arguments of a task as they stand in the DAG file.
+    """Check that the triggerer can use the arguments of a task as they are in the DAG file.
 
     :param arguments: name -> value.
     :raises InvalidArgumentError: naming those that are templates or results of other tasks.

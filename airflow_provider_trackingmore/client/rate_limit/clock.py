@@ -74,7 +74,7 @@ class SlotState:
     """The state that all callers of an account share. Times are seconds of the shared clock.
 
     :param next_free_at: when the next request may depart. A caller may subtract its own minimum travel time.
-    :param earliest_at: when the next request may depart at the earliest, whatever the caller knows.
+    :param earliest_at: when the next request may depart at the earliest, however short the caller's travel time is.
     :param departure: the id of the latest request, as long as it has not been answered; empty otherwise.
     :param written_at: when this state was written.
     :param margin: seconds that earlier 429s add to every gap.

@@ -1,7 +1,7 @@
 """How an account was used in the last day: calls per quarter of an hour, by whom, and when the last 429 was received.
 
-It is kept beside the slot clock, in the same kind of store, but apart from it: a count that is lost or damaged must not
-change when requests are sent. So nothing here raises, and nothing waits for long.
+It is kept in the same kind of store as the slot clock, but separately: a count that is lost or damaged must not affect
+when requests are sent. So nothing here raises or waits for long.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Each method makes the calls it names and no others; a wrong argument makes none."""
+"""Each method makes its documented calls and no others, and none if an argument is invalid."""
 
 from __future__ import annotations
 
@@ -92,19 +92,19 @@ BAD_IDENTITIES: list[dict[str, Any]] = [
     {"carrier_code": 7, "tracking_number": ["9400"]},
 ]
 
-ABOUT_ONE: dict[str, Callable[[Any, Any, Any], object]] = {
-    "create_tracking": lambda hook, code, number: hook.create_tracking(_of(code, number)),
+SINGLE_SHIPMENT_CALLS: dict[str, Callable[[Any, Any, Any], object]] = {
+    "create_tracking": lambda hook, code, number: hook.create_tracking(_shipment(code, number)),
     "get_tracking": lambda hook, code, number: hook.get_tracking(code, number),
-    "find_trackings": lambda hook, code, number: hook.find_trackings([ONE, _of(code, number)]),
+    "find_trackings": lambda hook, code, number: hook.find_trackings([ONE, _shipment(code, number)]),
     "update_tracking": lambda hook, code, number: hook.update_tracking(code, number, title="T"),
     "delete_tracking": lambda hook, code, number: hook.delete_tracking(code, number),
-    "realtime_tracking": lambda hook, code, number: hook.realtime_tracking(_of(code, number)),
+    "realtime_tracking": lambda hook, code, number: hook.realtime_tracking(_shipment(code, number)),
     "change_carrier": lambda hook, code, number: hook.change_carrier(
         carrier_code=code, tracking_number=number, new_carrier_code="dhl"
     ),
 }
 
-OTHERWISE_WRONG: list[tuple[str, Use, str]] = [
+INVALID_ARGUMENTS: list[tuple[str, Use, str]] = [
     (
         "get_tracking",
         lambda hook: hook.get_tracking("usps", "9400", ".."),
@@ -151,12 +151,12 @@ OTHERWISE_WRONG: list[tuple[str, Use, str]] = [
 ]
 
 
-def _of(code: Any, number: Any) -> dict[str, Any]:
+def _shipment(code: Any, number: Any) -> dict[str, Any]:
     return {"carrier_code": code, "tracking_number": number}
 
 
 @pytest.mark.parametrize(("method", "use", "calls"), CALLS, ids=[method for method, _, _ in CALLS])
-def test_each_method_makes_the_calls_it_names(
+def test_each_method_makes_its_documented_calls(
     hook: TrackingMoreHook, sandbox: SandboxProcess, method: str, use: Use, calls: list[str]
 ) -> None:
     sandbox.seed(shipments=[ONE])
@@ -171,19 +171,19 @@ def test_every_method_of_the_hook_is_covered() -> None:
 
 
 @pytest.mark.parametrize("identity", BAD_IDENTITIES, ids=ascii)
-@pytest.mark.parametrize("method", ABOUT_ONE)
-def test_an_identity_that_cannot_be_sent_is_reported_before_any_call(
+@pytest.mark.parametrize("method", SINGLE_SHIPMENT_CALLS)
+def test_an_invalid_identity_is_reported_before_any_call(
     hook: TrackingMoreHook, sandbox: SandboxProcess, method: str, identity: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
-        ABOUT_ONE[method](hook, identity["carrier_code"], identity["tracking_number"])
+        SINGLE_SHIPMENT_CALLS[method](hook, identity["carrier_code"], identity["tracking_number"])
     assert caught.value.message
     assert caught.value.message.isprintable()
     assert sandbox.ledger()["requests"] == 0
 
 
 @pytest.mark.parametrize("method", ["create_trackings", "delete_trackings", "stop_updates", "realtime_trackings"])
-def test_in_a_batch_they_are_rejected_before_any_call(
+def test_invalid_identities_in_a_batch_are_rejected_before_any_call(
     hook: TrackingMoreHook, sandbox: SandboxProcess, method: str
 ) -> None:
     report = getattr(hook, method)([*BAD_IDENTITIES, None, "text"])
@@ -194,10 +194,10 @@ def test_in_a_batch_they_are_rejected_before_any_call(
 
 @pytest.mark.parametrize(
     ("method", "use", "message"),
-    OTHERWISE_WRONG,
-    ids=[f"{method}: {message}" for method, _, message in OTHERWISE_WRONG],
+    INVALID_ARGUMENTS,
+    ids=[f"{method}: {message}" for method, _, message in INVALID_ARGUMENTS],
 )
-def test_any_other_wrong_argument_is_reported_before_any_call(
+def test_any_other_invalid_argument_is_reported_before_any_call(
     hook: TrackingMoreHook, sandbox: SandboxProcess, method: str, use: Use, message: str
 ) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
@@ -221,7 +221,7 @@ def test_any_other_wrong_argument_is_reported_before_any_call(
         lambda hook: hook.track_air_cargo([]),
     ],
 )
-def test_a_day_without_work_makes_no_call(hook: TrackingMoreHook, sandbox: SandboxProcess, use: Use) -> None:
+def test_empty_input_makes_no_call(hook: TrackingMoreHook, sandbox: SandboxProcess, use: Use) -> None:
     assert len(use(hook)) == 0  # type: ignore[arg-type]
     assert sandbox.ledger()["requests"] == 0
 
@@ -231,22 +231,26 @@ def test_a_connection_that_works_names_its_account(hook: TrackingMoreHook) -> No
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message_part"),
     [
-        ({"password": "of-nobody-at-all"}, "4001.*check the API key in the password field"),
+        ({"password": "not-a-known-key"}, "4001.*check the API key in the password field"),
         ({"host": "http://127.0.0.1:1/v2"}, "127.0.0.1:1"),
         ({"password": ""}, "no API key"),
+        (
+            {"extra": {"pacing": "memory", "max_attempts": 1, "proxies": {"http": "gopher://127.0.0.1:1"}}},
+            "check the base URL .* and 'proxies' and 'verify' in its extra",
+        ),
     ],
 )
 def test_a_connection_that_does_not_work_says_why(
-    sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], says: str
+    sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], message_part: str
 ) -> None:
     connection = sandbox.connection | {"extra": {"pacing": "memory", "max_attempts": 1}} | change
     monkeypatch.setenv("AIRFLOW_CONN_BROKEN", json.dumps(connection))
     works, message = TrackingMoreHook("broken").test_connection()
     assert not works
-    assert re.search(says, message)
-    assert "of-nobody-at-all" not in message
+    assert re.search(message_part, message)
+    assert "not-a-known-key" not in message
 
 
 def test_a_key_that_is_deleted_midway_ends_the_call_at_once(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
