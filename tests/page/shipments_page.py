@@ -348,7 +348,7 @@ def test_a_hidden_tab_reads_nothing_and_a_paused_one_neither(window: Open) -> No
 
 
 @pytest.mark.usefixtures("waits", "killed_triggerer")
-def test_a_wrong_key_is_said_at_the_wait_with_the_way_out(window: Open, place: Installation) -> None:
+def test_a_wrong_key_is_shown_at_the_wait_with_a_hint(window: Open, place: Installation) -> None:
     change = {"connection_id": "other_shop", "conn_type": "trackingmore", "password": "a-wrong-key"}
     place.airflow.call("PATCH", "connections/other_shop?update_mask=password", change)
     here = window()

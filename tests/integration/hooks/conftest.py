@@ -1,4 +1,4 @@
-"""A hook on the sandbox whose day takes a minute and a half, so that limits and pauses are real and short."""
+"""A hook and a sandbox whose day takes a minute and a half, so that limits and waits are real but short."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def hook(sandbox: SandboxProcess) -> Iterator[TrackingMoreHook]:
 
 @pytest.fixture
 def shipments() -> Callable[..., list[dict[str, Any]]]:
-    """Make shipments that never arrive, so that they stay as they are whatever the clock says."""
+    """Make shipments that are never delivered, so that their status does not depend on the clock."""
 
     def make(count: int, carrier: str = "usps", first: int = 0) -> list[dict[str, Any]]:
         numbers = [f"SBX-PENDING-{at:05d}" for at in range(first, first + count)]

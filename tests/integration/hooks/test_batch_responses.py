@@ -1,4 +1,4 @@
-"""Changes and deletions are reported as they were, by hook and operators, whatever form the answer has."""
+"""Hook and operators report changes and deletions correctly, whatever the form of the response."""
 
 from __future__ import annotations
 
@@ -20,15 +20,11 @@ from airflow_provider_trackingmore.sandbox.switches import SWITCHES
 
 Shipments = Callable[..., list[dict[str, Any]]]
 Report = dict[str, list[dict[str, Any]]]
-Ask = Callable[[list[dict[str, Any]]], Report]
+Run = Callable[[str, list[dict[str, Any]]], Report]
 
 LISTS, COUNTS = SWITCHES["item_reports"].values, SWITCHES["report_counts"].values
 EVERY_FORM: list[dict[str, str]] = [
-    *(
-        {"item_reports": lists, "report_counts": counts}
-        for lists in LISTS
-        for counts in SWITCHES["report_counts"].values
-    ),
+    *({"item_reports": lists, "report_counts": counts} for lists in LISTS for counts in COUNTS),
     *({"item_reports": lists, "unchanged_count": "left-out"} for lists in LISTS),
     *({"item_meta": meta} for meta in ("all", "none")),
     {"updatemore_form": "empty"},
@@ -44,109 +40,109 @@ PATHS = {"update": "/trackings/updatemore", "stop": "/trackings/notupdate", "del
 
 
 @pytest.fixture(params=["hook", "operator"])
-def ask(request: pytest.FixtureRequest, hook: TrackingMoreHook) -> Callable[[str, list[dict[str, Any]]], Report]:
+def run(request: pytest.FixtureRequest, hook: TrackingMoreHook) -> Run:
     """Do a job with the hook, or with the operator."""
 
-    def asked(job: str, shipments: list[dict[str, Any]]) -> Report:
+    def run_job(job: str, shipments: list[dict[str, Any]]) -> Report:
         use, operator = JOBS[job]
         shipments = [shipment | ({"title": "New"} if job == "update" else {}) for shipment in shipments]
         if request.param == "hook":
             return use(hook, shipments).as_dict()
         return operator(task_id="t", shipments=shipments, on_rejected="report").execute({})
 
-    return asked
+    return run_job
 
 
 def numbers(entries: list[dict[str, Any]]) -> set[str]:
     return {entry["tracking_number"] for entry in entries}
 
 
-def changed(sandbox: SandboxProcess, job: str) -> bool:
-    return all(not row["track_update"] for row in sandbox.trackings()) if job == "stop" else True
+def updates_are_stopped(sandbox: SandboxProcess) -> bool:
+    return not any(row["track_update"] for row in sandbox.trackings())
 
 
 @every_form
 @pytest.mark.parametrize("job", ["update", "stop"])
 def test_only_registered_shipments_are_changed_or_stopped(
-    ask: Callable[..., Report], sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str], job: str
+    run: Run, sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str], job: str
 ) -> None:
     sandbox.switch(**form)
-    there, missing = shipments(43), shipments(4, "dhl", first=100)
-    sandbox.seed(shipments=there)
-    report = ask(job, [*missing[:2], *there, *missing[2:]])
-    assert (numbers(report["done"]), report["unchanged"]) == (numbers(there), [])
+    registered, missing = shipments(43), shipments(4, "dhl", first=100)
+    sandbox.seed(shipments=registered)
+    report = run(job, [*missing[:2], *registered, *missing[2:]])
+    assert (numbers(report["done"]), report["unchanged"]) == (numbers(registered), [])
     assert numbers(report["rejected"]) == numbers(missing)
     named = form.get("item_reports", "full") == "full" and not (job == "update" and "updatemore_form" in form)
     assert {item["code"] for item in report["rejected"]} == ({4017} if named else {None})
     assert all("register it first" in item["message"] or named for item in report["rejected"])
-    assert changed(sandbox, job)
-    # A second time is as good, and never reports what is not registered as done.
-    again = ask(job, [*missing, *there])
+    assert updates_are_stopped(sandbox) or job == "update"
+    # A second run never reports unregistered shipments as done.
+    again = run(job, [*missing, *registered])
     assert numbers(again["rejected"]) == numbers(missing)
-    assert numbers(again["done"]) | numbers(again["unchanged"]) == numbers(there)
+    assert numbers(again["done"]) | numbers(again["unchanged"]) == numbers(registered)
 
 
 @every_form
-def test_what_is_gone_is_done_or_was_not_there(
-    ask: Callable[..., Report], sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str]
+def test_deleted_shipments_are_done_or_unchanged(
+    run: Run, sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str]
 ) -> None:
     sandbox.switch(**form)
-    there, missing = shipments(43), shipments(4, "dhl", first=100)
-    sandbox.seed(shipments=there)
-    report = ask("delete", [*missing[:2], *there, *missing[2:]])
-    assert numbers(there) <= numbers(report["done"])
-    assert numbers(report["done"]) | numbers(report["unchanged"]) == numbers(there) | numbers(missing)
+    registered, missing = shipments(43), shipments(4, "dhl", first=100)
+    sandbox.seed(shipments=registered)
+    report = run("delete", [*missing[:2], *registered, *missing[2:]])
+    assert numbers(registered) <= numbers(report["done"])
+    assert numbers(report["done"]) | numbers(report["unchanged"]) == numbers(registered) | numbers(missing)
     assert numbers(report["unchanged"]) == (numbers(missing) if form.get("item_reports", "full") == "full" else set())
     assert report["rejected"] == []
     assert sandbox.trackings() == []
 
 
 @every_form
-def test_what_a_deletion_left_is_deleted_once_more(
-    ask: Callable[..., Report], sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str]
+def test_shipments_that_a_deletion_leaves_are_deleted_again(
+    run: Run, sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str]
 ) -> None:
     sandbox.switch(**form)
-    there = shipments(5)
-    sandbox.seed(shipments=there)
+    registered = shipments(5)
+    sandbox.seed(shipments=registered)
     sandbox.fault("half_done", path="/trackings/delete")
-    report = ask("delete", there)
-    assert numbers(report["done"]) == numbers(there)
+    report = run("delete", registered)
+    assert numbers(report["done"]) == numbers(registered)
     assert report["unchanged"] == report["rejected"] == []
     assert sandbox.trackings() == []
     assert [call["body"]["items"] for call in sandbox.calls("POST", "/trackings/delete")] == [5, 3]
 
 
 @every_form
-def test_what_two_deletions_left_is_rejected(
-    ask: Callable[..., Report], sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str]
+def test_shipments_that_survive_two_deletions_are_rejected(
+    run: Run, sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str]
 ) -> None:
     sandbox.switch(**form)
-    there = shipments(5)
-    sandbox.seed(shipments=there)
+    registered = shipments(5)
+    sandbox.seed(shipments=registered)
     sandbox.fault("half_done", path="/trackings/delete", count=None)
-    report = ask("delete", there)
+    report = run("delete", registered)
     left = numbers(sandbox.trackings())
-    assert numbers(report["rejected"]) == left == numbers(there[3:])
-    assert numbers(report["done"]) == numbers(there[:3])
+    assert numbers(report["rejected"]) == left == numbers(registered[3:])
+    assert numbers(report["done"]) == numbers(registered[:3])
     assert "still registered after two attempts to delete it: run it again" in report["rejected"][0]["message"]
 
 
 @every_form
 @pytest.mark.parametrize("job", ["update", "stop"])
-def test_a_registered_shipment_that_was_not_changed_is_not_reported_as_done_where_the_answer_counts(
-    ask: Callable[..., Report], sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str], job: str
+def test_a_shipment_that_was_not_changed_is_not_reported_as_done_if_the_response_has_counts(
+    run: Run, sandbox: SandboxProcess, shipments: Shipments, form: dict[str, str], job: str
 ) -> None:
     sandbox.switch(**form)
-    there = shipments(4)
-    sandbox.seed(shipments=there)
+    registered = shipments(4)
+    sandbox.seed(shipments=registered)
     sandbox.fault("half_done", path=PATHS[job])
-    report = ask(job, there)
+    report = run(job, registered)
     assert report["rejected"] == []
-    silent = form.get("report_counts") == "absent" or (job == "update" and "updatemore_form" in form)
-    if not silent:
+    has_no_counts = form.get("report_counts") == "absent" or (job == "update" and "updatemore_form" in form)
+    if not has_no_counts:
         listed = form.get("item_reports", "full") in ("full", "done")
-        assert numbers(report["done"]) == (numbers(there[:2]) if listed else set())
-        assert numbers(report["unchanged"]) == numbers(there) - numbers(report["done"])
+        assert numbers(report["done"]) == (numbers(registered[:2]) if listed else set())
+        assert numbers(report["unchanged"]) == numbers(registered) - numbers(report["done"])
 
 
 def test_a_shipment_that_is_not_registered_fails_the_task(sandbox: SandboxProcess, shipments: Shipments) -> None:

@@ -1,4 +1,4 @@
-"""Registering, changing and removing by the thousand, over a socket: in good times, and when answers get lost."""
+"""Register, change and delete thousands of shipments over a socket, also if responses are lost."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 
 Shipments = Callable[..., list[dict[str, Any]]]
 
-SPOILT = ("reset_after", "close_after", "partial", "truncated", "empty", "slow")
-"""The server has done it, and the answer does not arrive."""
+LOST = ("reset_after", "close_after", "partial", "truncated", "empty", "slow")
+"""The server has processed the request, but its response is lost."""
 REFUSED = ("429", "500", "503", "html", "reset_before", "close_before")
-"""The server has not done it."""
+"""The server has not processed the request."""
 
 
 def keys(shipments: list[dict[str, Any]]) -> set[ShipmentKey]:
@@ -31,8 +31,8 @@ def registered(sandbox: SandboxProcess) -> set[ShipmentKey]:
     return {ShipmentKey(row["carrier_code"], row["tracking_number"]) for row in sandbox.trackings()}
 
 
-def hasty(sandbox: SandboxProcess) -> str:
-    """A connection that does not wait long for an answer."""
+def short_timeout(sandbox: SandboxProcess) -> str:
+    """Return a connection with a short timeout."""
     return json.dumps(
         sandbox.connection | {"extra": {"pacing": "memory", "timeout_seconds": 1.0, "requests_per_second": 500}}
     )
@@ -48,10 +48,10 @@ def test_a_thousand_with_duplicates_rejects_and_existing_ones_are_all_accounted_
     refused += [{"tracking_number": f"SBX-PENDING-{at}", "carrier_code": "no-such-carrier"} for at in range(10)]
     impossible = [{"tracking_number": "", "carrier_code": "ups"}, {"tracking_number": 12345, "carrier_code": "ups"}]
     mixed = [shipment for group in zip(good[:60], existing, strict=True) for shipment in group]
-    put_in = [*impossible, *mixed, *refused, *good[60:], *good[:8]]
-    assert len(put_in) == 1_000
+    given = [*impossible, *mixed, *refused, *good[60:], *good[:8]]
+    assert len(given) == 1_000
 
-    report = hook.create_trackings(iter(put_in))
+    report = hook.create_trackings(iter(given))
 
     assert set(report.created) == keys(good)
     assert set(report.existing) == keys(existing)
@@ -65,7 +65,7 @@ def test_a_thousand_with_duplicates_rejects_and_existing_ones_are_all_accounted_
     assert registered(sandbox) == keys(good) | keys(existing)
 
 
-def test_any_iterable_will_do_and_one_shipment_too(
+def test_any_iterable_and_a_single_shipment_are_accepted(
     hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments
 ) -> None:
     (one,) = shipments(1)
@@ -76,17 +76,17 @@ def test_any_iterable_will_do_and_one_shipment_too(
     assert hook.create_trackings([]).totals == "0 created, 0 existing, 0 rejected"
 
 
-@pytest.mark.parametrize("fault", SPOILT)
+@pytest.mark.parametrize("fault", LOST)
 def test_a_response_that_is_lost_after_the_server_acted_does_not_falsify_the_report(
     monkeypatch: pytest.MonkeyPatch, sandbox: SandboxProcess, shipments: Shipments, fault: str
 ) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_HASTY", hasty(sandbox))
+    monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_SHORT_TIMEOUT", short_timeout(sandbox))
     sandbox.fault(fault, path="/trackings/batch", nth=2, **({"seconds": 2.0} if fault == "slow" else {}))
-    put_in = shipments(100)
-    with TrackingMoreHook("trackingmore_hasty") as hook:
-        report = hook.create_trackings(put_in)
-    assert set(report.created) == keys(put_in[:40]) | keys(put_in[80:])
-    assert set(report.existing) == keys(put_in[40:80])
+    given = shipments(100)
+    with TrackingMoreHook("trackingmore_short_timeout") as hook:
+        report = hook.create_trackings(given)
+    assert set(report.created) == keys(given[:40]) | keys(given[80:])
+    assert set(report.existing) == keys(given[40:80])
     assert report.rejected == ()
     assert sandbox.ledger()["created_twice"] == []
     assert sandbox.ledger()["quota_charged"] == 100
@@ -94,30 +94,30 @@ def test_a_response_that_is_lost_after_the_server_acted_does_not_falsify_the_rep
 
 
 @pytest.mark.parametrize("fault", REFUSED)
-def test_a_call_that_the_server_did_not_take_is_repeated(
+def test_a_call_that_the_server_did_not_process_is_retried(
     hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments, fault: str
 ) -> None:
     sandbox.fault(fault, path="/trackings/batch", nth=2, count=2)
-    put_in = shipments(100)
-    report = hook.create_trackings(put_in)
-    assert set(report.created) == keys(put_in)
+    given = shipments(100)
+    report = hook.create_trackings(given)
+    assert set(report.created) == keys(given)
     assert report.existing == report.rejected == ()
     assert len(sandbox.calls("POST", "/trackings/batch")) == 5
     assert sandbox.ledger()["created_twice"] == []
 
 
-def test_faults_at_random_moments_change_nothing(
+def test_random_faults_do_not_change_the_result(
     hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments
 ) -> None:
     for at, fault in enumerate(("reset_after", "503", "truncated", "429", "html")):
         sandbox.fault(fault, probability=0.07, seed=at, count=None)
-    put_in = shipments(600)
-    report = hook.create_trackings(put_in)
-    assert set(report.created) | set(report.existing) == keys(put_in) == registered(sandbox)
+    given = shipments(600)
+    report = hook.create_trackings(given)
+    assert set(report.created) | set(report.existing) == keys(given) == registered(sandbox)
     assert report.rejected == ()
     assert sandbox.ledger()["created_twice"] == []
-    removed = hook.delete_trackings(put_in)
-    assert set(removed.done) | set(removed.unchanged) == keys(put_in)
+    removed = hook.delete_trackings(given)
+    assert set(removed.done) | set(removed.unchanged) == keys(given)
     assert registered(sandbox) == set()
     assert sum(sandbox.ledger()["faults"].values()) > 5
 
@@ -126,46 +126,46 @@ def test_a_server_that_stays_down_leaves_a_complete_report(
     hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments
 ) -> None:
     sandbox.fault("reset_after", path="/trackings/batch", nth=2, count=None)
-    put_in = shipments(130)
+    given = shipments(130)
     with pytest.raises(BatchInterruptedError) as caught:
-        hook.create_trackings([*put_in, put_in[0], {}])
+        hook.create_trackings([*given, given[0], {}])
     report = caught.value.report
     assert isinstance(caught.value.cause, ResponseLostError)
-    assert set(report.done) == keys(put_in[:40])
+    assert set(report.done) == keys(given[:40])
     assert report.duplicates == 1
     assert len(report) == 131
     messages = {item.tracking_number: item.message for item in report.rejected}
-    assert "may or may not have been processed" in messages[put_in[40]["tracking_number"]]
-    assert "not sent" in messages[put_in[129]["tracking_number"]]
+    assert "may or may not have been processed" in messages[given[40]["tracking_number"]]
+    assert "not sent" in messages[given[129]["tracking_number"]]
     sandbox.clear_faults()
-    again = hook.create_trackings(put_in)
+    again = hook.create_trackings(given)
     assert (len(again.created), len(again.existing)) == (50, 80)
     assert sandbox.ledger()["created_twice"] == []
 
 
 @pytest.mark.parametrize("position", ["errors", "refuse", "applied-then-4021"])
-def test_quota_that_runs_out_rejects_what_is_not_registered_and_nothing_else(
+def test_quota_that_runs_out_rejects_only_unregistered_shipments(
     hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments, position: str
 ) -> None:
     sandbox.switch(batch_quota=position)
     existing = shipments(5, first=190)
     sandbox.seed(shipments=existing)
     sandbox.change_account(quota=70)
-    put_in = shipments(200)
-    report = hook.create_trackings(put_in)
+    given = shipments(200)
+    report = hook.create_trackings(given)
     assert {*report.created, *report.existing} == registered(sandbox)
     assert keys(existing) <= set(report.existing)
     assert {item.code for item in report.rejected} == {4021}
     assert {ShipmentKey(item.carrier_code, item.tracking_number) for item in report.rejected} == keys(
-        put_in
+        given
     ) - registered(sandbox)
     assert sandbox.accounts()[0]["quota_left"] == (30 if position == "refuse" else 0)
     sandbox.change_account(quota=0)
     with pytest.raises(QuotaExceededError):
-        hook.create_tracking(put_in[150])
+        hook.create_tracking(given[150])
 
 
-def test_changes_stops_and_deletions_report_on_every_shipment_too(
+def test_changes_and_deletions_report_on_every_shipment_too(
     hook: TrackingMoreHook, sandbox: SandboxProcess, shipments: Shipments
 ) -> None:
     there, missing = shipments(90), shipments(5, "dhl")
@@ -219,7 +219,7 @@ def test_a_single_shipment_survives_a_lost_response_as_a_batch_does(
         ),
     ],
 )
-def test_what_costs_each_time_is_not_repeated_once_it_left(
+def test_calls_that_spend_quota_are_not_retried_after_they_were_sent(
     hook: TrackingMoreHook, sandbox: SandboxProcess, path: str, call: Callable[[TrackingMoreHook], object]
 ) -> None:
     sandbox.fault("reset_after", path=path, count=None)
@@ -233,7 +233,7 @@ def test_what_costs_each_time_is_not_repeated_once_it_left(
     assert len(sandbox.calls("POST", path)) == 3
 
 
-def test_more_places_lanes_and_waybills_than_a_call_takes_go_into_several(
+def test_many_places_lanes_and_waybills_are_sent_in_several_calls(
     hook: TrackingMoreHook, sandbox: SandboxProcess
 ) -> None:
     places = [{"country": "US", "postcode": f"REMOTE-{at}", "company": "dhl"} for at in range(90)]
@@ -248,7 +248,7 @@ def test_more_places_lanes_and_waybills_than_a_call_takes_go_into_several(
     assert sandbox.ledger()["quota_charged"] == pytest.approx(41 * 20 + 3 * 0.2)
 
 
-def test_a_budget_ends_the_waiting_and_still_leaves_a_report(sandbox: SandboxProcess, shipments: Shipments) -> None:
+def test_a_wait_beyond_the_budget_leaves_a_complete_report(sandbox: SandboxProcess, shipments: Shipments) -> None:
     sandbox.fault("429", path="/trackings/batch", nth=2, count=None)
     with TrackingMoreHook(max_wait_seconds=0.1) as hook, pytest.raises(BatchInterruptedError) as caught:
         hook.create_trackings(shipments(80))

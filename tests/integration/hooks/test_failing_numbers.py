@@ -1,4 +1,4 @@
-"""Looking up many shipments of which some bring down the calls that name them, over a real socket."""
+"""Look up shipments of which some make every call that names them fail, over a real socket."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def keys(count: int, *, without: set[str]) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("kind", BAD)
 @pytest.mark.parametrize("bad", [{"N045"}, {"N000"}, {"N000", "N119"}, {"N045", "N046", "N047"}], ids=sorted)
-def test_a_number_that_fails_costs_none_of_the_others(
+def test_a_failing_number_does_not_affect_the_others(
     bad: set[str], kind: str, vendor: Vendor, hook: TrackingMoreHook
 ) -> None:
     vendor.bad = bad
@@ -92,10 +92,10 @@ def test_a_number_that_fails_costs_none_of_the_others(
     assert all(type(key) is ShipmentKey for key in caught.value.found)
     for number in bad:
         assert f"ups {number}" in caught.value.message
-    assert len(vendor.calls) <= 3 + 12 * len(bad)  # halving forty comes down to one in six steps of two calls
+    assert len(vendor.calls) <= 3 + 12 * len(bad), "halving 40 numbers takes six steps of two calls"
 
 
-def test_a_number_with_a_comma_that_fails_costs_none_of_the_others(vendor: Vendor, hook: TrackingMoreHook) -> None:
+def test_a_failing_number_with_a_comma_does_not_affect_the_others(vendor: Vendor, hook: TrackingMoreHook) -> None:
     vendor.bad = {"A%2C1"}
     with pytest.raises(LookupInterruptedError, match="A,1") as caught:
         hook.find_trackings([{"carrier_code": "ups", "tracking_number": "A,1"}, *shipments(3)])
@@ -103,7 +103,7 @@ def test_a_number_with_a_comma_that_fails_costs_none_of_the_others(vendor: Vendo
     assert set(caught.value.found) == keys(3, without=set())
 
 
-def test_three_calls_that_fail_alike_from_the_start_are_the_service(vendor: Vendor, hook: TrackingMoreHook) -> None:
+def test_three_similar_failures_at_the_start_end_the_lookup(vendor: Vendor, hook: TrackingMoreHook) -> None:
     vendor.down_from = 1
     with pytest.raises(LookupInterruptedError) as caught:
         hook.find_trackings(shipments(400))
@@ -133,7 +133,7 @@ def test_a_definite_refusal_ends_the_lookup_and_keeps_what_was_found(vendor: Ven
 
 
 @pytest.mark.parametrize("bad", [set(), {"N045"}], ids=len)
-def test_what_is_refused_as_a_number_is_not_registered_and_no_error(
+def test_a_number_that_is_refused_as_invalid_is_missing_and_not_an_error(
     bad: set[str], vendor: Vendor, hook: TrackingMoreHook
 ) -> None:
     vendor.bad, vendor.fails = bad, answer(envelope(4014))

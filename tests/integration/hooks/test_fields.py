@@ -1,4 +1,4 @@
-"""What users write reaches TrackingMore in the documented forms, and what it answers in any form means the same."""
+"""Values are sent to TrackingMore in the documented forms, and all forms of its responses mean the same."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def details(sandbox: SandboxProcess) -> dict[str, str]:
     ],
     ids=lambda part: ascii(part)[:60],
 )
-def test_dates_and_numbers_go_out_as_documented(
+def test_dates_and_numbers_are_sent_as_documented(
     hook: TrackingMoreHook, sandbox: SandboxProcess, register: Register, given: dict[str, Any], sent: dict[str, str]
 ) -> None:
     sandbox.switch(field_forms="documented")
@@ -71,7 +71,7 @@ def test_an_order_time_and_the_filter_for_it_mean_the_same_time(
     assert list(hook.list_trackings(order_created_time_min=moment + timedelta(minutes=1))) == []
 
 
-def test_a_change_of_numbers_goes_out_as_text(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
+def test_changed_numbers_are_sent_as_text(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
     sandbox.seed(shipments=[ONE])
     assert hook.update_tracking(**ONE, order_id=5).order_id == "5"
     assert hook.update_trackings([ONE | {"order_id": 6.0, "archived": True}]).rejected == ()
@@ -79,7 +79,7 @@ def test_a_change_of_numbers_goes_out_as_text(hook: TrackingMoreHook, sandbox: S
     assert found.order_id == "6"
 
 
-def test_an_invalid_date_costs_no_call_and_does_not_affect_other_shipments(
+def test_an_invalid_date_is_refused_before_any_call_and_does_not_affect_other_shipments(
     hook: TrackingMoreHook, sandbox: SandboxProcess
 ) -> None:
     with pytest.raises(InvalidArgumentError, match="usps SBX-PENDING-1: tracking_ship_date 'soon' is not a date"):
@@ -101,7 +101,7 @@ def test_blank_templates_do_not_filter(hook: TrackingMoreHook, sandbox: SandboxP
         assert set(call["query"] or {}) <= {"page", "limit"}
 
 
-# Fields that a call does not have ------------------------------------------------------------------------------------
+# Fields that are not sent -------------------------------------------------------------------------------------------
 
 
 CALLS: dict[str, Register] = REGISTERING | {
@@ -121,32 +121,32 @@ def test_a_field_that_is_not_sent_is_named(
     ]
 
 
-@pytest.mark.parametrize("call", ["realtime_tracking", "realtime_trackings"])
+@pytest.mark.parametrize("method", ["realtime_tracking", "realtime_trackings"])
 @pytest.mark.parametrize(
     "given",
     [
         {"order_id": 123, "tracking_destination_country": "UK"},
         {"order": "123", "specialNumberDestination": "UK"},
     ],
-    ids=["create's names", "its own names"],
+    ids=["names of create", "names of realtime"],
 )
 def test_realtime_gets_the_order_and_the_destination_country_by_its_own_names(
     hook: TrackingMoreHook,
     sandbox: SandboxProcess,
     caplog: pytest.LogCaptureFixture,
-    call: str,
+    method: str,
     given: dict[str, Any],
 ) -> None:
     sandbox.switch(realtime_registers="true")
     with caplog.at_level(logging.WARNING):
-        CALLS[call](hook, ONE | given)
+        CALLS[method](hook, ONE | given)
     assert details(sandbox) == {"order_id": "123", "tracking_destination_country": "UK"}
     assert [text for text in caplog.messages if "fields" in text] == []
-    (asked,) = sandbox.calls("POST", "/trackings/realtime")
-    assert asked["body"]["fields"] == ["carrier_code", "order", "specialNumberDestination", "tracking_number"]
+    (call,) = sandbox.calls("POST", "/trackings/realtime")
+    assert call["body"]["fields"] == ["carrier_code", "order", "specialNumberDestination", "tracking_number"]
 
 
-# Answers -------------------------------------------------------------------------------------------------------------
+# Responses -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", ["list", "items"])
@@ -185,7 +185,7 @@ def test_places_that_are_not_remote_are_kept_as_others(
 
 
 @pytest.mark.parametrize(("most", "calls"), [("20", 3), ("10", 6), ("101", 3)])
-def test_air_waybills_are_split_until_the_vendor_takes_them(
+def test_air_waybills_are_split_until_the_vendor_accepts_them(
     hook: TrackingMoreHook, sandbox: SandboxProcess, most: str, calls: int
 ) -> None:
     sandbox.switch(waybill_max=most)

@@ -1,4 +1,4 @@
-"""Listing and looking up over a socket: a list that changes while it is read, and as few calls as the limits allow."""
+"""Lists and lookups over a socket: lists that change while they are read, and as few calls as the limits allow."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def keys(rows: list[dict[str, Any]]) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("count", "filters"), [(10_000, {}), (3_000, {"status": "transit"})])
-def test_thousands_of_rows_come_once_while_others_come_and_go(
+def test_thousands_of_rows_are_returned_once_while_others_are_added_and_deleted(
     hook: TrackingMoreHook, sandbox: SandboxProcess, count: int, filters: dict[str, Any]
 ) -> None:
-    sandbox.freeze()  # a clock that stands still has no rate limit: the other program may delete as fast as it can
+    sandbox.freeze()  # a stopped clock has no rate limit, so the other program can delete as fast as it can
     rows = sandbox.seed(count, journey="STUCK", ages_days=(1, 20))
     rng = random.Random(4)
     staying = keys(rows)
@@ -52,7 +52,7 @@ def test_thousands_of_rows_come_once_while_others_come_and_go(
     assert len(staying) > 0.9 * count
 
 
-def test_a_list_at_rest_costs_one_call_for_each_page(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
+def test_a_list_that_does_not_change_costs_one_call_per_page(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
     sandbox.seed(10_000, ages_days=(1, 20))
     assert sum(1 for _ in hook.list_trackings()) == 10_000
     assert sandbox.ledger()["requests"] <= 5 + 1
@@ -78,7 +78,7 @@ def test_a_list_is_complete_although_responses_are_lost(hook: TrackingMoreHook, 
     assert sandbox.ledger()["faults"]
 
 
-def test_filters_choose_what_is_listed(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
+def test_filters_select_shipments(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
     now = datetime.fromtimestamp(sandbox.clock()["unix"], UTC)
     rows = [
         {
@@ -122,7 +122,7 @@ def test_two_carriers_with_the_same_number_are_kept_apart(hook: TrackingMoreHook
 
 
 @pytest.mark.parametrize("number", ["A1/2", "50%", "a b c", "é-漢-1", "x+y&z=1", "#7?", "a;b", "1%2C2"])
-def test_odd_numbers_arrive_as_they_are(hook: TrackingMoreHook, sandbox: SandboxProcess, number: str) -> None:
+def test_odd_numbers_are_sent_unchanged(hook: TrackingMoreHook, sandbox: SandboxProcess, number: str) -> None:
     sandbox.switch(number_format="any")
     shipment = {"carrier_code": "usps", "tracking_number": number}
     assert hook.create_trackings([shipment]).created == (("usps", number),)

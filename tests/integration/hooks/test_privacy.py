@@ -1,4 +1,4 @@
-"""Neither the key nor personal data leaves the hook by a log, an exception or a repr, whatever happens."""
+"""No log, exception or repr of the hook contains the key or personal data, whatever happens."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def of(number: str, **more: object) -> dict[str, object]:
 
 
 @pytest.fixture
-def own_key(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One attempt a call: each fault surfaces."""
+def single_attempt_connection(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection with one attempt per call, so that each fault surfaces."""
     extra = {"pacing": "memory", "max_attempts": 1, "requests_per_second": 500, "cool_down_seconds": 0.15}
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_ONCE", json.dumps(sandbox.connection | {"extra": extra}))
 
@@ -76,7 +76,7 @@ USES: dict[str, Callable[[TrackingMoreHook], object]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.usefixtures("own_key")
+@pytest.mark.usefixtures("single_attempt_connection")
 def test_no_call_leaks_the_key_or_personal_data(
     assert_no_leak: AssertNoLeak, sandbox: SandboxProcess, fault: str | None
 ) -> None:
@@ -99,7 +99,7 @@ def test_no_call_leaks_the_key_or_personal_data(
         assert_no_leak(hook, hook.get_conn(), hook.get_conn().settings, vars(hook))
 
 
-def test_an_account_shows_neither_address_nor_phone(assert_no_leak: AssertNoLeak, hook: TrackingMoreHook) -> None:
+def test_an_account_shows_neither_email_nor_phone(assert_no_leak: AssertNoLeak, hook: TrackingMoreHook) -> None:
     account = hook.get_account()
     assert account.email == "account-0@sandbox.example"
     assert account.phone is not None
@@ -109,7 +109,7 @@ def test_an_account_shows_neither_address_nor_phone(assert_no_leak: AssertNoLeak
     assert_no_leak(account)
 
 
-def test_personal_data_is_returned_to_those_who_ask_for_it(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
+def test_personal_data_is_returned_on_request(hook: TrackingMoreHook, sandbox: SandboxProcess) -> None:
     sandbox.seed(shipments=[of("SBX-STUCK-1")])
     tracking = hook.get_tracking("usps", "SBX-STUCK-1")
     assert tracking.customer_name == PERSONAL["customer_name"]

@@ -1,4 +1,4 @@
-"""What it takes to execute one operator: the sandbox of the Airflow tests, a task instance, and what was logged."""
+"""Fixtures to execute one operator: the sandbox of the Airflow tests, a task instance, and the log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Seed = Callable[..., list[dict[str, Any]]]
 
 
 class TaskInstance:
-    """Keeps what a task pushes."""
+    """A task instance that keeps what is pushed to XCom."""
 
     def __init__(self) -> None:
         self.pushed: dict[str, Any] = {}
@@ -39,26 +39,26 @@ Execute = Callable[..., Any]
 
 @pytest.fixture
 def execute(sandbox: SandboxProcess, ti: TaskInstance) -> Execute:
-    """Execute an operator with its arguments, on an empty ledger; what it returns has been through JSON."""
+    """Execute an operator on an empty ledger, and check that its result is plain JSON."""
 
     def executed(operator: type, **arguments: Any) -> Any:
         sandbox.clear_ledger()
         returned = operator(task_id="t", **arguments).execute({"ti": ti})
-        assert json.loads(json.dumps(returned)) == returned, "what is returned survives XCom as it is"
+        assert json.loads(json.dumps(returned)) == returned, "the result survives XCom unchanged"
         return returned
 
     return executed
 
 
 @pytest.fixture
-def asked(sandbox: SandboxProcess) -> Callable[[], dict[str, int]]:
-    """How often each endpoint was asked."""
+def call_counts(sandbox: SandboxProcess) -> Callable[[], dict[str, int]]:
+    """Return the number of calls to each endpoint."""
     return lambda: dict(sandbox.ledger()["by_endpoint"])
 
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """The lines that tasks and hooks log, with their level. Where Airflow's own loggers write differs by version."""
+    """Return the lines that tasks and hooks log, with their level. Airflow's own loggers differ by version."""
     caplog.set_level(logging.INFO)
     for cls in (TrackingMoreBaseOperator, TrackingMoreHook):
         monkeypatch.setattr(cls, "log", logging.getLogger(cls.__module__))

@@ -1,6 +1,6 @@
 """Read the links of a DAG's newest run as the web server does: python read_links.py FILE DAG_ID REPORT.
 
-From the serialised DAG, and in a process that has no connection to TrackingMore.
+It reads the serialized DAG, in a process that has no connection to TrackingMore.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ def main(file: str, dag_id: str, report: str) -> None:
     from airflow.providers.common.compat.sdk import BaseHook
 
     def refuse(*_: Any) -> None:
-        raise AssertionError("a link has asked for a connection")
+        raise AssertionError("a link has read a connection")
 
     BaseHook.get_connection = classmethod(refuse)  # type: ignore[assignment]
-    Path(report).write_text(json.dumps(links(serialised(file, dag_id), dag_id)))
+    Path(report).write_text(json.dumps(links(serialized_dag(file, dag_id), dag_id)))
 
 
-def serialised(file: str, dag_id: str) -> Any:
+def serialized_dag(file: str, dag_id: str) -> Any:
     from airflow.serialization import serialized_objects
 
     names: dict[str, Any] = vars(serialized_objects)

@@ -1,4 +1,4 @@
-"""A list that is written to a path replaces the file of the day before when it is complete, and not a moment sooner."""
+"""A list that is written to a path replaces the previous file only when it is complete."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ ListTrackingsOperator(task_id="t", path=sys.argv[1]).execute({})
 """
 
 
-def break_off(store: MemoryFileSystem, source: str, target: str, **kwargs: object) -> None:
-    """Upload the beginning of a file only."""
+def interrupt_upload(store: MemoryFileSystem, source: str, target: str, **kwargs: object) -> None:
+    """Upload only the beginning of a file."""
     with store.open(target, "wb") as file:
         file.write(Path(source).read_bytes()[:10])
     raise ConnectionResetError("the connection broke in the middle of the upload")
@@ -55,7 +55,7 @@ def memory() -> Iterator[fsspec.AbstractFileSystem]:
 
 @pytest.fixture(params=["file", "memory"])
 def path(request: pytest.FixtureRequest, tmp_path: Path, memory: fsspec.AbstractFileSystem) -> str:
-    """A path at which the list of yesterday is."""
+    """The path of yesterday's list."""
     path = f"{tmp_path}/night.ndjson" if request.param == "file" else "memory://bucket/night.ndjson"
     with ObjectStoragePath(path).open("w") as file:
         file.write(YESTERDAY)
@@ -68,7 +68,7 @@ def content(path: str) -> str:
 
 
 def names(path: str) -> list[str]:
-    """What lies beside it, itself included."""
+    """Return the names of all files in its folder."""
     place = ObjectStoragePath(path)
     return sorted(found.rpartition("/")[2] for found in place.fs.ls(place.path.rpartition("/")[0], detail=False))
 
@@ -116,7 +116,7 @@ def test_an_upload_that_fails_keeps_the_previous_object(monkeypatch: pytest.Monk
     path = "memory://bucket/night.ndjson"
     with replace_file(path) as file:
         file.write(YESTERDAY)
-    monkeypatch.setattr(MemoryFileSystem, "put_file", break_off)
+    monkeypatch.setattr(MemoryFileSystem, "put_file", interrupt_upload)
     with pytest.raises(ConnectionResetError), replace_file(path) as file:
         file.write("of today, of today, of today")
     assert content(path) == YESTERDAY
@@ -143,7 +143,7 @@ def test_a_list_that_is_killed_midway_keeps_the_previous_one(sandbox: SandboxPro
     assert [aside.name[:14] for aside in tmp_path.iterdir() if aside != file] == [".night.ndjson."]
 
 
-def test_permissions_are_kept(tmp_path: Path) -> None:
+def test_permissions_are_preserved(tmp_path: Path) -> None:
     file, new = tmp_path / "night.ndjson", tmp_path / "new.ndjson"
     file.touch(0o640)
     file.chmod(0o640)

@@ -1,4 +1,4 @@
-"""A shipment is validated once, and its key normalized at most once, on its way through operator, hook and api."""
+"""Operator, hook and API together validate each shipment once, and normalize its key at most once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHIPMENTS = 1_000
 
 @pytest.fixture
 def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How many numbers were validated and keys normalized; all code of the package does so with these two."""
+    """Count validated numbers and normalized keys; all code of the package uses these two functions."""
     counted: Counter[str] = Counter()
     check, normalized = validation.check_tracking_number, ShipmentKey.normalized.fget  # type: ignore[attr-defined]
 

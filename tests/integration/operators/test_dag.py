@@ -1,4 +1,4 @@
-"""Every operator in one DAG through ``dag.test()``, and the link of each of its task instances."""
+"""Every operator in one DAG run by ``dag.test()``, and the links of each task instance."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def ran(
 
 
 def links(folder: Path) -> dict[str, list[str | None]]:
-    """Read by a process that has no connection."""
-    write_distribution(folder)  # on Airflow 2 the web server shows only links that an installed provider lists
+    """Read the links in a process that has no connection."""
+    write_distribution(folder)  # the web server of Airflow 2 shows only links that an installed provider lists
     variables = {
         "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT))),
         "AIRFLOW__CORE__DAGS_FOLDER": str(FOLDER / "dags"),
@@ -62,7 +62,7 @@ def links(folder: Path) -> dict[str, list[str | None]]:
     return found
 
 
-def page(shipment: dict[str, str]) -> str:
+def public_page(shipment: dict[str, str]) -> str:
     return f"https://www.trackingmore.com/track/en/{shipment['tracking_number']}?express={shipment['carrier_code']}"
 
 
@@ -74,7 +74,7 @@ def test_every_task_succeeds_except_for_those_without_access(ran: Ran) -> None:
     assert len(ran.run.tasks) > 40
 
 
-def test_mapped_tasks_and_xcom_references_return_what_they_should(ran: Ran) -> None:
+def test_mapped_tasks_and_xcom_references_return_the_expected_results(ran: Ran) -> None:
     def returned(task: str, index: int | None = None) -> Any:
         return ran.run.returned(task if index is None else f"{task}[{index}]")
 
@@ -130,7 +130,7 @@ def test_no_task_makes_more_calls_than_necessary(ran: Ran) -> None:
 
 
 def test_shipments_at_trackingmore_have_links_to_their_public_pages(ran: Ran) -> None:
-    assert ran.links["real_site"] == [page(FIRST), page(SECOND), None]
+    assert ran.links["real_site"] == [public_page(FIRST), public_page(SECOND), None]
 
 
 def test_shipments_of_the_sandbox_have_no_links(ran: Ran) -> None:
@@ -145,7 +145,7 @@ def test_the_retry_policy_ends_a_task_whose_key_is_wrong_at_its_first_try(ran: R
     assert "AuthenticationError: a retry would fail in the same way" in ran.run.log
 
 
-def test_neither_log_nor_xcom_nor_link_holds_a_key(ran: Ran) -> None:
+def test_no_log_xcom_or_link_contains_a_key(ran: Ran) -> None:
     shown = ran.run.log + str(ran.run.tasks) + str(ran.links)
     for secret in (*KEYS, "wrong-key-4d5e6f"):
         assert secret not in shown

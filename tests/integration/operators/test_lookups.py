@@ -1,4 +1,4 @@
-"""The operators that look something up: account, carriers, lanes, remote areas, air waybills."""
+"""The operators for account, carriers, lanes, remote areas and air waybills."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from airflow_provider_trackingmore.operators.trackings import CreateTrackingsOpe
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.integration.operators.conftest import Execute, TaskInstance
 
-Asked = Callable[[], dict[str, int]]
+CallCounts = Callable[[], dict[str, int]]
 TWO_CANDIDATES, ONE_CANDIDATE, NO_CANDIDATE = "94001118992233445566", "1Z0E9W810312345678", "SBX-UNDETECTABLE-1"
 DETECT, REMOTE, AIR, LANES = (
     "POST /carriers/detect",
@@ -36,8 +36,8 @@ DETECT, REMOTE, AIR, LANES = (
 
 
 @pytest.mark.parametrize("form", ["flat", "plan"])
-def test_the_account_shows_its_quota_and_not_its_owner(
-    sandbox: SandboxProcess, execute: Execute, asked: Asked, form: str
+def test_the_account_has_its_quota_and_no_personal_data(
+    sandbox: SandboxProcess, execute: Execute, call_counts: CallCounts, form: str
 ) -> None:
     sandbox.switch(userinfo_form=form)
     sandbox.change_account(0, quota=1234)
@@ -45,7 +45,7 @@ def test_the_account_shows_its_quota_and_not_its_owner(
     assert (account["quota_left"], account["balance"]) == (1234, 0)
     assert account["registered_at"].endswith("+00:00")
     assert list(account) == ["quota_left", "balance", "registered_at"]
-    assert asked() == {"GET /trackings/getuserinfo": 1}
+    assert call_counts() == {"GET /trackings/getuserinfo": 1}
 
 
 def test_the_accounts_raw_record_is_returned_on_request(execute: Execute) -> None:
@@ -55,28 +55,28 @@ def test_the_accounts_raw_record_is_returned_on_request(execute: Execute) -> Non
 # Carriers ------------------------------------------------------------------------------------------------------------
 
 
-def test_carriers_are_listed(execute: Execute, asked: Asked) -> None:
+def test_carriers_are_listed(execute: Execute, call_counts: CallCounts) -> None:
     carriers = execute(ListCarriersOperator)
     assert len(carriers) > 80
     assert {tuple(carrier) for carrier in carriers} == {("code", "name", "type", "phone", "homepage")}
     assert "usps" in [carrier["code"] for carrier in carriers]
-    assert asked() == {"GET /carriers": 1}
+    assert call_counts() == {"GET /carriers": 1}
     assert "raw" in execute(ListCarriersOperator, lang="None", include_raw=True)[0]
 
 
-def test_an_unknown_language_is_refused_before_any_call(execute: Execute, asked: Asked) -> None:
+def test_an_unknown_language_is_refused_before_any_call(execute: Execute, call_counts: CallCounts) -> None:
     with pytest.raises(InvalidArgumentError, match="lang must be one of en, cn, tw, es, ru, it, not 'de'"):
         execute(ListCarriersOperator, lang="de")
     with pytest.raises(InvalidArgumentError, match="lang must be text, not 7"):
         execute(ListCarriersOperator, lang=7)
-    assert asked() == {}
+    assert call_counts() == {}
 
 
 # Detecting -----------------------------------------------------------------------------------------------------------
 
 
 def test_detection_returns_candidates_best_first_and_picks_none_by_default(
-    sandbox: SandboxProcess, execute: Execute, asked: Asked
+    sandbox: SandboxProcess, execute: Execute, call_counts: CallCounts
 ) -> None:
     result = execute(DetectCarrierOperator, tracking_numbers=[TWO_CANDIDATES, ONE_CANDIDATE, TWO_CANDIDATES])
     assert result == {
@@ -89,7 +89,7 @@ def test_detection_returns_candidates_best_first_and_picks_none_by_default(
         ],
         "undetected": [],
     }
-    assert asked() == {DETECT: 2}
+    assert call_counts() == {DETECT: 2}
     assert sandbox.ledger()["quota_charged"] == 0.4
 
 
@@ -147,7 +147,7 @@ def test_without_xcom_nothing_is_pushed(execute: Execute, ti: TaskInstance) -> N
 # Lanes, remote areas -------------------------------------------------------------------------------------------------
 
 
-def test_transit_times_of_lanes(execute: Execute, asked: Asked) -> None:
+def test_transit_times_of_lanes(execute: Execute, call_counts: CallCounts) -> None:
     lane = {"carrier_code": "usps", "original": "CN", "destination": "US"}
     [times] = execute(TransitTimesOperator, lanes=lane)
     assert list(times) == [
@@ -157,11 +157,11 @@ def test_transit_times_of_lanes(execute: Execute, asked: Asked) -> None:
     assert times["total"] >= times["delivered"] > 0
     lanes = [lane | {"destination": chr(a) + chr(b)} for a in range(65, 69) for b in range(65, 76)]
     assert len(execute(TransitTimesOperator, lanes=lanes, include_raw=True)) == 44
-    assert asked() == {LANES: 2}
+    assert call_counts() == {LANES: 2}
 
 
 def test_remote_areas_are_marked_as_listed_by_the_carrier(
-    sandbox: SandboxProcess, execute: Execute, asked: Asked
+    sandbox: SandboxProcess, execute: Execute, call_counts: CallCounts
 ) -> None:
     places = [
         {"country": "US", "postcode": "REMOTE-1", "company": "ups"},
@@ -173,12 +173,12 @@ def test_remote_areas_are_marked_as_listed_by_the_carrier(
         "listed_as": "remote",
     }  # fmt: skip
     assert (other["postcode"], other["listed_as"]) == ("CITY-1", "other")
-    assert asked() == {REMOTE: 1}
+    assert call_counts() == {REMOTE: 1}
     assert sandbox.ledger()["quota_charged"] == 0.2
 
 
 def test_remote_areas_that_cost_quota_are_pushed_when_a_later_call_fails(
-    sandbox: SandboxProcess, execute: Execute, ti: TaskInstance, asked: Asked
+    sandbox: SandboxProcess, execute: Execute, ti: TaskInstance, call_counts: CallCounts
 ) -> None:
     sandbox.fault("expired_key", path="/trackings/remote", nth=2)
     places = [{"country": "US", "postcode": f"REMOTE-{number}", "company": "ups"} for number in range(45)]
@@ -186,13 +186,13 @@ def test_remote_areas_that_cost_quota_are_pushed_when_a_later_call_fails(
         execute(RemoteAreasOperator, places=places)
     assert [area["postcode"] for area in ti.pushed["return_value"]] == [f"REMOTE-{number}" for number in range(40)]
     assert [area.postcode for area in caught.value.found] == [f"REMOTE-{number}" for number in range(40)]
-    assert asked()[REMOTE] == 2
+    assert call_counts()[REMOTE] == 2
 
 
 # Air waybills --------------------------------------------------------------------------------------------------------
 
 
-def test_each_air_waybill_is_tracked_once(sandbox: SandboxProcess, execute: Execute, asked: Asked) -> None:
+def test_each_air_waybill_is_tracked_once(sandbox: SandboxProcess, execute: Execute, call_counts: CallCounts) -> None:
     waybills = ["172-31415926", "020-27182818", "172-31415926", "001-12345675"]
     found = execute(TrackAirCargoOperator, waybills=waybills)
     assert list(found) == waybills[:2], "the last one's airline is not known"
@@ -203,7 +203,7 @@ def test_each_air_waybill_is_tracked_once(sandbox: SandboxProcess, execute: Exec
     assert found["172-31415926"]["airline"] == "Cargolux"
     assert {"event", "station", "actual_date"} <= found["172-31415926"]["events"][0].keys()
     assert {"flight_number", "depart_time"} <= found["172-31415926"]["flights"][0].keys()
-    assert asked() == {AIR: 1}
+    assert call_counts() == {AIR: 1}
     assert sandbox.ledger()["quota_charged"] == 40
     raw = execute(TrackAirCargoOperator, waybills=waybills[0], include_raw="true")["172-31415926"]["raw"]
     assert "return_data" in raw
@@ -216,14 +216,14 @@ def test_a_waybill_in_two_spellings_is_paid_for_once(sandbox: SandboxProcess, ex
 
 
 def test_waybills_that_cost_quota_are_pushed_when_a_later_call_fails(
-    sandbox: SandboxProcess, execute: Execute, ti: TaskInstance, asked: Asked
+    sandbox: SandboxProcess, execute: Execute, ti: TaskInstance, call_counts: CallCounts
 ) -> None:
     sandbox.fault("expired_key", path="/trackings/aircargo", nth=2)
     waybills = [f"172-{31415926 + number}" for number in range(45)]
     with pytest.raises(TrackingMoreError, match="check the API key"):
         execute(TrackAirCargoOperator, waybills=waybills)
     assert list(ti.pushed["return_value"]) == waybills[:20]
-    assert asked()[AIR] == 2
+    assert call_counts()[AIR] == 2
     assert sandbox.ledger()["quota_charged"] == 400
 
 
@@ -236,7 +236,7 @@ def test_air_cargo_is_not_retried_by_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operator", "argument", "says"),
+    ("operator", "argument", "message"),
     [
         (DetectCarrierOperator, "tracking_numbers", "No numbers: nothing to do"),
         (TransitTimesOperator, "lanes", "No lanes: nothing to do"),
@@ -247,22 +247,22 @@ def test_air_cargo_is_not_retried_by_default() -> None:
 @pytest.mark.parametrize("nothing", [[], (), None, iter([])], ids=["list", "tuple", "None", "iterator"])
 def test_empty_input_succeeds_without_a_call(
     execute: Execute,
-    asked: Asked,
+    call_counts: CallCounts,
     logged: Callable[[], list[str]],
     operator: type,
     argument: str,
-    says: str,
+    message: str,
     nothing: Any,
 ) -> None:
     quota = {} if operator is TransitTimesOperator else {"quota_floor": 1_000_000}
     result = execute(operator, **{argument: nothing}, **quota)
     assert not any(result.values() if isinstance(result, dict) else result)
-    assert f"INFO {says}" in logged()
-    assert asked() == {}
+    assert f"INFO {message}" in logged()
+    assert call_counts() == {}
 
 
 @pytest.mark.parametrize(
-    ("operator", "arguments", "says"),
+    ("operator", "arguments", "message"),
     [
         (DetectCarrierOperator, {"tracking_numbers": 9400}, "tracking_numbers must be a list of texts, not 9400"),
         (DetectCarrierOperator, {"tracking_numbers": [9400]}, "tracking_number must be text, not int 9400"),
@@ -296,13 +296,13 @@ def test_empty_input_succeeds_without_a_call(
             {"waybills": ["172-31415926"], "lang": "eng"},
             "lang must be two letters such as 'en', not 'eng'",
         ),
-        (GetAccountOperator, {"include_raw": "ja"}, "include_raw must be True or False, not 'ja'"),
+        (GetAccountOperator, {"include_raw": "yes"}, "include_raw must be True or False, not 'yes'"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else getattr(value, "__name__", ""),
 )
 def test_an_invalid_argument_is_named_before_any_call(
-    execute: Execute, asked: Asked, operator: type, arguments: dict[str, Any], says: str
+    execute: Execute, call_counts: CallCounts, operator: type, arguments: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(InvalidArgumentError, match=says):
+    with pytest.raises(InvalidArgumentError, match=message):
         execute(operator, **arguments)
-    assert asked() == {}
+    assert call_counts() == {}

@@ -1,4 +1,4 @@
-"""``quota_floor``: below it a task fails before it spends anything, and says how much there is."""
+"""A task that would leave less than ``quota_floor`` fails before it spends any quota, and says how much is left."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PARCELS = [parcel("soon"), parcel("soon#2"), parcel("soon")]
 NUMBERS = [f"1Z0E9W81031234567{digit}" for digit in range(5)]
 PLACES = [{"country": "US", "postcode": f"REMOTE-{number}"} for number in range(41)]
 WAYBILLS = ["172-31415926", "020-27182818", "020-27182818"]
-spending = pytest.mark.parametrize(
+each_spending_operator = pytest.mark.parametrize(
     ("operator", "arguments", "cost"),
     [
         (CreateTrackingsOperator, {"shipments": PARCELS}, 2.0),
@@ -36,7 +36,7 @@ spending = pytest.mark.parametrize(
 )
 
 
-@spending
+@each_spending_operator
 def test_below_the_floor_nothing_is_spent(
     sandbox: SandboxProcess, execute: Execute, operator: type, arguments: dict[str, Any], cost: float
 ) -> None:
@@ -49,7 +49,7 @@ def test_below_the_floor_nothing_is_spent(
     assert sandbox.ledger()["quota_charged"] == 0
 
 
-@spending
+@each_spending_operator
 @pytest.mark.parametrize("as_text", [False, True], ids=["number", "text"])
 def test_at_the_floor_the_task_runs(
     sandbox: SandboxProcess, execute: Execute, operator: type, arguments: dict[str, Any], cost: float, as_text: bool
@@ -61,7 +61,7 @@ def test_at_the_floor_the_task_runs(
     assert sandbox.ledger()["by_endpoint"][ACCOUNT] == 1
 
 
-@spending
+@each_spending_operator
 @pytest.mark.parametrize("floor", [None, "None", ""])
 def test_without_a_floor_the_account_is_not_read(
     sandbox: SandboxProcess, execute: Execute, operator: type, arguments: dict[str, Any], cost: float, floor: Any
@@ -71,7 +71,7 @@ def test_without_a_floor_the_account_is_not_read(
     assert sandbox.ledger()["quota_charged"] == cost
 
 
-@spending
+@each_spending_operator
 @pytest.mark.parametrize("floor", ["plenty", "nan", "inf", -1, True, [100]])
 def test_a_floor_that_is_not_a_number_spends_nothing(
     sandbox: SandboxProcess, execute: Execute, operator: type, arguments: dict[str, Any], cost: float, floor: Any
@@ -81,7 +81,7 @@ def test_a_floor_that_is_not_a_number_spends_nothing(
     assert sandbox.ledger()["requests"] == 0
 
 
-@spending
+@each_spending_operator
 def test_an_account_that_cannot_be_read_spends_nothing(
     sandbox: SandboxProcess, execute: Execute, operator: type, arguments: dict[str, Any], cost: float
 ) -> None:
@@ -92,8 +92,8 @@ def test_an_account_that_cannot_be_read_spends_nothing(
 
 
 @pytest.fixture
-def silent_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
-    """An account that answers without saying how much quota is left."""
+def account_without_quota(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
+    """An account whose response does not contain the remaining quota."""
     server = FaultServer()
     server.does(answer(envelope(data={"email": "a@shop.example", "money": 0})))
     connection = {
@@ -107,16 +107,16 @@ def silent_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
     server.close()
 
 
-@spending
+@each_spending_operator
 def test_an_unknown_quota_spends_nothing(
-    silent_account: FaultServer, operator: Any, arguments: dict[str, Any], cost: float
+    account_without_quota: FaultServer, operator: Any, arguments: dict[str, Any], cost: float
 ) -> None:
     with pytest.raises(QuotaFloorError, match=r"TrackingMore does not say how much quota is left\. No quota was spent"):
         operator(task_id="t", **arguments, quota_floor=0).execute({})
-    assert [request.split(b" ")[1] for request in silent_account.requests] == [b"/v2/trackings/getuserinfo"]
+    assert [request.split(b" ")[1] for request in account_without_quota.requests] == [b"/v2/trackings/getuserinfo"]
 
 
-def test_shipments_that_cannot_be_sent_cost_nothing(sandbox: SandboxProcess, execute: Execute) -> None:
+def test_invalid_shipments_cost_nothing(sandbox: SandboxProcess, execute: Execute) -> None:
     arguments = {"shipments": [{"carrier_code": "usps"}], "on_rejected": "report"}
     assert len(execute(CreateTrackingsOperator, **arguments, quota_floor=10**9)["rejected"]) == 1
     assert sandbox.ledger()["requests"] == 0

@@ -1,4 +1,4 @@
-"""One shape of report and one way to log it, whatever was done with the shipments."""
+"""All operators return and log the same form of report, whatever they do with the shipments."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ every_batch = pytest.mark.parametrize(
 
 
 def shipments(operator: type, seed: Seed) -> list[dict[str, Any]]:
-    """One that goes well, mentioned twice; one without a number; one that the vendor does not take or not know."""
+    """Return a good shipment twice, one without a number, and one that the vendor refuses or does not know."""
     good = parcel("transit") if operator is CreateTrackingsOperator else seed("transit")[0]
-    of_no_form = {"carrier_code": "usps", "tracking_number": "SBX.1"}
-    refused = of_no_form if operator in (CreateTrackingsOperator, RealtimeTrackOperator) else REFUSED
+    invalid = {"carrier_code": "usps", "tracking_number": "SBX.1"}
+    refused = invalid if operator in (CreateTrackingsOperator, RealtimeTrackOperator) else REFUSED
     return [shipment | PERSONAL for shipment in (good, NO_NUMBER, refused, good)]
 
 
@@ -123,7 +123,7 @@ def test_a_task_can_be_executed_without_a_task_instance(
 
 @pytest.fixture
 def four_seconds_a_call(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock for the log alone: it goes on by four seconds with each call that arrives."""
+    """A clock for the log only, which advances by four seconds with each call."""
     clock = SimpleNamespace(monotonic=lambda: 4.0 * sandbox.ledger()["requests"])
     monkeypatch.setattr(batch_log, "time", clock)
 
@@ -139,15 +139,15 @@ def test_a_long_batch_logs_its_progress_every_half_minute(
     done: str,
     unchanged: str,
 ) -> None:
-    a_call = 1 if operator is RealtimeTrackOperator else 40
-    given = sandbox.seed(count=20 * a_call, seed=4)
+    per_call = 1 if operator is RealtimeTrackOperator else 40
+    given = sandbox.seed(count=20 * per_call, seed=4)
     if operator is CreateTrackingsOperator:
         given = [shipment | {"tracking_number": f"{shipment['tracking_number']}X"} for shipment in given]
     report = execute(operator, shipments=given, on_rejected="report", **more)
     assert len(report[done]) == len(given)
     progress = [line for line in logged() if " shipments" in line and " of " in line]
     # 30 seconds are over after the 8th call, and again after the 16th.
-    assert progress == [f"INFO Processed {calls * a_call} of {len(given)} shipments" for calls in (8, 16)]
+    assert progress == [f"INFO Processed {calls * per_call} of {len(given)} shipments" for calls in (8, 16)]
 
 
 def test_a_short_batch_logs_no_progress(

@@ -1,4 +1,4 @@
-"""The operators about trackings: what they return, what they ask for, what comes of it at the server."""
+"""The operators for trackings: what they return, the calls they make, and the effects on the server."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.integration.airflow.parcels import PERSONAL, parcel
 from tests.integration.operators.conftest import Execute, Seed, TaskInstance
 
-Asked = Callable[[], dict[str, int]]
+CallCounts = Callable[[], dict[str, int]]
 FIELDS = ["carrier_code", "tracking_number", "status", "substatus", "delivered_at", "last_update", "order_id"]
 LIST, UPDATE, STOP = "GET /trackings/get", "POST /trackings/updatemore", "POST /trackings/notupdate"
 
 
 @pytest.fixture
 def state(sandbox: SandboxProcess) -> Callable[[str], dict[str, Any]]:
-    """What the sandbox knows of a parcel."""
+    """Return the sandbox's state of a parcel."""
 
     def known(name: str) -> dict[str, Any]:
         [found] = sandbox.trackings(tracking_number=parcel(name)["tracking_number"])
@@ -43,7 +43,9 @@ def state(sandbox: SandboxProcess) -> Callable[[str], dict[str, Any]]:
 # Get -----------------------------------------------------------------------------------------------------------------
 
 
-def test_found_and_missing_shipments_are_in_the_order_given(execute: Execute, seed: Seed, asked: Asked) -> None:
+def test_found_and_missing_shipments_are_in_the_order_given(
+    execute: Execute, seed: Seed, call_counts: CallCounts
+) -> None:
     transit, delivered = seed("transit", "delivered")
     wanted = [delivered, parcel("missing"), transit, delivered, parcel("missing#2")]
     result = execute(GetTrackingsOperator, shipments=wanted, on_missing="report")
@@ -51,13 +53,13 @@ def test_found_and_missing_shipments_are_in_the_order_given(execute: Execute, se
     assert [entry["status"] for entry in result["found"]] == ["delivered", "transit"]
     assert [entry["delivered_at"] is None for entry in result["found"]] == [False, True]
     assert result["missing"] == [parcel("missing"), parcel("missing#2")]
-    assert asked() == {LIST: 1}
+    assert call_counts() == {LIST: 1}
 
 
-def test_shipments_are_read_forty_per_call(sandbox: SandboxProcess, execute: Execute, asked: Asked) -> None:
+def test_shipments_are_read_forty_per_call(sandbox: SandboxProcess, execute: Execute, call_counts: CallCounts) -> None:
     seeded = sandbox.seed(count=81, seed=5)
     assert len(execute(GetTrackingsOperator, shipments=seeded)["found"]) == 81
-    assert asked() == {LIST: 3}
+    assert call_counts() == {LIST: 3}
 
 
 def test_a_missing_shipment_fails_after_the_result_was_pushed(execute: Execute, seed: Seed, ti: TaskInstance) -> None:
@@ -69,12 +71,12 @@ def test_a_missing_shipment_fails_after_the_result_was_pushed(execute: Execute, 
     assert pushed["missing"] == [parcel("missing")]
 
 
-def test_every_invalid_shipment_is_named_before_any_call(execute: Execute, asked: Asked) -> None:
+def test_every_invalid_shipment_is_named_before_any_call(execute: Execute, call_counts: CallCounts) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         execute(GetTrackingsOperator, shipments=[{"carrier_code": "usps"}, parcel("transit"), 7])
     assert "shipment 1: tracking_number is missing" in str(caught.value)
     assert "shipment 3: a shipment is a mapping with tracking_number and carrier_code, not int 7" in str(caught.value)
-    assert asked() == {}
+    assert call_counts() == {}
 
 
 # Personal data -------------------------------------------------------------------------------------------------------
@@ -82,12 +84,12 @@ def test_every_invalid_shipment_is_named_before_any_call(execute: Execute, asked
 
 @pytest.mark.parametrize("operator", [GetTrackingsOperator, RealtimeTrackOperator])
 @pytest.mark.parametrize("include_raw", [False, "False", "false", None, "None"])
-def test_personal_data_stays_in_the_hook(
+def test_personal_data_is_not_returned_by_default(
     execute: Execute, seed: Seed, personal_data: list[str], operator: type, include_raw: Any
 ) -> None:
     parcels = [parcel | PERSONAL for parcel in seed("delivered", "transit")]
     shown = str(execute(operator, shipments=parcels, include_raw=include_raw))
-    personal_data.remove("A-1001")  # an order is no person
+    personal_data.remove("A-1001")  # an order is not personal data
     assert [parcel["tracking_number"] in shown for parcel in parcels] == [True, True]
     assert not [secret for secret in personal_data if secret in shown]
 
@@ -100,12 +102,12 @@ def test_the_raw_record_is_returned_on_request(execute: Execute, seed: Seed, inc
 
 
 @pytest.mark.parametrize("include_raw", ["perhaps", 1, [True]])
-def test_include_raw_must_be_a_boolean(execute: Execute, seed: Seed, asked: Asked, include_raw: Any) -> None:
+def test_include_raw_must_be_a_boolean(execute: Execute, seed: Seed, call_counts: CallCounts, include_raw: Any) -> None:
     parcels = seed("delivered")
     for operator in (GetTrackingsOperator, RealtimeTrackOperator):
         with pytest.raises(InvalidArgumentError, match="include_raw must be True or False, not "):
             execute(operator, shipments=parcels, include_raw=include_raw)
-        assert asked() == {}
+        assert call_counts() == {}
 
 
 # Update --------------------------------------------------------------------------------------------------------------
@@ -141,7 +143,7 @@ def test_shipments_are_archived_and_unarchived(
 
 
 def test_status_and_archived_are_sent_as_numbers(sandbox: SandboxProcess, execute: Execute, seed: Seed) -> None:
-    """The sandbox knows no word for a status: one that is not 4, 7 or 8 is refused with 4033."""
+    """The sandbox refuses any status but the numbers 4, 7 and 8 with 4033."""
     parcels = seed("transit", "delivered")
     for status in ("delivered", "exception", "restore"):
         execute(UpdateTrackingsOperator, shipments=parcels, changes={"status": status})
@@ -194,7 +196,7 @@ def test_changes_apply_to_keys_and_trackings_that_the_package_returns(
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"status": "lost"}, "changes: status can only be set to delivered, exception, restore, not 'lost'"),
         ({"archived": "perhaps"}, "changes: archived must be True or False, not 'perhaps'"),
@@ -208,22 +210,22 @@ def test_changes_apply_to_keys_and_trackings_that_the_package_returns(
     ids=str,
 )
 def test_invalid_changes_are_refused_before_any_call(
-    execute: Execute, seed: Seed, asked: Asked, changes: Any, says: str
+    execute: Execute, seed: Seed, call_counts: CallCounts, changes: Any, message: str
 ) -> None:
     parcels = seed("transit")
-    with pytest.raises(InvalidArgumentError, match=says):
+    with pytest.raises(InvalidArgumentError, match=message):
         execute(UpdateTrackingsOperator, shipments=parcels, changes=changes)
-    assert asked() == {}
+    assert call_counts() == {}
 
 
 def test_a_phone_number_is_changed(
-    execute: Execute, seed: Seed, state: Callable[[str], Any], asked: Asked, sandbox: SandboxProcess
+    execute: Execute, seed: Seed, state: Callable[[str], Any], call_counts: CallCounts, sandbox: SandboxProcess
 ) -> None:
     first, second = seed("transit", "delivered")
     rows = [first | {"customer_phone": "+4930123456", "title": "Mug"}, second | {"title": "Lamp"}]
     report = execute(UpdateTrackingsOperator, shipments=rows)
     assert report == {"done": [second, first], "unchanged": [], "rejected": []}
-    assert asked() == {UPDATE: 1, "PUT /trackings/{carrier_code}/{tracking_number}": 1}
+    assert call_counts() == {UPDATE: 1, "PUT /trackings/{carrier_code}/{tracking_number}": 1}
     assert raw(execute, first)["customer_phone"] == "+4930123456"
     assert (raw(execute, first)["title"], raw(execute, second)["title"]) == ("Mug", "Lamp")
     execute(UpdateTrackingsOperator, shipments=[first, second], changes={"customer_phone": "+4930654321"})
@@ -261,7 +263,7 @@ def texts(record: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("lang", ["cn", "CN", " cn "])
 def test_a_single_tracking_with_a_language_is_read_by_its_own_endpoint(
-    sandbox: SandboxProcess, execute: Execute, asked: Asked, lang: str
+    sandbox: SandboxProcess, execute: Execute, call_counts: CallCounts, lang: str
 ) -> None:
     sandbox.seed(shipments=[CHINESE | {"age_hours": 240}])
     assert texts(raw(execute, CHINESE)).isascii()
@@ -271,13 +273,13 @@ def test_a_single_tracking_with_a_language_is_read_by_its_own_endpoint(
 
 
 def test_several_trackings_are_read_in_a_language_in_one_call(
-    sandbox: SandboxProcess, execute: Execute, asked: Asked
+    sandbox: SandboxProcess, execute: Execute, call_counts: CallCounts
 ) -> None:
     both = [CHINESE, ALSO_CHINESE]
     sandbox.seed(shipments=[parcel | {"age_hours": 240} for parcel in both])
     found = execute(GetTrackingsOperator, shipments=both, lang="cn", include_raw=True)["found"]
     assert not any(texts(entry["raw"]).isascii() for entry in found)
-    assert asked() == {LIST: 1}
+    assert call_counts() == {LIST: 1}
 
 
 def test_a_missing_shipment_with_a_language_is_missing(execute: Execute) -> None:
@@ -295,23 +297,25 @@ def test_without_a_language_no_language_is_sent(
 
 
 @pytest.mark.parametrize("lang", ["eng", "e", "..", "é1", 5, ["en"]])
-def test_an_invalid_language_is_refused_before_any_call(execute: Execute, seed: Seed, asked: Asked, lang: Any) -> None:
+def test_an_invalid_language_is_refused_before_any_call(
+    execute: Execute, seed: Seed, call_counts: CallCounts, lang: Any
+) -> None:
     parcels = seed("transit")
     with pytest.raises(InvalidArgumentError, match=r"lang must be (two letters|text)"):
         execute(GetTrackingsOperator, shipments=parcels, lang=lang)
-    assert asked() == {}
+    assert call_counts() == {}
 
 
 # Stop, change the carrier --------------------------------------------------------------------------------------------
 
 
 def test_a_stopped_shipment_stays_as_it_is(
-    sandbox: SandboxProcess, execute: Execute, seed: Seed, state: Callable[[str], Any], asked: Asked
+    sandbox: SandboxProcess, execute: Execute, seed: Seed, state: Callable[[str], Any], call_counts: CallCounts
 ) -> None:
     parcels = seed("soon", "soon#2")
     report = execute(StopUpdatesOperator, shipments=parcels[:1])
     assert report == {"done": parcels[:1], "unchanged": [], "rejected": []}
-    assert asked() == {STOP: 1}
+    assert call_counts() == {STOP: 1}
     sandbox.advance(days=6)
     assert (state("soon")["status"] == "delivered", state("soon#2")["status"]) == (False, "delivered")
 
@@ -338,7 +342,7 @@ def test_changing_the_carrier_of_an_unknown_shipment_fails(execute: Execute) -> 
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "message"),
     [
         ({"tracking_number": 94}, "tracking_number must be text, not int 94: quote it"),
         ({"carrier_code": ""}, "carrier_code is missing"),
@@ -347,18 +351,18 @@ def test_changing_the_carrier_of_an_unknown_shipment_fails(execute: Execute) -> 
     ids=str,
 )
 def test_an_invalid_argument_of_change_carrier_is_named(
-    execute: Execute, asked: Asked, wrong: dict[str, Any], says: str
+    execute: Execute, call_counts: CallCounts, wrong: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(InvalidArgumentError, match=says):
+    with pytest.raises(InvalidArgumentError, match=message):
         execute(ChangeCarrierOperator, **parcel("transit") | {"new_carrier_code": "dhl"} | wrong)
-    assert asked() == {}
+    assert call_counts() == {}
 
 
 # Count ---------------------------------------------------------------------------------------------------------------
 
 
 def test_counting_gives_a_number_for_every_status(
-    execute: Execute, seed: Seed, asked: Asked, logged: Callable[[], list[str]]
+    execute: Execute, seed: Seed, call_counts: CallCounts, logged: Callable[[], list[str]]
 ) -> None:
     seed("transit", "transit#2", "delivered", "pending")
     counts = execute(CountByStatusOperator)
@@ -372,7 +376,7 @@ def test_counting_gives_a_number_for_every_status(
         "exception": 0,
         "expired": 0,
     }
-    assert asked() == {"GET /trackings/getstatusnumber": 1}
+    assert call_counts() == {"GET /trackings/getstatusnumber": 1}
     assert logged()[-1] == "INFO Shipments: 1 pending, 2 transit, 1 delivered"
 
 

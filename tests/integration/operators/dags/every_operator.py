@@ -1,4 +1,4 @@
-"""Every operator mapped, fed by other tasks, and with arguments out of templates; sensors in each mode for the link."""
+"""Every operator, mapped, with the results of other tasks and with templates; sensors in each mode, for their links."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ with DAG(
     detect = DetectCarrierOperator.partial(task_id="detect", pick="{{ params.pick }}", quota_floor=floor).expand(
         tracking_numbers=[NUMBER, [NUMBER]]
     )
-    # One after the other: each finds what those before it have left.
+    # One after the other: each finds the shipments that those before it have left.
     chain(
         CreateTrackingsOperator.partial(task_id="create", quota_floor=floor).expand(shipments=each),
         GetTrackingsOperator.partial(task_id="get", include_raw=raw).expand(shipments=each),
@@ -80,7 +80,7 @@ with DAG(
             task_id="list", max_rows="{{ params.most }}", path="{{ params.nothing }}", include_raw=raw
         ).expand(filters=[{"archived": "{{ 1 == 1 }}"}, {"archived": "{{ 1 == 2 }}"}, {"status": "{{ 'pending' }}"}]),
         CountByStatusOperator.partial(task_id="count").expand(
-            filters=given.override(task_id="moments")([{}, {"created_at_min": "2030-01-01T00:00:00+00:00"}])
+            filters=given.override(task_id="filters")([{}, {"created_at_min": "2030-01-01T00:00:00+00:00"}])
         ),
         RealtimeTrackOperator.partial(task_id="realtime").expand(shipments=each),
         StopUpdatesOperator.partial(task_id="stop").expand(shipments=each),
