@@ -12,6 +12,9 @@ from uuid import uuid4
 
 _ATOMIC_UPLOAD_PROTOCOLS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl"})
 
+_ENCODING_ERRORS = "backslashreplace"
+"""Writes a lone surrogate as its JSON escape. A vendor that cuts a text in the middle of an emoji sends one."""
+
 
 @contextmanager
 def replace_file(path: str) -> Iterator[IO[str]]:
@@ -21,7 +24,7 @@ def replace_file(path: str) -> Iterator[IO[str]]:
     ``.part``, and is renamed. For any other store it is a local temporary file that is uploaded at the end.
 
     :param path: a local file or an object store's address, as ``ObjectStoragePath`` takes it.
-    :return: a text file to write to.
+    :return: a text file to write JSON to, in UTF-8. Lone surrogates, which UTF-8 cannot encode, become JSON escapes.
     """
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -31,7 +34,7 @@ def replace_file(path: str) -> Iterator[IO[str]]:
         with _replace_local(os.path.realpath(target.path)) as file:
             yield file
     else:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".part") as file:
+        with tempfile.NamedTemporaryFile("w", suffix=".part", encoding="utf-8", errors=_ENCODING_ERRORS) as file:
             yield file
             file.flush()
             _upload(target.fs, file.name, target.path)
@@ -42,12 +45,12 @@ def replace_file(path: str) -> Iterator[IO[str]]:
 @contextmanager
 def _replace_local(target: str) -> Iterator[IO[str]]:
     if os.path.exists(target) and not os.path.isfile(target):  # a device or a pipe cannot be replaced
-        with open(target, "w", encoding="utf-8") as file:
+        with open(target, "w", encoding="utf-8", errors=_ENCODING_ERRORS) as file:
             yield file
         return
     temporary = _temporary_name(target)
     try:
-        with open(temporary, "x", encoding="utf-8") as file:
+        with open(temporary, "x", encoding="utf-8", errors=_ENCODING_ERRORS) as file:
             if os.path.exists(target):
                 shutil.copymode(target, temporary)
             yield file

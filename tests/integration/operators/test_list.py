@@ -122,6 +122,17 @@ def test_a_file_is_replaced_and_contains_personal_data_only_on_request(
     assert file.read_text(encoding="utf-8") == ""
 
 
+def test_half_a_surrogate_pair_in_a_text_is_written_as_its_escape(
+    sandbox: SandboxProcess, execute: Execute, tmp_path: Path
+) -> None:
+    """Texts that the vendor has cut in the middle of an emoji are valid JSON, but not valid Unicode."""
+    shipment = {"carrier_code": "usps", "tracking_number": "SBX-STUCK-1", "title": "mug \ud83d"}
+    sandbox.seed(shipments=[shipment])
+    file = tmp_path / "rows.ndjson"
+    execute(ListTrackingsOperator, path=str(file), include_raw=True)
+    assert lines(file)[0]["raw"]["title"] == "mug \ud83d"
+
+
 def test_an_empty_path_is_ignored(execute: Execute, seed: Seed) -> None:
     seed("transit")
     assert [execute(ListTrackingsOperator, path=path)["rows"] for path in (None, "None", "")] == [1, 1, 1]
