@@ -65,5 +65,5 @@ def _parse(data: bytes) -> list[tuple[int, ShipmentKey]] | None:
     """Parse the file; None if it is empty or damaged."""
     try:
         return [(int(at), ShipmentKey(str(carrier), str(number))) for at, carrier, number in json.loads(data)]
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None

@@ -38,7 +38,9 @@ def test_the_newest_are_kept(directory: Path) -> None:
     assert [file.stat().st_size < 20_000 for file in directory.iterdir()] == [True]
 
 
-@pytest.mark.parametrize("content", [b"", b"[[1, 2", b"null", b"[1]", b'{"a": 1}', b"[" * 90_000, b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"[[1, 2", b"null", b"[1]", b'{"a": 1}', b'[[1e999, "a", "b"]]', b"[" * 90_000, b"\xff"]
+)
 def test_a_damaged_file_is_replaced(directory: Path, content: bytes) -> None:
     reader = HintFile("a")
     HintFile("a").add(KEYS[:1])
