@@ -380,7 +380,7 @@ def test_counting_gives_a_number_for_every_status(
     assert logged()[-1] == "INFO Shipments: 1 pending, 2 transit, 1 delivered"
 
 
-def test_counting_takes_times_in_the_format_of_templates(execute: Execute, seed: Seed) -> None:
+def test_counting_accepts_times_in_the_format_of_templates(execute: Execute, seed: Seed) -> None:
     seed("transit", "pending")  # registered two days ago, and now
     assert execute(CountByStatusOperator, filters={"created_at_min": "2026-03-01 12:00:00+00:00"})["transit"] == 0
     assert execute(CountByStatusOperator, filters={"created_at_max": "2026-03-01T12:00:00+00:00"})["transit"] == 1

@@ -193,7 +193,7 @@ def test_a_row_registered_again_is_returned_once_even_if_a_response_with_it_is_n
 
 
 @pytest.mark.parametrize("page_size", [1, 50, 2000])
-def test_a_list_that_fits_one_response_costs_one_call_with_the_filters_alone(page_size: int) -> None:
+def test_a_list_that_fits_into_one_response_takes_one_call_with_the_filters_only(page_size: int) -> None:
     vendor = Vendor(make_rows(page_size, 1.0))
     since = datetime(2026, 3, 1, tzinfo=UTC)
     assert len(list(list_all(vendor, page_size, status="transit", created_at_min=since, archived=None))) == page_size

@@ -82,7 +82,7 @@ def test_unset_texts_are_none_in_every_form(unset: object) -> None:
     assert (read.customer_name, read.customer_phone, read.signed_by, read.destination_country) == (None,) * 4
 
 
-def test_an_order_number_that_comes_as_a_number_becomes_text() -> None:
+def test_a_numeric_order_number_becomes_text() -> None:
     assert tracking(order_id=10482).order_id == "10482"
 
 

@@ -374,7 +374,7 @@ def test_a_share_is_a_fraction_or_a_percentage_with_or_without_its_sign(
 
 
 @pytest.mark.parametrize("empty", [[], {}, None, {"items": []}, {"items": None}, {"items": {}}])
-def test_no_transit_times_are_no_error(read: Read, empty: object) -> None:
+def test_no_transit_times_are_not_an_error(read: Read, empty: object) -> None:
     lane = {"carrier_code": "ups", "original": "DE", "destination": "BR"}
     assert read(endpoints.get_transit_times([lane]), {"meta": {"code": 200}, "data": empty}) == []
 

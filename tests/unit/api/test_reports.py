@@ -192,7 +192,7 @@ def test_created_existing_refused_and_unmentioned_are_kept_apart(read: Callable[
     assert len(rejection.message) == 300
 
 
-def test_an_existing_one_may_come_back_as_its_record(read: Callable[..., Any]) -> None:
+def test_an_existing_shipment_may_be_returned_as_its_record(read: Callable[..., Any]) -> None:
     data = {"trackings": [{**body(A), "status": "transit"}, {**body(B), "status": "pending"}, body(C)]}
     assert created(data, read) == BatchResponse(done=(B, C), unchanged=(A,))
 
@@ -219,7 +219,7 @@ def test_a_corrected_carrier_is_reported(read: Callable[..., Any]) -> None:
     assert created(data, read) == BatchResponse(done=(B, A), unconfirmed=(C,), corrected=((B, as_registered),))
 
 
-def test_another_case_of_a_code_is_no_correction(read: Callable[..., Any]) -> None:
+def test_another_case_of_a_code_is_not_a_correction(read: Callable[..., Any]) -> None:
     assert created({"trackings": [body(ShipmentKey("UPS", "a1"))]}, read).corrected == ()
 
 

@@ -259,7 +259,7 @@ def test_a_place_may_name_a_company() -> None:
     assert endpoints.check_remote_areas([place]).body == [{"country": "NO", "postcode": "9600", "company": "dhl"}]
 
 
-def test_a_postal_code_that_is_a_number_goes_out_as_text() -> None:
+def test_a_numeric_postal_code_is_sent_as_text() -> None:
     places = [{"country": "NO", "postcode": 9600}, {"country": "NO", "postcode": 9600.0, "company": " "}]
     assert endpoints.check_remote_areas(places).body == [{"country": "NO", "postcode": "9600"}] * 2
 

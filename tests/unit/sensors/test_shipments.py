@@ -145,7 +145,7 @@ def test_a_timeout_counts_although_the_triggerers_clock_is_ahead_of_the_workers(
         )
 
 
-def test_a_task_whose_timeout_was_extended_in_the_meantime_goes_on_waiting() -> None:
+def test_a_task_whose_timeout_was_extended_in_the_meantime_continues_to_wait() -> None:
     began = time.time() - 600
     task = sensor(timeout=900, trackingmore_conn_id="trackingmore_unreachable")
     with pytest.raises(TaskDeferred) as caught:
