@@ -93,7 +93,7 @@ def _run(side: str, target: Target, pages: Path | None, trackingmore: Mapping[st
     os.environ["AIRFLOW_CONN_TRACKINGMORE_DEFAULT"] = json.dumps(trackingmore)
     os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
     logging.disable(logging.WARNING)
-    kind = {"ours": Ours, "insert_rows": InsertRows, "dlt": Dlt}[side]
+    kind = {"ours": Operators, "insert_rows": InsertRows, "dlt": Dlt}[side]
     scratch = target.folder / "first-shipment"
     scratch.mkdir(exist_ok=True)
     connection = target.connection
@@ -102,8 +102,8 @@ def _run(side: str, target: Target, pages: Path | None, trackingmore: Mapping[st
     elif target.kind == "postgres":
         connection = {**connection, "schema": connection["schema"] + "_scratch"}
     # What the first load imports is not the cost of loading.
-    some = pages or target.folder.parent / "pages"
-    kind(replace(target, folder=scratch, connection=connection), ReadPages(some, 1), True).load()
+    any_pages = pages or target.folder.parent / "pages"
+    kind(replace(target, folder=scratch, connection=connection), ReadPages(any_pages, 1), True).load()
     source = ReadPages(pages) if pages else None
     loading = kind(target, source, is_first)
     cost = measure(loading.load)
@@ -125,7 +125,7 @@ class _Side:
         raise NotImplementedError
 
     def events(self) -> int:
-        """How many events the target has."""
+        """Count the events in the target."""
         if self.target.kind == "parquet":
             return _count_parquet(self.target.folder / "lake", EVENTS.name)
         with closing(_hook(self.target.kind).get_conn()) as connection, closing(connection.cursor()) as cursor:
@@ -135,7 +135,7 @@ class _Side:
     events_table = EVENTS.name
 
     def rows(self, to_rows: Rows) -> Iterator[list[tuple[Any, ...]]]:
-        """The rows of a table, page by page."""
+        """Yield the rows of a table, page by page."""
         for page in self.pages():
             yield [row for record in page for row in to_rows(record)]
 
@@ -156,7 +156,7 @@ class _Side:
             yield page
 
     def tables(self) -> Iterator[tuple[Table, tuple[str, ...], Rows]]:
-        """Tables, columns, and what makes their rows; changes of status only where the target is empty."""
+        """Yield tables, their columns and what builds their rows; changes of status only where the target is empty."""
         yield TRACKINGS, _TRACKING_NAMES, self._tracking_row
         yield EVENTS, _EVENT_NAMES, self._event_rows
         if self.is_first:
@@ -174,7 +174,7 @@ class _Side:
         yield ACCOUNT, *record.key, self.now, None, record.status, record.substatus
 
 
-class Ours(_Side):
+class Operators(_Side):
     """The operators. The second load reads everything again where pages are replayed, and its window otherwise."""
 
     def load(self) -> None:

@@ -39,9 +39,9 @@ SPREAD = 1800.0
 """Clock seconds in which all parcels are delivered, one after the other."""
 SPREAD_BY_LIST = 600.0
 """The same for a large wait that reads the whole list each time."""
-OURS_ALONE = 20_000
-"""From this many orders on, the baselines do not run, and ours ends after :data:`OURS_ALONE_SECONDS` of the clock."""
-OURS_ALONE_SECONDS = 600.0
+TRIGGERS_ALONE = 20_000
+"""From this many orders on only the triggers run, for :data:`TRIGGERS_ALONE_SECONDS` of the clock."""
+TRIGGERS_ALONE_SECONDS = 600.0
 SINGLY_BOUNDED = 5_000
 """From this many orders on, one GET per parcel is ended after 10,000 s of the clock, before it has checked all."""
 
@@ -65,7 +65,7 @@ def main() -> None:
     if "ours" in parts:
         rows += [measure_triggers(size, options.time_scale or scale_for(size)) for size in sizes]
     if "baselines" in parts:
-        rows += measure_baselines([size for size in sizes if size < OURS_ALONE])
+        rows += measure_baselines([size for size in sizes if size < TRIGGERS_ALONE])
     rows.sort(key=lambda row: row.orders)
     if rows:
         report.print_calls_and_delays(rows)
@@ -90,7 +90,7 @@ def main() -> None:
 
 def scale_for(size: int) -> float:
     """Return the clock's speed. Real time of this machine shows as clock time, so long responses need a slow clock."""
-    return 40.0 if size < 500 else 20.0 if size < 5000 else 5.0 if size < OURS_ALONE else 3.0
+    return 40.0 if size < 500 else 20.0 if size < 5000 else 5.0 if size < TRIGGERS_ALONE else 3.0
 
 
 def sandbox_with(accounts: int, scale: float) -> SandboxProcess:
@@ -136,7 +136,7 @@ def measure_triggers(size: int, scale: float, bad: Sequence[Parcel] = (), spread
     waits = orders(size)
     everything = [parcel for wait in waits for parcel in wait]
     registered = [parcel for parcel in bad if parcel != UNREGISTERED]
-    bounded = OURS_ALONE_SECONDS if size >= OURS_ALONE else None
+    bounded = TRIGGERS_ALONE_SECONDS if size >= TRIGGERS_ALONE else None
     with sandbox_with(1, scale) as sandbox:
         (timeline,) = register_parcels(
             sandbox, everything + registered, spread, lead=LEAD_SECONDS + (10 + size / 1000) * scale

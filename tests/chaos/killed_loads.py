@@ -99,7 +99,7 @@ def _load_into_files(points: Any, now: str, path: str, **arguments: Any) -> None
 
 
 def _run(order: dict[str, Any]) -> int:
-    from tests.chaos import loads_of_today
+    from tests.chaos import usual_loaders
     from tests.chaos.kill_points import KillPoints
 
     points = KillPoints(order["kill_at"], order["report"])
@@ -107,8 +107,8 @@ def _run(order: dict[str, Any]) -> int:
     loaders = {
         "sql": _load_into_database,
         "files": _load_into_files,
-        "append": loads_of_today.append_by_cursor,
-        "dlt": loads_of_today.merge_with_dlt,
+        "append": usual_loaders.append_by_cursor,
+        "dlt": usual_loaders.merge_with_dlt,
     }
     loaders[order["loader"]](points, order["now"], **order["arguments"])
     points.write_report()
@@ -123,7 +123,7 @@ def main() -> None:
     from airflow.providers.sqlite.hooks import sqlite  # noqa: F401
 
     from airflow_provider_trackingmore.transfers import trackingmore_to_object_storage, trackingmore_to_sql  # noqa: F401
-    from tests.chaos import kill_points, loads_of_today  # noqa: F401
+    from tests.chaos import kill_points, usual_loaders  # noqa: F401
 
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a load prints goes into the log

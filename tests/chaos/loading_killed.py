@@ -23,10 +23,10 @@ import pytest
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.chaos import loaded_rows
-from tests.chaos.carrier_days import PEOPLE
 from tests.chaos.killed_loads import LoadRunner
 from tests.chaos.load_checker import Checker, Faults, Loaded
 from tests.chaos.nights_of_loads import Loader, Nights
+from tests.chaos.random_changes import PEOPLE
 
 SEED = int(os.environ.get("CHAOS_SEEDS", "6").split()[0])
 CALLS = ("before call", "after call")
@@ -173,7 +173,7 @@ def test_nothing_is_missing_double_or_stale_wherever_loads_are_killed(tmp_path: 
         registered = nights.run()
         checker = Checker(list(sandbox.answers()), registered)
         results = [(loader, checker.check(loader.read(), loader.loads)) for loader in loaders]
-        print(f"\nseed {SEED}, {nights.number} nights, {len(registered)} shipments at the end,", nights.carriers.counts)
+        print(f"\nseed {SEED}, {nights.number} nights, {len(registered)} shipments at the end,", nights.changes.counts)
         print(describe(results))
         for loader in loaders:
             print(

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
-from tests.chaos.carrier_days import CarrierDays
 from tests.chaos.kill_points import REPAIR
 from tests.chaos.killed_loads import LoadRunner
 from tests.chaos.load_checker import CompletedLoad, Loaded
+from tests.chaos.random_changes import RandomChanges
 
 NIGHTS = 14
 """How many nights all kills take, if every load reaches the point at which it is killed."""
@@ -29,7 +29,7 @@ class Loader:
     :param kills: how many times it is killed in all, spread over :data:`NIGHTS` nights.
     :param named_points: its calls and its commit: one kill in five is at one of them.
     :param read: reads what it has stored.
-    :param store: where it stores it; None for a loader of today, whose completed runs count.
+    :param store: where it stores it; None for the usual loaders, of which completed runs count.
     :param repairs: after how many kills it could not go on until somebody repaired it.
     """
 
@@ -63,7 +63,7 @@ class Nights:
 
     def __init__(self, sandbox: SandboxProcess, runner: LoadRunner, loaders: list[Loader], seed: int) -> None:
         self.sandbox, self.runner, self.loaders = sandbox, runner, loaders
-        self.carriers = CarrierDays(sandbox, seed)
+        self.changes = RandomChanges(sandbox, seed)
         self.number = 0
         for loader in loaders:
             loader.draw_plan(random.Random(seed))
@@ -73,32 +73,32 @@ class Nights:
 
         :return: the shipments that are registered at the end.
         """
-        self.carriers.register(120, (0, 40))
+        self.changes.register(120, (0, 40))
         while any(loader.plan for loader in self.loaders):
             self.number += 1
             assert self.number < MAX_NIGHTS, "the loads end before they can be killed"
             self.sandbox.advance(hours=20)
-            self.carriers.register(5)
-            self.carriers.change(10)
+            self.changes.register(5)
+            self.changes.change(10)
             for loader in self.loaders:
                 for _ in range(-(-loader.kills // NIGHTS)):
                     self._load(loader, loader.plan.pop() if loader.plan else None)
                     self.sandbox.advance(minutes=10)
-                    self.carriers.change(2)
+                    self.changes.change(2)
                 self._load(loader, None)
             print(
                 f"night {self.number}: {sum(len(loader.killed_at) for loader in self.loaders)} loads killed", flush=True
             )
         self.sandbox.advance(hours=20)
-        self.carriers.change(10)
+        self.changes.change(10)
         for loader in self.loaders:
             self._load(loader, None)
-        return self.carriers.registered()
+        return self.changes.registered()
 
     def refresh(self, loaders: list[Loader]) -> None:
         """Read everything again."""
         self.sandbox.advance(minutes=10)
-        self.carriers.read_everything()
+        self.changes.read_everything()
         for loader in loaders:
             loader.arguments = {**loader.arguments, "full_refresh": True}
             self._load(loader, None)

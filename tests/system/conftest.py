@@ -121,10 +121,10 @@ class Run:
             values = database.execute(
                 f"SELECT task_id, value FROM xcom WHERE key = 'return_value' AND {newest}", (dag_id,)
             )
-            self.returned: dict[str, Any] = {task: plain(value) for task, value in values.fetchall()}
+            self.returned: dict[str, Any] = {task: decode_xcom(value) for task, value in values.fetchall()}
 
 
-def plain(stored: str | bytes | float) -> Any:
+def decode_xcom(stored: str | bytes | float) -> Any:
     """An XCom as Airflow 2.11 stores it, or 3, which makes JSON of it twice; SQLite makes a number of a number."""
     value = json.loads(stored) if isinstance(stored, str | bytes) else stored
     return json.loads(value) if isinstance(value, str) and value[:1] in ("{", "[", '"') else value

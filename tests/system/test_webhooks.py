@@ -24,7 +24,7 @@ from cryptography.fernet import Fernet
 from airflow_provider_trackingmore.plugins.webhook_route import LOGGED_PATH
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from airflow_provider_trackingmore.status_reports.report import StatusReport
-from tests.system.conftest import plain
+from tests.system.conftest import decode_xcom
 from tests.system.webhook_dags.released_by_webhook import LEFT_WAITING, SHIPMENTS, WAITS
 
 pytestmark = [
@@ -241,7 +241,7 @@ def test_the_documented_gateway_starts_a_dag_that_asks_trackingmore(system: Syst
         events = system.rows("SELECT count(*) FROM asset_event")
         values = system.rows("SELECT value FROM xcom WHERE dag_id = 'act_on_webhook' AND task_id = 'act'")
         done = bool(runs) and all(state == "success" for (state,) in runs) and events == [(3,)]
-        return [name for (value,) in values for name in plain(value)] if done else []
+        return [name for (value,) in values for name in decode_xcom(value)] if done else []
 
     system.until(delivered, "the DAG has not run")
     assert set(delivered()) == {arrived}, "what a forged webhook says is not believed"

@@ -25,7 +25,7 @@ from airflow import __version__
 from airflow_provider_trackingmore.client.observer import Gauge
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from airflow_provider_trackingmore.triggers.shipments import can_end_in_triggerer
-from tests.system.conftest import plain
+from tests.system.conftest import decode_xcom
 from tests.system.dags import in_the_triggerer
 from tests.system.dags.leaks import KNOWN, LOST
 from tests.system.evidence import Evidence
@@ -63,7 +63,7 @@ class Finished:
             values = database.execute(
                 "SELECT task_id, map_index, value FROM xcom WHERE key = 'return_value' AND dag_id = ?", (dag_id,)
             ).fetchall()
-            self.results: dict[tuple[str, int], Any] = {(task, at): plain(value) for task, at, value in values}
+            self.results: dict[tuple[str, int], Any] = {(task, at): decode_xcom(value) for task, at, value in values}
 
     def log(self, task: str) -> str:
         """What workers and the triggerer wrote for a task."""

@@ -1,4 +1,4 @@
-"""What happens to the shipments of the sandbox between two loads: drawn from a seed."""
+"""Random changes of the sandbox's shipments between two loads, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ACTIONS = {"reword": 5, "drop": 2, "add": 5, "reopen": 3, "touch": 2, "delete": 
 PEOPLE = {"customer_name": "Ada Lovelace", "customer_email": "ada.lovelace@example.com"}
 
 
-class CarrierDays:
+class RandomChanges:
     """Changes shipments of the sandbox, and reads all of them after each round of changes.
 
     Nothing that was there for a while is left out of the sandbox's answers that way.

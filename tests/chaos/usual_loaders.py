@@ -1,4 +1,4 @@
-"""What people write today: a cursor on ``updated_at`` with append, and dlt with merge and a look-back.
+"""Loaders as people usually write them: a cursor on ``updated_at`` with append, and dlt with merge and a look-back.
 
 Both read with this package's client, which merges the legs of a shipment, so that only the way of loading differs.
 """
