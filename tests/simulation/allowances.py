@@ -1,6 +1,6 @@
-"""How much later than its interval a check may be, and why: every allowance that the oracle makes, each with its name.
+"""The allowances of the oracle: how much later than its interval a check may be, and why.
 
-A check is late only by what the account itself cost: slots, cool-downs, failures. Nothing else is allowed for.
+A check may only be delayed by the account itself: by slots, cool-downs and failures.
 """
 
 from __future__ import annotations
@@ -14,43 +14,43 @@ from tests.simulation.network import Call
 from tests.simulation.parcels import Name
 
 PUBLISH_SECONDS = 0.01
-"""From an answer to the end of the wait that it decides; virtual time passes only while somebody sleeps."""
+"""From a response to the end of the wait that it decides. Virtual time passes only while tasks sleep."""
 GATHER_SECONDS = 2.0
-"""A newcomer is checked when nobody has joined for so long ..."""
+"""The first check begins once no wait has joined for this long ..."""
 LONGEST_GATHER_SECONDS = 60.0
-"""... but no later than this, nor than its interval, after it has joined."""
+"""... but no later than this, or an interval, after the wait has joined."""
 DEADLINE_SECONDS = 30.0
-"""The last check at a deadline is over by then, whatever happens."""
+"""The last check at a deadline takes no longer than this in any case."""
 CONFIRM_SECONDS = 10.0
-"""A refusal is confirmed by a second attempt no later than this."""
+"""The second attempt that confirms a refusal follows within this time."""
 FIRST_BACK_OFF = 5.0
 SHORTEST_BACK_OFF = 2.5
-"""Jitter takes half of the first pause away at most."""
+"""Jitter shortens the first pause by up to a half."""
 LONGEST_BACK_OFF = 300.0
 HALVINGS = 7
-"""A number that makes calls fail takes so many calls of 40, 20, 10, 5, 3, 2 and 1 with it at most, until found."""
+"""A number that makes calls fail is found after this many calls, of 40, 20, 10, 5, 3, 2 and 1 numbers."""
 ALIKE = 3
-"""After so many calls in a row have failed, or one that names no numbers, the service is down: all calls pause."""
+"""After this many failed calls in a row, or one that names no numbers, the service is down and all calls pause."""
 USUAL_SECONDS = 1.5
-"""A call that takes longer is slow: nothing else can be sent meanwhile."""
+"""A call that takes longer is slow. Nothing else can be sent meanwhile."""
 SPREAD_SECONDS = 0.1
-"""Waiters for a slot come a little after it begins, so as not to come all at once."""
+"""Those who wait for a slot come up to this much later, so that they do not come all at once."""
 LOST_SLOTS = 6
-"""Triggerers that share an account take slots as they come: another one may be quicker so many times in a row."""
+"""Triggerers that share an account compete for slots: another one may be faster this many times in a row."""
 MOST_CALLS = 2
 MORE_CALLS = 4
-"""So many times the arithmetic minimum of calls, and some more, are too many."""
+"""A triggerer may make this many times the arithmetic minimum of calls, and this many more."""
 POLLS_BEFORE_CONFIRMATION = 5
-"""While polls are due without a break so many of them come before each confirmation."""
+"""While polls are continuously due, this many of them come before each confirmation."""
 
 SECONDS_PER_HINT = 30.0
 """A shipment is checked because of a hint no more often than this ..."""
 SECONDS_PER_BATCH = 2.0
-"""... and hints that come in so many seconds share their calls."""
+"""... and hints within this time share their calls."""
 HINT_SECONDS = 2.5
-"""A hint waits for others, and for the batch before it."""
+"""A hint may wait for others, and for the previous batch."""
 HINT_KEPT_SECONDS = 60.0
-"""A hint about a shipment that nobody waits for counts for those who begin to wait for it so long after."""
+"""A hint about a shipment without subscribers counts for waits that join within this time."""
 
 Span = tuple[float, float]
 
@@ -67,7 +67,7 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def after(moment: float, seconds: float, excused: Sequence[Span]) -> float:
-    """When ``seconds`` that are not excused have passed since a moment.
+    """Return when this many seconds have passed since a moment, not counting excused time.
 
     :param excused: spans that do not overlap, in order.
     """
@@ -84,14 +84,14 @@ def after(moment: float, seconds: float, excused: Sequence[Span]) -> float:
 
 
 def overlaps(begins: float, ends: float, excused: Sequence[Span]) -> bool:
-    """Whether any of the time is excused."""
+    """Tell whether any of the time is excused."""
     return any(start < ends and end > begins for start, end in excused)
 
 
 def back_off(failing_for: float) -> float:
-    """The longest pause after a failure.
+    """Return the longest possible pause after a failure.
 
-    Pauses double, and jitter takes up to half away: the next one may be twice as long as all before it.
+    Pauses double, and jitter shortens them by up to a half, so the next one may be twice as long as all before it.
     """
     return min(LONGEST_BACK_OFF, 2 * failing_for + FIRST_BACK_OFF)
 
@@ -103,10 +103,10 @@ class _Streak:
 
 
 class Excuses:
-    """What hindered one life of a triggerer at one account, judged by the calls themselves.
+    """What delayed the checks in one life of a triggerer at one account, derived from its calls.
 
     :param calls: its calls, in order of departure.
-    :param limited: all calls of the account that were answered 429.
+    :param limited: all calls of the account with a 429 response.
     """
 
     def __init__(self, calls: Sequence[Call], limited: Iterable[Call]) -> None:
@@ -148,7 +148,7 @@ class Excuses:
             self._numbers.setdefault(number, []).append((call.departed_at, call.ended_at + pause))
 
     def of(self, names: Iterable[Name]) -> list[Span]:
-        """What hindered checks of some shipments."""
+        """Return what delayed the checks of some shipments."""
         numbers = sorted({number for _, number in names if number in self._numbers})
         if not numbers:
             return self.everybody
@@ -161,10 +161,10 @@ class Excuses:
 
 
 def gathering(begins: float, longest: float, joins: Sequence[float]) -> float:
-    """When those who join around a moment are checked together.
+    """Return when waits that join around the same time are checked together.
 
     :param begins: when a wait joins.
-    :param longest: how long it is kept waiting at most.
+    :param longest: the maximum delay.
     :param joins: when others join, in order.
     """
     until = begins + GATHER_SECONDS

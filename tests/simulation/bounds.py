@@ -1,4 +1,4 @@
-"""By when a wait must have been shown what the vendor knew: within its interval and the allowances."""
+"""By when a wait must have been shown the vendor's knowledge: within its interval and the allowances."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.simulation.vendor import SLOT_SECONDS
 HALVES = 2
 
 Known = tuple[float, float, float]
-"""From when until when the vendor knows something, and the interval within which a wait must be shown it."""
+"""From when and until when the vendor knows something, and the interval within which a wait must be shown it."""
 
 
 class Bounds:
@@ -41,9 +41,9 @@ class Bounds:
         self._rounds: dict[tuple[float, float, bool, bool, bool], float] = {}
 
     def shown_by(self, name: Name, begins: float, interval: float) -> float:
-        """When the wait must have been shown at the latest what the vendor knows of a shipment.
+        """Return by when the wait must have been shown what the vendor knows about a shipment.
 
-        :param begins: from when on the vendor knows it.
+        :param begins: when the vendor begins to know it.
         :param interval: the interval within which the wait must be shown it.
         """
         excused = self._life.excuses.of([name])
@@ -72,23 +72,23 @@ class Bounds:
         return after(self.joined, wanted - self.joined + CONNECT_SECONDS + slots + self._trip, excused)
 
     def _was_checked_lately(self, name: Name) -> bool:
-        """Whether others have had the shipment checked within this wait's interval, so that it needs no first check."""
+        """Tell whether others had the shipment checked within this wait's interval, so that it needs no first check."""
         oldest = self.joined - poke_interval(self._session) - allowances.PUBLISH_SECONDS
-        sights = self._life.sights.get(name, ())
-        known = [sight for call, sight in sights if call.ended_at <= self.joined]
+        sightings = self._life.sightings.get(name, ())
+        known = [sighting for call, sighting in sightings if call.ended_at <= self.joined]
         if not known or known[-1].status is None:
             return False
         return known[-1].at >= oldest or any(oldest <= moment <= self.joined for moment in self._life.change_checks)
 
     @property
     def _trip(self) -> float:
-        """One call, and the connection that it may need."""
+        """The time of one call, with the connection that it may need."""
         _, longest = self._latency
         return 4 * longest + allowances.SPREAD_SECONDS
 
     @property
     def seconds_per_call(self) -> float:
-        """How long a call keeps the next one waiting."""
+        """How long a call delays the next one."""
         return SLOT_SECONDS + self._latency[1] + allowances.SPREAD_SECONDS
 
     @property
@@ -98,10 +98,10 @@ class Bounds:
         )
 
     def round(self, moment: float, length: float, name: Name | None = None) -> float:
-        """Seconds for one call each of all that every triggerer of the account may have to ask just then.
+        """Return the seconds that all calls take that the triggerers of the account may have to make around a moment.
 
-        :param length: of the time after ``moment`` in which they may come in its way.
-        :param name: the shipment in question; one that must be confirmed comes after all others that must.
+        :param length: the time after ``moment`` in which further calls may come first.
+        :param name: the shipment in question. If it must be confirmed, all other confirmations may come first.
         """
         mine = name is not None and self._needs_confirmation(name, moment, moment + length + 30.0)
         retried = name is not None and name[1] in self._failed_numbers(moment)
@@ -114,7 +114,7 @@ class Bounds:
         return known
 
     def _round(self, moment: float, lasts: float, *, mine: bool, retried: bool, halved: bool) -> float:
-        """Count the calls; while they are made, more may come in their way."""
+        """Count the calls. While they are made, more calls may come first."""
         seconds = 0.0
         for _ in range(5):
             calls = self._count_round(moment, moment + lasts, mine=mine, halved=halved)
@@ -137,7 +137,7 @@ class Bounds:
                 continue
             names = {name for session in present for name in names_of(session)}
             habits = self._vendor.habits
-            # A list that was given up half-way, since few shipments were due then, is not read again for some minutes.
+            # A list that was abandoned, because few shipments were due then, is not read again for some minutes.
             by_number, by_list = habits.number_calls(len(names)), habits.pages(self._vendor.rows(moment))
             polls = (by_number if by_list > 1 else min(by_number, by_list)) + 1
             hinted = hint_calls(self._evidence, account, life, moment - allowances.HINT_SECONDS, until)
@@ -164,7 +164,7 @@ class Bounds:
                 if halved:  # both halves and some confirmations take their turns among the polls
                     turns = HALVES + min(unconfirmed, HALVES) + len(last)
                     own += turns + min(allowances.POLLS_BEFORE_CONFIRMATION * turns, coming)
-        # Triggerers that have enough to ask take turns.
+        # Triggerers with many calls to make alternate.
         return own + sum(allowances.LOST_SLOTS + max(polls, min(own, coming)) for polls, coming in others)
 
     def _failed_numbers(self, moment: float) -> frozenset[str]:
@@ -202,28 +202,28 @@ class Bounds:
             yield since, until, state
 
     def _spans(self, name: Name) -> Iterator[tuple[float, float, State, float]]:
-        """Every state of a shipment that the wait can see, with the interval within which it must."""
+        """Yield every state of a shipment that the wait can see, with the interval within which it must see it."""
         delivered = False
         for begins, ends, state in self._states(name, self.joined, self._session.ends):
             known = begins == self.joined and self._was_checked_lately(name)
             changed = state.found_by_change and (begins == state.since or known)
             poke, reconcile = poke_interval(self._session), reconcile_seconds(self._session)
             if delivered and not self._target.settle and state.status != "delivered":
-                return  # a delivered shipment that is on its way again stays delivered
+                return  # a delivered shipment stays delivered, even if it is in transit again
             delivered = delivered or state.status == "delivered"
             yield begins, ends, state, min(poke, reconcile) if changed else reconcile
 
     def arrivals(self, name: Name) -> list[Known]:
-        """When a shipment has a status that the wait waits for."""
+        """Return when a shipment has a status that the wait waits for."""
         found = [
             (begins, ends, interval)
             for begins, ends, state, interval in self._spans(name)
             if state.status in self._target.statuses
         ]
-        return found if self._target.settle else _joined(found)  # another status has to settle anew
+        return found if self._target.settle else _joined(found)  # another status has to settle again
 
     def losses(self, name: Name) -> list[Known]:
-        """When a shipment has a status that the wait fails on."""
+        """Return when a shipment has a status that the wait fails on."""
         found = []
         for begins, ends, state, interval in self._spans(name):
             if state.status in self._target.statuses or state.status is None:
@@ -234,18 +234,18 @@ class Bounds:
         return _joined(found)
 
     def missing(self, name: Name) -> list[Known]:
-        """When a shipment is not registered."""
+        """Return when a shipment is not registered."""
         reconcile = reconcile_seconds(self._session)
         return [(begins, ends, reconcile) for begins, ends, state, _ in self._spans(name) if state.status is None]
 
 
 def _last_check_at(session: Session) -> float:
-    """At its deadline, or as soon as it has joined if that has passed."""
+    """Return when a session makes its last check: at its deadline, or when it joins if that has passed."""
     return max(session.plan.options.get("deadline", math.inf), session.begins)
 
 
 def _joined(found: Iterable[Known]) -> list[Known]:
-    """Join what follows without a gap; the interval of the first counts."""
+    """Join states that follow each other without a gap, with the interval of the first."""
     result: list[Known] = []
     for begins, ends, interval in found:
         if result and result[-1][1] >= begins:

@@ -73,13 +73,13 @@ def _count(evidence: Evidence, triggerer: str, account: str, life: Life) -> Iter
     if counted > allowances.MOST_CALLS * least + allowances.MORE_CALLS + hinted:
         yield Violation(
             "calls",
-            f"{triggerer} made {counted} calls to {account} that are no confirmations; {least:.1f} would do, "
+            f"{triggerer} made {counted} calls to {account} that are not confirmations; {least:.1f} would suffice, "
             f"and {hinted} for hints",
         )
 
 
 def _confirms(life: Life, call: Call) -> bool:
-    """Whether a call by number makes sure of a shipment that another answer has just left out."""
+    """Tell whether a call by path confirms a shipment that another response has just left out."""
     at = bisect_left(life.calls, call.departed_at, key=lambda one: one.departed_at)
     for before in reversed(life.calls[:at]):
         if before.name == call.name and before.result == "ok":
@@ -91,7 +91,7 @@ def _confirms(life: Life, call: Call) -> bool:
 
 
 def _least_calls(evidence: Evidence, account: str, life: Life) -> float:
-    """The arithmetic minimum of all checks, with the first and last ones together where they fall together."""
+    """Return the arithmetic minimum of calls, with first and last checks shared where they coincide."""
     vendor = evidence.record.vendors[account]
     moments = sorted({moment for session in life.sessions for moment in (session.begins, session.ends)})
     total = 0.0
@@ -117,11 +117,11 @@ def calls_a_second(
     moment: float,
     closed: Mapping[tuple[Session, Name], float] = MappingProxyType({}),
 ) -> float:
-    """How many calls a second all checks of some waits take at least: by number, by list or by change.
+    """Return the minimum number of calls per second for all checks of some waits: by number, by list or by change.
 
-    A shipment that only ``GET`` by number knows takes calls of its own.
+    A shipment that only a ``GET`` by its path finds needs its own calls.
 
-    :param closed: when a shipment was shown to a wait in a status that needs no further checks.
+    :param closed: when a wait was shown a shipment in a status that needs no further checks.
     """
     vendor = evidence.record.vendors[account]
     poke: dict[Name, float] = {}
@@ -152,10 +152,10 @@ def _full_checks_a_second(vendor: Vendor, intervals: Sequence[float], moment: fl
 
 
 def _restraint(calls: Sequence[Call]) -> Iterator[Violation]:
-    """A service that is down is left alone: see :data:`.allowances.ALIKE`."""
+    """A service that is down is not called for a while: see :data:`.allowances.ALIKE`."""
     row: list[Call] = []
     for call in calls:
-        if row and call.asked_at > row[-1].ended_at:  # the poller had nothing to ask in between
+        if row and call.asked_at > row[-1].ended_at:  # the poller had no call to make in between
             row = row if _is_down(row) and call.asked_at - row[-1].ended_at < allowances.SHORTEST_BACK_OFF else []
         if _is_down(row):
             yield Violation(

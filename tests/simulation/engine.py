@@ -28,7 +28,7 @@ class RealEngine:
 
     @contextmanager
     def sizes_of_calls(self, numbers: int, rows: int) -> Iterator[None]:
-        """Let calls take so many numbers and pages have so many rows."""
+        """Set how many numbers a call takes, and how many rows a page has."""
         sizes = {"FILTER_NUMBERS": numbers, "PAGE_SIZE": rows}
         modules = [module for name, module in sys.modules.items() if name.startswith("airflow_provider_trackingmore.")]
         with ExitStack() as stack:
@@ -40,11 +40,11 @@ class RealEngine:
             yield
 
     def make_pollers(self, *, clock: Callable[[], float], rng: random.Random) -> Pollers:
-        """What one triggerer process has."""
+        """Create the pollers of one triggerer process."""
         return Pollers(clock=clock, rng=rng)
 
     def make_spec(self, options: dict[str, Any]) -> WaitSpec:
-        """Check the options of a wait."""
+        """Validate the options of a wait."""
         options = dict(options)
         if "orders" in options:
             options["orders"] = {name: _shipments(own) for name, own in options["orders"].items()}
@@ -53,11 +53,11 @@ class RealEngine:
         return WaitSpec.create(**options)
 
     def read_spec(self, stored: Any) -> WaitSpec:
-        """Read what was stored."""
+        """Read the stored form of a wait."""
         return WaitSpec.from_dict(stored)
 
     def check_now(self, pollers: Pollers, account: str, names: Iterable[Name]) -> None:
-        """Tell the pollers of an account, one for each of its keys, which shipments webhooks have named."""
+        """Pass the shipments that webhooks have named to the pollers of an account, one for each of its keys."""
         for poller in pollers.all:
             if isinstance(poller.sender, Sender) and poller.sender.account_name == account:
                 poller.check_now([ShipmentKey(*name) for name in names], per_minute=HINTS_PER_MINUTE)
@@ -65,7 +65,7 @@ class RealEngine:
     def run_wait(
         self, spec: WaitSpec, connect: Callable[[], Awaitable[Sender]], *, pollers: Pollers, clock: Callable[[], float]
     ) -> Awaitable[Verdict]:
-        """Wait."""
+        """Run a wait."""
         return run_wait(spec, connect, pollers=pollers, clock=clock)
 
 

@@ -1,4 +1,4 @@
-"""What a finished run leaves for the oracle to judge by: calls, answers and waits, by triggerer and account."""
+"""The evidence of a finished run for the oracle: calls, responses and waits, by triggerer and account."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from tests.simulation.allowances import Excuses, Span, merged
-from tests.simulation.belief import DAY, OPEN, Belief, Sight
+from tests.simulation.belief import DAY, OPEN, Belief, Sighting
 from tests.simulation.loop import BEGINNING
 from tests.simulation.network import Call
 from tests.simulation.parcels import Name, Parcel, State
@@ -18,16 +18,16 @@ from tests.simulation.scenario_run import Record, Session
 from tests.simulation.vendor import Vendor
 
 EARLIEST_ZONE = DAY / 2
-"""A local time without zone is at most so much earlier than the same reading in UTC."""
+"""A local time without zone is at most this much earlier than it reads in UTC."""
 
 
 @dataclass(frozen=True)
 class Violation:
-    """Something that must not happen.
+    """A violation of a rule.
 
-    :param rule: its name.
+    :param rule: the name of the rule.
     :param text: what happened, and what should have.
-    :param session: the wait that it happened to.
+    :param session: the wait, if it is about one.
     """
 
     rule: str
@@ -45,14 +45,14 @@ class Life:
 
     :param calls: its calls, in order of departure.
     :param sessions: its waits.
-    :param excuses: what hindered it.
-    :param sights: what the answers showed of each shipment.
+    :param excuses: what delayed its checks.
+    :param sightings: what the responses showed of each shipment.
     """
 
     calls: list[Call]
     sessions: list[Session]
     excuses: Excuses
-    sights: dict[Name, list[tuple[Call, Sight]]] = field(default_factory=lambda: defaultdict(list))
+    sightings: dict[Name, list[tuple[Call, Sighting]]] = field(default_factory=lambda: defaultdict(list))
 
     @cached_property
     def joins(self) -> list[float]:
@@ -61,7 +61,7 @@ class Life:
 
     @cached_property
     def watched(self) -> dict[Name, list[Span]]:
-        """From when until when somebody needed checks of a shipment: what is known of it is forgotten in between."""
+        """When waits needed checks of each shipment. In between, what is known about it is dropped."""
         found: dict[Name, list[Span]] = defaultdict(list)
         for session in self.sessions:
             for name in names_of(session):
@@ -70,15 +70,15 @@ class Life:
 
     @cached_property
     def closed(self) -> dict[tuple[Session, Name], float]:
-        """When a shipment was shown to a wait in a status that needs no further checks: arrived, or failed.
+        """When a wait was shown a shipment in a status that needs no further checks: arrived, or failed.
 
-        To a wait, a status that is a step back is no news. It may have been told what was known before it began.
+        A wait ignores a status that is a step back, and it may have received what was known before it began.
         """
         return self._closed(all)
 
     @cached_property
     def perhaps_closed(self) -> dict[tuple[Session, Name], float]:
-        """The same, but with the first status that needs no further checks if the wait was not told, or if it was."""
+        """As `closed`, but from the first such status, whether or not the wait received what was known before it."""
         return self._closed(any)
 
     def _closed(self, decide: Callable[[Iterable[bool]], bool]) -> dict[tuple[Session, Name], float]:
@@ -86,22 +86,22 @@ class Life:
         for session in self.sessions:
             if session.plan.options.get("settle_seconds"):
                 continue
-            shown, told = (Belief(session.plan.options, settles_by_full=True) for _ in range(2))
+            shown, with_cache = (Belief(session.plan.options, settles_by_full=True) for _ in range(2))
             for name in shown.names:
-                known: Sight | None = None
-                for call, sight in self.sights.get(name, ()):
-                    if sight.status is None and call.asked_at <= joined_at(session):
-                        continue  # it may have been registered since: those who join later are not told
-                    if sight.at <= session.begins:
-                        known = sight
+                known: Sighting | None = None
+                for call, sighting in self.sightings.get(name, ()):
+                    if sighting.status is None and call.asked_at <= joined_at(session):
+                        continue  # it may have been registered since, so later waits do not receive it
+                    if sighting.at <= session.begins:
+                        known = sighting
                         continue
                     if known is not None:
-                        told.see_one(name, known)
+                        with_cache.observe_one(name, known)
                         known = None
-                    shown.see_one(name, sight)
-                    told.see_one(name, sight)
-                    if decide(belief.word(name) not in OPEN for belief in (shown, told)):
-                        found[session, name] = sight.at
+                    shown.observe_one(name, sighting)
+                    with_cache.observe_one(name, sighting)
+                    if decide(belief.outcome(name) not in OPEN for belief in (shown, with_cache)):
+                        found[session, name] = sighting.at
                         break
         return found
 
@@ -112,9 +112,9 @@ class Life:
 
 
 class Evidence:
-    """All that happened in a run, sorted.
+    """Everything that happened in a run, by triggerer and account.
 
-    :param record: all that happened.
+    :param record: what happened.
     """
 
     def __init__(self, record: Record) -> None:
@@ -136,36 +136,36 @@ class Evidence:
             keys = sorted(read | {call.key for call in own})
             limited_calls = [call for key in keys for call in limited[key]]
             life = self.lives[place] = Life(own, sessions[place], Excuses(own, limited_calls))
-            _note_sights(life, record.vendors[place[1]])
+            _note_sightings(life, record.vendors[place[1]])
         self.doubtful = {account: _doubtful(vendor) for account, vendor in record.vendors.items()}
 
 
-def _note_sights(life: Life, vendor: Vendor) -> None:
+def _note_sightings(life: Life, vendor: Vendor) -> None:
     watched = {name for session in life.sessions for name in names_of(session)}
     for call in life.calls:
         if call.result != "ok" or call.arrived_at is None:
             continue
         if call.name is not None and not call.shown:
-            life.sights[call.name].append((call, Sight(call.ended_at, None)))
+            life.sightings[call.name].append((call, Sighting(call.ended_at, None)))
         for parcel, state in call.shown:
             if parcel.name in watched:
-                life.sights[parcel.name].append((call, _sight(call, parcel, state)))
-    for sights in life.sights.values():
-        sights.sort(key=lambda pair: pair[0].ended_at)
+                life.sightings[parcel.name].append((call, _sighting(call, parcel, state)))
+    for sightings in life.sightings.values():
+        sightings.sort(key=lambda pair: pair[0].ended_at)
 
 
-def _sight(call: Call, parcel: Parcel, state: State) -> Sight:
+def _sighting(call: Call, parcel: Parcel, state: State) -> Sighting:
     arrived = call.arrived_at or 0.0
     quiet = state.quiet_days(arrived)
     if not parcel.shows_quiet_days:
         quiet = max(0, int((call.ended_at - math.floor(state.event_at) - EARLIEST_ZONE) // DAY))
-    return Sight(call.ended_at, state.status, state.substatus, state.event_at, quiet, call.kind != "change")
+    return Sighting(call.ended_at, state.status, state.substatus, state.event_at, quiet, call.kind != "change")
 
 
 def _doubtful(vendor: Vendor) -> frozenset[Name]:
-    """The shipments waited for that a call by number leaves out at some time of the run.
+    """Return the shipments that a call by number leaves out at some time of the run.
 
-    A shipment that the vendor never hears of has no parcel; every one that is waited for has one, empty at the worst.
+    Every shipment that a wait asks for has a parcel. One that is never registered has no states.
     """
     return frozenset(
         parcel.name
@@ -175,7 +175,7 @@ def _doubtful(vendor: Vendor) -> frozenset[Name]:
 
 
 def names_of(session: Session) -> list[Name]:
-    """The shipments that a wait asks for."""
+    """Return the shipments of a wait."""
     cached: Any = getattr(session, "names", None)
     if cached is None:
         cached = session.names = Belief(session.plan.options, settles_by_full=True).names  # type: ignore[attr-defined]
@@ -183,20 +183,20 @@ def names_of(session: Session) -> list[Name]:
 
 
 def joined_at(session: Session) -> float:
-    """When it subscribed, with the first of its keys."""
+    """Return when a wait subscribed, with the first of its keys."""
     return session.keys[0][0] if session.keys else session.begins
 
 
 def poke_interval(session: Session) -> float:
-    """The interval of its checks."""
+    """Return the interval of its checks."""
     return float(session.plan.options["poke_interval"])
 
 
 def reconcile_seconds(session: Session) -> float:
-    """The interval of its full checks."""
+    """Return the interval of its full checks."""
     return float(session.plan.options["reconcile_seconds"])
 
 
 def offset(moment: float | None) -> str:
-    """A moment in seconds from the beginning of the run."""
+    """Format a moment in seconds since the beginning of the run."""
     return "never" if moment is None else f"{moment - BEGINNING:.2f}"

@@ -1,4 +1,4 @@
-"""The rule ``hint``: what a hint names is checked soon."""
+"""The rule ``hint``: a shipment that a hint names is checked soon."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from tests.simulation.scenario_run import Session
 
 HINTS_PER_MINUTE = 120
 LONG_AGO = 40.0
-"""A hint so long ago does not put another one off."""
+"""A hint this long ago does not delay another one."""
 SURE_BEFORE = 1.0
-"""A wait that joins so shortly before a hint may not have subscribed by then."""
+"""A wait that joins less than this before a hint may not have subscribed by then."""
 
 
 def check_hints(evidence: Evidence, account: str, life: Life) -> Iterator[Violation]:
-    """A shipment that a hint names is checked soon, if the account is well and there are not too many hints.
+    """Apply the rule, where the account has no failures and there are not too many hints.
 
     :param evidence: what happened.
-    :param account: whose hints.
+    :param account: the account of the hints.
     :param life: that of the triggerer at the account.
     """
     plan = next(plan for plan in evidence.record.scenario.accounts if plan.name == account)
-    if len(plan.keys) > 1:  # a wait that moves to the new key takes no hints with it
+    if len(plan.keys) > 1:  # a wait that moves to the new key loses its hints
         return
     times = [at for at, _ in hint_checks(evidence, account, life)]
-    for name, told_at in hint_times(evidence, account).items():
+    for name, hinted_at in hint_times(evidence, account).items():
         sessions = [session for session in life.sessions if name in names_of(session)]
-        for before, at in pairwise([-math.inf, *told_at]):
+        for before, at in pairwise([-math.inf, *hinted_at]):
             if bisect_right(times, at) - bisect_left(times, at - 120.0) >= HINTS_PER_MINUTE:
                 continue
             for session in sessions:
@@ -63,10 +63,11 @@ def _latest(evidence: Evidence, session: Session, life: Life, name: Name, at: fl
 
 def _was_checked(life: Life, name: Name, at: float, latest: float) -> bool:
     return any(
-        call.departed_at >= at and sight.full and call.ended_at <= latest for call, sight in life.sights.get(name, ())
+        call.departed_at >= at and sighting.full and call.ended_at <= latest
+        for call, sighting in life.sightings.get(name, ())
     )
 
 
 def _has_other_ends(session: Session) -> bool:
-    """Whether a shipment may stop being checked for another reason than its status."""
+    """Tell whether a shipment may stop being checked for another reason than its status."""
     return bool(session.plan.options.get("settle_seconds") or session.plan.options.get("orders"))

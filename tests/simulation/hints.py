@@ -1,7 +1,7 @@
-"""What hints may cost: the documented limits, written a second time.
+"""What hints may cost: the documented limits, implemented a second time.
 
-A hint about a shipment that somebody waits for causes one check, at most one in half a minute. Hints that come together
-share their calls, and there are at least two seconds between one batch and the next.
+A hint about a shipment with subscribers causes one check, at most one in half a minute. Hints that come together share
+their calls, and two batches are at least two seconds apart.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from tests.simulation.parcels import Name, name_of
 
 
 def hint_checks(evidence: Evidence, account: str, life: Life) -> list[tuple[float, Name]]:
-    """The checks that hints may cause in one life of a triggerer: when each is due, and of which shipment.
+    """Return the checks that hints may cause in one life of a triggerer: when each is due, and of which shipment.
 
     :param evidence: what happened.
-    :param account: whose hints.
+    :param account: the account of the hints.
     :param life: that of the triggerer at the account.
     """
     return sorted(
         (at, name)
-        for name, told_at in hint_times(evidence, account).items()
+        for name, hinted_at in hint_times(evidence, account).items()
         for span in life.watched.get(name, ())
-        for at in _checks_in(span, told_at)
+        for at in _checks_in(span, hinted_at)
     )
 
 
 def hint_times(evidence: Evidence, account: str) -> dict[Name, list[float]]:
-    """When hints named each shipment, in order.
+    """Return when hints named each shipment, in order.
 
     :param evidence: what happened.
-    :param account: whose hints.
+    :param account: the account of the hints.
     """
     found: dict[Name, list[float]] = defaultdict(list)
     for hint in evidence.record.scenario.hints:
@@ -47,22 +47,22 @@ def hint_times(evidence: Evidence, account: str) -> dict[Name, list[float]]:
     return found
 
 
-def _checks_in(span: Span, told_at: Sequence[float]) -> Iterator[float]:
-    """The checks of a shipment that somebody waits for: a hint is kept for those who begin to wait for it."""
+def _checks_in(span: Span, hinted_at: Sequence[float]) -> Iterator[float]:
+    """Yield the checks of a shipment with subscribers. A hint is kept for waits that subscribe soon."""
     begins, ends = span
     due = -math.inf
-    for moment in told_at:
+    for moment in hinted_at:
         at = max(moment, begins)
         if begins - allowances.HINT_KEPT_SECONDS <= moment <= ends and at > due:
-            due = max(at, due + allowances.SECONDS_PER_HINT)  # those that come before it is due are the same check
+            due = max(at, due + allowances.SECONDS_PER_HINT)  # earlier hints share that check
             yield due
 
 
 def hint_calls(evidence: Evidence, account: str, life: Life, begins: float = BEGINNING, ends: float = 1e12) -> int:
-    """The most calls that the hints of some time may cost, without what is made sure of afterwards.
+    """Return the maximum number of calls that the hints of some time may cost, without later confirmations.
 
     :param evidence: what happened.
-    :param account: whose hints.
+    :param account: the account of the hints.
     :param life: that of the triggerer at the account.
     :param begins: the first moment.
     :param ends: the last one.
@@ -76,7 +76,7 @@ def hint_calls(evidence: Evidence, account: str, life: Life, begins: float = BEG
 
 
 def _batches(evidence: Evidence, account: str, life: Life) -> tuple[list[float], list[int]]:
-    """When there may be batches, and how many calls all of them before each take."""
+    """Return when there may be batches, and how many calls all earlier ones take."""
     habits = evidence.record.vendors[account].habits
     doubtful = evidence.doubtful[account]
     by_moment: dict[int, list[Name]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""An asyncio event loop whose time is virtual: it passes only while nothing is ready to run, and then at once.
+"""An asyncio event loop on virtual time, which jumps to the next timer whenever nothing is ready to run.
 
 There are no sockets, no threads and no real sleeping, so a run is a pure function of its seed.
 """
@@ -16,11 +16,11 @@ BEGINNING = 1_000.0
 EPOCH = 1_780_000_000.0
 """The Unix time at which the loop's time is 0."""
 STEPS_IN_ONE_MOMENT = 200_000
-"""A loop that runs so many steps while no time passes is busy with itself."""
+"""If the loop runs this many steps while no time passes, tasks keep each other busy."""
 
 
 class BlockedError(AssertionError):
-    """Every task waits for something that nothing is going to bring."""
+    """Every task is blocked, and no timer is set."""
 
 
 class BusyLoopError(AssertionError):
@@ -28,7 +28,7 @@ class BusyLoopError(AssertionError):
 
 
 class _VirtualSelector:
-    """Takes the place of the selector: waiting for sockets becomes a jump to the next timer."""
+    """Replaces the selector: instead of waiting for sockets, it jumps to the next timer."""
 
     def __init__(self) -> None:
         self.now = BEGINNING
@@ -62,17 +62,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._selector.now
 
     def unix_time(self) -> float:
-        """The calendar of everybody whose clock is right."""
+        """Return the Unix time on a correct clock."""
         return EPOCH + self._selector.now
 
     def run_in_executor(self, *_: Any) -> Any:
-        raise AssertionError("a thread would end the determinism of the simulation")
+        raise AssertionError("a thread would make the simulation nondeterministic")
 
     def _process_events(self, event_list: list[Any]) -> None:
         """There are no sockets."""
 
     def _write_to_self(self) -> None:
-        """There is no other thread that could wake this one."""
+        """There is no other thread that could wake this loop."""
 
     def _note(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -80,17 +80,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 def run(main: Coroutine[Any, Any, T]) -> tuple[T, list[str]]:
-    """Run a coroutine to its end on a loop of its own.
+    """Run a coroutine to its end on a new loop.
 
     :param main: the coroutine.
-    :return: its result, and what nobody took notice of: errors of tasks, tasks that were left over.
+    :return: its result, and what went wrong besides: errors of tasks, and tasks that are left.
     """
     loop = VirtualLoop()
     try:
         result = loop.run_until_complete(main)
         loop.run_until_complete(asyncio.sleep(0))
         left = sorted(task.get_name() for task in asyncio.all_tasks(loop) if not task.done())
-        return result, loop.complaints + [f"the task {name} is left over" for name in left]
+        return result, loop.complaints + [f"the task {name} is left" for name in left]
     finally:
         for task in asyncio.all_tasks(loop):
             task.cancel()

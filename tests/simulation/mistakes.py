@@ -1,4 +1,4 @@
-"""Mistakes that waiting once made, as patches of the code under test. :mod:`.mutations` says which run shows each."""
+"""Mistakes that ``waiting`` once had, as patches of the code under test. :mod:`.mutations` has a run for each."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Patches = list[Any]
 
 
 def known_states_are_not_published() -> Patches:
-    """A newcomer counts as if it had received what is already known."""
+    """A new wait counts as having received what is already known."""
 
     def mutated(_: Registry, subscription: Subscription, shipment: WatchedShipment) -> None:
         shipment.subscribers[subscription] = shipment.revision
@@ -47,12 +47,12 @@ def known_states_are_not_published() -> Patches:
 
 
 def spellings_differ() -> Patches:
-    """Upper and lower case make two shipments of one."""
+    """Upper and lower case are two different shipments."""
     return [mock.patch.object(ShipmentKey, "normalized", property(lambda self: self))]
 
 
 def left_out_is_missing() -> Patches:
-    """What an answer leaves out counts as not registered."""
+    """A shipment that a response leaves out counts as not registered."""
 
     async def mutated(self: NumberChecks, group: FailedGroup) -> None:
         await check_group(self, group)
@@ -65,7 +65,7 @@ def left_out_is_missing() -> Patches:
 
 
 def one_missing_makes_all_missing() -> Patches:
-    """When one of those that an answer left out is confirmed to be missing, the others count as missing too."""
+    """When one shipment that a response left out is confirmed as missing, the others count as missing as well."""
     record_unknown = Recorder.record_unknown
 
     def mutated(self: Recorder, shipment: WatchedShipment, asked_by: Collection[Subscription]) -> None:
@@ -78,7 +78,7 @@ def one_missing_makes_all_missing() -> Patches:
 
 
 def newcomers_get_an_older_miss() -> Patches:
-    """Who joins while a shipment is being confirmed is told that it is missing, too."""
+    """A wait that joins while a shipment is being confirmed also receives that it is missing."""
     record_unknown = Recorder.record_unknown
 
     def mutated(self: Recorder, shipment: WatchedShipment, _: Collection[Subscription]) -> None:
@@ -88,7 +88,7 @@ def newcomers_get_an_older_miss() -> Patches:
 
 
 def no_last_check() -> Patches:
-    """The deadline ends a wait as it stands."""
+    """A wait ends at its deadline without a last check."""
     return [mock.patch.object(Poller, "check_at_deadline", return_value=None)]
 
 
@@ -106,14 +106,14 @@ def no_check_after_the_deadline() -> Patches:
 
 
 def last_check_has_no_end() -> Patches:
-    """A last check that fails is repeated for as long as it takes."""
+    """A last check that fails is retried without limit."""
     return [mock.patch.object(session, "LAST_CHECK_SECONDS", 1e9)]
 
 
 def ends_the_account(is_odd: Callable[[TrackingMoreError], bool]) -> Callable[[], Patches]:
-    """One odd answer ends every wait of the account.
+    """One odd response ends every wait of the account.
 
-    :param is_odd: tells by the error whether the answer is one of them.
+    :param is_odd: tells from the error whether the response is one of these.
     """
     scope_of = failures.scope_of
     account_refused = FailureHandler._account_refused
@@ -159,7 +159,7 @@ def rotated_keys_end_waits() -> Patches:
 
 
 def changes_put_full_checks_off() -> Patches:
-    """A shipment is due when its interval has passed since a check of any kind, and only then seen to be stale."""
+    """A shipment is due one interval after a check of any kind, and only then is it tested for being stale."""
 
     def mutated(shipment: WatchedShipment, changes_checked_at: float) -> float:
         if shipment.hold is not None:
@@ -181,7 +181,7 @@ def changes_put_full_checks_off() -> Patches:
 
 
 def first_wait_sets_reconcile_seconds() -> Patches:
-    """A shipment is checked fully as the first of its waits asks, whoever joins later."""
+    """The first wait for a shipment sets the interval of full checks, whatever waits join later."""
     add = Registry.add
 
     def mutated(
@@ -211,7 +211,7 @@ def failures_stop_the_account() -> Patches:
 
 
 def failed_groups_stay_whole() -> Patches:
-    """A call that fails is repeated with the same numbers."""
+    """A call that fails is retried with the same numbers."""
 
     def mutated(self: FailedGroup, retry_at: float) -> list[FailedGroup]:
         return [FailedGroup(self.shipments, retry_at, self.failures + 1)]
@@ -220,12 +220,12 @@ def failed_groups_stay_whole() -> Patches:
 
 
 def service_is_never_down() -> Patches:
-    """However many calls fail alike, each is retried for itself."""
+    """Each failed call is retried separately, however many fail alike."""
     return [mock.patch.object(AccountHealth, "is_service_down", return_value=False)]
 
 
 def failed_lists_do_not_pause() -> Patches:
-    """A list that fails is asked for again at once."""
+    """A list that fails is requested again at once."""
 
     def mutated(self: FailureHandler, error: TrackingMoreError) -> bool:
         if failures.scope_of(error, names_one=False) is Scope.CALL:
@@ -237,12 +237,12 @@ def failed_lists_do_not_pause() -> Patches:
 
 
 def confirmations_come_first() -> Patches:
-    """Nobody is polled while something must be confirmed."""
+    """Nothing is polled while a shipment must be confirmed."""
     return [mock.patch.object(poller, "CALLS_PER_RETRY", 0)]
 
 
 def newcomers_make_all_due() -> Patches:
-    """Whoever joins has all shipments of the account checked, fully."""
+    """Each wait that joins makes full checks of all shipments of the account due."""
     add = Poller._add
 
     def mutated(self: Poller, subscription: Subscription, *arguments: Any) -> None:
@@ -255,17 +255,17 @@ def newcomers_make_all_due() -> Patches:
 
 
 def newcomers_keep_changes_coming() -> Patches:
-    """The list of changes is not the check that a newcomer wants, so that it is asked for again and again."""
+    """The list of changes does not count as the check that a new wait wants, so it is requested again and again."""
     return [mock.patch.object(WatchedShipment, "record_unchanged", return_value=None)]
 
 
 def changes_tell_newcomers_nothing() -> Patches:
-    """Who joins does not receive what is known when only the list of changes is read for it."""
+    """A new wait does not receive what is known if only the list of changes is read for it."""
     return [mock.patch.object(Registry, "publish_known", return_value=[])]
 
 
 def changes_count_for_the_missing() -> Patches:
-    """The list of changes is taken for a check of a shipment that is not registered, which a newcomer wants."""
+    """The list of changes counts as the check of an unregistered shipment that a new wait wants."""
     needs_full_check = schedule.needs_full_check
 
     def mutated(self: WatchedShipment) -> None:
@@ -288,12 +288,12 @@ def changes_count_for_the_missing() -> Patches:
 
 
 def long_changes_are_avoided_for_long() -> Patches:
-    """A list of changes that was too long is not tried again for half an hour."""
+    """A list of changes that was too long is not requested again for half an hour."""
     return [mock.patch.object(known_lists, "LONG_CHANGES_SECONDS", 1800.0)]
 
 
 def lists_count_for_what_they_leave_out() -> Patches:
-    """The planner takes a list for a check of shipments that it leaves out, as long as they need no full check."""
+    """For the planner, a list checks shipments that it leaves out, unless they need a full check."""
     plan = known_lists.plan
 
     def mutated(due: int, stale: int, *, left_out: int, stale_left_out: int, **known: Any) -> Plan:
@@ -303,7 +303,7 @@ def lists_count_for_what_they_leave_out() -> Patches:
 
 
 def polls_at_each_interval_take_every_slot() -> Patches:
-    """A request that has not waited takes the slot as soon as it is free, before those that have."""
+    """A request that has not waited takes a free slot before those that have."""
     try_acquire = RateLimiter.try_acquire
 
     def mutated(self: RateLimiter, *, warm: bool, has_waited: bool) -> Any:
@@ -313,12 +313,12 @@ def polls_at_each_interval_take_every_slot() -> Patches:
 
 
 def future_times_move_the_cursor() -> Patches:
-    """The newest time of an answer moves the cursor of changes, whenever it may be."""
+    """The newest time of a response moves the cursor of changes, even if it is in the future."""
     return [mock.patch.object(change_cursor, "_second_newest", lambda moments, now: max(moments, default=None))]
 
 
 def first_answer_sets_the_cursor() -> Patches:
-    """Only the first answer moves the cursor of changes, if it has times that may."""
+    """Only the first response moves the cursor of changes."""
     note = ChangeCursor.note
     noted: dict[ChangeCursor, None] = {}
 
@@ -331,7 +331,7 @@ def first_answer_sets_the_cursor() -> Patches:
 
 
 def hints_are_lost() -> Patches:
-    """What a webhook names is checked at its interval."""
+    """A shipment that a webhook names is checked no earlier than at its interval."""
 
     def release(self: HintChecks, now: float) -> int:
         self._pending.clear()
@@ -341,7 +341,7 @@ def hints_are_lost() -> Patches:
 
 
 def each_hint_is_a_call() -> Patches:
-    """Hints are followed at once, however often they name one shipment."""
+    """Each hint causes a check, however often it names the same shipment."""
     return [
         mock.patch.object(hint_checks, "SECONDS_PER_SHIPMENT", 0.0),
         mock.patch.object(hint_checks, "SECONDS_PER_BATCH", 0.0),
@@ -349,7 +349,7 @@ def each_hint_is_a_call() -> Patches:
 
 
 def hints_end_pauses() -> Patches:
-    """A hint is a reason to call a service that is down."""
+    """A hint ends a back-off or a cool-down."""
 
     def mutated(self: Poller, keys: Iterable[ShipmentKey], *, per_minute: int) -> int:
         self._state.health.paused_until = -math.inf

@@ -1,4 +1,4 @@
-"""Known mistakes, put back one at a time, and for each the run that shows it: the oracle must notice every one.
+"""Known mistakes, each with a run that shows it: the oracle must notice every one.
 
 ``make simulate ARGS=--mutations`` runs all of them, ``make simulate SEED=.. ARGS="--mutate A1"`` replays one.
 """
@@ -17,12 +17,12 @@ from tests.simulation.mistakes import Patches
 class Mutation:
     """One mistake.
 
-    :param text: what it is.
-    :param patches: what puts it in.
-    :param rules: those of the oracle's rules that it breaks, one of them at least.
-    :param seed: of a run that shows it.
-    :param size: of that run.
-    :param themes: what that run must have.
+    :param text: a description.
+    :param patches: returns the patches that put it into the code.
+    :param rules: the rules of the oracle, at least one of which it breaks.
+    :param seed: the seed of a run that shows it.
+    :param size: the size of that run.
+    :param themes: the additional themes of that run.
     """
 
     text: str
@@ -34,7 +34,7 @@ class Mutation:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Put the mistake in for a while."""
+        """Put the mistake into the code within a ``with`` block."""
         with ExitStack() as stack:
             for patch in self.patches():
                 stack.enter_context(patch)

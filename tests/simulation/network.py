@@ -1,6 +1,6 @@
-"""The way between a triggerer and the vendor: how long calls travel, and what may go wrong on the way.
+"""The network between triggerers and the vendor: how long calls take, and what goes wrong on the way.
 
-Every call is noted: the oracle judges by these notes and by the parcels' truth alone.
+Every call is recorded. The oracle judges only by these records and by the true states of the parcels.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.simulation.parcels import Name, Parcel, State
 from tests.simulation.vendor import JSON, Reply, Vendor
 
 TIME_OUT = 30.0
-"""The client's own time-out for an answer."""
+"""The client's timeout for a response."""
 SLOW = (3.0, 25.0)
 HTML = {"Content-Type": "text/html"}
 PAGE = b"<html><head><title>%d</title></head><body>An intermediate server answers for the real one.</body></html>"
@@ -34,13 +34,13 @@ REFUSALS = (401, 403, 4001, 4002, 402, 4018, 4019, 4021)
 
 @dataclass
 class Fault:
-    """Something that goes wrong.
+    """A fault.
 
-    :param kind: one of ``KINDS``, or ``poison``: calls that name one number are answered 500.
-    :param begins: the first moment.
-    :param ends: the last one.
-    :param share: of the calls in that time.
-    :param times: how often at most.
+    :param kind: one of ``KINDS``, or ``poison``: calls that name one number get a 500.
+    :param begins: when it begins.
+    :param ends: when it ends.
+    :param share: the share of calls in that time that it affects.
+    :param times: the maximum number of calls that it affects.
     :param number: the poisoned number.
     """
 
@@ -51,32 +51,33 @@ class Fault:
     times: int = 10**9
     number: str = ""
 
-    def concerns(self, call: Call, now: float) -> bool:
-        """Whether it may strike this call."""
+    def may_affect(self, call: Call, now: float) -> bool:
+        """Tell whether it may affect a call."""
         named = self.kind != "poison" or self.number.casefold() in call.numbers
         return self.begins <= now < self.ends and self.times > 0 and named
 
 
 @dataclass(eq=False)
 class Call:
-    """One call, as the oracle sees it.
+    """The record of one call.
 
-    :param triggerer: who sent it; each life of a triggerer has a name of its own.
+    :param triggerer: the name of the sender; each life of a triggerer has its own name.
     :param account: the vendor's account.
-    :param key: the key it was sent with.
+    :param key: the key that it was sent with.
     :param kind: ``numbers``, ``get``, ``list`` or ``change``.
     :param numbers: the numbers that it names.
-    :param name: the one shipment that it asks for, where it is ``get``.
-    :param asked_at: when the poller wanted it.
-    :param departed_at: when it left.
-    :param arrived_at: when the vendor had it.
-    :param ended_at: when the poller had its answer.
-    :param result: ``ok``, ``failed``, ``limited``, ``refused``; ``lost`` when nobody waits for the answer any more.
+    :param name: the shipment that it requests, if it is a ``get``.
+    :param query: its target.
+    :param asked_at: when the poller asked for it.
+    :param departed_at: when it was sent.
+    :param arrived_at: when it reached the vendor.
+    :param ended_at: when its response reached the poller.
+    :param result: ``ok``, ``failed``, ``limited`` or ``refused``; ``lost`` if nobody waited for the response any more.
     :param cause: what went wrong.
-    :param error: the error that the client made of it.
-    :param code: ``meta.code``, where the vendor answered.
+    :param error: the client's error.
+    :param code: ``meta.code`` of the vendor's response.
     :param cool_down: how long the account sends nothing after it, in seconds.
-    :param shown: what the answer shows.
+    :param shown: the parcels in the response.
     """
 
     triggerer: str
@@ -100,13 +101,13 @@ class Call:
 
 @dataclass
 class Network:
-    """The way to one account.
+    """The network to one account.
 
-    :param vendor: who answers.
-    :param account: its name.
-    :param rng: decides on everything that happens by chance.
+    :param vendor: the vendor's side.
+    :param account: the name of the account.
+    :param rng: for everything that happens at random.
     :param latency: shortest and longest round trip.
-    :param faults: what goes wrong.
+    :param faults: the faults.
     """
 
     vendor: Vendor
@@ -119,9 +120,9 @@ class Network:
     def begin(
         self, call: Call, path: str, query: Mapping[str, str], *, warm: bool, answered: Callable[[], None]
     ) -> asyncio.Future[Reply]:
-        """Let a call depart. It arrives whether or not somebody still waits for its answer.
+        """Send a call. It reaches the vendor even if nobody waits for the response any more.
 
-        :param answered: called when the answer's first byte is here.
+        :param answered: called when the first byte of the response arrives.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Reply] = loop.create_future()
@@ -153,7 +154,7 @@ class Network:
                 loop.call_later(trip / 2 if kind == "reset" else TIME_OUT - trip / 2, fail, error)
                 return
             if reply.code not in (429, 4002):
-                reply = self._spoilt(reply, kind)
+                reply = self._damage(reply, kind)
             takes = self.rng.uniform(*SLOW) if kind == "slow" else 0.0
             loop.call_later(trip / 2 + takes + 1e-4 * len(reply.shown), answer, reply)
 
@@ -171,13 +172,13 @@ class Network:
 
     def _fault(self, call: Call, now: float) -> Fault | None:
         for fault in self.faults:
-            if fault.concerns(call, now) and (fault.share >= 1 or self.rng.random() < fault.share):
+            if fault.may_affect(call, now) and (fault.share >= 1 or self.rng.random() < fault.share):
                 fault.times -= 1
                 return fault
         return None
 
-    def _spoilt(self, reply: Reply, kind: str) -> Reply:
-        """What becomes of a good answer."""
+    def _damage(self, reply: Reply, kind: str) -> Reply:
+        """Return what a fault makes of a good response."""
         if kind == "cut":
             return Reply(200, JSON, reply.body[: len(reply.body) // 2], "refused")
         if kind == "unknown code":

@@ -1,8 +1,8 @@
-"""Judges a run by the parcels' truth and by what went over the wire, and by nothing that the code under test says.
+"""Judge a run by the true states of the parcels and by the calls, and by nothing that the code under test reports.
 
-Two questions, kept apart. *What a wait was shown* must decide it, at once and rightly (:mod:`.belief`). *What the
-vendor knew* must be shown to it in time: within its own interval and the allowances of :mod:`.allowances`, each of
-which has a name and a reason. Beside them: the slot clock, the number of calls, and nobody forgotten.
+Two questions are separate. *What a wait was shown* must decide it, at once and correctly (:mod:`.belief`). *What the
+vendor knew* must be shown to it in time: within its interval and the allowances of :mod:`.allowances`. Further rules
+are about the slot clock, the number of calls, and waits that never end.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tests.simulation.wait_rules import WaitJudge
 def judge(record: Record) -> list[Violation]:
     """Judge a run by every rule.
 
-    :param record: all that happened.
-    :return: what must not have happened; empty if all is well.
+    :param record: what happened.
+    :return: the violations; empty if there are none.
     """
     return list(_violations(record))
 

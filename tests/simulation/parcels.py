@@ -1,6 +1,6 @@
-"""The truth: what the vendor knows of each parcel, and from which moment on. Fixed before a run begins.
+"""The true states of the parcels: what the vendor knows about each, and from when on. Fixed before a run begins.
 
-All moments are seconds of the loop; the vendor's own clock, which may be wrong, only shows in its answers.
+All moments are seconds of the loop. The vendor's clock, which may be wrong, appears only in its responses.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 
 LATE_BUT_SEEN = 20.0
-"""A change that the vendor dates back by no more than this must be found by change all the same."""
+"""A change that the vendor dates back by no more than this must still be found in the list of changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A parcel from one moment on.
+    """The state of a parcel from one moment on.
 
-    :param since: when the vendor got to know it.
-    :param status: the vendor's status; None: not registered.
-    :param substatus: finer code.
+    :param since: when the vendor learns of it.
+    :param status: the vendor's status; None if it is not registered.
+    :param substatus: the more detailed code.
     :param created_at: when it was registered.
     :param event_at: when its newest event happened.
-    :param updated_at: what the vendor dates the change to; None: it leaves ``updated_at`` null.
-    :param in_list: whether the list and the changes show it.
+    :param updated_at: the vendor's date of the change; None if ``updated_at`` is null.
+    :param in_list: whether the list of everything and the list of changes contain it.
     :param in_numbers: whether the ``numbers`` filter finds it.
     """
 
@@ -37,11 +37,11 @@ class State:
 
     @property
     def found_by_change(self) -> bool:
-        """Whether somebody who asks what has changed since a moment before ``since`` must be shown it."""
+        """Whether a list of changes that begins before ``since`` must contain it."""
         return self.in_list and self.updated_at is not None and self.updated_at >= self.since - LATE_BUT_SEEN
 
     def quiet_days(self, now: float) -> int:
-        """Whole days without a new event."""
+        """Return the whole days without a new event."""
         return max(0, int((now - self.event_at) // 86_400))
 
 
@@ -50,13 +50,13 @@ Name = tuple[str, str]
 
 
 def name_of(carrier_code: str, tracking_number: str) -> Name:
-    """Fold the spelling of a shipment."""
+    """Normalize the spelling of a shipment."""
     return carrier_code.casefold(), tracking_number.casefold()
 
 
 @dataclass
 class Parcel:
-    """One parcel of an account and all that is going to happen to it.
+    """One parcel of an account, and everything that happens to it.
 
     :param carrier_code: as the vendor spells it.
     :param tracking_number: as the vendor spells it.
@@ -76,20 +76,20 @@ class Parcel:
 
     @property
     def name(self) -> Name:
-        """The parcel in normalized spellings."""
+        """The normalized name of the parcel."""
         return name_of(self.carrier_code, self.tracking_number)
 
     def index(self, now: float) -> int:
-        """Which state it is in; -1 before the first."""
+        """Return the index of its state at a moment; -1 before the first."""
         return bisect_right(self._since, now) - 1
 
     def at(self, now: float) -> State:
-        """The state at a moment."""
+        """Return its state at a moment."""
         index = self.index(now)
         return self.states[index] if index >= 0 else NOT_REGISTERED
 
     def until(self, index: int) -> float:
-        """When a state ends."""
+        """Return when a state ends."""
         return self._since[index + 1] if index + 1 < len(self._since) else float("inf")
 
 

@@ -1,4 +1,4 @@
-"""Runs scenarios and judges them: ``make simulate RUNS=20000``, or ``make simulate SEED=17`` for one with its trace."""
+"""Run scenarios and judge them: ``make simulate RUNS=20000``, or ``make simulate SEED=17`` for one with its trace."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Report:
-    """What one run came to.
+    """The result of one run.
 
     :param seed: its seed.
-    :param title: the scenario in a line.
-    :param violations: the rule and the text of each.
-    :param waits: how many waits it had.
-    :param calls: how many calls left.
-    :param seconds: of virtual time.
-    :param digest: of its whole trace.
+    :param title: the scenario in one line.
+    :param violations: the rule and the text of each violation.
+    :param waits: the number of waits.
+    :param calls: the number of calls.
+    :param seconds: its length in virtual time.
+    :param digest: a digest of its trace.
     """
 
     seed: int
@@ -53,10 +53,10 @@ def run_seed(seed: int, *, size: str | None = None, themes: Themes = NO_THEMES, 
     """Run one scenario and judge it.
 
     :param seed: the same seed is the same run.
-    :param size: of the scenario; None: as the seed has it.
-    :param themes: what it must have besides.
-    :param mutation: what to break in the code under test.
-    :return: what it came to.
+    :param size: the size of the scenario; None for the one that the seed draws.
+    :param themes: themes in addition to those that the seed draws.
+    :param mutation: the mistake to put into the code under test; empty for none.
+    :return: the result.
     """
     return run_and_record(seed, size=size, themes=themes, mutation=mutation)[0]
 
@@ -64,13 +64,13 @@ def run_seed(seed: int, *, size: str | None = None, themes: Themes = NO_THEMES, 
 def run_and_record(
     seed: int, *, size: str | None = None, themes: Themes = NO_THEMES, mutation: str = ""
 ) -> tuple[Report, Record | None]:
-    """Run one scenario, and keep all that happened.
+    """Run one scenario, and keep its record.
 
     :param seed: the same seed is the same run.
-    :param size: of the scenario; None: as the seed has it.
-    :param themes: what it must have besides.
-    :param mutation: what to break in the code under test.
-    :return: what it came to, and its record if it came to an end.
+    :param size: the size of the scenario; None for the one that the seed draws.
+    :param themes: themes in addition to those that the seed draws.
+    :param mutation: the mistake to put into the code under test; empty for none.
+    :return: the result, and the record if the run came to an end.
     """
     scenario = draw(seed, size=size, themes=themes)
     with ExitStack() as stack:
@@ -88,9 +88,9 @@ def run_and_record(
 
 
 def trace(record: Record) -> Iterator[str]:
-    """Tell what happened, in order.
+    """Yield what happened, in order.
 
-    :param record: all that happened.
+    :param record: the record of a run.
     """
     entries: list[tuple[float, int, str]] = []
 
@@ -98,9 +98,9 @@ def trace(record: Record) -> Iterator[str]:
         entries.append((moment, len(entries), text))
 
     for call in record.calls:
-        add(call.departed_at, f"{call.triggerer} asks {call.account}: {_asked(call)}")
+        add(call.departed_at, f"{call.triggerer} calls {call.account}: {_asked(call)}")
         if call.ended_at < float("inf"):
-            add(call.ended_at, f"{call.triggerer} has its answer: {_answer(call)}")
+            add(call.ended_at, f"{call.triggerer} has the response: {_answer(call)}")
     for session in record.sessions:
         add(session.begins, f"{session.plan.name} joins {session.triggerer}: {_options(session)}")
         add(session.ends, f"{session.plan.name} on {session.triggerer}: {_end(session)}")
@@ -169,7 +169,7 @@ def _end(session: Session) -> str:
 
 
 def themes_of(seed: int) -> Themes:
-    """Return what else a run of many is about: every fourth one has hints.
+    """Return the additional themes of a run among many: every fourth one has hints.
 
     :param seed: its seed.
     """
@@ -182,27 +182,27 @@ def _run_job(job: tuple[int, str | None, Themes, str]) -> Report:
 
 
 def main(arguments: list[str]) -> int:
-    """Run what the command line asks for.
+    """Run the command.
 
-    :param arguments: of the command line.
-    :return: the exit status: 1 if something happened that must not.
+    :param arguments: its arguments.
+    :return: the exit status: 1 if there is a violation.
     """
     parser = argparse.ArgumentParser(prog="simulate", description=__doc__)
     parser.add_argument("--runs", type=int, default=2000, help="how many scenarios")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="replay this one, with its trace")
-    parser.add_argument("--size", choices=("small", "busy", "large"), help="of every scenario")
+    parser.add_argument("--size", choices=("small", "busy", "large"), help="the size of every scenario")
     parser.add_argument(
         "--themes",
         nargs="+",
         choices=(*THEMES, LONG_LIST, TOGETHER, HINTS),
         default=(),
-        help="what every scenario must have",
+        help="additional themes of every scenario",
     )
     parser.add_argument("--mutate", choices=sorted(MUTATIONS), default="", help="break the code under test first")
     parser.add_argument("--mutations", action="store_true", help="put every known mistake back, one at a time")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="the number of processes")
     chosen = parser.parse_args(arguments)
     themes = frozenset(chosen.themes)
     logging.disable(logging.CRITICAL)
@@ -246,7 +246,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run_mutation(name: str) -> tuple[Report, Report]:
-    """Run what shows a mistake, without and with it."""
+    """Run the scenario that shows a mistake, without it and with it."""
     chosen = MUTATIONS[name]
     sound = run_seed(chosen.seed, size=chosen.size, themes=chosen.themes)
     return sound, run_seed(chosen.seed, size=chosen.size, themes=chosen.themes, mutation=name)

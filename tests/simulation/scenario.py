@@ -1,7 +1,7 @@
-"""What happens in one run, drawn from its seed: parcels, waits, triggerers, faults. Plain data; runs nothing.
+"""Draw a scenario from its seed: parcels, waits, triggerers and faults, as plain data.
 
-Each run takes few themes of all that may happen, so that a failure can be understood and a mistake cannot hide behind
-other people's trouble.
+Each run has only a few of the possible themes, so that a failure can be understood, and no mistake is hidden by other
+faults.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ THEMES = (
 SMALL_CALLS = "small calls"
 MOST_CALLS_A_SECOND = 0.5
 LONG_LIST = "long list"
-"""A theme for those who ask for it: the list takes so many calls that each shipment is better asked for by number."""
+"""A theme on request: the list takes so many calls that it is better to request each shipment by number."""
 TOGETHER = "registered together"
-"""A theme for those who ask for it: the parcels of an account were registered at one moment, and nothing happens to
-them until the run begins, so that the first answers have no ``updated_at``. Most waits begin together, too."""
+"""A theme on request: the parcels of an account were registered at the same moment and have not changed when the run
+begins, so that the first responses have no ``updated_at``. Most waits begin together as well."""
 
 
 HINTS = "hints"
-"""A theme for those who ask for it: webhooks name shipments, rightly, wrongly, repeatedly, and unknown ones."""
+"""A theme on request: webhooks name shipments that have changed or not, repeatedly, and unknown ones."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast a run is: intervals that suit each other and the time it takes."""
+    """How fast a run is: its intervals, and its length."""
 
     pokes: tuple[float, ...]
     reconciles: tuple[float, ...]
@@ -56,12 +56,12 @@ PACES = {
 class WaitPlan:
     """One task's wait.
 
-    :param name: in traces.
-    :param account: whose parcels it waits for.
+    :param name: its name in traces.
+    :param account: the account of its parcels.
     :param options: the arguments of ``WaitSpec.create``; moments are seconds of the loop.
     :param joins_at: when it starts.
-    :param triggerer: where.
-    :param cancelled_at: when somebody ends it, if it has not ended by itself.
+    :param triggerer: the number of its triggerer.
+    :param cancelled_at: when it is cancelled, if it has not ended before.
     """
 
     name: str
@@ -76,12 +76,12 @@ class WaitPlan:
 class AccountPlan:
     """One account.
 
-    :param name: in traces.
+    :param name: its name in traces.
     :param habits: how the vendor behaves.
-    :param parcels: what is going to happen to each parcel.
+    :param parcels: its parcels, with everything that happens to them.
     :param keys: each key, and when it is revoked.
-    :param connection: from when on the connection has which key.
-    :param faults: what goes wrong on the way.
+    :param connection: each key of the Airflow connection, and since when.
+    :param faults: the faults of its network.
     :param latency: shortest and longest round trip.
     """
 
@@ -94,17 +94,17 @@ class AccountPlan:
     latency: tuple[float, float]
 
     def key_at(self, now: float) -> str:
-        """The key in the connection."""
+        """Return the key in the connection."""
         return [key for since, key in self.connection if since <= now][-1]
 
 
 @dataclass(frozen=True)
 class Hint:
-    """Webhooks that arrive together, and wake every triggerer of the account.
+    """Webhooks that arrive together, and reach every triggerer of the account.
 
-    :param at: when.
-    :param account: whose.
-    :param names: what they name, in any spelling; perhaps nothing that anybody waits for.
+    :param at: when they arrive.
+    :param account: the account.
+    :param names: the shipments that they name, in any spelling; perhaps none with subscribers.
     """
 
     at: float
@@ -118,8 +118,7 @@ class Scenario:
 
     :param numbers_in_one_call: how many numbers a call takes; few of them make a small account behave like a large one.
     :param rows_in_one_call: how many rows a page has.
-    :param outages: for each triggerer, from when until when it is away, and where its waits go meanwhile (None: they
-        stay until it is back).
+    :param outages: for each triggerer, when it is down, and the triggerer that takes its waits (None: they stay).
     :param hints: the webhooks, in order.
     """
 
@@ -145,11 +144,11 @@ class Scenario:
 
 
 def draw(seed: int, *, size: str | None = None, themes: frozenset[str] = frozenset()) -> Scenario:
-    """Draw a run.
+    """Draw a scenario.
 
     :param seed: the same seed is the same run.
-    :param size: ``small``, ``busy`` or ``large``; None: mostly small.
-    :param themes: what it must have besides what it draws.
+    :param size: ``small``, ``busy`` or ``large``; None to draw it, mostly small.
+    :param themes: themes in addition to those that it draws.
     """
     rng = random.Random(f"scenario {seed}")
     size = size or rng.choices(("small", "busy", "large"), (88, 11, 1))[0]
@@ -178,7 +177,7 @@ def draw(seed: int, *, size: str | None = None, themes: frozenset[str] = frozens
 
 
 def _sizes_of_calls(rng: random.Random, waits: list[WaitPlan]) -> tuple[int, int]:
-    """Draw how much one call takes, but not so little that polls alone need every slot."""
+    """Draw the sizes of calls, but not so small that polls alone need every slot."""
     shortest: dict[tuple[str, Name], float] = {}
     for wait in waits:
         for own in (wait.options.get("orders") or {None: wait.options["shipments"]}).values():
@@ -235,7 +234,7 @@ def _registered_together(parcels: list[Parcel], created: float) -> list[Parcel]:
 
 
 def _elsewhere(rng: random.Random, size: str, themes: frozenset[str], ends_at: float) -> list[Parcel]:
-    """Parcels that nobody waits for: they fill the list, change and come while its pages are read."""
+    """Draw parcels that nobody waits for. They fill the list, and come and change while its pages are read."""
     if LONG_LIST in themes:
         return [
             Parcel("ups", f"X{number:06d}", [State(created, "transit", None, created, created, created)])
@@ -289,7 +288,7 @@ def _journey(rng: random.Random, themes: frozenset[str], ends_at: float) -> list
         status = "pending"
     since = created if created > BEGINNING else rng.uniform(created, BEGINNING)
     event_at = since - rng.uniform(1, 600)
-    if "stuck" in themes and rng.random() < 0.4:  # a day without an event ends while the run goes on
+    if "stuck" in themes and rng.random() < 0.4:  # a day without an event ends during the run
         since = event_at = rng.uniform(BEGINNING, ends_at) - rng.randint(1, 4) * DAY
         created = since - 60
     hidden = "unlisted" in themes and rng.random() < 0.2
@@ -334,7 +333,7 @@ def _updated_at(rng: random.Random, moment: float, status: str | None, themes: f
         kind = rng.choices(("right", "late", "future"), (70, 20, 10))[0]
         if kind == "late":
             return moment - rng.uniform(30, 3600)
-        if kind == "future":  # farther ahead than a clock may be wrong: no client can tell the two apart
+        if kind == "future":  # further ahead than a clock may be wrong, since no client can tell the two apart
             return moment + rng.uniform(3 * 3600, 30 * DAY)
     return moment - rng.choice((0.0, 0.0, rng.uniform(0, 15)))
 
@@ -512,7 +511,7 @@ def _hints(rng: random.Random, accounts: list[AccountPlan], ends_at: float) -> l
                     told_at = state.since + rng.choice((0.0, rng.uniform(0, 3), rng.uniform(0, 600)))
                     times = [told_at, *(told_at + rng.uniform(0, 60) for _ in range(rng.randint(0, repeats)))]
                     hints += [Hint(at, account.name, (_any_case(rng, parcel),)) for at in times]
-        for _ in range(rng.choice((0, 0, 5, 50))):  # false ones, many at once, and unknown numbers
+        for _ in range(rng.choice((0, 0, 5, 50))):  # hints without a change, many at once, and unknown numbers
             chosen = rng.sample(own, min(rng.choice((1, 1, 3, 60)), len(own)))
             unknown = [("usps", f"Z{number}") for number in range(rng.choice((0, 1, 20)))]
             names = (*(_any_case(rng, parcel) for parcel in chosen), *unknown)
@@ -529,5 +528,5 @@ def _any_case(rng: random.Random, parcel: Parcel) -> Name:
 
 
 def unix(moment: float | None) -> float | None:
-    """A moment of the loop as Unix seconds."""
+    """Convert a moment of the loop to Unix seconds."""
     return None if moment is None else EPOCH + moment

@@ -1,4 +1,4 @@
-"""Carries out a scenario on virtual time: triggerers that live and die, waits that join, leave and restart."""
+"""Run a scenario on virtual time: triggerers start and die, waits join, leave and restart."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from tests.simulation.sender import Sender
 from tests.simulation.vendor import Vendor
 
 CONNECT_SECONDS = 0.05
-"""Reading an Airflow connection takes no longer."""
+"""The longest time that reading an Airflow connection takes."""
 
 
 class Engine(Protocol):
     """The code under test."""
 
     def sizes_of_calls(self, numbers: int, rows: int) -> contextlib.AbstractContextManager[None]:
-        """Let calls take so many numbers and pages have so many rows."""
+        """Set how many numbers a call takes, and how many rows a page has."""
 
     def make_pollers(self, *, clock: Callable[[], float], rng: random.Random) -> Any:
-        """What one triggerer process has."""
+        """Create the pollers of one triggerer process."""
 
     def make_spec(self, options: dict[str, Any]) -> Any:
-        """Check the options of a wait."""
+        """Validate the options of a wait."""
 
     def read_spec(self, stored: Any) -> Any:
-        """Read what was stored."""
+        """Read the stored form of a wait."""
 
     def check_now(self, pollers: Any, account: str, names: Iterable[Name]) -> None:
-        """Tell the pollers of an account which shipments webhooks have named."""
+        """Pass the shipments that webhooks have named to the pollers of an account."""
 
     def run_wait(
         self, spec: Any, connect: Callable[[], Awaitable[Sender]], *, pollers: Any, clock: Callable[[], float]
     ) -> Awaitable[Any]:
-        """Wait."""
+        """Run a wait."""
 
 
 @dataclass(eq=False)
@@ -53,7 +53,7 @@ class Session:
     """One run of a wait in one life of a triggerer.
 
     :param ended: ``verdict``, ``refused``, ``crashed``, ``cancelled`` or ``killed``.
-    :param keys: which key it got when it read the connection.
+    :param keys: when it read the connection, and the key that it got.
     """
 
     plan: WaitPlan
@@ -69,7 +69,7 @@ class Session:
 
 @dataclass
 class Record:
-    """All that happened in a run."""
+    """Everything that happened in a run."""
 
     scenario: Scenario
     vendors: dict[str, Vendor]
@@ -80,7 +80,7 @@ class Record:
 
 
 class _Triggerer:
-    """One triggerer process at a time, under one number."""
+    """The triggerer processes with one number, one after the other."""
 
     def __init__(self, run: ScenarioRun, number: int) -> None:
         self._run = run
@@ -109,9 +109,9 @@ class _Triggerer:
 
 
 class ScenarioRun:
-    """A scenario under way.
+    """A scenario that is running.
 
-    :param scenario: what is going to happen.
+    :param scenario: the scenario.
     :param engine: the code under test.
     """
 
@@ -125,15 +125,15 @@ class ScenarioRun:
         self.sessions: list[Session] = []
         self.triggerers = [_Triggerer(self, number) for number in range(len(scenario.outages))]
 
-    async def carry_out(self) -> None:
-        """Carry out the scenario."""
+    async def execute(self) -> None:
+        """Execute the scenario."""
         ending = [asyncio.ensure_future(self._outages(triggerer)) for triggerer in self.triggerers]
         ending.append(asyncio.ensure_future(self._hints()))
         await asyncio.gather(*(self._wait(plan) for plan in self.scenario.waits))
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
-        await asyncio.sleep(60.0)  # whatever is left behind has time to show
+        await asyncio.sleep(60.0)  # calls that are left behind show by then
 
     async def _until(self, moment: float) -> None:
         await asyncio.sleep(max(0.0, moment - self.loop.time()))
@@ -176,7 +176,7 @@ class ScenarioRun:
                 return
 
     async def _session(self, plan: WaitPlan, stored: Any, triggerer: _Triggerer, rng: random.Random) -> bool:
-        """Run the wait in this triggerer; tell whether it must go on elsewhere."""
+        """Run the wait in this triggerer, and tell whether it must continue in another."""
         session = Session(plan, triggerer.name, self.loop.time(), plan.options.get("first_check_at"))
         self.sessions.append(session)
 
@@ -229,18 +229,18 @@ def _network(scenario: Scenario, plan: AccountPlan) -> Network:
 def simulate(scenario: Scenario, engine: Engine) -> Record:
     """Run a scenario to its end.
 
-    :param scenario: the run; used up by it.
+    :param scenario: the scenario, which cannot be used again.
     :param engine: the code under test.
     :return: what happened.
     """
 
     async def main() -> ScenarioRun:
         run = ScenarioRun(scenario, engine)
-        await run.carry_out()
+        await run.execute()
         return run
 
     before = random.getstate()
-    random.seed(f"{scenario.seed} everybody else")  # the pace spreads waiters with the module's own generator
+    random.seed(f"{scenario.seed} everybody else")  # the rate limiter uses the module's generator
     try:
         with engine.sizes_of_calls(scenario.numbers_in_one_call, scenario.rows_in_one_call):
             run, complaints = virtual.run(main())

@@ -1,4 +1,4 @@
-"""The client of one triggerer for one account: the real pace and the real reading of answers, on a simulated wire."""
+"""The client of one triggerer for one account: the real rate limiter and parser, on a simulated network."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tests.simulation.vendor import COOL_DOWN_SECONDS, SLOT_SECONDS
 T = TypeVar("T")
 
 STAYS_OPEN = 20.0
-"""Seconds for which an idle connection can be used again."""
+"""How long an idle connection can be reused, in seconds."""
 HAND_OVER_SECONDS = (0.0005, 0.003)
-"""How long it takes to hand a step to a thread."""
+"""How long it takes to pass a step to a thread, in seconds."""
 
 
 class Sender:
     """Sends to one account with one key.
 
-    :param network: the way to the account.
+    :param network: the network to the account.
     :param key: the key.
-    :param triggerer: who sends.
-    :param slots: the slot clock that all who use the key share.
+    :param triggerer: the name of the triggerer.
+    :param slots: the slot clock that all users of the key share.
     """
 
     def __init__(self, network: Network, key: str, triggerer: str, slots: MemoryStore) -> None:
@@ -48,27 +48,27 @@ class Sender:
 
     @property
     def account_name(self) -> str:
-        """The account, whatever its key."""
+        """The name of the account, which does not depend on the key."""
         return self._network.account
 
     @property
     def route(self) -> str:
-        """There is one way to each account."""
+        """There is one route to each account."""
         return self.account
 
     def close(self) -> None:
-        """Close the connections; they are made anew when they are needed."""
+        """Close the connections. They are opened again when needed."""
         self._open_until = float("-inf")
 
     async def _hand_over(self) -> None:
-        """Each step is handed to a thread; or else whoever comes round each second exactly would win every slot."""
+        """Take the time of passing a step to a thread. Otherwise, exact one-second polls would win every slot."""
         await asyncio.sleep(self._rng.uniform(*HAND_OVER_SECONDS))
 
     async def send_async(
         self, request: Request[T], *, max_wait_seconds: float | None = None, max_attempts: int | None = None
     ) -> T:
-        """Wait for a slot, send once, and read the answer."""
-        assert max_attempts == 1, "a poller repeats calls itself"
+        """Wait for a slot, send once, and parse the response."""
+        assert max_attempts == 1, "the poller itself retries calls"
         assert request.method == "GET", "waiting only reads"
         loop = asyncio.get_running_loop()
         asked_at = loop.time()

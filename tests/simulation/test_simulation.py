@@ -1,4 +1,4 @@
-"""A few hundred of the runs that ``make simulate`` makes by the thousand, and what shows that they can fail."""
+"""A few hundred of the runs of ``make simulate``, and known mistakes, which show that runs can fail."""
 
 from __future__ import annotations
 
@@ -76,22 +76,22 @@ FOUND = {
     "oracle: what was kept for a wait may have been a delivery, which stays one": (15082, None, set()),
     "oracle: a pause of milliseconds ends a row of calls, too": (7657, None, set()),
 }
-"""Runs that once showed a mistake in the code, or in the oracle where the text says so."""
+"""Runs that once showed a mistake in the code, or in the oracle if the text says so."""
 
 
-@functools.cache  # some of the runs are those of several tests
+@functools.cache  # several tests share some of the runs
 def run_without_mistake(seed: int, size: str | None, themes: frozenset[str] = frozenset()) -> Report:
     return run_seed(seed, size=size, themes=themes)
 
 
 @pytest.mark.parametrize("first", range(0, SMALL, IN_ONE_TEST))
-def test_small_runs_keep_every_promise(first: int) -> None:
+def test_small_runs_break_no_rule(first: int) -> None:
     for seed in range(first, first + IN_ONE_TEST):
         report = run_without_mistake(seed, "small", themes_of(seed))
         assert not report.violations, f"{report.title}\nmake simulate SEED={seed} ARGS='--size small'"
 
 
-def test_busy_runs_with_hints_keep_every_promise() -> None:
+def test_busy_runs_with_hints_break_no_rule() -> None:
     for seed in range(BUSY):
         report = run_without_mistake(seed, "busy", HINTED)
         assert not report.violations, (
@@ -99,7 +99,7 @@ def test_busy_runs_with_hints_keep_every_promise() -> None:
         )
 
 
-def test_busy_runs_keep_every_promise() -> None:
+def test_busy_runs_break_no_rule() -> None:
     for seed in range(BUSY):
         report = run_without_mistake(seed, "busy", SMALL_CALLS)
         assert not report.violations, (
@@ -108,7 +108,7 @@ def test_busy_runs_keep_every_promise() -> None:
 
 
 @pytest.mark.parametrize("mistake", FOUND)
-def test_what_a_run_once_showed_does_not_come_back(mistake: str) -> None:
+def test_a_mistake_that_a_run_once_showed_is_still_fixed(mistake: str) -> None:
     seed, size, themes = FOUND[mistake]
     report = run_without_mistake(seed, size, frozenset(themes))
     assert not report.violations, report.title

@@ -1,6 +1,6 @@
-"""The vendor's side of the wire, written from the API reference alone: real bytes for each path and query.
+"""The vendor's side, written from the API reference alone: real bytes for each path and query.
 
-Shares no code with the package or its sandbox. Where the reference is unclear, each account takes one of the readings.
+It shares no code with the package or its sandbox. Where the reference is unclear, each account follows one reading.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Habits:
 
     :param skew: seconds by which the vendor's clock is ahead.
     :param zone_hours: offset in its times.
-    :param empty_is_error: an empty list is 4031; else success with ``[]``.
-    :param missing_code: what GET by number says of a parcel that it does not know.
-    :param total_as: how ``total`` is written.
+    :param empty_is_error: whether an empty list is a 4031 rather than success with ``[]``.
+    :param missing_code: the code of a GET by path for an unknown parcel.
+    :param total_as: whether ``total`` is a ``text`` or a ``number``.
     :param limit_status: HTTP status of a 429.
-    :param retry_after: seconds in the ``Retry-After`` of a 429, where it has one.
+    :param retry_after: seconds in the ``Retry-After`` of a 429; None if it has none.
     :param numbers_in_one_call: the longest ``numbers`` filter.
     :param rows_in_one_call: the largest page.
     """
@@ -52,26 +52,26 @@ class Habits:
     rows_in_one_call: int = ROWS_IN_ONE_CALL
 
     def full_calls(self, shipments: int, rows: int) -> int:
-        """The fewest calls that check so many shipments: by number, or by a list of so many rows."""
+        """Return the fewest calls that check this many shipments: by number, or by a list of this many rows."""
         return min(self.number_calls(shipments), self.pages(rows))
 
     def number_calls(self, shipments: int) -> int:
-        """The calls that check so many shipments by number."""
+        """Return how many calls check this many shipments by number."""
         return math.ceil(shipments / self.numbers_in_one_call)
 
     def pages(self, rows: int) -> int:
-        """The calls that read a list of so many rows."""
+        """Return how many calls read a list of this many rows."""
         return max(1, math.ceil(rows / self.rows_in_one_call))
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What the vendor answers.
+    """A response of the vendor.
 
     :param status: HTTP status.
     :param headers: HTTP headers.
     :param body: the bytes.
-    :param kind: ``numbers``, ``list``, ``change`` or ``get``; ``refused`` when it says nothing of any parcel.
+    :param kind: ``numbers``, ``list``, ``change`` or ``get``; ``refused`` if it contains no parcels.
     :param shown: the parcels in it.
     :param code: ``meta.code``.
     """
@@ -89,7 +89,7 @@ class Vendor:
     """One account at the vendor.
 
     :param habits: the readings that it follows.
-    :param parcels: everything that is or is going to be registered.
+    :param parcels: everything that is registered, now or later.
     :param keys: each key of the account, and when it is revoked.
     """
 
@@ -108,7 +108,7 @@ class Vendor:
             self.by_number.setdefault(parcel.name[1], []).append(parcel)
 
     def answer(self, key: str, path: str, query: Mapping[str, str], now: float) -> Reply:
-        """Answer a request at the moment when it arrives."""
+        """Respond to a request at the moment it arrives."""
         too_soon = now - self.last_arrival.get(key, float("-inf")) < SLOT_SECONDS - 1e-6
         self.last_arrival[key] = now
         if now >= self.keys.get(key, float("-inf")):
@@ -125,29 +125,29 @@ class Vendor:
         return self.refusal(404, "No such page")
 
     def start_cool_down(self, key: str, now: float) -> None:
-        """Answer nothing but 429 for two minutes."""
+        """Respond with 429 for two minutes."""
         self.cool_down_until[key] = now + COOL_DOWN_SECONDS
 
     def too_many(self) -> Reply:
-        """The answer 429."""
+        """Return a 429."""
         after = self.habits.retry_after
         headers = JSON if after is None else {**JSON, "Retry-After": str(after)}
         body = _envelope(429, "[]", "Too many requests. Pause and wait two minutes.")
         return Reply(self.habits.limit_status, headers, body, "refused", code=429)
 
     def refusal(self, code: int, message: str) -> Reply:
-        """An answer that is not success."""
+        """Return a response that is not a success."""
         return Reply(200, JSON, _envelope(code, "[]", message), "refused", code=code)
 
     def rows(self, now: float) -> int:
-        """How many parcels the list shows, about."""
+        """Return about how many parcels the list has."""
         minute = now // 60
         if minute not in self._rows:
             self._rows[minute] = self._count_rows(now)
         return self._rows[minute]
 
     def changed_rows(self, now: float) -> int:
-        """How many parcels every list of changes shows, about: those whose ``updated_at`` lies in the future."""
+        """Return about how many parcels every list of changes has: those with an ``updated_at`` in the future."""
         minute = now // 60
         if minute not in self._changed_rows:
             states = [parcel.at(now) for parcel in self.parcels]
@@ -245,12 +245,12 @@ class Vendor:
 
 
 def local(moment: float) -> str:
-    """A carrier's time: naive, here as if every place lay in Greenwich."""
+    """Format a carrier's local time, as if every place were in Greenwich."""
     return datetime.fromtimestamp(int(EPOCH + moment), UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def hash_of(parcel: Parcel) -> int:
-    """A number for a parcel that is the same in every process."""
+    """Return a number for a parcel that is the same in every process."""
     return int.from_bytes(f"{parcel.carrier_code}/{parcel.tracking_number}".encode()[:16], "big")
 
 

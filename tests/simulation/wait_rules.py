@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from tests.simulation import allowances
 from tests.simulation.allowances import overlaps
-from tests.simulation.belief import OPEN, Belief, Sight
+from tests.simulation.belief import OPEN, Belief, Sighting
 from tests.simulation.bounds import Bounds, Known
 from tests.simulation.evidence import Evidence, Life, Violation, names_of, offset, poke_interval
 from tests.simulation.network import Call
@@ -15,7 +15,7 @@ from tests.simulation.parcels import NOT_REGISTERED, Name
 from tests.simulation.scenario_run import CONNECT_SECONDS, Session
 
 Proof = tuple[Name, float, float]
-"""Which shipment decides, since when, and the interval within which that must be seen."""
+"""The shipment that decides, since when, and the interval within which a check must show it."""
 
 
 class WaitJudge:
@@ -34,12 +34,12 @@ class WaitJudge:
         self.options = session.plan.options
         self.names = names_of(session)
         self.excused = life.excuses.of(self.names)
-        self.kept: dict[Name, str] = {}
+        self.cached: dict[Name, str] = {}
         self.disputed: set[Name] = set()
-        self.due = Belief(self.options, settles_by_full=True)
-        self.heard = Belief(self.options, settles_by_full=False)
+        self.certain = Belief(self.options, settles_by_full=True)
+        self.received = Belief(self.options, settles_by_full=False)
         self.possible = Belief(self.options, settles_by_full=False)
-        self.bounds = Bounds(evidence, session, life, self.due)
+        self.bounds = Bounds(evidence, session, life, self.certain)
 
     def violations(self) -> Iterator[Violation]:
         session = self.session
@@ -56,70 +56,71 @@ class WaitJudge:
     def _violation(self, rule: str, text: str) -> Violation:
         return Violation(rule, text, self.session)
 
-    # What it was shown -----------------------------------------------------------------------------------------------
+    # What the wait was shown -----------------------------------------------------------------------------------------
 
     def _decided(self) -> Iterator[Violation]:
-        """What a wait has been shown ends it at once."""
-        for at, due, heard, kept in self._answers():
+        """A wait ends as soon as it has been shown what decides it."""
+        for at, certain, received, cached in self._answers():
             if at > self.session.ends:
                 break
-            self.possible.see(kept | heard)
-            self.heard.see(heard)
-            uncertain = kept.keys() | (heard.keys() - due.keys())
-            self.kept |= {name: word for name in uncertain if (word := self.possible.word(name)) not in OPEN}
-            self.disputed |= {name for name, sight in due.items() if self._contradicts(name, sight.status)}
-            due = {name: sight for name, sight in due.items() if name not in self.disputed}
-            if due:
-                self.due.see(due)
-            if self.due.result != "waiting":
+            self.possible.observe(cached | received)
+            self.received.observe(received)
+            uncertain = cached.keys() | (received.keys() - certain.keys())
+            outcomes = {name: self.possible.outcome(name) for name in uncertain}
+            self.cached |= {name: outcome for name, outcome in outcomes.items() if outcome not in OPEN}
+            self.disputed |= {name for name, sighting in certain.items() if self._contradicts(name, sighting.status)}
+            certain = {name: sighting for name, sighting in certain.items() if name not in self.disputed}
+            if certain:
+                self.certain.observe(certain)
+            if self.certain.result != "waiting":
                 if self.session.ends > at + allowances.PUBLISH_SECONDS:
                     yield self._violation(
                         "publish",
-                        f"was shown at {offset(at)} what makes it {self.due.result}, "
+                        f"was shown at {offset(at)} what makes it {self.certain.result}, "
                         f"ended at {offset(self.session.ends)}",
                     )
                 return
 
     def _contradicts(self, name: Name, status: str | None) -> bool:
-        """Whether what it may have been told of a shipment has decided it otherwise before it was shown this."""
-        word = self.kept.get(name)
-        if word is not None and (word in self.due.statuses) != (status in self.due.statuses):
+        """Tell whether a cached state may have decided a shipment differently before this one was shown."""
+        outcome = self.cached.get(name)
+        if outcome is not None and (outcome in self.certain.statuses) != (status in self.certain.statuses):
             return True
-        return self.possible.stays_delivered(name) and not self.due.stays_delivered(name) and status != "delivered"
+        return self.possible.stays_delivered(name) and not self.certain.stays_delivered(name) and status != "delivered"
 
-    def _answers(self) -> Iterator[tuple[float, dict[Name, Sight], dict[Name, Sight], dict[Name, Sight]]]:
-        """Each answer: what it certainly told the wait, what it may have told it, and what was kept from before.
+    def _answers(self) -> Iterator[tuple[float, dict[Name, Sighting], dict[Name, Sighting], dict[Name, Sighting]]]:
+        """Yield for each response: its time, and what the wait certainly got, may have got, and got from the cache.
 
-        Not certain: what was asked before it joined, or with another key. What was known before it began may have been
-        kept for it: the newest of each shipment, unless that is older than an interval, or as soon as a list of changes
-        has confirmed it. What was known of a shipment is forgotten when nobody needs checks of it any more.
+        A response is not certain if it was requested before the wait joined, or with another key. The newest state of
+        each shipment from before the wait may have been cached for it, if it is not older than an interval, or once a
+        list of changes has confirmed it. The cache of a shipment is dropped when no wait needs checks of it any more.
         """
         oldest = self.session.begins - 1.1 * poke_interval(self.session) - 1.0
         by_change = any(oldest <= moment <= self.session.begins for moment in self.life.change_checks)
-        known: dict[Name, tuple[Call, Sight]] = {}
-        answers: dict[tuple[float, int], tuple[Call, dict[Name, Sight]]] = {}
+        known: dict[Name, tuple[Call, Sighting]] = {}
+        answers: dict[tuple[float, int], tuple[Call, dict[Name, Sighting]]] = {}
         for name in self.names:
-            for call, sight in self.life.sights.get(name, ()):
-                if sight.status is None and call.asked_at <= self.bounds.joined:
-                    continue  # it may have been registered since: those who join later are not told
+            for call, sighting in self.life.sightings.get(name, ()):
+                if sighting.status is None and call.asked_at <= self.bounds.joined:
+                    continue  # it may have been registered since, so later waits do not receive it
                 if call.ended_at > self.session.begins:
-                    answers.setdefault((call.ended_at, id(call)), (call, {}))[1][name] = sight
+                    answers.setdefault((call.ended_at, id(call)), (call, {}))[1][name] = sighting
                 elif self._is_remembered(name, call.ended_at):
-                    known[name] = call, sight
-        kept = {name: sight for name, (call, sight) in known.items() if by_change or call.ended_at >= oldest}
-        if kept:
-            yield self.session.begins, {}, {}, kept
-        older = {name: sight for name, (_, sight) in known.items() if name not in kept}
+                    known[name] = call, sighting
+        cached = {name: sighting for name, (call, sighting) in known.items() if by_change or call.ended_at >= oldest}
+        if cached:
+            yield self.session.begins, {}, {}, cached
+        older = {name: sighting for name, (_, sighting) in known.items() if name not in cached}
         confirmed_at = min((at for at in self.life.change_checks if at > self.session.begins), default=math.inf)
         order = {id(call): number for number, call in enumerate(self.life.calls)}
-        for call, sights in sorted(answers.values(), key=lambda pair: (pair[0].ended_at, order[id(pair[0])])):
+        for call, sightings in sorted(answers.values(), key=lambda pair: (pair[0].ended_at, order[id(pair[0])])):
             if older and call.ended_at > confirmed_at:
                 yield confirmed_at, {}, {}, older
                 older = {}
-            older = {name: sight for name, sight in older.items() if name not in sights}
-            certain = call.departed_at > self.bounds.joined and call.key == self._key(call.departed_at)
+            older = {name: sighting for name, sighting in older.items() if name not in sightings}
+            is_certain = call.departed_at > self.bounds.joined and call.key == self._key(call.departed_at)
             confirmed = older if call.ended_at == confirmed_at else {}
-            yield call.ended_at, sights if certain else {}, sights, confirmed
+            yield call.ended_at, sightings if is_certain else {}, sightings, confirmed
         if older and confirmed_at < math.inf:
             yield confirmed_at, {}, {}, older
 
@@ -139,16 +140,16 @@ class WaitJudge:
         elif result not in [belief.result for belief in self._beliefs]:
             yield self._violation(
                 "wrong",
-                f"ended {result} at {offset(self.session.ends)}; shown was {self.due.result}: {self._words()}",
+                f"ended {result} at {offset(self.session.ends)}; shown was {self.certain.result}: {self._outcomes()}",
             )
         for order, own in verdict.orders.items():
             if str(own.result) not in (*(belief.result_of(order) for belief in self._beliefs), "timed_out"):
-                yield self._violation("wrong", f"order {order} ended {own.result}, not {self.due.result_of(order)}")
-            words = [belief.words(order) for belief in self._beliefs]
+                yield self._violation("wrong", f"order {order} ended {own.result}, not {self.certain.result_of(order)}")
+            outcomes = [belief.outcomes(order) for belief in self._beliefs]
             for outcome in own.outcomes:
                 name = (outcome.key.carrier_code.casefold(), outcome.key.tracking_number.casefold())
-                allowed = {own[name] for own in words} | {belief.word(name) for belief in self._beliefs}
-                decided_without_it = any(other != name and other in self.kept for other in self.due.orders[order])
+                allowed = {own[name] for own in outcomes} | {belief.outcome(name) for belief in self._beliefs}
+                decided_without_it = any(other != name and other in self.cached for other in self.certain.orders[order])
                 if "waiting" in allowed or decided_without_it or str(own.result) != str(result):
                     allowed |= {"waiting", "timed_out"}
                 if str(outcome.outcome) not in allowed:
@@ -158,11 +159,11 @@ class WaitJudge:
 
     @property
     def _beliefs(self) -> list[Belief]:
-        """What it may rightly believe: by what it certainly was told, by all since it began, and by what was kept."""
-        return [self.due, self.heard, self.possible]
+        """The conclusions that are right: from certain responses, from all since it began, and with the cache."""
+        return [self.certain, self.received, self.possible]
 
-    def _words(self) -> str:
-        return ", ".join(f"{name[1]} {self.due.word(name)}" for name in self.names[:8])
+    def _outcomes(self) -> str:
+        return ", ".join(f"{name[1]} {self.certain.outcome(name)}" for name in self.names[:8])
 
     def _timed_out(self) -> Iterator[Violation]:
         deadline = self.options.get("deadline")
@@ -182,7 +183,7 @@ class WaitJudge:
             arrived = [
                 name
                 for name in self.possible.orders[order]
-                if self.possible.word(name) in ("waiting", *self.possible.statuses)
+                if self.possible.outcome(name) in ("waiting", *self.possible.statuses)
                 and any(begins <= final and ends >= self.session.ends for begins, ends, _ in self.bounds.arrivals(name))
             ]
             if len(arrived) >= self.possible.needed(order):
@@ -222,7 +223,7 @@ class WaitJudge:
     # What the vendor knew --------------------------------------------------------------------------------------------
 
     def _late(self) -> Iterator[Violation]:
-        """Every wait ends when what the vendor knew must have been shown to it, or soon after its deadline."""
+        """Every wait ends once the vendor's knowledge must have been shown to it, or soon after its deadline."""
         session = self.session
         deadline = self.options.get("deadline")
         if deadline is not None:
@@ -230,22 +231,22 @@ class WaitJudge:
             if session.ends > latest:
                 yield self._violation(
                     "forgotten",
-                    f"was to end by {offset(latest)} (deadline {offset(deadline)}), ended {self._end()}",
+                    f"had to end by {offset(latest)} (deadline {offset(deadline)}), ended {self._end()}",
                 )
                 return
-        must = [self._must_end(order) for order in self.due.orders]
+        must = [self._must_end(order) for order in self.certain.orders]
         at = max(moment for moment, _ in must)
         if session.ends > at + allowances.PUBLISH_SECONDS:
             why = "; ".join(self._explain(*proof, by) for by, proof in must if proof is not None)
-            yield self._violation("late", f"was to end by {offset(at)}, ended {self._end()}. {why}")
+            yield self._violation("late", f"had to end by {offset(at)}, ended {self._end()}. {why}")
 
     def _end(self) -> str:
         return f"{self.session.ended} at {offset(self.session.ends)}" if self.session.ended else "never"
 
     def _must_end(self, order: str | None) -> tuple[float, Proof | None]:
-        """When an order must be decided at the latest, and by what."""
-        names = self.due.orders[order]
-        needed = self.due.needed(order)
+        """Return by when an order must be decided, and what decides it."""
+        names = self.certain.orders[order]
+        needed = self.certain.needed(order)
         arrive: list[tuple[float, Proof | None]] = []
         lose: list[tuple[float, Proof | None]] = []
         unregistered: list[tuple[float, Proof | None]] = []
@@ -256,9 +257,9 @@ class WaitJudge:
             )
             first_arrival = min((begins for begins, _, _ in self.bounds.arrivals(name)), default=math.inf)
             first_loss = min((begins for begins, _, _ in self.bounds.losses(name)), default=math.inf)
-            was_kept = self.kept.get(name)
-            has_arrived = was_kept in self.due.statuses
-            if arrivals is not None and first_loss > arrivals[0] and (was_kept is None or has_arrived):
+            was_cached = self.cached.get(name)
+            has_arrived = was_cached in self.certain.statuses
+            if arrivals is not None and first_loss > arrivals[0] and (was_cached is None or has_arrived):
                 arrive.append(arrivals)
             if losses is not None and first_arrival > losses[0] and not has_arrived:
                 lose.append(losses)
@@ -273,9 +274,9 @@ class WaitJudge:
         return min(ends, key=_moment)
 
     def _first_certain(self, name: Name, found: Iterable[Known]) -> tuple[float, Proof | None] | None:
-        """When the wait must have been shown one of these at the latest.
+        """Return by when the wait must have been shown one of some states.
 
-        :param found: from when until when it is so, and the interval within which it must be seen.
+        :param found: begin and end of each state, and the interval within which a check must show it.
         """
         for begins, ends, interval in found:
             must = self.bounds.shown_by(name, begins, interval)
@@ -293,7 +294,7 @@ class WaitJudge:
         )
         return (
             f"{name[1]} was {state.status or 'not registered'} from {offset(begins)} on, "
-            f"to be seen within {interval:g} s and by {offset(must)}: "
+            f"so a check had to show it within {interval:g} s and by {offset(must)}: "
             f"{self.bounds.round(begins, interval, name):.1f} s of calls, {excused:.1f} s of trouble"
         )
 

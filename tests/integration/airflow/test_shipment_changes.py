@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -25,18 +25,12 @@ from airflow_provider_trackingmore.triggers.shipments import ShipmentStatusTrigg
 from airflow_provider_trackingmore.waiting import failures, pollers, schedule
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
 from tests.integration.airflow.conftest import KEYS
+from tests.polling import eventually
 
 HAS_WATCHERS = hasattr(base, "BaseEventTrigger")
 LIST = "/trackings/get"
 
 pytestmark = pytest.mark.skipif(not HAS_WATCHERS, reason="asset watchers came with Airflow 3.0")
-
-
-async def eventually(condition: Callable[[], object]) -> None:
-    """Wait until something is so; the condition may block."""
-    async with asyncio.timeout(60):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - another process is polled
-            await asyncio.sleep(0.02)
 
 
 class AssetStore:

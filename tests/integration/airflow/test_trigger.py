@@ -24,6 +24,7 @@ from airflow_provider_trackingmore.waiting.outcome import Outcome
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
 from tests.integration.airflow.conftest import KEYS
 from tests.integration.airflow.parcels import parcel
+from tests.polling import eventually
 
 Seed = Callable[..., list[dict[str, Any]]]
 LIST = "/trackings/get"
@@ -48,12 +49,6 @@ async def event_of(waiting: ShipmentStatusTrigger) -> dict[str, Any]:
     assert set(payload) == {"version", "result", "reason", "wait", "outcomes"}
     assert payload["version"] == 1
     return payload
-
-
-async def eventually(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - another process is polled
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ from airflow_provider_trackingmore.waiting.pollers import pollers_of_running_loo
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
 from tests.integration.airflow.conftest import KEYS, START, connections
 from tests.integration.airflow.parcels import parcel
+from tests.polling import eventually
 
 Seed = Callable[..., list[dict[str, Any]]]
 WAITS = 60
@@ -49,17 +50,11 @@ async def start(parcels: list[dict[str, Any]], **arguments: Any) -> list[asyncio
     return [asyncio.create_task(event_of([parcel], **arguments)) for parcel in parcels]
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - another process is asked
-            await asyncio.sleep(0.02)
-
-
 async def test_a_wait_that_joins_later_receives_what_is_known_already(sandbox: SandboxProcess, seed: Seed) -> None:
     """The other wait checks once a minute and is content with nothing but a delivery."""
     (moving,) = seed("transit")
     patient = asyncio.create_task(event_of([moving], poke_interval=60))
-    await until(lambda: bool(sandbox.calls()))
+    await eventually(lambda: bool(sandbox.calls()))
     await asyncio.sleep(6)
     began = time.monotonic()
     event = await event_of([moving], poke_interval=1, statuses=["transit", "pickup", "delivered"])
@@ -85,11 +80,11 @@ async def test_no_single_odd_response_ends_a_wait(
 ) -> None:
     parcels = seed(*(f"soon#{number}" for number in range(WAITS)))
     waits = await start(parcels)
-    await until(lambda: len(sandbox.calls()) >= 3)
+    await eventually(lambda: len(sandbox.calls()) >= 3)
     fault = sandbox.fault(kind, **settings)
-    await until(lambda: sum(sandbox.ledger()["faults"].values()) == 1)
+    await eventually(lambda: sum(sandbox.ledger()["faults"].values()) == 1)
     before = len(sandbox.calls())
-    await until(lambda: len(sandbox.calls()) >= before + 2)
+    await eventually(lambda: len(sandbox.calls()) >= before + 2)
     assert not [wait for wait in waits if wait.done()], f"fault {fault} ended waits"
     await asyncio.to_thread(sandbox.advance, days=5)
     events = await asyncio.gather(*waits)
@@ -105,7 +100,7 @@ async def test_waits_with_one_key_and_two_hosts_ask_their_own_host(
         elsewhere.seed(shipments=[parcels[0] | {"age_hours": 48.0}], account=0)
         monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", json.dumps(elsewhere.connection_for(0)))
         here = asyncio.create_task(event_of(parcels))
-        await until(lambda: len(sandbox.calls()) >= 2)
+        await eventually(lambda: len(sandbox.calls()) >= 2)
         event = await event_of(parcels, trackingmore_conn_id="elsewhere")
         assert event["result"] == "released"
         assert not here.done()
@@ -121,7 +116,7 @@ async def test_a_wait_does_not_depend_on_the_proxy_of_another_connection_with_th
     monkeypatch.setenv("AIRFLOW_CONN_BEHIND_A_BROKEN_PROXY", json.dumps(connection))
     pollers = pollers_of_running_loop()
     stuck = asyncio.create_task(event_of(parcels, trackingmore_conn_id="behind_a_broken_proxy"))
-    await until(lambda: pollers.open_waits == 1)
+    await eventually(lambda: pollers.open_waits == 1)
     event = await event_of(parcels, deadline=time.time() + 20)
     assert event["result"] == "released"
     assert not stuck.done()
@@ -133,7 +128,7 @@ async def test_a_refusal_that_a_second_attempt_confirms_ends_every_wait(
     sandbox: SandboxProcess, seed: Seed, code: int
 ) -> None:
     waits = await start(seed(*(f"transit#{number}" for number in range(WAITS))))
-    await until(lambda: len(sandbox.calls()) >= 3)
+    await eventually(lambda: len(sandbox.calls()) >= 3)
     await asyncio.to_thread(sandbox.change_account, deleted=True, deleted_code=code)
     events = await asyncio.gather(*waits)
     assert {event["result"] for event in events} == {"error"}
@@ -147,13 +142,13 @@ async def test_waits_go_on_with_a_key_that_is_rotated_while_they_run(
     sandbox: SandboxProcess, seed: Seed, monkeypatch: pytest.MonkeyPatch, restore_key: None
 ) -> None:
     waits = await start(seed(*(f"soon#{number}" for number in range(WAITS))))
-    await until(lambda: len(sandbox.calls()) >= 3)
+    await eventually(lambda: len(sandbox.calls()) >= 3)
     connection = connections(sandbox)["trackingmore_default"] | {"password": NEW_KEY}
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", json.dumps(connection))
     await asyncio.to_thread(sandbox.change_account, api_key=NEW_KEY)
-    await until(lambda: bool([call for call in sandbox.calls() if call["code"] == 4002]))
+    await eventually(lambda: bool([call for call in sandbox.calls() if call["code"] == 4002]))
     refused_at = len(sandbox.calls())
-    await until(lambda: len([call for call in sandbox.calls()[refused_at:] if call["code"] == 200]) >= 2)
+    await eventually(lambda: len([call for call in sandbox.calls()[refused_at:] if call["code"] == 200]) >= 2)
     assert not [wait for wait in waits if wait.done()]
     await asyncio.to_thread(sandbox.advance, days=5)
     events = await asyncio.gather(*waits)
@@ -166,7 +161,7 @@ async def test_waits_end_with_the_reason_when_the_connection_keeps_a_key_that_wa
     sandbox: SandboxProcess, seed: Seed, restore_key: None
 ) -> None:
     waits = await start(seed(*(f"transit#{number}" for number in range(WAITS))))
-    await until(lambda: len(sandbox.calls()) >= 3)
+    await eventually(lambda: len(sandbox.calls()) >= 3)
     await asyncio.to_thread(sandbox.change_account, api_key=NEW_KEY)
     events = await asyncio.gather(*waits)
     assert {event["result"] for event in events} == {"error"}
@@ -179,7 +174,7 @@ async def test_waits_end_with_the_reason_when_the_new_key_is_wrong_too(
     sandbox: SandboxProcess, seed: Seed, monkeypatch: pytest.MonkeyPatch, restore_key: None
 ) -> None:
     waits = await start(seed(*(f"transit#{number}" for number in range(WAITS))))
-    await until(lambda: len(sandbox.calls()) >= 3)
+    await eventually(lambda: len(sandbox.calls()) >= 3)
     connection = connections(sandbox)["trackingmore_default"] | {"password": "a-typo-in-the-key"}
     monkeypatch.setenv("AIRFLOW_CONN_TRACKINGMORE_DEFAULT", json.dumps(connection))
     await asyncio.to_thread(sandbox.change_account, api_key=NEW_KEY)

@@ -1,4 +1,4 @@
-"""Hints on their way from the API server to the pollers: a real Redis, and the sandbox over real sockets."""
+"""Hints from the API server to the pollers, with a real Redis, and the sandbox over real sockets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import redis
-from airflow import __version__
 
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.client import hint_stream
@@ -29,8 +28,9 @@ from airflow_provider_trackingmore.waiting.pollers import Pollers
 from airflow_provider_trackingmore.waiting.session import run_wait
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
 from tests.integration.client.redis_server import PASSWORD, RedisServer
+from tests.integration.conftest import KEY
+from tests.polling import eventually
 
-KEY = "hinted-account-5c21"
 NUMBERS = [f"HINTED{number:04d}" for number in range(50)]
 HALF_AN_HOUR = 1800.0
 
@@ -39,21 +39,13 @@ def hint(number: str, per_minute: int = 120) -> ShipmentHint:
     return ShipmentHint(ShipmentKey("usps", number), per_minute)
 
 
-@pytest.fixture(scope="module")
-def _running() -> Iterator[SandboxProcess]:
-    with SandboxProcess(api_keys=(KEY,), no_limits=True, start="2026-03-02T08:00:00+00:00") as running:
-        yield running
-
-
 @pytest.fixture
-def sandbox(_running: SandboxProcess) -> SandboxProcess:
-    """Fresh and frozen, with parcels on their way."""
-    _running.reset()
-    _running.freeze()
-    _running.seed(
+def sandbox(sandbox_with_one_account: SandboxProcess) -> SandboxProcess:
+    """The sandbox, with parcels in transit."""
+    sandbox_with_one_account.seed(
         shipments=[{"carrier_code": "usps", "tracking_number": number, "age_hours": 30} for number in NUMBERS]
     )
-    return _running
+    return sandbox_with_one_account
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +56,7 @@ def _pace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 class Triggerer:
-    """What one triggerer process has."""
+    """The pollers and the hint listener of one triggerer process."""
 
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
@@ -109,16 +101,10 @@ async def deliver(sandbox: SandboxProcess, number: str) -> None:
     await asyncio.to_thread(sandbox.add_event, "usps", number, "Delivered", status="delivered")
 
 
-async def until(condition: Any, what: str) -> None:
-    async with asyncio.timeout(20):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
 async def until_listening(sandbox: SandboxProcess, redis_server: RedisServer, calls: int) -> None:
-    """Every wait has been checked once, and somebody listens."""
-    await until(lambda: len(sandbox.calls()) >= calls, "nobody has called")
-    await until(lambda: [*redis.Redis.from_url(redis_server.url).scan_iter("*:listening")], "nobody listens")
+    """Wait until every wait has been checked once, and a triggerer listens."""
+    await eventually(lambda: len(sandbox.calls()) >= calls)
+    await eventually(lambda: [*redis.Redis.from_url(redis_server.url).scan_iter("*:listening")])
     await asyncio.sleep(0.3)
 
 
@@ -139,7 +125,6 @@ async def test_a_hint_releases_waits_in_every_triggerer_at_once(
     assert await write(triggerers[0].settings, hint(NUMBERS[0]), hint("UNKNOWN0001"))
     async with asyncio.timeout(10):
         verdicts = await asyncio.gather(first, second)
-    print(f"released after {time.monotonic() - began:.2f} s")
     assert time.monotonic() - began < 3
     assert [verdict.result for verdict in verdicts] == [WaitResult.RELEASED] * 2
     assert not other.done()
@@ -252,7 +237,6 @@ async def test_where_the_pace_is_in_a_file_a_watcher_on_the_same_host_is_woken(s
     await triggerer.stop()
 
 
-@pytest.mark.skipif(tuple(map(int, __version__.split(".")[:2])) < (3, 1), reason="webhooks exist from Airflow 3.1 on")
 async def test_nobody_listens_when_the_last_wait_is_over(
     sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""The reports of a triggerer against the sandbox: what they say, who writes where, and what a failure costs."""
+"""The reports of a triggerer against the sandbox: their content, their slots, and what happens on failures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,13 @@ from airflow_provider_trackingmore.waiting.pollers import Pollers
 from airflow_provider_trackingmore.waiting.session import run_wait
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
 from tests.integration.client.redis_server import RedisServer, find_binary
+from tests.integration.conftest import KEY
 
-KEY = "reporting-account-31b7"
 PEOPLE = {"customer_name": "Hildegard Aldringham", "customer_email": "h.aldringham@mail.example"}
 
 
 class Memory:
-    """Keeps the reports of several triggerers."""
+    """Stores the reports of several triggerers."""
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
@@ -62,17 +62,20 @@ class Memory:
 
 
 class Triggerer:
-    """What one triggerer process has, with a clock of its own."""
+    """The pollers and the reporter of one triggerer process.
+
+    Its clock is ``ahead`` of the real one, in seconds.
+    """
 
     def __init__(self, settings: ClientSettings, memory: Memory) -> None:
         self.settings = settings
-        self.now = 0.0
+        self.ahead = 0.0
         self.pollers = Pollers()
         self.reporter = StatusReporter(self.pollers, open_storage=lambda client: memory, clock=self.clock)
         self._waits: list[asyncio.Task[Any]] = []
 
     def clock(self) -> float:
-        return time.time() + self.now
+        return time.time() + self.ahead
 
     async def connect(self) -> TrackingMoreClient:
         return TrackingMoreClient(self.settings, component="triggerer")
@@ -94,23 +97,15 @@ class Triggerer:
                 await wait
 
 
-@pytest.fixture(scope="module")
-def _running() -> Iterator[SandboxProcess]:
-    with SandboxProcess(api_keys=(KEY,), no_limits=True, start="2026-03-02T08:00:00+00:00") as running:
-        yield running
-
-
 @pytest.fixture
-def sandbox(_running: SandboxProcess) -> SandboxProcess:
-    """Fresh and frozen, with three parcels."""
-    _running.reset()
-    _running.freeze()
+def sandbox(sandbox_with_one_account: SandboxProcess) -> SandboxProcess:
+    """The sandbox, with three parcels."""
     rows = [
         {"carrier_code": "usps", "tracking_number": number, "age_hours": age} | PEOPLE
         for number, age in (("TRANSIT1", 30), ("TRANSIT2", 30), ("ARRIVED1", 24 * 60))
     ]
-    _running.seed(shipments=rows)
-    return _running
+    sandbox_with_one_account.seed(shipments=rows)
+    return sandbox_with_one_account
 
 
 @pytest.fixture
@@ -191,7 +186,7 @@ async def test_the_quota_is_read_once_an_hour_and_the_last_report_has_no_waits(
     wait = triggerer.wait(1, "TRANSIT1")
     await until_checked(triggerer, 1)
     for minutes in range(0, 70, 10):
-        triggerer.now = minutes * 60.0
+        triggerer.ahead = minutes * 60.0
         await triggerer.reporter.write_all()
     assert len(sandbox.calls("GET", "/trackings/getuserinfo")) == 2
     assert len(memory.report().quota) == 2
@@ -343,7 +338,7 @@ async def test_where_the_pace_is_in_redis_so_are_report_and_usage(
 def test_the_reader_finds_reports_in_variables_and_redis(
     airflow_database: None, settings: ClientSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """In the process of the API server: a database of its own is used through its ORM."""
+    """It runs in the API server, which uses Airflow's database through the ORM."""
     from airflow.models.variable import Variable
 
     from airflow_provider_trackingmore.status_reports.reader import ReportReader

@@ -17,7 +17,7 @@ from airflow_provider_trackingmore.waiting.history import supersedes
 from airflow_provider_trackingmore.waiting.observation import Observation
 from tests.unit.events.random_watch import RandomWatch
 from tests.unit.loading.random_account import DAY, FINAL
-from tests.unit.waiting.conftest import TimelessLoop
+from tests.unit.waiting.conftest import VirtualTimeLoop
 
 SEEDS = range(int(os.environ.get("CHANGE_SEEDS", "8")))
 SETTLE = 3 * DAY
@@ -57,7 +57,7 @@ def test_no_change_is_missing_however_often_the_watcher_dies(seed: int, watchers
                         f"{key}: {previous} to {status} has several ids"
                     )
 
-    with asyncio.Runner(loop_factory=TimelessLoop) as runner:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(run())
 
 
@@ -74,7 +74,7 @@ def test_without_deaths_each_change_comes_once(seed: int) -> None:
             for before, after in pairwise(changes):
                 assert after["previous_status"] in (before["status"], None)
 
-    with asyncio.Runner(loop_factory=TimelessLoop) as runner:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(run())
 
 
@@ -96,5 +96,5 @@ def test_the_state_stays_small(seed: int) -> None:
         ] == []
         assert len(state.shipments) <= 10 + sum(parcel.status not in FINAL for parcel in parcels.values())
 
-    with asyncio.Runner(loop_factory=TimelessLoop) as runner:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(run())

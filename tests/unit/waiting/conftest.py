@@ -1,4 +1,4 @@
-"""An event loop whose time passes only while it is idle, and an account that serves shipments from a dict."""
+"""An event loop on virtual time, and an account that serves shipments from a dict."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ T = TypeVar("T")
 A_YEAR = 365 * 86_400.0
 
 
-class _Patience(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
-    """Instead of waiting, moves the clock."""
+class _VirtualTimeSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+    """Advances the clock instead of waiting."""
 
     now = 1_000.0
 
@@ -32,25 +32,29 @@ class _Patience(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
         if not ready and timeout is not None and timeout > 0:
             self.now += timeout
         if self.now > A_YEAR:
-            raise AssertionError("something waits for what never comes")
+            raise AssertionError("a task is still waiting after a year")
         if not ready and timeout is None:
-            raise AssertionError("everything waits for ever")
+            raise AssertionError("every task is blocked, and no timer is set")
         return ready
 
 
-class TimelessLoop(asyncio.SelectorEventLoop):
-    """Hours of waiting take no time; there are no threads."""
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """Hours of waiting take no time. There are no threads."""
 
     def __init__(self) -> None:
-        self._patience = _Patience()
-        super().__init__(self._patience)
+        self._virtual_selector = _VirtualTimeSelector()
+        super().__init__(self._virtual_selector)
 
     def time(self) -> float:
-        return self._patience.now
+        return self._virtual_selector.now
 
 
 class Account:
-    """What the poller needs of a client, and the account behind it.
+    """The part of a client that the poller needs, and the account behind it.
+
+    ``parcels`` has the status of each shipment, ``unlisted`` the numbers that lists leave out, ``refuses`` a number
+    that makes calls fail, and ``elsewhere`` the number of rows that nobody waits for. A call takes ``latency`` seconds.
+    It raises the next of ``failures``, or what ``fault`` returns for its numbers.
 
     :param account: the fingerprint of its key.
     """
@@ -64,8 +68,8 @@ class Account:
         self.calls: list[tuple[float, list[str]]] = []
         self.changed_at: dict[ShipmentKey, float | None] = {}
         self.elsewhere = 10**9
-        self.asked_something = asyncio.Event()
-        self.takes = 0.01
+        self.was_called = asyncio.Event()
+        self.latency = 0.01
         self.fault: Callable[[list[str]], Exception | None] = lambda numbers: None
         self.closed = 0
 
@@ -76,9 +80,9 @@ class Account:
         if "limit" in request.query and "numbers" not in request.query:
             numbers = [f"{'changes' if 'update_time_min' in request.query else 'list'} {request.query['page']}"]
         self.calls.append((asyncio.get_running_loop().time(), numbers))
-        self.asked_something.set()
+        self.was_called.set()
         known_by_path = self.by_path(request.path) if "limit" not in request.query else None
-        await asyncio.sleep(self.takes)
+        await asyncio.sleep(self.latency)
         if self.failures:
             raise self.failures.pop(0)
         if fault := self.fault(numbers):
@@ -105,17 +109,17 @@ class Account:
         return next((key for key in self.parcels if key.normalized == (carrier, number)), None)
 
     def is_unlisted(self, row: Mapping[str, Any]) -> bool:
-        """Whether the lists leave a shipment out, although GET by number knows it."""
+        """Whether lists leave out a shipment, although a GET by its path finds it."""
         return row["tracking_number"] in self.unlisted
 
     def row(self, key: ShipmentKey) -> dict[str, Any]:
-        """A shipment as the vendor shows it; the account's clock is the loop's, and began in 2026."""
+        """A row as the vendor sends it. The vendor's clock is the loop's, beginning in 2026."""
         row = {"carrier_code": key.carrier_code, "tracking_number": key.tracking_number, "status": self.parcels[key]}
         changed = self.changed_at.get(key)
         return row | {"created_at": vendor_time(0.0), "updated_at": None if changed is None else vendor_time(changed)}
 
     def page(self, query: Mapping[str, str], rows: list[dict[str, Any]]) -> dict[str, Any]:
-        """A page of everything, or of what has changed; ``elsewhere`` are rows that nobody waits for."""
+        """A page of the list of everything, or of the list of changes."""
         total = len(rows) + self.elsewhere
         if "update_time_min" in query:
             since = datetime.fromtimestamp(int(query["update_time_min"]), UTC).isoformat()
@@ -133,28 +137,28 @@ class Account:
         items = rows[first : first + int(query["limit"])]
         return {"meta": {"code": 200}, "data": {"items": items, "total": str(total)}}
 
-    def change(self, key: ShipmentKey, status: str, *, noted: bool = True) -> None:
-        """Something happens to a shipment now; the vendor may leave its ``updated_at`` null."""
+    def change(self, key: ShipmentKey, status: str, *, dated: bool = True) -> None:
+        """Change the status of a shipment now; if not ``dated``, its ``updated_at`` is null."""
         self.parcels[key] = status
-        self.changed_at[key] = asyncio.get_running_loop().time() if noted else None
+        self.changed_at[key] = asyncio.get_running_loop().time() if dated else None
 
     def close(self) -> None:
         self.closed += 1
 
     @property
-    def asked(self) -> list[list[str]]:
-        """Which numbers each call asked for, sorted."""
+    def requested(self) -> list[list[str]]:
+        """The numbers of each call, sorted."""
         return [sorted(numbers) for _, numbers in self.calls]
 
     def times(self, number: str) -> list[float]:
-        """When a number was asked for."""
+        """When a number was requested."""
         return [at for at, numbers in self.calls if number in numbers]
 
 
 class Subscriber:
-    """A subscription as a test uses it: subscribed to and updated in the test's own spelling.
+    """A subscription whose keys are in the test's own spelling.
 
-    :param account: whose poller.
+    :param account: the account.
     :param wanted: the shipments.
     :param interval: seconds between two checks.
     :param options: as :meth:`Poller.subscribe` takes them.
@@ -167,21 +171,21 @@ class Subscriber:
         self.subscription: Subscription
 
     async def __aenter__(self) -> Self:
-        home = pollers_of_running_loop().get(self._account)
-        self.subscription = await home.subscribe(self._wanted, **self._options)
+        poller = pollers_of_running_loop().get(self._account)
+        self.subscription = await poller.subscribe(self._wanted, **self._options)
         return self
 
     async def __aexit__(self, *error: object) -> None:
         self.subscription.close()
 
     def keep(self, wanted: Iterable[ShipmentKey], *, settling: bool = False) -> None:
-        """Drop all other shipments; with ``settling`` each full check of these is an update, changed or not."""
+        """Drop all other shipments. With ``settling``, each full check of the kept ones is an update."""
         kept = {key.normalized for key in wanted}
         self.subscription.drop([key for key in self.subscription.shipments if key not in kept])
         self.subscription.settling = kept if settling else set()
 
     async def updates(self, seconds: float | None = None) -> dict[ShipmentKey, Observation] | None:
-        """The next updates; None when the time is up first."""
+        """The next updates; None on a timeout."""
         found = await self.subscription.updates(seconds)
         return None if found is None else {self._wanted[key]: observed for key, observed in found.items()}
 
@@ -198,24 +202,24 @@ def account() -> Account:
 
 @pytest.fixture
 def run() -> Iterator[Callable[[Coroutine[Any, Any, T]], T]]:
-    """Run a coroutine on a loop without waiting; nothing may be left over at its end."""
-    left_over: list[Any] = []
+    """Run a coroutine on virtual time. No task and no poller may be left at its end."""
+    errors: list[Any] = []
 
-    def complaint(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        left_over.append(context)
+    def keep_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        errors.append(context)
 
-    async def alone(coroutine: Coroutine[Any, Any, T]) -> T:
-        asyncio.get_running_loop().set_exception_handler(complaint)
+    async def check_end(coroutine: Coroutine[Any, Any, T]) -> T:
+        asyncio.get_running_loop().set_exception_handler(keep_error)
         try:
             return await coroutine
         finally:
             await asyncio.sleep(0)  # cancelled tasks end in the next iteration of the loop
-            assert asyncio.all_tasks() == {asyncio.current_task()}, "a task is left over"
-            assert not pollers_of_running_loop()._pollers, "a poller is left over"
+            assert asyncio.all_tasks() == {asyncio.current_task()}, "a task is left"
+            assert not pollers_of_running_loop()._pollers, "a poller is left"
 
     def go(coroutine: Coroutine[Any, Any, T]) -> T:
-        with asyncio.Runner(loop_factory=TimelessLoop) as runner:
-            return runner.run(alone(coroutine))
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            return runner.run(check_end(coroutine))
 
     yield go
-    assert not left_over
+    assert not errors

@@ -1,4 +1,4 @@
-"""The cursor of the list of changes, by the vendor's own times."""
+"""The cursor of the list of changes, which follows the vendor's own times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The condition: what is waited for + what checks saw -> waiting, released or failed; and the arguments of a wait."""
+"""The condition: from checks to waiting, released or failed; and the arguments of a wait."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_trackingmore.waiting.spec import WaitSpec
 NOW = 1_800_000_000.0
 STATUSES = [status.value for status in ShipmentStatus if status is not ShipmentStatus.UNKNOWN]
 MISSING = "missing"
-UNHEARD_OF = "beamed_up"
+UNKNOWN_STATUS = "beamed_up"
 PARCELS = [{"carrier_code": "usps", "tracking_number": f"P{number}"} for number in range(4)]
 DEFAULT_FAIL_ON = ("exception", "expired")
 
@@ -32,7 +32,7 @@ def observed(state: str) -> Observation:
 
 
 def after(spec: WaitSpec, *states: str | None) -> Condition:
-    """The condition once the first shipments were checked; None for one that was not."""
+    """The condition after checks of the first shipments; None for a shipment that was not checked."""
     condition = Condition(spec)
     for number, state in enumerate(states):
         if state is not None:
@@ -68,7 +68,7 @@ def reason(decision: OrderVerdict) -> str:
         ("all", ("transit", "expired"), "failed"),
         ("all", ("delivered", "undelivered"), "waiting"),
         ("all", ("pending", "notfound", "pickup"), "waiting"),
-        ("all", ("delivered", UNHEARD_OF), "waiting"),
+        ("all", ("delivered", UNKNOWN_STATUS), "waiting"),
         ("all", ("delivered", MISSING), "failed"),
         ("any", ("transit", "delivered"), "released"),
         ("any", ("exception", "delivered"), "released"),
@@ -90,7 +90,7 @@ def test_the_decision(wait_for: Any, states: tuple[str | None, ...], expected: s
     assert decide(states, wait_for=wait_for).result == expected
 
 
-def test_without_fail_on_nothing_but_a_missing_registration_fails() -> None:
+def test_without_fail_on_only_a_missing_registration_fails() -> None:
     assert decide(("exception", "expired"), fail_on=()).result == "waiting"
     assert decide(("exception", MISSING), fail_on=()).result == "failed"
 
@@ -120,7 +120,7 @@ def test_the_order_is_the_users_and_each_shipment_comes_once() -> None:
     assert [shipment.key for shipment in verdict(wanted, "delivered").outcomes] == [key(2), key(0), key(1)]
 
 
-def test_a_mention_twice_does_not_count_twice() -> None:
+def test_a_shipment_that_is_given_twice_counts_once() -> None:
     wanted = goal([PARCELS[0], PARCELS[0], PARCELS[1]], wait_for=2)
     assert verdict(wanted, "delivered", "transit").result == "waiting"
     with pytest.raises(InvalidArgumentError, match="wait_for is 3, but there are only 2 shipments"):
@@ -160,7 +160,7 @@ def test_each_outcome_says_what_it_means_for_the_wait() -> None:
     ]
 
 
-def test_a_claimed_outcome_is_not_believed_against_the_status() -> None:
+def test_a_reported_outcome_that_contradicts_its_status_counts_as_waiting() -> None:
     wanted = goal(PARCELS[0], fail_on=("exception",))
     claims = [
         Outcome(key(0), Observation("transit"), ShipmentOutcome.DELIVERED),
@@ -181,8 +181,8 @@ def test_only_open_shipments_are_checked_again() -> None:
     assert tuple(after(wanted).open.values()) == tuple(key(number) for number in range(4))
 
 
-def test_a_time_out_marks_what_was_still_waited_for_and_nothing_else() -> None:
-    decision = decide(("delivered", "transit", None, UNHEARD_OF))
+def test_at_the_deadline_only_shipments_that_still_wait_have_timed_out() -> None:
+    decision = decide(("delivered", "transit", None, UNKNOWN_STATUS))
     late = Verdict({None: decision}).at_deadline()
     assert late.result == "timed_out"
     assert [shipment.outcome for shipment in late.outcomes] == ["delivered", "timed_out", "timed_out", "timed_out"]
@@ -213,26 +213,24 @@ def test_an_outcome_holds_no_personal_data() -> None:
         "lastEvent": "signed by A. LOVELACE",
     }
     record = {"carrier_code": "usps", "tracking_number": "P0", "status": "transit", **personal}
-    one = Outcome(key(0), Observation.from_record(record, NOW))
-    plain = [*one.to_dict().values(), *one.to_row()]
-    assert list(one.to_dict()) == [
-        *(
-            "carrier_code",
-            "tracking_number",
-            "status",
-            "substatus",
-            "delivered_at",
-            "last_update",
-            "order_id",
-            "outcome",
-        )
+    outcome = Outcome(key(0), Observation.from_record(record, NOW))
+    values = [*outcome.to_dict().values(), *outcome.to_row()]
+    assert list(outcome.to_dict()) == [
+        "carrier_code",
+        "tracking_number",
+        "status",
+        "substatus",
+        "delivered_at",
+        "last_update",
+        "order_id",
+        "outcome",
     ]
-    assert not any(word in str(plain) for word in ("Ada", "ada@", "7946", "LOVELACE"))
+    assert not any(word in str(values) for word in ("Ada", "ada@", "7946", "LOVELACE"))
 
 
 # Any decision --------------------------------------------------------------------------------------------------------
 
-states = st.sampled_from([None, MISSING, UNHEARD_OF, "", *STATUSES])
+states = st.sampled_from([None, MISSING, UNKNOWN_STATUS, "", *STATUSES])
 some_statuses = st.sets(st.sampled_from(STATUSES))
 
 
@@ -279,7 +277,7 @@ def test_more_arrivals_never_undo_a_release(wait: tuple[WaitSpec, list[str | Non
 
 
 @given(waits())
-def test_plain_data_decides_the_same(wait: tuple[WaitSpec, list[str | None]]) -> None:
+def test_the_compact_form_leads_to_the_same_verdict(wait: tuple[WaitSpec, list[str | None]]) -> None:
     wanted, given_states = wait
     decision = verdict(wanted, *given_states)
     rows = [Outcome.from_row(shipment.key, shipment.to_row()) for shipment in decision.outcomes]
@@ -343,7 +341,7 @@ anything = st.recursive(
 
 
 @given(anything, anything, anything, anything)
-def test_whatever_is_given_it_is_a_goal_or_a_named_error(
+def test_any_arguments_are_accepted_or_refused_with_an_error_of_ours(
     shipments: object, wait_for: object, statuses: object, fail_on: object
 ) -> None:
     for arguments in (

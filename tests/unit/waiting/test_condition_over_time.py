@@ -1,4 +1,4 @@
-"""What time does to a wait: status only moves forward, arrivals settle, shipments get stuck, orders end one by one."""
+"""Waits over time: a status only moves forward, arrivals settle, shipments get stuck, orders end one by one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EARLY, LATE = "2026-03-01T10:00:00", "2026-03-02T09:00:00"
 
 
 def seen(status: str | None, last_update: str | None = None, **raw: Any) -> Observation:
-    """A shipment as a check sees it."""
+    """The result of a check."""
     if status is None:
         return NOT_REGISTERED
     row = {"carrier_code": "usps", "tracking_number": "P0", "status": status, **raw}
@@ -45,7 +45,7 @@ def take(condition: Condition, key: ShipmentKey, observed: Observation, now: flo
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "is_news"),
+    ("old", "new", "is_newer"),
     [
         ("pending", "notfound", True),
         ("notfound", "pending", True),
@@ -70,8 +70,8 @@ def take(condition: Condition, key: ShipmentKey, observed: Observation, now: flo
         (None, "transit", True),
     ],
 )
-def test_what_comes_too_late_changes_nothing(old: str | None, new: str | None, is_news: bool) -> None:
-    assert supersedes(seen(new, LATE), seen(old, EARLY), reopens=False) is is_news
+def test_a_late_response_does_not_revert_the_state(old: str | None, new: str | None, is_newer: bool) -> None:
+    assert supersedes(seen(new, LATE), seen(old, EARLY), reopens=False) is is_newer
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def test_only_a_newer_event_on_the_way_reopens_a_delivery(new: str, moment: str 
     assert supersedes(seen(new, moment), seen("delivered", EARLY), reopens=True) is reopens
 
 
-def test_an_expired_shipment_does_not_reopen_but_by_delivery() -> None:
+def test_an_expired_shipment_reopens_only_by_delivery() -> None:
     assert not supersedes(seen("transit", LATE), seen("expired", EARLY), reopens=True)
     assert supersedes(seen("delivered", LATE), seen("expired", EARLY), reopens=True)
 
 
 @given(st.lists(st.sampled_from([*STATUSES, "beamed_up"]), min_size=1))
-def test_whatever_comes_after_a_delivery_it_stays_one(statuses: list[str]) -> None:
+def test_a_delivered_shipment_stays_delivered(statuses: list[str]) -> None:
     history = History()
     for number, status in enumerate(["delivered", *statuses]):
         newest = history.update(KEY, seen(status, f"2026-03-{1 + number % 28:02d}T10:00:00"), NOW)
@@ -107,7 +107,7 @@ def test_whatever_comes_after_a_delivery_it_stays_one(statuses: list[str]) -> No
 
 
 def settling(*checks: tuple[float, Observation], seconds: float = HOUR) -> list[str]:
-    """What a wait that settles says after each check."""
+    """The results of a wait with ``settle_seconds``, after each check."""
     condition = wait(PARCEL, settle_seconds=seconds)
     said = []
     for after, observed in checks:
@@ -116,7 +116,7 @@ def settling(*checks: tuple[float, Observation], seconds: float = HOUR) -> list[
     return said
 
 
-def test_an_arrival_counts_when_it_has_held_long_enough() -> None:
+def test_an_arrival_counts_once_it_has_lasted_long_enough() -> None:
     arrived = seen("delivered", EARLY, stayTimeLength=0)
     assert settling((0, arrived), (HOUR - 1, arrived), (HOUR, arrived)) == ["waiting", "waiting", "released"]
 
@@ -126,11 +126,11 @@ def test_an_arrival_that_the_vendor_has_known_for_days_counts_at_once() -> None:
     assert settling((0, seen("delivered", EARLY, stayTimeLength=1)), seconds=1.5 * DAY) == ["waiting"]
 
 
-def test_a_shipment_on_its_way_again_must_arrive_and_settle_anew() -> None:
+def test_a_shipment_in_transit_again_must_arrive_and_settle_again() -> None:
     first, again = (seen("delivered", moment, stayTimeLength=0) for moment in (EARLY, "2026-03-02T20:00:00"))
     on_the_way = seen("transit", LATE, stayTimeLength=0)
-    looks = [(0, first), (1800, on_the_way), (2 * HOUR, again), (2.5 * HOUR, again), (3 * HOUR, again)]
-    assert settling(*looks) == ["waiting", "waiting", "waiting", "waiting", "released"]
+    checks = [(0, first), (1800, on_the_way), (2 * HOUR, again), (2.5 * HOUR, again), (3 * HOUR, again)]
+    assert settling(*checks) == ["waiting", "waiting", "waiting", "waiting", "released"]
 
 
 def test_shipments_that_settle_are_still_checked_in_full() -> None:
@@ -176,7 +176,7 @@ def test_one_that_moves_again_is_not_stuck_any_more() -> None:
 @pytest.mark.parametrize(
     ("row", "days"),
     [
-        ({"lastUpdateTime": "2027-01-10 00:00"}, 4),  # NOW is 2027-01-15 08:00 UTC; the place may lie far in the west
+        ({"lastUpdateTime": "2027-01-10 00:00"}, 4),  # NOW is 2027-01-15 08:00 UTC; the place may be far to the west
         ({"lastUpdateTime": "2027-01-15 19:00"}, 0),
         ({"created_at": "2027-01-12T08:00:00+00:00"}, 3),
         ({"lastUpdateTime": "2027-01-01 00:00", "stayTimeLength": 2}, 2),
@@ -184,7 +184,7 @@ def test_one_that_moves_again_is_not_stuck_any_more() -> None:
         ({"lastUpdateTime": "9999-12-31 23:00"}, 0),
     ],
 )
-def test_quiet_days_are_the_vendors_or_else_those_that_are_certain(row: dict[str, Any], days: int) -> None:
+def test_quiet_days_are_those_of_the_vendor_or_else_those_that_are_certain(row: dict[str, Any], days: int) -> None:
     assert Observation.from_record({"status": "transit", **row}, NOW).quiet_days == days
 
 
@@ -195,7 +195,7 @@ def test_a_return_is_an_outcome_of_its_own(substatus: str, fail_on: tuple[str, .
     assert (said.result, said.outcomes[0].outcome) == ("failed", "returned")
 
 
-def test_returned_alone_lets_other_exceptions_pass() -> None:
+def test_with_returned_alone_other_exceptions_do_not_fail() -> None:
     assert verdict(seen("exception", EARLY, substatus="exception006"), fail_on=("returned",)).result == "waiting"
 
 
@@ -234,7 +234,7 @@ def test_the_result_has_one_entry_for_each_order() -> None:
     assert [parcel["outcome"] for parcel in result[0]["shipments"]] == ["delivered", "timed_out"]
 
 
-def test_the_count_holds_in_each_order() -> None:
+def test_wait_for_applies_to_each_order() -> None:
     said = orders({"P0": "delivered", "P1": "exception", "P2": "transit"}, wait_for="any")
     assert [shipment["outcome"] for shipment in said.to_list()] == ["delivered", "waiting", "delivered"]
 
@@ -273,7 +273,7 @@ def test_a_wrong_order_is_named(given_orders: object, says: str) -> None:
     ("argument", "value"),
     [("settle_seconds", -1), ("settle_seconds", "soon"), ("stuck_after", True)],
 )
-def test_a_duration_that_is_none_is_named(argument: str, value: object) -> None:
+def test_an_invalid_duration_is_named(argument: str, value: object) -> None:
     with pytest.raises(InvalidArgumentError, match=f"{argument} must be a number of seconds from 0"):
         wait(PARCEL, **{argument: value})
 

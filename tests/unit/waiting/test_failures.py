@@ -1,4 +1,4 @@
-"""Failures at bad times: around a deadline, while shipments are on hold, after a bug."""
+"""Failures at inconvenient times: around a deadline, while shipments are on hold, after a bug."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.unit.waiting.conftest import Account, Subscriber
 T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, T]], T]
 START = 1_000.0
-"""The loop's clock at the beginning of a test; the waits' clock is the same."""
+"""The loop's time at the start of a test. The waits use the same clock."""
 
 
 def key(number: object) -> ShipmentKey:
@@ -57,7 +57,7 @@ async def wait_for(
     reconcile: float = 1800,
     first: float = 0,
 ) -> tuple[Verdict, float]:
-    """Wait for one delivery; return the verdict and when it came."""
+    """Wait for one delivery, and return the verdict and its time."""
     shipments = [{"carrier_code": "usps", "tracking_number": f"N{number}"}]
     spec = WaitSpec.create(
         shipments=shipments, poke_interval=poke, reconcile_seconds=reconcile, deadline=deadline, first_check_at=first
@@ -70,21 +70,21 @@ async def wait_for(
 
 
 def fails_between(account: Account, number: object, begin: float, end: float) -> None:
-    """Let every call that names a number answer 503 for a while."""
+    """Answer 503 to calls that name a number, or to all calls, for a while."""
 
     def fault(numbers: list[str]) -> Exception | None:
-        concerned = number is None or f"N{number}" in numbers or any(part.endswith(f"/N{number}") for part in numbers)
-        return ServiceUnavailableError("503") if concerned and begin <= now() < end else None
+        is_affected = number is None or f"N{number}" in numbers or any(part.endswith(f"/N{number}") for part in numbers)
+        return ServiceUnavailableError("503") if is_affected and begin <= now() < end else None
 
     account.fault = fault
 
 
-def test_numbers_that_keep_failing_do_not_put_off_the_confirmation_of_a_missing_one(
+def test_numbers_that_keep_failing_do_not_delay_the_confirmation_of_a_missing_one(
     account: Account, run: Run[Any]
 ) -> None:
     healthy, failing = range(100), range(100, 120)
     account.parcels |= {key(number): "transit" for number in (*healthy, *failing)}
-    account.takes = 1.0
+    account.latency = 1.0
     account.fault = lambda numbers: (
         ServiceUnavailableError("503") if any(f"N{number}" in numbers for number in failing) else None
     )
@@ -99,7 +99,7 @@ def test_numbers_that_keep_failing_do_not_put_off_the_confirmation_of_a_missing_
 
     verdict, at = run(go())
     assert verdict.result is WaitResult.FAILED
-    assert at <= START + 100 + 30, "two turns of the retry queue, each after five polls"
+    assert at <= START + 100 + 30, "two calls of the retry queue, each after five polls"
 
 
 @pytest.mark.parametrize("outage", [500.0, 1000.0, 2000.0, 3000.0, 5000.0])
@@ -136,12 +136,12 @@ def test_an_account_that_backs_off_makes_the_last_check_at_the_deadline(
 def test_shipments_that_are_confirmed_at_a_deadline_do_not_wait_for_the_checks_of_others(
     account: Account, run: Run[Any]
 ) -> None:
-    """The lists omit all that have been delivered, and the other waits' checks take every slot."""
+    """The lists omit the delivered shipments, and the checks of other waits take every slot."""
     hidden = [f"hidden{number}" for number in range(12)]
     account.parcels |= dict.fromkeys([key(number) for number in hidden], "delivered")
     account.parcels |= dict.fromkeys([key(number) for number in range(120)], "transit")
     account.unlisted = {f"N{number}" for number in hidden}
-    account.takes = 1.0
+    account.latency = 1.0
 
     async def go() -> list[tuple[Verdict, float]]:
         shared = pollers()
@@ -161,7 +161,7 @@ async def _alone(account: Account, deadline: float) -> tuple[Verdict, float]:
     return await wait_for(account, 1, pollers(), deadline=deadline)
 
 
-def test_many_deadlines_do_not_wear_the_back_off_away(account: Account, run: Run[Any]) -> None:
+def test_many_deadlines_do_not_end_the_back_off(account: Account, run: Run[Any]) -> None:
     fails_between(account, None, START, START + 10_000)
 
     async def go() -> None:
@@ -185,15 +185,15 @@ def test_a_deadline_does_not_shorten_the_cool_down_after_a_429(account: Account,
     verdict, at = run(_alone(account, START + 200))
     assert verdict.result is WaitResult.TIMED_OUT
     assert START + 200 <= at <= START + 200 + LAST_CHECK_SECONDS
-    (silence_began,) = [moment for moment, _ in account.calls if moment >= START + 100]
-    assert silence_began < START + 200
+    (cool_down_began,) = [moment for moment, _ in account.calls if moment >= START + 100]
+    assert cool_down_began < START + 200
 
 
 def test_a_key_that_is_rotated_at_the_deadline_does_not_give_the_last_check_more_time(
     account: Account, run: Run[Any]
 ) -> None:
     renewed = Account("fedcba9876543210")
-    renewed.takes = 1_000.0
+    renewed.latency = 1_000.0
     account.parcels |= {key(1): "transit"}
     account.fault = lambda numbers: AuthenticationError("4002", from_api=True) if now() > START + 100 else None
     connections = [account, renewed]

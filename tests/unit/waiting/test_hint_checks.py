@@ -1,4 +1,4 @@
-"""Hints: what is checked early, and how little they cost whoever sends them."""
+"""Hints: what is checked early, and the limits on what they cost."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from airflow_provider_trackingmore.waiting.hint_checks import (
     SECONDS_PER_LIST,
     SECONDS_PER_SHIPMENT,
 )
+from airflow_provider_trackingmore.waiting.list_subscriptions import ListSubscription
 from airflow_provider_trackingmore.waiting.poller import Poller
 from airflow_provider_trackingmore.waiting.pollers import pollers_of_running_loop
 from tests.unit.waiting.conftest import Account, Subscriber
@@ -45,17 +46,26 @@ def checked(account: Account, wanted: list[ShipmentKey], interval: float, **opti
     return Subscriber(account, wanted, interval, **({"first_check_in": 0.0} | options))
 
 
+def watch(account: Account, *, poke_interval: float = 1800.0, reconcile_seconds: float = 1800.0) -> ListSubscription:
+    """Subscribe to the lists as a watcher that knows the first 400 parcels."""
+    lists = poller_of(account).subscribe_to_lists(
+        {}, LoadWindow(0, 0), poke_interval=poke_interval, reconcile_seconds=reconcile_seconds
+    )
+    lists.find_known = {parcel.normalized: parcel for parcel in PARCELS[:400]}.get
+    return lists
+
+
 async def first_check(subscriber: Subscriber) -> None:
     while (await subscriber.updates(120.0)) is not None:
         pass
 
 
-@pytest.mark.parametrize("noted", [True, False], ids=["in the list of changes", "with updated_at null"])
-def test_a_hint_shows_a_change_at_once(account: Account, run: Run, noted: bool) -> None:
+@pytest.mark.parametrize("dated", [True, False], ids=["in the list of changes", "with updated_at null"])
+def test_a_hint_shows_a_change_at_once(account: Account, run: Run, dated: bool) -> None:
     async def go() -> None:
         async with checked(account, [ONE, TWO], 1800) as subscriber:
             await first_check(subscriber)
-            account.change(TWO, "delivered", noted=noted)
+            account.change(TWO, "delivered", dated=dated)
             began, calls = now(), len(account.calls)
             assert poller_of(account).check_now([ShipmentKey("USPS", "n1")], per_minute=120) == 1
             found = await subscriber.updates()
@@ -143,7 +153,7 @@ def test_a_batch_shares_a_call(account: Account, run: Run) -> None:
 
 
 @pytest.mark.parametrize("error", [RateLimitError("slow down", retry_after=120), ServerError("down", http_status=503)])
-def test_hints_end_no_pause(account: Account, run: Run, error: Exception) -> None:
+def test_hints_end_no_back_off_and_no_cool_down(account: Account, run: Run, error: Exception) -> None:
     async def go() -> None:
         async with checked(account, PARCELS[:100], 60) as subscriber:
             await first_check(subscriber)
@@ -158,7 +168,7 @@ def test_hints_end_no_pause(account: Account, run: Run, error: Exception) -> Non
 
 
 def test_a_hint_that_comes_just_before_the_trigger_subscribes_is_used(account: Account, run: Run) -> None:
-    """A task has checked the parcel on a worker; before its trigger starts, it is delivered and the webhook arrives."""
+    """A task has checked the parcel on a worker. Before its trigger starts, it is delivered and the webhook arrives."""
 
     async def go() -> None:
         async with checked(account, [ONE], 1800) as other:
@@ -183,9 +193,7 @@ def test_watchers_read_the_list_of_changes_early_and_no_more_than_twice_a_minute
     account.elsewhere = 0
 
     async def go() -> None:
-        with poller_of(account).subscribe_to_lists(
-            {}, LoadWindow(0, 0), poke_interval=1800.0, reconcile_seconds=1800.0
-        ) as lists:
+        with watch(account) as lists:
             await lists.next_update()
             await asyncio.sleep(100)
             account.change(ONE, "delivered")
@@ -196,7 +204,7 @@ def test_watchers_read_the_list_of_changes_early_and_no_more_than_twice_a_minute
             assert [row.key for row in update.changed] == [ONE.normalized]
             assert not update.is_full
             for _ in range(600):
-                poller_of(account).check_now([PARCELS[3]], per_minute=120)
+                poller_of(account).check_now([PARCELS[450]], per_minute=120)
                 await asyncio.sleep(0.5)
             assert 10 <= len(account.calls) - calls <= 12
 
@@ -211,14 +219,13 @@ def test_a_watcher_sees_a_change_that_the_list_of_changes_leaves_out(
 
     async def go() -> None:
         poller = poller_of(account)
-        with poller.subscribe_to_lists({}, LoadWindow(0, 0), poke_interval=1800.0, reconcile_seconds=1800.0) as lists:
-            lists.find_known = {one.normalized: one for one in PARCELS[:100]}.get
+        with watch(account) as lists:
             await lists.next_update()
             async with checked(account, [ONE] if is_waited_for else [TWO], 1800) as subscriber:
                 await first_check(subscriber)
-                account.change(ONE, "delivered", noted=False)
+                account.change(ONE, "delivered", dated=False)
                 calls = len(account.calls)
-                poller.check_now([ShipmentKey("USPS", "n0"), PARCELS[300]], per_minute=120)
+                poller.check_now([ShipmentKey("USPS", "n0"), PARCELS[450]], per_minute=120)
                 update = await lists.next_update()
                 assert update.changed == []
                 assert {key: seen.status for key, seen in update.by_number.items()} == {ONE.normalized: "delivered"}
@@ -229,13 +236,14 @@ def test_a_watcher_sees_a_change_that_the_list_of_changes_leaves_out(
     run(go())
 
 
-def test_a_flood_about_what_a_watcher_knows_is_one_more_call_in_half_a_minute(account: Account, run: Run) -> None:
+def test_a_flood_about_shipments_that_a_watcher_knows_costs_one_more_call_in_half_a_minute(
+    account: Account, run: Run
+) -> None:
     account.elsewhere = 0
 
     async def go() -> None:
         poller = poller_of(account)
-        with poller.subscribe_to_lists({}, LoadWindow(0, 0), poke_interval=1800.0, reconcile_seconds=1800.0) as lists:
-            lists.find_known = {one.normalized: one for one in PARCELS}.get
+        with watch(account) as lists:
             await lists.next_update()
             await asyncio.sleep(100)
             calls = len(account.calls)
@@ -253,8 +261,7 @@ def test_a_number_that_fails_ends_no_round_of_a_watcher(account: Account, run: R
 
     async def go() -> None:
         poller = poller_of(account)
-        with poller.subscribe_to_lists({}, LoadWindow(0, 0), poke_interval=1800.0, reconcile_seconds=1800.0) as lists:
-            lists.find_known = {one.normalized: one for one in PARCELS}.get
+        with watch(account) as lists:
             await lists.next_update()
             account.fault = lambda numbers: ServerError("down", http_status=500) if numbers == ["N0"] else None
             account.change(TWO, "exception")
@@ -267,22 +274,21 @@ def test_a_number_that_fails_ends_no_round_of_a_watcher(account: Account, run: R
 
 
 def test_a_hint_that_comes_while_a_watcher_reads_its_lists_is_followed_soon(account: Account, run: Run) -> None:
-    account.elsewhere, account.takes = 0, 5.0
+    account.elsewhere, account.latency = 0, 5.0
 
     async def go() -> None:
         poller = poller_of(account)
-        with poller.subscribe_to_lists({}, LoadWindow(0, 0), poke_interval=1800.0, reconcile_seconds=1e6) as lists:
-            lists.find_known = {one.normalized: one for one in PARCELS}.get
+        with watch(account, reconcile_seconds=1e6) as lists:
             await lists.next_update()
-            account.asked_something.clear()
-            await account.asked_something.wait()
-            account.change(ONE, "delivered", noted=False)
+            account.was_called.clear()
+            await account.was_called.wait()
+            account.change(ONE, "delivered", dated=False)
             began = now()
             poller.check_now([ONE], per_minute=120)
             while not (update := await lists.next_update()).by_number:
                 pass
             assert update.by_number[ONE.normalized].status == "delivered"
-            assert now() - began <= SECONDS_PER_LIST + 3 * account.takes
+            assert now() - began <= SECONDS_PER_LIST + 3 * account.latency
 
     run(go())
 
@@ -292,8 +298,7 @@ def test_hints_that_do_not_fit_into_one_call_are_followed_one_call_after_the_oth
 
     async def go() -> None:
         poller = poller_of(account)
-        with poller.subscribe_to_lists({}, LoadWindow(0, 0), poke_interval=1800.0, reconcile_seconds=1e6) as lists:
-            lists.find_known = {one.normalized: one for one in PARCELS}.get
+        with watch(account, reconcile_seconds=1e6) as lists:
             await lists.next_update()
             began = now()
             poller.check_now(PARCELS[:100], per_minute=120)
@@ -325,9 +330,7 @@ def test_a_watcher_whose_lists_fail_keeps_its_pause(account: Account, run: Run) 
     account.elsewhere = 0
 
     async def go() -> None:
-        with poller_of(account).subscribe_to_lists(
-            {}, LoadWindow(0, 0), poke_interval=30.0, reconcile_seconds=1800.0
-        ) as lists:
+        with watch(account, poke_interval=30.0) as lists:
             await lists.next_update()
             account.fault = lambda numbers: ServerError("down", http_status=503)
             await asyncio.sleep(400)

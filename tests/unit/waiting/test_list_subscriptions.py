@@ -1,4 +1,4 @@
-"""Subscriptions to lists: their calls, which waits share, and what failures make of them."""
+"""Subscriptions to lists: their calls, which waits share, and what happens on failures."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_a_bug_ends_the_subscription_with_a_reason(account: Account, run: Run) -
 
 def test_the_last_check_of_a_wait_does_not_queue_behind_a_long_list(account: Account, run: Run) -> None:
     account.elsewhere = 30_000
-    account.takes = 5.0
+    account.latency = 5.0
 
     async def go() -> None:
         poller = pollers_of_running_loop().get(account)
@@ -170,7 +170,7 @@ def test_the_last_check_of_a_wait_does_not_queue_behind_a_long_list(account: Acc
     run(go())
 
 
-def test_an_update_that_nobody_took_is_replaced_but_keeps_its_full_list(account: Account, run: Run) -> None:
+def test_an_update_that_was_not_taken_is_replaced_but_its_full_list_is_kept(account: Account, run: Run) -> None:
     async def go() -> None:
         with subscribe(account) as lists:
             rows = [ObservedRow(PARCELS[number], None, None) for number in range(3)]
@@ -181,6 +181,6 @@ def test_an_update_that_nobody_took_is_replaced_but_keeps_its_full_list(account:
     run(go())
 
 
-def test_lists_begin_early_enough_for_all_who_share_them() -> None:
+def test_the_common_window_contains_all_windows() -> None:
     assert common_window([LoadWindow(5, 9), LoadWindow(7, 3)]) == LoadWindow(5, 3)
     assert common_window([LoadWindow(5, 9), EVERYTHING]) == LoadWindow(None, 0)

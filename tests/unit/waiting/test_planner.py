@@ -12,10 +12,10 @@ from airflow_provider_trackingmore.waiting.planner import number_calls, pages, p
 @pytest.mark.parametrize(
     ("due", "stale", "rows", "changed", "way"),
     [
-        (1, 0, None, 0, "number"),  # one call either way: the one that is the whole truth
+        (1, 0, None, 0, "number"),  # one call either way: the one that is a full check
         (40, 0, None, 0, "number"),
         (41, 0, 50_000, 0, "change"),
-        (100, 0, 100, 0, "list"),  # one light call, and the whole truth
+        (100, 0, 100, 0, "list"),  # one light call, and a full check
         (1_000, 0, 2_000, 0, "change"),  # one call either way, but a list of 2,000 rows is heavy
         (1_000, 40, 2_000, 0, "list"),  # two calls by change and number, one by list
         (10_000, 0, 10_000, 0, "change"),
@@ -26,7 +26,7 @@ from airflow_provider_trackingmore.waiting.planner import number_calls, pages, p
         (10_000, 10_000, 10_000, None, "list"),
         (10_000, 10_000, 600_000, None, "number"),
         (120, 0, 50_000, 9_000, "number"),  # five calls by change, three by number
-        (200, 200, None, None, "list"),  # tried, since nobody knows
+        (200, 200, None, None, "list"),  # tried, since its length is unknown
         (40, 40, 10, None, "number"),
     ],
 )
@@ -60,8 +60,8 @@ def test_no_other_way_would_have_cost_fewer_calls(due: int, stale: int, rows: in
     ways = full(due)
     if changed is not None:
         ways += [pages(changed) + calls for calls in full(stale)]
-    looked_at = stale if planned.by_change else due
-    cost = pages(rows) if planned.by_list and rows is not None else number_calls(looked_at)  # a list may prove cheaper
+    checked = stale if planned.by_change else due
+    cost = pages(rows) if planned.by_list and rows is not None else number_calls(checked)  # a list may prove cheaper
     cost += pages(changed) if planned.by_change and changed is not None else 0
     assert cost == min(ways)
 

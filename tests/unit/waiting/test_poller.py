@@ -1,4 +1,4 @@
-"""The poller: many waits, few calls. On a loop whose time passes by itself, against an account in memory."""
+"""The poller serves many waits with few calls: on virtual time, against an account in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from airflow_provider_trackingmore.waiting import cooperative, failures, schedul
 from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
 from airflow_provider_trackingmore.waiting.poller import Poller
 from airflow_provider_trackingmore.waiting.pollers import pollers_of_running_loop
-from tests.unit.waiting.conftest import Account, Subscriber, TimelessLoop
+from tests.unit.waiting.conftest import Account, Subscriber, VirtualTimeLoop
 
 T = TypeVar("T")
 Updates = dict[ShipmentKey, Observation]
@@ -42,14 +42,14 @@ def poller_of(account: Account) -> Poller:
 
 
 async def checks(account: Account, wanted: list[ShipmentKey], times: int, interval: float = 60) -> list[Updates]:
-    """Wait for so many checks, whether they bring news or not."""
+    """Wait for a number of checks, whether or not anything has changed."""
     found = []
     async with Subscriber(account, wanted, interval) as subscriber:
         subscriber.keep(wanted, settling=True)
         for _ in range(times):
-            news = await subscriber.updates()
-            assert news is not None
-            found.append(news)
+            updates = await subscriber.updates()
+            assert updates is not None
+            found.append(updates)
     return found
 
 
@@ -78,12 +78,12 @@ def test_any_number_of_subscribers_costs_one_call_per_forty_shipments(
 
     async def wait() -> None:
         found = await asyncio.gather(*(checks(account, keys(number), 3) for number in range(subscribers)))
-        assert all(set(news) == {key(number)} for number, seen in enumerate(found) for news in seen)
+        assert all(set(updates) == {key(number)} for number, seen in enumerate(found) for updates in seen)
 
     run(wait())
-    asked = [numbers for numbers in account.asked if numbers != ["list 1"]]
-    assert len(asked) <= 3 * math.ceil(subscribers / 40)
-    assert len(account.calls) - len(asked) == (1 if subscribers > 80 else 0), "how long is the list?"
+    requested = [numbers for numbers in account.requested if numbers != ["list 1"]]
+    assert len(requested) <= 3 * math.ceil(subscribers / 40)
+    assert len(account.calls) - len(requested) == (1 if subscribers > 80 else 0), "one call for the length of the list"
 
 
 def test_shipments_that_several_subscribers_wait_for_are_requested_once(account: Account, run: Run) -> None:
@@ -109,9 +109,9 @@ async def _together(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
 
 def test_only_its_own_subscriber_learns_that_a_shipment_is_not_registered(account: Account, run: Run) -> None:
     register(account, 1)
-    missing, there = run(_together(checks(account, keys(404), 1), checks(account, keys(1), 1)))
+    missing, registered = run(_together(checks(account, keys(404), 1), checks(account, keys(1), 1)))
     assert list(missing[0].values()) == [NOT_REGISTERED]
-    assert there[0][key(1)].status == "transit"
+    assert registered[0][key(1)].status == "transit"
 
 
 @pytest.mark.parametrize("intervals", [(10, 33, 60, 100, 77), (8.1, 0.7, 0.3, 1.1)], ids=str)
@@ -119,16 +119,16 @@ def test_every_subscriber_gets_updates_at_its_own_interval(
     account: Account, run: Run, intervals: tuple[float, ...]
 ) -> None:
     register(account, *intervals)
-    account.takes = 0.0
+    account.latency = 0.0
     long = 36 * max(intervals)
 
     async def wait() -> None:
         async def subscriber(interval: float) -> None:
             begun = asyncio.get_running_loop().time()
-            async with Subscriber(account, keys(interval), interval) as me:
-                me.keep(keys(interval), settling=True)
+            async with Subscriber(account, keys(interval), interval) as own:
+                own.keep(keys(interval), settling=True)
                 while asyncio.get_running_loop().time() < begun + long:
-                    await me.updates()
+                    await own.updates()
 
         await asyncio.gather(*map(subscriber, intervals))
 
@@ -140,7 +140,7 @@ def test_every_subscriber_gets_updates_at_its_own_interval(
     assert len(account.calls) <= long / min(intervals) + 2, "the others fill up the calls for the shortest"
 
 
-def test_members_of_one_interval_share_their_calls_whenever_they_poller_of(account: Account, run: Run) -> None:
+def test_subscribers_with_the_same_interval_share_their_calls_whenever_they_join(account: Account, run: Run) -> None:
     register(account, *range(10))
 
     async def late(number: int) -> None:
@@ -153,14 +153,14 @@ def test_members_of_one_interval_share_their_calls_whenever_they_poller_of(accou
 
 def test_a_subscriber_that_joins_during_a_poll_is_served_by_the_next_one(account: Account, run: Run) -> None:
     register(account, 1, 2)
-    account.takes = 30.0
+    account.latency = 30.0
 
     async def late() -> list[Updates]:
         await asyncio.sleep(70)  # the first round began at 60
         return await checks(account, keys(2), 1)
 
     run(_together(checks(account, keys(1), 2), late()))
-    assert account.asked == [["N1"], ["N1", "N2"]]
+    assert account.requested == [["N1"], ["N1", "N2"]]
 
 
 def test_a_subscriber_with_a_short_interval_does_not_wait_for_those_with_a_long_one(account: Account, run: Run) -> None:
@@ -189,12 +189,12 @@ def test_a_subscriber_may_drop_shipments_as_they_arrive(account: Account, run: R
             assert set(await subscriber.updates() or ()) == {key(2)}
 
     run(wait())
-    assert account.asked == [["N1", "N2"], ["N2"]]
+    assert account.requested == [["N1", "N2"], ["N2"]]
 
 
 def test_the_event_loop_runs_other_tasks_while_a_thousand_subscribers_get_updates(account: Account, run: Run) -> None:
     register(account, *range(1000))
-    account.takes = 0.0
+    account.latency = 0.0
     received_in: list[int] = []
     iteration = 0
 
@@ -205,7 +205,7 @@ def test_the_event_loop_runs_other_tasks_while_a_thousand_subscribers_get_update
     async def wait() -> None:
         nonlocal iteration
         everybody = asyncio.gather(*map(subscriber, range(1000)))
-        await account.asked_something.wait()
+        await account.was_called.wait()
         while not everybody.done():
             iteration += 1
             await asyncio.sleep(0)
@@ -214,7 +214,7 @@ def test_the_event_loop_runs_other_tasks_while_a_thousand_subscribers_get_update
     assert max(received_in.count(iteration) for iteration in set(received_in)) <= 2 * cooperative.ITEMS_PER_SLICE
 
 
-def test_news_end_when_the_time_is_up(account: Account, run: Run) -> None:
+def test_waiting_for_updates_ends_after_the_timeout(account: Account, run: Run) -> None:
     register(account, 1)
 
     async def wait() -> float:
@@ -295,9 +295,9 @@ def test_a_wrong_key_ends_every_wait_with_one_clear_reason(account: Account, run
     account.failures = [refusal, refusal]
 
     async def subscriber(number: int, interval: float) -> str:
-        async with Subscriber(account, keys(number), interval) as me:
+        async with Subscriber(account, keys(number), interval) as own:
             with pytest.raises(TrackingMoreError) as caught:
-                await me.updates()
+                await own.updates()
         return caught.value.message
 
     said = run(_together(*(subscriber(number, 60 * number) for number in range(1, 60))))
@@ -334,14 +334,14 @@ def test_a_bug_ends_the_waits_with_a_reason_instead_of_leaving_them_for_ever(
 
 
 def test_one_refused_shipment_costs_the_others_nothing(account: Account, run: Run) -> None:
-    """The vendor may refuse a whole call for one number in it: the call is halved until that one is alone."""
+    """The vendor may refuse a whole call because of one number: the call is halved until that number is alone."""
     register(account, *range(8))
     del account.parcels[key(5)]
     account.refuses = "N5"
     seen = run(_together(*(checks(account, keys(number), 1) for number in range(8))))
     for number, (news,) in enumerate(seen):
         assert (news[key(number)] == NOT_REGISTERED) == (number == 5)
-    assert len(account.calls) <= 2 * 3 + 3, "halved, not asked for one by one"
+    assert len(account.calls) <= 2 * 3 + 3, "halved, not requested one by one"
 
 
 # Coming and going ----------------------------------------------------------------------------------------------------
@@ -359,7 +359,7 @@ def test_a_cancelled_subscriber_leaves_and_the_others_continue(account: Account,
         assert cancelled.cancelled()
 
     run(wait())
-    assert account.asked == [["N1", "N2"], ["N2"], ["N2"]]
+    assert account.requested == [["N1", "N2"], ["N2"], ["N2"]]
 
 
 def test_the_loop_ends_and_the_client_is_closed_when_the_last_subscriber_leaves(account: Account, run: Run) -> None:
@@ -371,12 +371,12 @@ def test_the_loop_ends_and_the_client_is_closed_when_the_last_subscriber_leaves(
         await asyncio.sleep(3600)
 
     run(wait())
-    assert len(account.calls) == 1, "nobody is asked for any more"
+    assert len(account.calls) == 1, "nothing is requested any more"
 
 
 def test_leaving_in_the_middle_of_a_call_ends_the_loop_too(account: Account, run: Run) -> None:
     register(account, 1)
-    account.takes = 30.0
+    account.latency = 30.0
 
     async def wait() -> None:
         async with Subscriber(account, keys(1), 60) as subscriber:
@@ -425,7 +425,7 @@ def test_two_event_loops_have_two_pollers(account: Account) -> None:
         async with Subscriber(account, keys(1), 60):
             return poller_of(account)
 
-    with asyncio.Runner(loop_factory=TimelessLoop) as one, asyncio.Runner(loop_factory=TimelessLoop) as two:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as one, asyncio.Runner(loop_factory=VirtualTimeLoop) as two:
         assert one.run(poller_here()) is not two.run(poller_here())
 
 
@@ -441,7 +441,7 @@ def test_unsubscribing_twice_does_no_harm(account: Account, run: Run) -> None:
 
 
 class Recorder(Observer):
-    """Keeps the metrics."""
+    """Stores the metrics."""
 
     def __init__(self) -> None:
         self.gauges: list[tuple[str, float]] = []
@@ -492,7 +492,7 @@ def test_a_wait_that_joins_while_a_missing_shipment_is_confirmed_does_not_get_th
     account: Account, run: Run
 ) -> None:
     """It may have registered the shipment after the call was sent."""
-    account.takes = 10.0
+    account.latency = 10.0
 
     async def early() -> Updates | None:
         async with Subscriber(account, keys(1), 60, first_check_in=0.0) as subscriber:

@@ -1,4 +1,4 @@
-"""The poller makes the fewest calls, and misses nothing. On a loop whose time passes by itself, as ``test_poller``."""
+"""The poller makes as few calls as possible and misses no change: on virtual time, like ``test_poller``."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def key(number: object, carrier: str = "usps") -> ShipmentKey:
 
 
 async def until(account: Account, wanted: list[ShipmentKey], status: str, interval: float = 60, **join: Any) -> float:
-    """Wait like a trigger does; returns the loop's time at which all have the status."""
+    """Wait as a trigger does, and return the loop's time at which all shipments have the status."""
     waiting = set(wanted)
     async with Subscriber(account, wanted, interval, **join) as subscriber:
         while waiting:
-            news = await subscriber.updates()
-            assert news is not None
-            waiting -= {shipment for shipment, observed in news.items() if observed.status == status}
+            updates = await subscriber.updates()
+            assert updates is not None
+            waiting -= {shipment for shipment, observed in updates.items() if observed.status == status}
             subscriber.keep(waiting)
     return asyncio.get_running_loop().time()
 
@@ -43,7 +43,7 @@ async def after(seconds: float, account: Account, one: ShipmentKey, status: str,
 
 
 def kinds(account: Account) -> dict[str, int]:
-    """How many calls there were of each kind."""
+    """The number of calls of each kind."""
     found: dict[str, int] = {}
     for _, numbers in account.calls:
         kind = numbers[0].split(" ")[0] if " " in numbers[0] else "number"
@@ -97,7 +97,7 @@ def test_the_first_check_waits_for_others_to_join_but_not_forever(
     assert len(rounds) <= 100 / longest + 1
 
 
-def test_who_joins_while_the_account_is_in_trouble_does_not_shorten_the_back_off(account: Account, run: Run) -> None:
+def test_a_wait_that_joins_while_the_account_backs_off_does_not_shorten_the_pause(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 20)
     account.failures = [RateLimitError("429", retry_after=500.0)]
 
@@ -110,7 +110,9 @@ def test_who_joins_while_the_account_is_in_trouble_does_not_shorten_the_back_off
     assert [at - account.calls[0][0] >= 500 for at, _ in account.calls] == [False, True]
 
 
-def test_in_a_large_account_they_cost_one_call_per_forty_and_one_to_find_out(account: Account, run: Run) -> None:
+def test_in_a_large_account_they_cost_one_call_per_forty_and_one_for_the_length_of_the_list(
+    account: Account, run: Run
+) -> None:
     wanted = waiting_for(account, 1000)
 
     async def started(number: int) -> Updates | None:
@@ -134,9 +136,9 @@ def test_changes_are_found_at_the_next_poll_with_one_call(account: Account, run:
     assert len(account.calls) <= 1.1 * (least + 10 + 1), calls
 
 
-def test_what_the_vendor_does_not_note_is_found_within_the_time_to_reconcile(account: Account, run: Run) -> None:
+def test_a_change_without_a_date_is_found_within_reconcile_seconds(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 200)
-    change = [after(1000, account, shipment, "delivered", noted=False) for shipment in wanted[::20]]
+    change = [after(1000, account, shipment, "delivered", dated=False) for shipment in wanted[::20]]
     rest = [after(9000, account, shipment, "delivered") for shipment in wanted]
     *released, _ = run(
         together(*(until(account, [shipment], "delivered") for shipment in wanted), together(*change, *rest))
@@ -168,7 +170,7 @@ def test_full_checks_are_spread_evenly(account: Account, run: Run) -> None:
 def test_a_small_account_is_listed_rather_than_requested_by_number(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 300)
     account.elsewhere = 100
-    changes = [after(3000, account, shipment, "delivered", noted=False) for shipment in wanted]
+    changes = [after(3000, account, shipment, "delivered", dated=False) for shipment in wanted]
     released = run(together(*(until(account, [shipment], "delivered") for shipment in wanted), *changes))[:300]
     assert max(released) <= 4_000.0 + 61
     assert set(kinds(account)) == {"list"}
@@ -203,10 +205,10 @@ def test_odd_numbers_do_not_prevent_checks_of_the_others(account: Account, run: 
     released, news = run(together(until(account, [key(1)], "delivered"), check()))
     assert released == pytest.approx(1_060.0, abs=1)
     assert news is not None
-    assert news[odd].status == "transit", "with a comma it is asked for alone"
+    assert news[odd].status == "transit", "with a comma, it is requested alone"
 
 
-def test_spellings_that_the_vendor_takes_for_one_are_one(account: Account, run: Run) -> None:
+def test_spellings_of_one_shipment_share_a_call(account: Account, run: Run) -> None:
     account.parcels[ShipmentKey("usps", "ABC")] = "delivered"
     spelled = [ShipmentKey("usps", "ABC"), ShipmentKey("usps", "abc")]
 
@@ -322,7 +324,7 @@ def test_a_shipment_that_is_deleted_meanwhile_is_reported_at_the_next_reconcilia
 
 def test_a_list_is_not_read_again_at_once_for_a_shipment_that_it_leaves_out(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 100)
-    account.elsewhere, account.takes = 0, 1.0  # the list of everything takes one call and is a full check
+    account.elsewhere, account.latency = 0, 1.0  # the list of everything takes one call and is a full check
 
     async def check() -> Updates | None:
         async with Subscriber(account, wanted, 60, reconcile_seconds=150.0) as subscriber:
@@ -335,18 +337,18 @@ def test_a_list_is_not_read_again_at_once_for_a_shipment_that_it_leaves_out(acco
     assert len(account.calls) <= 8, kinds(account)
 
 
-def test_too_many_changes_elsewhere_are_not_waded_through_again_and_again(account: Account, run: Run) -> None:
+def test_a_long_list_of_changes_elsewhere_is_not_read_again_and_again(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 100)
     busy = [ShipmentKey("dhl", f"B{number}") for number in range(9_000)]
     account.parcels |= dict.fromkeys(busy, "transit")
 
-    async def bustle() -> None:
+    async def change_others() -> None:
         for _ in range(20):
             account.changed_at |= dict.fromkeys(busy, asyncio.get_running_loop().time())
             await asyncio.sleep(60)
 
     ends = [after(1200, account, shipment, "delivered") for shipment in wanted]
-    run(together(*(until(account, [shipment], "delivered") for shipment in wanted), bustle(), *ends))
+    run(together(*(until(account, [shipment], "delivered") for shipment in wanted), change_others(), *ends))
     assert kinds(account)["changes"] <= 3, "of twenty rounds, after 5 minutes and then 10 more"
 
 
@@ -366,7 +368,7 @@ def test_a_list_of_changes_that_is_too_long_at_first_is_used_as_soon_as_it_begin
     assert len([at for at in changes if 1_500.0 < at < 1_800.0]) >= 4, "once a minute"
 
 
-def test_a_listing_that_has_grown_is_still_gone_through_while_it_is_worth_it(account: Account, run: Run) -> None:
+def test_a_list_that_has_grown_is_still_read_while_it_saves_calls(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 1000)
     account.elsewhere = 0
 

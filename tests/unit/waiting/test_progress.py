@@ -19,7 +19,7 @@ KEY = ShipmentKey("usps", "N1")
 def test_a_shipment_that_is_being_confirmed_is_checked_now(
     account: Account, run: Callable[[Coroutine[Any, Any, None]], None]
 ) -> None:
-    account.takes = 10.0
+    account.latency = 10.0
 
     async def go() -> None:
         async with Subscriber(account, [KEY], 60, first_check_in=0.0) as subscriber:

@@ -1,4 +1,4 @@
-"""Pages cut down row by row, while they are decoded, to what the poller needs."""
+"""Pages are reduced to what the poller needs, row by row while they are decoded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read(items: list[Any], **data: Any) -> ObservedPage:
 
 
 @pytest.mark.parametrize("large", [0, 10**9], ids=["row by row", "at once"])
-def test_rows_of_shipments_that_nobody_waits_for_are_counted_but_not_read(
+def test_rows_of_shipments_without_subscribers_are_counted_but_not_parsed(
     large: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(json_rows, "LARGE", large)
@@ -59,13 +59,13 @@ def test_a_page_that_is_full_is_not_the_last_one() -> None:
 
 
 @pytest.mark.parametrize("items", [["P1"], [None], [row("P1"), []], "P1"])
-def test_what_is_no_tracking_is_refused(items: Any) -> None:
+def test_a_page_with_anything_but_trackings_is_refused(items: Any) -> None:
     with pytest.raises(MalformedResponseError, match="page of trackings"):
         read(items)
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), ANY_JSON))
-def test_no_record_keeps_a_page_from_being_read(fields: dict[str, Any]) -> None:
+def test_a_record_with_any_values_can_be_read(fields: dict[str, Any]) -> None:
     (found,) = read([row("P1", **fields)]).rows
     assert found.observed is not None
     tracking = Tracking.from_payload(row("P1", **fields))
