@@ -1,4 +1,4 @@
-"""Chromium, and what is checked of everything that it shows."""
+"""Chromium, and the checks of everything that it shows."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ FLAGS = [
 ]
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 EXPECTED = ("Failed to load resource", "can escape its sandboxing")
-"""Beginnings or parts of messages that Chromium writes to the console by itself."""
+"""Parts of messages that Chromium itself writes to the console."""
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run the browser, with a profile of its own."""
+    """Run the browser with a new profile."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
@@ -42,20 +42,20 @@ class Window:
     """A window that is logged in.
 
     :param context: its cookies and settings.
-    :param url: where Airflow's UI is.
+    :param url: the URL of Airflow's UI.
     """
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.url = url
         self.page: Page = context.new_page()
         self.page.set_default_timeout(30_000)
-        self.complaints: list[str] = []
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", self._hear)
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._keep_error)
 
-    def _hear(self, message: Any) -> None:
+    def _keep_error(self, message: Any) -> None:
         if message.type in ("error", "warning") and not any(part in message.text for part in EXPECTED):
-            self.complaints.append(message.text)
+            self.errors.append(message.text)
 
     def open(self, address: str = "") -> Page:
         """Open the page at a deep link, such as ``#account``."""
@@ -64,12 +64,12 @@ class Window:
         return self.page
 
     def check(self) -> None:
-        """Check what is shown: accessibility, width, and that the browser has nothing to complain of."""
+        """Check what is shown: accessibility, width, and the browser's console."""
         violations = Axe().run(self.page).response["violations"]
         found = [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in violations]
         assert found == []
         assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "it scrolls sideways"
-        assert self.complaints == []
+        assert self.errors == []
 
     def text(self) -> str:
         """The visible text of the page."""
@@ -77,6 +77,6 @@ class Window:
 
 
 def save(page: Page, name: str, folder: Path) -> None:
-    """Save a picture of what is shown."""
+    """Save a screenshot."""
     folder.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=folder / f"{name}.png", animations="disabled")

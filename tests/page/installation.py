@@ -23,14 +23,14 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 300.0
 USER = "ann"
 SHOP, OTHER, HISTORY = 0, 1, 2
-"""Accounts in the sandbox: the shop, whose waits are shown; another one; and one with a long history to load."""
+"""Accounts in the sandbox: the shop, whose waits are shown, another one, and one with a long history to load."""
 DELIVERED = 4
-"""What ``PUT /trackings/{carrier_code}/{tracking_number}`` makes of a status."""
+"""A value of ``status`` in ``PUT /trackings/{carrier_code}/{tracking_number}``."""
 DAY = 86_400
 
 
 class AirflowWithLogin(Airflow):
-    """An Airflow that lets in only who knows the password."""
+    """An Airflow with a login."""
 
     password = ""
 
@@ -65,11 +65,11 @@ class Installation:
 
     @property
     def url(self) -> str:
-        """Where Airflow's UI is."""
+        """The URL of Airflow's UI."""
         return str(self.airflow.url)
 
     def until(self, condition: Callable[[], object], what: str, seconds: float = 120) -> None:
-        """Wait until then."""
+        """Wait until a condition is true."""
         deadline = time.monotonic() + seconds
         while not condition():
             self.airflow.check()
@@ -77,18 +77,18 @@ class Installation:
             time.sleep(0.5)
 
     def count(self, state: str, dag_id: str = "%") -> int:
-        """How many task instances are in a state."""
+        """Return the number of task instances in a state."""
         query = f"SELECT count(*) FROM task_instance WHERE state = '{state}' AND dag_id LIKE '{dag_id}'"
         return int(self.database.rows(query)[0][0])
 
     def start(self, dag_id: str, waits: int) -> None:
-        """Start a run, and wait until it waits."""
+        """Start a run, and wait until its sensors are deferred."""
         run = {"logical_date": "2026-11-29T00:00:00Z"} if dag_id == "order_closing" else {"logical_date": None}
         self.airflow.call("POST", f"dags/{dag_id}/dagRuns", run)
         self.until(lambda: self.count("deferred", dag_id) >= waits, f"{dag_id} does not wait")
 
     def deliver(self, parcels: list[dict[str, str]]) -> None:
-        """Let parcels arrive."""
+        """Deliver parcels."""
         with requests.Session() as session:
             session.trust_env = False
             session.headers["Trackingmore-Api-Key"] = self.sandbox.api_keys[SHOP]
@@ -152,7 +152,7 @@ def installed(folder: Path) -> Iterator[Installation]:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
-            "TRACKINGMORE_PACING_DIR": str(folder / "pace"),
+            "TRACKINGMORE_PACING_DIR": str(folder / "pacing"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
             "AIRFLOW_CONN_TRACKINGMORE_DEFAULT": json.dumps(sandbox.connection_for(SHOP)),
             "AIRFLOW_CONN_HISTORY": json.dumps(sandbox.connection_for(HISTORY)),

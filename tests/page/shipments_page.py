@@ -1,7 +1,7 @@
 """The page "Shipments" in Chromium, on a whole Airflow with PostgreSQL: ``make test-page``.
 
-The tests share one installation and run in this order: from nothing, to three hundred waits, to a triggerer that is
-down. ``PICTURES`` is the folder for the pictures of the documentation.
+The tests share one installation and run in this order: without waits, with three hundred waits, without a triggerer.
+The pictures of the documentation are saved in the folder ``PICTURES``.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ expect.set_options(timeout=30_000)
 
 WAITS = len(ORDERS)
 ALL = WAITS + 2
-LONELY = next(order for order, parcels in ORDERS.items() if len(parcels) == 3)
-"""The order that is looked for, opened and delivered."""
+ONE_ORDER = next(order for order, parcels in ORDERS.items() if len(parcels) == 3)
+"""The order that is searched, opened and delivered."""
 FIRST_PAINT_MS, SERVER_MS = 1_000, 200
 
 
@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def login(browser: Browser, place: Installation) -> StorageState:
-    """Log in as people do, and return the cookies."""
+    """Log in with the form, and return the cookies."""
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(place.url)
@@ -82,7 +82,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def waits(place: Installation) -> None:
-    """Everything waits."""
+    """All waits are open."""
     place.start("order_closing", WAITS)
     place.start("returns", 1)
     place.start("other_shop", 1)
@@ -90,12 +90,12 @@ def waits(place: Installation) -> None:
 
 @pytest.fixture(scope="module")
 def killed_triggerer(place: Installation) -> None:
-    """Kill the triggerer: its waits count as late some two minutes later, while other tests run."""
+    """Kill the triggerer. Its waits count as late two minutes later, and other tests run until then."""
     place.airflow.kill("triggerer")
 
 
 def summary(page: Page) -> Locator:
-    """What the list says of itself."""
+    """Return the summary of the list."""
     return page.locator("main .summary").first
 
 
@@ -166,7 +166,7 @@ def test_airflows_menu_leads_to_the_page_and_the_address_of_the_window_to_what_i
     page.wait_for_url(re.compile("#account$"))
     page.reload()
     expect(page.frame_locator("iframe").get_by_role("heading", name="Account", level=2)).to_be_visible()
-    assert here.complaints == []
+    assert here.errors == []
 
 
 @pytest.mark.usefixtures("waits")
@@ -193,16 +193,16 @@ def test_the_tab_of_a_task_instance_shows_its_shipments_or_one_line(
     page.get_by_role("link", name="Shipments").click()
     frame = page.frame_locator("iframe")
     expect(frame.get_by_text("This task is not a shipment sensor.")).to_be_visible()
-    page.goto(f"{task}/wait/mapped/{[*ORDERS].index(LONELY)}")
+    page.goto(f"{task}/wait/mapped/{[*ORDERS].index(ONE_ORDER)}")
     page.get_by_role("link", name="Shipments").click()
     expect(frame.get_by_role("heading", name="3 shipments")).to_be_visible()
-    expect(frame.get_by_role("heading", name=ORDERS[LONELY][0]["tracking_number"])).to_be_visible()
+    expect(frame.get_by_role("heading", name=ORDERS[ONE_ORDER][0]["tracking_number"])).to_be_visible()
     save(page, "shipments-task", pictures)
-    assert here.complaints == []
+    assert here.errors == []
 
 
 @pytest.mark.usefixtures("waits")
-def test_names_from_outside_are_text(window: Open) -> None:
+def test_names_are_shown_as_text(window: Open) -> None:
     page = window().open("#waits?search=other_shop")
     expect(page.get_by_role("link", name=f"Order {HTML}")).to_be_visible()
 
@@ -211,7 +211,7 @@ def test_names_from_outside_are_text(window: Open) -> None:
 
 
 @pytest.mark.usefixtures("waits")
-def test_one_is_found_by_a_number_and_opened_with_the_keyboard_alone(window: Open, pictures: Path) -> None:
+def test_a_wait_is_found_by_a_number_and_opened_with_the_keyboard_alone(window: Open, pictures: Path) -> None:
     here = window()
     page = here.open()
     expect(page.get_by_role("link", name="Next")).to_be_visible()
@@ -221,7 +221,7 @@ def test_one_is_found_by_a_number_and_opened_with_the_keyboard_alone(window: Ope
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id") == "search":
             break
-    number = ORDERS[LONELY][0]["tracking_number"]
+    number = ORDERS[ONE_ORDER][0]["tracking_number"]
     page.keyboard.type(number)
     expect(summary(page)).to_contain_text(f"1 of {ALL} open waits")
     expect(page.get_by_role("status")).to_contain_text(f"1 of {ALL} open waits")
@@ -229,30 +229,30 @@ def test_one_is_found_by_a_number_and_opened_with_the_keyboard_alone(window: Ope
     while page.evaluate("!document.activeElement.matches('.row-link')"):
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name=f"order {LONELY}")).to_be_focused()
+    expect(page.get_by_role("heading", name=f"order {ONE_ORDER}")).to_be_focused()
     expect(page.get_by_role("heading", name="3 shipments")).to_be_visible()
     expect(page.locator(".timeline li").first).to_be_visible(timeout=90_000)
     here.check()
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("link", name=f"order {LONELY}")).to_be_focused()
+    expect(page.get_by_role("link", name=f"order {ONE_ORDER}")).to_be_focused()
     expect(page.get_by_role("searchbox")).to_have_value(number)
 
 
 @pytest.mark.usefixtures("waits")
-def test_it_is_seen_released(window: Open, place: Installation) -> None:
+def test_a_wait_that_is_released_is_shown_as_over(window: Open, place: Installation) -> None:
     here = window()
-    page = here.open(f"#waits?search={LONELY}")
-    page.get_by_role("link", name=f"order {LONELY}").click()
+    page = here.open(f"#waits?search={ONE_ORDER}")
+    page.get_by_role("link", name=f"order {ONE_ORDER}").click()
     expect(page.get_by_role("heading", name="3 shipments")).to_be_visible()
-    place.deliver(ORDERS[LONELY])
-    place.until(lambda: place.count("success", "order_closing") >= 2, f"order {LONELY} is not released")
+    place.deliver(ORDERS[ONE_ORDER])
+    place.until(lambda: place.count("success", "order_closing") >= 2, f"order {ONE_ORDER} is not released")
     page.get_by_role("button", name="Refresh").click()
     expect(page.get_by_text("This wait is over.", exact=True)).to_be_visible()
     expect(page.get_by_role("status")).to_contain_text("this wait is over")
     here.check()
     page.locator("a.back").click()
-    expect(page.get_by_text(f"No open wait matches “{LONELY}”.")).to_be_visible(timeout=90_000)  # the list is cached
+    expect(page.get_by_text(f"No open wait matches “{ONE_ORDER}”.")).to_be_visible(timeout=90_000)  # the list is cached
     here.check()
     page.get_by_role("button", name="Show all open waits").click()
     expect(summary(page)).to_contain_text(f"{ALL - 1} open waits")
@@ -291,7 +291,7 @@ def test_each_section_is_accessible_and_fits(window: Open, pictures: Path, dark:
 
 
 @pytest.mark.usefixtures("waits")
-def test_the_account_says_what_it_costs_and_who_shares_the_pace(window: Open) -> None:
+def test_the_account_shows_its_calls_and_who_shares_the_rate_limit(window: Open) -> None:
     page = window().open("#account")
     account = page.get_by_role("region", name="Account of trackingmore_default")
     expect(account.get_by_role("row").filter(has_text="triggerer")).to_be_visible()
@@ -359,7 +359,7 @@ def test_a_wrong_key_is_shown_at_the_wait_with_a_hint(window: Open, place: Insta
 
 
 @pytest.mark.usefixtures("waits")
-def test_who_is_no_longer_logged_in_is_told_so(window: Open) -> None:
+def test_a_user_whose_session_has_ended_is_asked_to_log_in(window: Open) -> None:
     here = window()
     page = here.open()
     expect(page.locator(".row-link").first).to_be_visible()
@@ -371,7 +371,7 @@ def test_who_is_no_longer_logged_in_is_told_so(window: Open) -> None:
 
 
 @pytest.mark.usefixtures("waits")
-def test_lanes_and_carriers_come_from_a_load_and_an_api_server_that_is_away_is_waited_for(
+def test_lanes_and_carriers_come_from_a_load_and_the_page_recovers_when_the_api_server_is_back(
     window: Open, place: Installation, pictures: Path
 ) -> None:
     place.load_history()

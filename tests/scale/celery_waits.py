@@ -1,8 +1,8 @@
 """Hundreds of sensors wait on Celery workers and two triggerers, some of which are killed; each wait ends once.
 
-Redis is Celery's broker and shares the rate limit, PostgreSQL is Airflow's database, and the sandbox allows one call a
-second, as TrackingMore does. Workers and triggerers have pacing directories of their own, as hosts have, so that
-nothing but Redis keeps them apart. `make test-scale WAITS=20` runs it; its name keeps it out of `make test`.
+Redis is Celery's broker and stores the rate limit, PostgreSQL is Airflow's database, and the sandbox allows one call a
+second, as TrackingMore does. Workers and triggerers have their own pacing directories, like different hosts, so that
+they share the rate limit only through Redis. `make test-scale WAITS=20` runs it; its name keeps it out of `make test`.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ DAG_ID = "celery_waits"
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 300.0
 SECONDS_A_WAIT = 15.0
-"""The longest that may take: Airflow's start, and each wait on top, many times as long as on two idle processors."""
+"""The maximum for Airflow's start, and in addition for each wait: many times as long as on two idle processors."""
 RECOVERY_SECONDS = 600.0
-"""The longest that Airflow may need to find out that a worker or a triggerer is gone, and to replace it."""
+"""The maximum time for Airflow to notice that a worker or a triggerer is gone, and to replace it."""
 LOST_SECONDS = 90
-"""A task that sends no heartbeat for so long is lost. Airflow's default is 300."""
+"""A task without a heartbeat for this long is lost. Airflow's default is 300."""
 TASKS_AT_A_TIME = 2
-"""What each worker runs."""
+"""The number of tasks that each worker runs."""
 FIRST_CHECK = "scheduled queued running"
 FINISHED = {
     "by_worker": f"{FIRST_CHECK} deferred scheduled queued running result success",
     "by_triggerer": f"{FIRST_CHECK} deferred result success",
 }
-"""What is noted of a wait that no kill has touched: one first check, one deferral, one result, one success."""
+"""The record of a wait that no kill has affected: one first check, one deferral, one result, one success."""
 RELEASED_AGAIN = f"{FIRST_CHECK} deferred result result success"
-"""The triggerer had left the result and was killed before it ended the task: the other one does both."""
+"""The triggerer was killed after it had pushed the result and before it ended the task: the other one does both."""
 
 TRIGGERERS = ("triggerer 1", "triggerer 2")
 
@@ -64,22 +64,22 @@ MappedTask = tuple[str, int]
 
 
 class CeleryRun(Run):
-    """A run in which workers are killed: a task that is tried again is expected."""
+    """A run in which workers are killed, so that retries are expected."""
 
     unexpected = frozenset({"failed", "upstream_failed"})
     shown = ("scheduler", "triggerer")
 
     def waits_where(self, condition: str) -> list[MappedTask]:
-        """The sensor tasks that a condition of SQL applies to."""
+        """Return the sensor tasks that match an SQL condition."""
         rows = self.database.rows(f"SELECT task_id, map_index FROM task_instance WHERE map_index >= 0 AND {condition}")
         return [(task, index) for task, index in rows]
 
     def running_on(self, worker: str) -> list[MappedTask]:
-        """The sensor tasks that a worker runs."""
+        """Return the sensor tasks that a worker runs."""
         return self.waits_where(f"state = 'running' AND hostname = '{worker}'")
 
     def waiting_on(self, triggerer: str) -> list[MappedTask]:
-        """The sensor tasks whose trigger a triggerer has."""
+        """Return the sensor tasks whose trigger a triggerer has."""
         return self.waits_where(
             "trigger_id IN (SELECT trigger.id FROM trigger JOIN job ON job.id = trigger.triggerer_id"
             f" WHERE job.hostname = '{triggerer}')"
@@ -88,7 +88,7 @@ class CeleryRun(Run):
     def kill_busy_worker(self, name: str, within: float) -> list[MappedTask]:
         """Kill a worker and everything it started while it runs at least one sensor task.
 
-        It is frozen first, so that what it runs is known.
+        It is suspended first, so that what it runs is known.
 
         :return: the sensor tasks that it ran.
         """
@@ -96,11 +96,11 @@ class CeleryRun(Run):
         until = time.monotonic() + within
         while time.monotonic() < until and not self.over():
             if self.running_on(name):
-                for _ in range(2):  # a child may have been started between listing and freezing
+                for _ in range(2):  # a child may have been started between listing and suspending
                     for process in self.airflow.processes(name):
                         with contextlib.suppress(psutil.NoSuchProcess):
                             process.suspend()
-                time.sleep(1.0)  # Airflow answers what was sent before
+                time.sleep(1.0)  # Airflow processes what was sent before
                 if running := self.running_on(name):
                     self.airflow.kill(name)
                     return running
@@ -164,12 +164,12 @@ def running(folder: Path) -> Iterator[tuple[CeleryRun, Redis]]:
 
 
 def host(name: str, folder: Path) -> dict[str, str]:
-    """The environment of a component as if it ran on a host of its own."""
+    """Return the environment of a component as if it ran on its own host."""
     from demo.components import free_port
 
     return {
         "SCALE_HOST": name,
-        "TRACKINGMORE_PACING_DIR": str(folder / f"pace of {name}"),
+        "TRACKINGMORE_PACING_DIR": str(folder / f"pacing of {name}"),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
     }
@@ -250,8 +250,8 @@ def test_each_wait_ends_once_although_workers_and_a_triggerer_are_killed(tmp_pat
             assert others[wait].replace("scheduled queued scheduled", "scheduled") == FINISHED[wait[0]]
         assert run.triggers() == {}
 
-        pacing_files = list(tmp_path.glob("pace of */*"))
-        assert {file.parent.name.removeprefix("pace of ") for file in pacing_files} >= {
+        pacing_files = list(tmp_path.glob("pacing of */*"))
+        assert {file.parent.name.removeprefix("pacing of ") for file in pacing_files} >= {
             "worker 1",
             "worker 2",
             *TRIGGERERS,
@@ -267,18 +267,18 @@ def test_each_wait_ends_once_although_workers_and_a_triggerer_are_killed(tmp_pat
 
 
 def free_slots(lost: list[MappedTask]) -> int:
-    """How many tasks a killed worker may have taken without having begun them."""
+    """Return how many tasks a killed worker may have taken without starting them."""
     return TASKS_AT_A_TIME - len(lost)
 
 
 def task_log_lines(folder: Path, text: str) -> list[str]:
-    """The lines of all task logs, those of triggers included, that contain a text."""
+    """Return the lines of all task logs, including those of triggers, that contain a text."""
     logs = (folder / "airflow" / "logs").rglob("*.log*")
     return [line for log in logs for line in log.read_text(errors="replace").splitlines() if text in line]
 
 
 def redis_keys_holding(redis: Redis, *wanted: str) -> list[bytes]:
-    """Which keys of the Redis server hold one of these texts."""
+    """Return the keys of the Redis server that contain one of these texts."""
     found = []
     for key in redis.scan_iter():
         stored = key + (redis.dump(key) or b"")

@@ -1,4 +1,4 @@
-"""Names for components of Airflow that run on one machine in place of many: `[core] hostname_callable` points here."""
+"""Host names for components of Airflow that run on one machine as if on several: for `[core] hostname_callable`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A whole Airflow with PostgreSQL, the sandbox and a shop; and one wait in it, with all that people can do to it.
+"""A whole Airflow with PostgreSQL, the sandbox and a shop, and one wait in it with everything that people can do to it.
 
-Each DAG has an account of its own in the sandbox, so that every call is known to be a call of its waits.
+Each DAG has its own account in the sandbox, so that every call of the account is a call of its waits.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from tests.scale.one_wait import POKE_SECONDS, SHOP, TABLES, Mode
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 300.0
 WITHIN_SECONDS = 600.0
-"""The longest that any one step may take on a machine that others use too."""
+"""The maximum time of any step on a machine that others use too."""
 QUIET_POKES = 4
-"""For so many intervals nothing may be asked any more."""
+"""For this many intervals, no more calls may be made."""
 TRIGGERER_CAPACITY = 100
 DELIVERED, EXCEPTION, AS_IT_IS = 4, 7, 8
-"""What ``PUT /trackings/{carrier_code}/{tracking_number}`` makes of a status."""
+"""Values of ``status`` in ``PUT /trackings/{carrier_code}/{tracking_number}``."""
 _FILE = '''"""A DAG file that a person may change."""
 
 from airflow.providers.common.compat.sdk import dag as _dag
@@ -48,7 +48,7 @@ class Task:
     """One task instance.
 
     :param key: Airflow's id of this try.
-    :param triggerer: which triggerer has its trigger; None while none has.
+    :param triggerer: the triggerer that has its trigger; None if none has.
     """
 
     run_id: str
@@ -85,7 +85,7 @@ class Installation:
         self._seen: tuple[float, list[tuple[Any, ...]]] = (0.0, [])
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """Ask Airflow's database."""
+        """Query Airflow's database."""
         with self._alone, self._database.cursor() as cursor:
             cursor.execute(query)
             return cursor.fetchall()
@@ -97,7 +97,7 @@ class Installation:
             return answer
 
     def tasks(self, dag_id: str, *, at_once: bool = False) -> list[Task]:
-        """The task instances of a DAG, as they were half a second ago at most; dozens of waits are looked after."""
+        """Return the task instances of a DAG, at most half a second old, since dozens of waits are tested at once."""
         seen, found = self._seen
         if at_once or time.monotonic() > seen + 0.5:
             found = self.rows(
@@ -109,12 +109,12 @@ class Installation:
         return [Task(*row[1:6], str(row[6]), *row[7:]) for row in found if row[0] == dag_id]
 
     def shop(self, query: str) -> list[tuple[Any, ...]]:
-        """Ask the shop's database."""
+        """Query the shop's database."""
         with closing(sqlite3.connect(self.folder / "shop.db", timeout=60)) as database, database:
             return database.execute(query).fetchall()
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Disconnect from the database."""
         self._database.close()
 
 
@@ -143,55 +143,57 @@ class Wait:
         """The tracking number of a parcel; it stays in transit until somebody delivers it."""
         return number_of(self.dag_id, parcel)
 
-    # What is there ----------------------------------------------------------------------------------------------------
+    # Current state ----------------------------------------------------------------------------------------------------
 
     def tasks(self, run_id: str | None = None, task_id: str = "wait", *, at_once: bool = False) -> list[Task]:
-        """Its instances."""
+        """Return the instances of a task."""
         found = self.place.tasks(self.dag_id, at_once=at_once)
         return [task for task in found if task.task_id == task_id and run_id in (None, task.run_id)]
 
     def run_state(self, run_id: str) -> str | None:
-        """How a run stands; None when there is none."""
+        """Return the state of a run; None if there is no such run."""
         found = self.place.rows(f"SELECT state FROM dag_run WHERE dag_id = '{self.dag_id}' AND run_id = '{run_id}'")
         return str(found[0][0]) if found else None
 
     def calls(self) -> list[dict[str, Any]]:
-        """What its waits have asked so far; the test's own changes are no part of it."""
+        """Return the calls of its waits so far, without the test's own changes."""
         return self.place.sandbox.calls("GET", account=self.account)
 
     def asked_for(self, parcel: str) -> int:
-        """How many calls have named a parcel."""
+        """Return how many calls have named a parcel."""
         return sum(self.number(parcel) in call["query"].get("numbers", "") for call in self.calls())
 
     def visits(self) -> list[str | None]:
-        """What each run of the ``close`` task received, in order."""
+        """Return what each run of the ``close`` task received, in order."""
         found = self.place.shop(f"SELECT received FROM visits WHERE dag_id = '{self.dag_id}' ORDER BY rowid")
         return [received for (received,) in found]
 
     def changes(self) -> list[tuple[str, str]]:
-        """Which orders were changed, and to what, as often as they were."""
+        """Return the orders that were changed, and their new status, for each change."""
         return self.place.shop(
             f"SELECT * FROM changes WHERE order_id LIKE '{number_of(self.dag_id, '')}%' ORDER BY rowid"
         )
 
     def closed(self, *parcels: str) -> list[tuple[str, str]]:
-        """What :meth:`changes` says when these orders were closed, each once."""
+        """Return what :meth:`changes` returns if each of these orders was closed once."""
         return [(self.number(parcel), "closed") for parcel in parcels]
 
-    def until(self, there: Callable[[], Any], what: str, within: float = WITHIN_SECONDS, every: float = 0.5) -> float:
-        """Wait until then.
+    def until(
+        self, condition: Callable[[], Any], what: str, within: float = WITHIN_SECONDS, every: float = 0.5
+    ) -> float:
+        """Wait until a condition is true.
 
-        :return: seconds that it took.
+        :return: how many seconds it took.
         """
         began = time.monotonic()
-        while not there():
+        while not condition():
             self.place.airflow.check()
             assert time.monotonic() < began + within, f"{what}: not within {within:.0f} s\n{self.where()}"
             time.sleep(every)
         return time.monotonic() - began
 
     def where(self) -> str:
-        """How everything of this DAG stands."""
+        """Describe the state of everything of this DAG."""
         tasks = self.place.tasks(self.dag_id, at_once=True)
         runs = self.place.rows(f"SELECT run_id, state FROM dag_run WHERE dag_id = '{self.dag_id}'")
         calls = [f"{call['path']} {call['query']}" for call in self.calls()[-5:]]
@@ -202,7 +204,7 @@ class Wait:
         )
 
     def until_waiting(self, run_id: str, *, other_than: Sequence[Task] = ()) -> Task:
-        """Wait until the task waits, in a triggerer that has checked or in reschedule mode after a check.
+        """Wait until the task waits: in a triggerer that has checked, or in reschedule mode after a check.
 
         :param other_than: tries that do not count.
         """
@@ -221,12 +223,12 @@ class Wait:
         return self.tasks(run_id)[0]
 
     def until_asked(self) -> None:
-        """Wait until something is asked once more."""
+        """Wait until another call is made."""
         before = len(self.calls())
         self.until(lambda: len(self.calls()) > before, "the wait asks")
 
     def until_asked_for(self, parcel: str, times: int) -> None:
-        """Wait until a parcel has been asked for so many times more, by a wait that goes on."""
+        """Wait until a wait that continues has requested a parcel this many times more."""
         before = self.asked_for(parcel)
 
         def asked() -> bool:
@@ -237,7 +239,7 @@ class Wait:
         self.until(asked, f"parcel {parcel} is asked for")
 
     def until_run(self, run_id: str, state: str) -> float:
-        """Wait until a run has ended as it should."""
+        """Wait until a run has ended in the expected state."""
 
         def ended() -> bool:
             found = self.run_state(run_id)
@@ -253,7 +255,7 @@ class Wait:
         )
 
     def assert_nothing_asks(self, since: float, done: str) -> None:
-        """Make sure that nothing is left behind: no trigger, and no call any more.
+        """Check that nothing is left behind: no trigger, and no further calls.
 
         :param since: when the wait was ended, in Unix seconds.
         :param done: what ended it.
@@ -311,7 +313,7 @@ class Wait:
         self.echo(f"Airflow knows the changed DAG after {took:.1f} s")
 
     def set_status(self, status: int, *parcels: str) -> None:
-        """Let the vendor show a status."""
+        """Set the status of parcels at the vendor."""
         with requests.Session() as session:
             session.trust_env = False
             session.headers["Trackingmore-Api-Key"] = self.place.sandbox.api_keys[self.account]
@@ -321,13 +323,13 @@ class Wait:
                 assert answer.json()["meta"]["code"] == 200, answer.text
 
     def deliver(self, *parcels: str) -> None:
-        """Let parcels arrive; A without arguments."""
+        """Deliver parcels; A by default."""
         self.set_status(DELIVERED, *parcels or "A")
 
     def kill_worker_after_the_wait_began(self, run_id: str) -> bool:
-        """Kill the worker's processes as soon as the database says that the task waits.
+        """Kill the worker's processes as soon as the task waits according to the database.
 
-        :return: False when they were done already.
+        :return: False if they had already ended.
         """
         found: list[psutil.Process] = []
 
@@ -352,7 +354,7 @@ class Wait:
 
 
 def title(process: psutil.Process) -> str:
-    """What a process calls itself."""
+    """Return the title of a process."""
     try:
         return " ".join(process.cmdline()).strip()
     except psutil.Error:
@@ -360,14 +362,14 @@ def title(process: psutil.Process) -> str:
 
 
 def number_of(dag_id: str, parcel: str) -> str:
-    """The tracking number of a parcel of a DAG."""
+    """Return the tracking number of a parcel of a DAG."""
     return f"SBX-STUCK-{dag_id.replace('_', '-').upper()}-{parcel}"
 
 
 def write_file(folder: Path, dag_id: str, mode: Mode, parcels: Sequence[str] = ("A",), **arguments: Any) -> None:
-    """Write a DAG file, in one step.
+    """Write a DAG file atomically.
 
-    :param parcels: one string for each task: the parcels it waits for, a letter each.
+    :param parcels: one string for each task: its parcels, a letter each.
     """
     numbers = [[number_of(dag_id, parcel) for parcel in own] for own in parcels]
     given = [repr(dag_id), repr(mode), repr(numbers), *(f"{name}={value!r}" for name, value in arguments.items())]
@@ -412,7 +414,7 @@ def installed(folder: Path, dags: Mapping[str, tuple[Mode, Mapping[str, Any]]]) 
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2{database.address}",
             "AIRFLOW__TRIGGERER__CAPACITY": str(TRIGGERER_CAPACITY),
             SHOP: str(folder / "shop.db"),
-            "TRACKINGMORE_PACING_DIR": str(folder / "pace"),
+            "TRACKINGMORE_PACING_DIR": str(folder / "pacing"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
             **connections,
         }

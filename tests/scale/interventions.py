@@ -1,4 +1,4 @@
-"""What people do to a waiting task: each time the right result, no call left behind, and no order closed twice.
+"""What people do to a waiting task: the result is right, no calls are left behind, and no order is closed twice.
 
 `make test-scale` runs it; its name keeps it out of `make test`. One Airflow with PostgreSQL serves all cases, which run
 side by side, each with a DAG and an account of its own. `-k` chooses cases: `ARGS="-k 'pause or clear'"`.
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 AT_ONCE = 16
-"""So many cases run side by side."""
+"""The number of cases that run side by side."""
 SHORT_SECONDS = 90.0
-"""A timeout that ends soon, but not before the DAG file is changed."""
+"""A short timeout, but long enough to change the DAG file before."""
 
 
 def clear_while_it_waits(wait: Wait) -> None:
-    """It begins again, and ends once."""
+    """The wait starts again, and ends once."""
     run = wait.begin()
     first = wait.until_waiting(run)
 
@@ -45,7 +45,7 @@ def clear_while_it_waits(wait: Wait) -> None:
 
 
 def clear_after_success(wait: Wait) -> None:
-    """It checks again, finds the same, and what closes the order has nothing to do any more."""
+    """The wait checks again with the same result, and there is no order left to close."""
     run = wait.begin()
     wait.until_waiting(run)
     wait.deliver()
@@ -62,7 +62,7 @@ def clear_after_success(wait: Wait) -> None:
 
 
 def clear_after_failure(wait: Wait) -> None:
-    """A lost parcel turns up: the wait begins again and ends well."""
+    """A lost parcel turns up: the wait starts again and succeeds."""
     run = wait.begin()
     wait.until_waiting(run)
     wait.set_status(EXCEPTION, "A")
@@ -84,7 +84,7 @@ def clear_after_failure(wait: Wait) -> None:
 
 
 def mark_success(wait: Wait) -> None:
-    """The next task gets no result: nothing is closed unasked."""
+    """The next task gets no result, so it closes nothing."""
     run = wait.begin()
     wait.until_waiting(run)
 
@@ -101,7 +101,7 @@ def mark_success(wait: Wait) -> None:
 
 
 def mark_failed(wait: Wait) -> None:
-    """It stays failed, whatever happens to the parcel, until it is cleared."""
+    """The wait stays failed, whatever happens to the parcel, until it is cleared."""
     run = wait.begin()
     wait.until_waiting(run)
 
@@ -121,7 +121,7 @@ def mark_failed(wait: Wait) -> None:
 
 
 def pause(wait: Wait) -> None:
-    """What arrives in a pause is closed after it; nothing is forgotten."""
+    """An order whose parcel arrives during a pause is closed after it."""
     run = wait.begin()
     wait.until_waiting(run)
 
@@ -146,7 +146,7 @@ def pause(wait: Wait) -> None:
 
 
 def change_arguments(wait: Wait) -> None:
-    """The DAG file names B where it named A: B is waited for, not A, and no worker fails over it."""
+    """The DAG file names B instead of A: the task waits for B, and no worker fails because of the change."""
     run = wait.begin()
     wait.until_waiting(run)
     wait.change_file(parcels=["B"])
@@ -166,7 +166,7 @@ def change_arguments(wait: Wait) -> None:
 
 
 def change_arguments_and_clear(wait: Wait) -> None:
-    """Who clears the wait after changing the file gets the new arguments at once, in every mode."""
+    """Clearing the wait after the change applies the new arguments at once, in every mode."""
     run = wait.begin()
     first = wait.until_waiting(run)
     wait.change_file(parcels=["B"])
@@ -185,7 +185,7 @@ def change_arguments_and_clear(wait: Wait) -> None:
 
 
 def change_terms(wait: Wait) -> None:
-    """A wait for any of two becomes a wait for both: one arrival is not enough any more."""
+    """A wait for any of two parcels becomes a wait for both: one arrival is no longer enough."""
     run = wait.begin()
     wait.until_waiting(run)
     wait.change_file(parcels=["AB"], wait_for="all")
@@ -205,7 +205,7 @@ def change_terms(wait: Wait) -> None:
 
 
 def change_timeout(wait: Wait) -> None:
-    """A timeout that is extended during the wait counts from the beginning of the wait, in every mode."""
+    """A timeout that is extended during the wait counts from the start of the wait, in every mode."""
     began = time.monotonic()
     run = wait.begin()
     wait.until_waiting(run)
@@ -220,7 +220,7 @@ def change_timeout(wait: Wait) -> None:
 
 
 def delete_run(wait: Wait) -> None:
-    """With the run everything goes: its tasks, its trigger and its calls."""
+    """Deleting the run also ends its tasks, its trigger and its calls."""
     from demo.components import AirflowError
 
     run = wait.begin()
@@ -240,7 +240,7 @@ def delete_run(wait: Wait) -> None:
 
 
 def two_runs(wait: Wait) -> None:
-    """Runs that wait for the same parcel share their calls; each ends, and one of them closes the order."""
+    """Runs that wait for the same parcel share their calls. Each ends, and one of them closes the order."""
     runs = [wait.begin() for _ in range(3)]
     for run in runs:
         wait.until_waiting(run)
@@ -265,7 +265,7 @@ def two_runs(wait: Wait) -> None:
 
 
 def kill_worker(wait: Wait) -> None:
-    """The worker dies as soon as the task waits: the wait goes on, without a retry."""
+    """The worker dies as soon as the task waits: the wait continues without a retry."""
     for _ in range(10):
         run = wait.begin()
         if wait.kill_worker_after_the_wait_began(run):
@@ -307,7 +307,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
     "kill_worker": {"retries": 1},
 }
 SMALL = 3
-"""Triggers that the small triggerer runs."""
+"""The number of triggers that the small triggerer runs."""
 FULL: Mapping[str, tuple[Mode, Mapping[str, Any]]] = {
     "full_deferrable": ("deferrable", {"parcels": ["A", "B", "C", "D", "E", "F", "G"]}),
     "full_trigger": ("trigger", {"parcels": ["A", "B", "C", "D", "E", "F", "G"]}),
@@ -331,7 +331,7 @@ Results = Mapping[tuple[str, str], "Future[None]"]
 
 @pytest.fixture(scope="module")
 def results(place: Installation, request: pytest.FixtureRequest) -> Iterator[Results]:
-    """All chosen cases, begun side by side."""
+    """All chosen cases, which run side by side."""
     chosen = [
         item.callspec.params
         for item in request.session.items
@@ -355,7 +355,7 @@ def test_after(case: Callable[[Wait], None], mode: Mode, results: Results) -> No
 
 @pytest.fixture(scope="module")
 def small_triggerer(place: Installation) -> Installation:
-    """The same Airflow with a triggerer that runs few triggers at once. By now the other cases are over."""
+    """The same Airflow with a triggerer that runs few triggers at once. The other cases have ended by now."""
     place.airflow.kill("triggerer")
     place.airflow.start("triggerer", environment={"AIRFLOW__TRIGGERER__CAPACITY": str(SMALL)})
     return place

@@ -1,6 +1,6 @@
-"""Find the largest wait and the largest XCom that Airflow's database stores; runs in Airflow's environment.
+"""Find the largest wait and the largest XCom that Airflow's database stores. Runs in Airflow's environment.
 
-`python -m tests.scale.largest` prints one JSON object. It writes by Airflow's own models, and keeps nothing.
+`python -m tests.scale.largest` prints one JSON object. It writes with Airflow's models, and rolls everything back.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ IsStored = Callable[[int], bool]
 
 
 def largest(is_stored: IsStored, most: int) -> int:
-    """Find the largest size that is stored, to one part in a hundred.
+    """Find the largest size that can be stored, to within one percent.
 
-    :param is_stored: whether a size is stored; it is, up to some size.
-    :param most: the largest size that is tried.
-    :return: the size; ``most`` where all are stored.
+    :param is_stored: tells whether a size can be stored; all smaller sizes can be, too.
+    :param most: the largest size to try.
+    :return: the size; ``most`` if all can be stored.
     """
     low, high = 0, 64
     while is_stored(high):
@@ -35,7 +35,7 @@ def largest(is_stored: IsStored, most: int) -> int:
 
 
 def stored_forms(shipments: int, form: str) -> dict[str, str]:
-    """What Airflow stores of the deferral of a sensor that waits for so many shipments.
+    """Return what Airflow stores for the deferral of a sensor that waits for this many shipments.
 
     :param shipments: how many.
     :param form: ``shipments``, or ``orders`` of one shipment each.

@@ -30,19 +30,19 @@ DAG_ID = "many_waits"
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
 SECONDS_A_WAIT = 5.0
-"""The longest that may take: Airflow's start, and each wait on top, several times as long as on two idle processors."""
+"""The maximum for Airflow's start, and in addition for each wait: several times as long as on two idle processors."""
 HELD_POKES = 6
-"""For so many intervals all wait and nothing happens. Alone each would ask as often, as far as the limit lets them."""
+"""For this many intervals, all wait and nothing changes. Alone, each would check as often, within the rate limit."""
 ONCE = ("scheduled", "queued", "running", "deferred", "result", "success")
-"""What has to be noted of each wait: one run on a worker, one wait, one result, one end."""
+"""The expected record of each wait: one run on a worker, one wait, one result, one end."""
 
 
 def most_calls(seconds: float, triggerers: int, parcels: int, interval: float) -> int:
-    """What waits that share their calls need at most, however many they are.
+    """Return the maximum number of calls of waits that share their calls, however many waits there are.
 
-    A check costs one call for what has changed and one for each page of the list, and takes another way only if that
-    costs less. In so many seconds there is a check at the beginning of each interval, one that was under way, and one
-    for waits that have just begun.
+    A check costs one call for the list of changes and one for each page of the list, and takes another way only if that
+    costs less. There is a check at the start of each interval, one that was under way, and one for waits that have just
+    started.
     """
     checks = math.floor(seconds / interval) + 3
     return triggerers * checks * (1 + math.ceil(parcels / PAGE_SIZE))
@@ -50,7 +50,7 @@ def most_calls(seconds: float, triggerers: int, parcels: int, interval: float) -
 
 @contextmanager
 def running(folder: Path, triggerers: int) -> Iterator[Run]:
-    """Everything that it takes, with the DAG known and no run yet."""
+    """Start everything, with the DAG known and no run yet."""
     from demo.components import Airflow, free_port
     from tests.scale.dags.many_waits import ORDERS, WAITS
     from tests.scale.postgres import Postgres
@@ -72,7 +72,7 @@ def running(folder: Path, triggerers: int) -> Iterator[Run]:
             "AIRFLOW__TRIGGERER__CAPACITY": str(capacity),
             "AIRFLOW_CONN_TRACKINGMORE_DEFAULT": json.dumps(sandbox.connection),
             "SCALE_WAITS": str(WAITS),
-            "TRACKINGMORE_PACING_DIR": str(folder / "pace"),
+            "TRACKINGMORE_PACING_DIR": str(folder / "pacing"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         }
         log = stack.enter_context((folder / "log").open("w"))
@@ -107,7 +107,7 @@ def test_each_is_released_once_and_they_share_their_calls(triggerers: int, tmp_p
         assert run.all_wait(), run.where()
         held, holding = time.monotonic() - began - until_all_wait, run.calls() - starting
         alone = math.floor(held / POKE_SECONDS) * run.waits
-        print(f"all wait: {held:.0f} s, {holding} calls, at most {most(held)}; alone they want {alone}", flush=True)
+        print(f"all wait: {held:.0f} s, {holding} calls, at most {most(held)}; alone they need {alone}", flush=True)
 
         run.sandbox.advance(days=2)
         until_released = run.until(run.all_released, "all are released", longest)

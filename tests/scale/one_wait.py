@@ -1,4 +1,4 @@
-"""A DAG with one wait, and a task that closes what has arrived. Each parcel is an order."""
+"""A DAG with one wait, and a task that closes the orders that have arrived. Each parcel is an order."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ CREATE TABLE changes (order_id TEXT, status TEXT);
 CREATE TRIGGER remember AFTER UPDATE ON orders BEGIN INSERT INTO changes VALUES (new.order_id, new.status); END;
 CREATE TABLE visits (dag_id TEXT, run_id TEXT, received TEXT);
 """
-"""``visits`` has a row each time a ``close`` task ran, ``changes`` one each time an order was really changed."""
+"""``visits`` has a row for each run of a ``close`` task, ``changes`` one for each order that was really changed."""
 
 
 def one_wait(dag_id: str, mode: Mode, numbers: list[list[str]], **arguments: Any) -> None:
-    """Make a DAG.
+    """Create a DAG.
 
-    :param dag_id: its name, and that of its connection.
+    :param dag_id: its id, and that of its connection.
     :param mode: how it waits.
-    :param numbers: tracking numbers; one list is one task, several are a mapped one.
+    :param numbers: lists of tracking numbers: one for a single task, several for a mapped task.
     :param arguments: further arguments of the sensor.
     """
     shipments = [[{"carrier_code": "usps", "tracking_number": number} for number in own] for own in numbers]
@@ -68,9 +68,9 @@ def _flat(outcomes: Any) -> Iterator[dict[str, Any]]:
 
 
 def close_orders(dag_id: str, run_id: str, parcels: list[dict[str, Any]] | None) -> None:
-    """Note the run, and close each order whose parcel has arrived, if it is still open.
+    """Record the run, and close each open order whose parcel has arrived.
 
-    :param parcels: what the wait returned; None: somebody marked it, so that it has returned nothing.
+    :param parcels: the result of the wait; None if somebody marked it, so that there is none.
     """
     with closing(sqlite3.connect(Path(os.environ[SHOP]), timeout=60)) as shop, shop:
         received = (

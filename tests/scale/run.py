@@ -1,4 +1,4 @@
-"""Read about a DAG run with many waits from Airflow's database and the sandbox's ledger."""
+"""Observe a DAG run with many waits, in Airflow's database and the sandbox's ledger."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ CREATE TRIGGER note_result AFTER INSERT OR UPDATE ON xcom
 
 
 class Run:
-    """One run of the DAG, as recorded in Airflow's database and the sandbox's ledger."""
+    """One run of the DAG."""
 
     unexpected: frozenset[str] = frozenset({"failed", "up_for_retry", "upstream_failed"})
-    """States of tasks that end the test when they are seen."""
+    """States of tasks that fail the test."""
     shown = ("scheduler", "triggerer")
-    """The components whose last lines a failure shows."""
+    """The components whose last log lines are shown when the test fails."""
 
     def __init__(self, airflow: Any, database: Any, sandbox: SandboxProcess, waits: int, dag_id: str) -> None:
         self.airflow = airflow
@@ -42,11 +42,11 @@ class Run:
         return dict(self.database.rows("SELECT coalesce(state, 'none'), count(*) FROM task_instance GROUP BY 1"))
 
     def triggers(self) -> dict[int | None, int]:
-        """How many triggers each triggerer has."""
+        """Return the number of triggers by triggerer."""
         return dict(self.database.rows("SELECT triggerer_id, count(*) FROM trigger GROUP BY 1"))
 
     def all_wait(self) -> bool:
-        """Whether all are waiting now, each in a triggerer."""
+        """Tell whether all tasks wait, each in a triggerer."""
         triggers = self.triggers()
         return self.states().get("deferred") == sum(triggers.values()) == self.waits and None not in triggers
 
@@ -59,13 +59,13 @@ class Run:
     def calls(self) -> int:
         return int(self.sandbox.ledger()["requests"])
 
-    def until(self, there: Callable[[], bool], what: str, within: float) -> float:
-        """Wait until then.
+    def until(self, condition: Callable[[], bool], what: str, within: float) -> float:
+        """Wait until a condition is true.
 
-        :return: seconds that it took.
+        :return: how many seconds it took.
         """
         began = time.monotonic()
-        while not there():
+        while not condition():
             self.airflow.check()
             assert time.monotonic() < began + within, f"{what}: not within {within:.0f} s\n{self.where()}"
             assert not self.states().keys() & self.unexpected, f"{what}: failed\n{self.where()}"
@@ -73,7 +73,7 @@ class Run:
         return time.monotonic() - began
 
     def where(self) -> str:
-        """Where it hangs."""
+        """Describe the state of the run."""
         run_id = self.database.rows("SELECT run_id FROM dag_run")[0][0]
         states = self.states()
         return "\n".join(
@@ -87,13 +87,13 @@ class Run:
         )
 
     def tables_holding(self, *wanted: str) -> list[str]:
-        """Which tables of Airflow's database hold one of these texts."""
+        """Return the tables of Airflow's database that contain one of these texts."""
         tables = self.database.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         texts = {table: str(self.database.rows(f'SELECT * FROM "{table}"')) for (table,) in tables}
         return [table for table, text in texts.items() if any(phrase in text for phrase in wanted)]
 
     def noted(self, task: str) -> dict[int, tuple[str, ...]]:
-        """What was noted of each index of a task, in order."""
+        """Return what was recorded for each index of a task, in order."""
         found: dict[int, list[str]] = {}
         rows = self.database.rows(f"SELECT map_index, what FROM noted WHERE task = '{task}' ORDER BY serial")
         for index, what in rows:

@@ -29,7 +29,7 @@ SHIPMENTS = (1_000, 5_000, 10_000)
 START_SECONDS = 300.0
 RUN_SECONDS = 900.0
 TEXT_BYTES = 65_535
-"""What a column of the type TEXT holds in MariaDB and MySQL."""
+"""The maximum size of a TEXT column in MariaDB and MySQL."""
 WARNING_BYTES = 60_000
 LARGEST_ALLOWED = 65_000
 """What docs/waiting.md advises for ``max_trigger_bytes`` on MySQL and MariaDB."""
@@ -48,14 +48,14 @@ NOTE_EVENTS = {
           FOR EACH ROW INSERT INTO event_sizes VALUES (NEW.run_id, coalesce(length(NEW.next_kwargs), 0))
     """,
 }
-"""Airflow keeps an event in ``next_kwargs`` until a worker goes on with the task."""
+"""Airflow keeps an event in ``next_kwargs`` until a worker resumes the task."""
 
 
 @contextmanager
-def the_database(kind: str) -> Iterator[tuple[Any, str]]:
-    """Start a database.
+def started_database(kind: str) -> Iterator[tuple[Any, str]]:
+    """Start a database server.
 
-    :return: it, and its address as Airflow takes it.
+    :return: the server, and its address for Airflow.
     """
     if kind == "PostgreSQL":
         from tests.scale.postgres import Postgres
@@ -73,7 +73,7 @@ def the_database(kind: str) -> Iterator[tuple[Any, str]]:
 
 
 class Sizes:
-    """An Airflow with the DAG, and what its database says about sizes."""
+    """An Airflow with the DAG, and the sizes of what its database stores."""
 
     def __init__(self, airflow: Any, database: Any, sandbox: SandboxProcess, kind: str) -> None:
         self.airflow = airflow
@@ -82,7 +82,7 @@ class Sizes:
         self.kind = kind
 
     def quoted(self, name: str) -> str:
-        """A name that is a word of SQL too."""
+        """Quote a name that is an SQL keyword."""
         return f'"{name}"' if self.kind == "PostgreSQL" else f"`{name}`"
 
     def value(self, query: str) -> Any:
@@ -103,9 +103,9 @@ class Sizes:
         return state
 
     def try_out(self, shipments: int) -> dict[str, Any]:
-        """Let a sensor wait for so many shipments, all of which are delivered then.
+        """Let a sensor wait for this many shipments, and deliver all of them.
 
-        :return: the bytes stored of its trigger, its event and its result, its log, and how it ended.
+        :return: the stored bytes of its trigger, its event and its result, its log, and its final state.
         """
         from tests.scale.dags.sizes import numbers
 
@@ -138,7 +138,7 @@ class Sizes:
         )
 
     def largest(self) -> dict[str, Any]:
-        """Ask :mod:`tests.scale.largest`."""
+        """Run :mod:`tests.scale.largest`."""
         command = [sys.executable, "-m", "tests.scale.largest"]
         asked = subprocess.run(command, env=self.airflow.environment, cwd=ROOT, capture_output=True, text=True)
         assert asked.returncode == 0, asked.stdout + asked.stderr
@@ -152,16 +152,16 @@ def running(folder: Path, kind: str) -> Iterator[Sizes]:
     from demo.components import Airflow
 
     with ExitStack() as stack:
-        database, address = stack.enter_context(the_database(kind))
+        database, address = stack.enter_context(started_database(kind))
         sandbox = stack.enter_context(SandboxProcess(no_limits=True))
-        instead = str(Path(__file__).with_name("in_place_of_mysqlclient"))
+        replacement = str(Path(__file__).with_name("in_place_of_mysqlclient"))
         settings = {
             "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).with_name("dags")),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": address,
             "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "86400",  # its SQL is not MariaDB's, and ends the scheduler
             "AIRFLOW_CONN_TRACKINGMORE_DEFAULT": json.dumps(sandbox.connection),
-            "TRACKINGMORE_PACING_DIR": str(folder / "pace"),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), instead, os.environ.get("PYTHONPATH", "")]),
+            "TRACKINGMORE_PACING_DIR": str(folder / "pacing"),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), replacement, os.environ.get("PYTHONPATH", "")]),
         }
         log = stack.enter_context((folder / "log").open("w"))
         airflow = stack.enter_context(Airflow(folder / "airflow", log, settings))
@@ -203,7 +203,7 @@ def test_a_wait_is_stored_and_ends_or_its_task_fails_and_says_why(kind: str, tmp
 
 
 def table(tried: list[dict[str, Any]], largest: dict[str, Any]) -> str:
-    """The tables of docs/limits.md, in Markdown, for one database."""
+    """Return the tables of docs/limits.md for one database, in Markdown."""
     sizes = ("trigger", "event", "result")
     lines = ["| Shipments | Trigger, bytes | Event, bytes | Result, bytes | Ends |", "|---|---|---|---|---|"]
     lines += [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import tests.conftest  # noqa: F401 - a home of its own for Airflow, before anything imports that
+import tests.conftest  # noqa: F401 - sets a separate AIRFLOW_HOME before Airflow is imported
 from airflow_provider_trackingmore import __version__
 from tests.upgrades.record import record
 

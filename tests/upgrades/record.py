@@ -1,4 +1,4 @@
-"""Runs each wait case against the sandbox and writes what it left in Airflow's database into a file."""
+"""Run each wait case against the sandbox, and write what it leaves in Airflow's database to a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.upgrades.wait_cases import START, WAIT_CASES, WaitCase, run_to_end
 
 
 def record(folder: Path) -> list[Path]:
-    """Write every case into the folder."""
+    """Write a file for every case to the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     running = SandboxProcess(no_limits=True, start=START, seed=3, pacing="memory")
     with patch.dict(os.environ), running as sandbox:

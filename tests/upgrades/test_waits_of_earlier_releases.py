@@ -1,4 +1,4 @@
-"""A wait that an earlier release deferred goes on in this one: what it left still loads, and means the same."""
+"""A wait that an earlier release deferred continues in this one: its stored form still loads and means the same."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.upgrades.record import record
 FOLDER = Path(__file__).parent
 FILES = sorted(FOLDER.glob("*/*.json"))
 LONG_AGO = 1e9
-"""Unix seconds, in 2001: no duration is that long."""
+"""Unix seconds in 2001. No duration is that long."""
 
 kept = pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
 
@@ -61,19 +61,19 @@ def test_the_event_ends_the_task_as_it_did_then(file: Path) -> None:
         return
     assert len(ended.get("returns", [])) == len(content["then"]["returns"]), ended
     for now, then in zip(ended["returns"], content["then"]["returns"], strict=True):
-        assert now.items() >= then.items(), "entries may become more, never fewer or others"
+        assert now.items() >= then.items(), "entries may be added, but not removed or changed"
 
 
 @pytest.mark.slow
-def test_what_is_recorded_today_is_what_is_kept(tmp_path: Path) -> None:
-    """Fails when arguments or events changed: before the release record again, after it think of waits under way."""
+def test_a_new_recording_is_equal_to_the_stored_one(tmp_path: Path) -> None:
+    """It fails if arguments or events have changed. Before a release, record again; after it, waits may be deferred."""
     for file in record(tmp_path):
         now, then = loaded(file), loaded(FOLDER / __version__ / file.name)
         assert _without_texts(now) == _without_texts(then), f"not as in {__version__}/{file.name}"
 
 
 def _without_texts(content: dict[str, Any]) -> dict[str, Any]:
-    """Messages and the moment of the recording may change at any time."""
+    """Remove messages and the time of the recording, which may change."""
     return content | {
         "trigger": content["trigger"] | {"kwargs": {"wait": _without_times(content["trigger"]["kwargs"]["wait"])}},
         "resume": content["resume"] | {"kwargs": _without_times(content["resume"]["kwargs"])},
@@ -84,5 +84,5 @@ def _without_texts(content: dict[str, Any]) -> dict[str, Any]:
 
 def _without_times(values: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: "a moment" if isinstance(value, float) and value > LONG_AGO else value for name, value in values.items()
+        name: "a time" if isinstance(value, float) and value > LONG_AGO else value for name, value in values.items()
     }

@@ -48,7 +48,7 @@ class WaitCase:
     :param arguments: arguments of the sensor.
     :param meanwhile: what happens between deferral and the event.
     :param sensor: path of its class.
-    :param common: what all of them have; not kept.
+    :param common: arguments of all cases, which are not recorded.
     """
 
     arguments: dict[str, Any]
@@ -62,7 +62,7 @@ class WaitCase:
         return shipments
 
     def make_sensor(self) -> Any:
-        """Make the sensor."""
+        """Create the sensor."""
         return make_sensor(self.sensor, self.common | self.arguments)
 
 
@@ -91,7 +91,7 @@ def make_sensor(path: str, arguments: dict[str, Any]) -> Any:
 
 
 def run_to_end(waiting: Any, method: str, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """How the task ends: with what it returns, or with which of the errors that users and Airflow go by."""
+    """Return how the task ends: with its result, or with the public classes of its error."""
     try:
         return {"returns": getattr(waiting, method)({}, **kwargs)}
     except Exception as error:

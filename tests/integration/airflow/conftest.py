@@ -29,7 +29,7 @@ def _running() -> Iterator[SandboxProcess]:
 
 @pytest.fixture
 def sandbox(_running: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
-    """Fresh and frozen. The connections: the default; one that tries each call once; one whose key is wrong."""
+    """Empty, and its clock stands still. Connections: the default, one without retries, and one with a wrong key."""
     _running.reset()
     _running.freeze()
     for name, connection in connections(_running).items():
@@ -44,7 +44,7 @@ def connections(sandbox: SandboxProcess) -> dict[str, dict[str, Any]]:
         "trackingmore_default": default,
         "trackingmore_once": once,
         "trackingmore_wrong_key": default | {"password": "wrong-key-4d5e6f"},
-        # TrackingMore's own address, behind a proxy that does not exist: nothing is sent there.
+        # TrackingMore's real address, behind a proxy that does not exist, so that nothing is sent there.
         "trackingmore_behind_proxy": {
             "conn_type": "trackingmore",
             "password": "key-for-nobody-1a2b3c",
@@ -55,7 +55,7 @@ def connections(sandbox: SandboxProcess) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture
 def seed(sandbox: SandboxProcess) -> Callable[..., list[dict[str, Any]]]:
-    """Register parcels by the state they are to be in, such as ``transit``; personal data comes with each of them."""
+    """Register parcels by their state, such as ``transit``, each with personal data."""
 
     def registered(*names: str, account: int = 0) -> list[dict[str, Any]]:
         parcels = [parcel(name) for name in names]
@@ -71,7 +71,7 @@ def seed(sandbox: SandboxProcess) -> Callable[..., list[dict[str, Any]]]:
 
 @pytest.fixture
 def personal_data() -> list[str]:
-    """What must not leave the hook."""
+    """Texts that must not leave the hook."""
     return [*map(str, PERSONAL.values()), "Lovelace", "@example.com"]
 
 
@@ -79,7 +79,7 @@ def personal_data() -> list[str]:
 def run_dag_file(
     airflow_database: None, warm_airflow: WarmAirflow, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Run]:
-    """Run a DAG with ``dag.test()`` in a process of its own."""
+    """Run a DAG with ``dag.test()`` in its own process."""
 
     def run(file: Path, dag_id: str, connected: dict[str, dict[str, Any]]) -> Run:
         report = tmp_path_factory.mktemp(dag_id) / "run.json"
@@ -101,7 +101,7 @@ def run_dag(run_dag_file: Callable[..., Run]) -> Callable[..., Run]:
 
 
 class Run:
-    """What came of a DAG run.
+    """The result of a DAG run.
 
     :param tasks: task id (``id[n]`` for a mapped one) -> state, try number and returned XCom.
     :param log: everything that was logged and printed.
@@ -109,9 +109,9 @@ class Run:
 
     def __init__(self, tasks: dict[str, dict[str, Any]], log: str) -> None:
         self.tasks = tasks
-        # dag.test() of Airflow 3.0 itself prints, for debugging, all that a task sends: also what it is to mask.
-        of_airflow = re.compile(r"\[debug .*\] (Sending request|Received message from task runner) .*msg=")
-        self.log = "\n".join(line for line in log.splitlines() if not of_airflow.search(line))
+        # dag.test() of Airflow 3.0 prints everything that a task sends, including what is to be masked.
+        debug_output = re.compile(r"\[debug .*\] (Sending request|Received message from task runner) .*msg=")
+        self.log = "\n".join(line for line in log.splitlines() if not debug_output.search(line))
 
     def state(self, task: str) -> str:
         return str(self.tasks[task]["state"])

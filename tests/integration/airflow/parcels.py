@@ -1,4 +1,4 @@
-"""The parcels of these tests, by the state they are in: the sandbox's magic numbers."""
+"""The parcels of these tests by their state, with the sandbox's magic numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NUMBERS = {
     "missing": "SBX-NEVER",
 }
 AGES = {name: 0.0 if name == "pending" else 48.0 for name in NUMBERS}
-"""Hours since the registration."""
+"""Hours since their registration."""
 PERSONAL = {
     "customer_name": "Ada Lovelace",
     "customer_email": "ada.lovelace@example.com",
@@ -22,6 +22,6 @@ PERSONAL = {
 
 
 def parcel(name: str) -> dict[str, str]:
-    """Name a parcel by its state; ``transit#2`` is another one of the same."""
+    """Return a parcel by its state; ``transit#2`` is another parcel in the same state."""
     state, _, number = name.partition("#")
     return {"carrier_code": "usps", "tracking_number": f"{NUMBERS[state]}-{number or 1}"}

@@ -17,13 +17,13 @@ def main(file: str, dag_id: str, report: str) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[dag_id] = module
     spec.loader.exec_module(module)
-    mend_airflow_3()
+    patch_airflow_3()
     module.dag.test()
     Path(report).write_text(json.dumps(outcome(dag_id)))
 
 
-def mend_airflow_3() -> None:
-    """What ``dag.test()`` of 3.0 to 3.2 does badly for every DAG, and we would not see ours for."""
+def patch_airflow_3() -> None:
+    """Work around defects of ``dag.test()`` in Airflow 3.0 to 3.2, which affect every DAG and would hide ours."""
     from datetime import datetime
 
     try:
@@ -31,20 +31,20 @@ def mend_airflow_3() -> None:
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
     except ImportError:  # Airflow 2
         return
-    # Up to 3.2 each try of each task makes a web server of its own, which takes it seconds.
+    # Up to 3.2, each try of each task creates its own web server, which takes seconds.
     supervisor.in_process_api_server = functools.cache(supervisor.in_process_api_server)
-    # 3.0 hands the date of the first rescheduling on as text: every such sensor fails, its own too.
-    ask = RuntimeTaskInstance.get_first_reschedule_date
+    # 3.0 passes the date of the first rescheduling as text, so that every such sensor fails, even Airflow's own.
+    original = RuntimeTaskInstance.get_first_reschedule_date
 
     def first_reschedule_date(self: Any, context: Any) -> Any:
-        date = ask(self, context)
+        date = original(self, context)
         return datetime.fromisoformat(date) if isinstance(date, str) else date
 
     RuntimeTaskInstance.get_first_reschedule_date = first_reschedule_date  # type: ignore[method-assign]
 
 
 def outcome(dag_id: str) -> dict[str, dict[str, Any]]:
-    """State, tries and returned XCom of each task instance of the newest run."""
+    """Return state, tries and returned XCom of each task instance of the newest run."""
     from airflow.models.taskinstance import TaskInstance
     from airflow.settings import Session
     from sqlalchemy import select
@@ -61,7 +61,7 @@ def outcome(dag_id: str) -> dict[str, dict[str, Any]]:
         for instance in instances:
             if instance.run_id != newest:
                 continue
-            # The value in the column; reading it through the model differs from version to version.
+            # The value in the column, since reading it through the model differs between versions.
             value = session.scalar(
                 select(Stored.value).where(
                     Stored.dag_id == dag_id,

@@ -1,4 +1,4 @@
-"""Poke, reschedule and deferrable mode mean the same: one DAG through ``dag.test()``, each way a wait can end."""
+"""Poke, reschedule and deferrable mode give the same results: one DAG with ``dag.test()``, for each end of a wait."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_state_of_the_task(run: Run, mode: str, case: str, state: str) -> No
 
 
 @modes
-def test_it_returns_an_outcome_for_each_shipment_in_their_order(run: Run, mode: str) -> None:
+def test_the_sensor_returns_an_outcome_for_each_shipment_in_the_given_order(run: Run, mode: str) -> None:
     returned = run.returned(f"{mode}__delivered")
     assert numbers(returned) == [parcel("delivered#2")["tracking_number"], parcel("delivered")["tracking_number"]]
     for shipment in returned:
@@ -80,7 +80,7 @@ def test_it_returns_an_outcome_for_each_shipment_in_their_order(run: Run, mode: 
 
 
 @modes
-def test_what_was_not_needed_is_returned_as_it_is(run: Run, mode: str) -> None:
+def test_shipments_that_were_not_needed_are_returned_as_they_are(run: Run, mode: str) -> None:
     assert [shipment["outcome"] for shipment in run.returned(f"{mode}__one_of_three")] == [
         "waiting",
         "delivered",
@@ -140,11 +140,11 @@ def test_neither_log_nor_xcom_holds_the_key_or_personal_data(run: Run) -> None:
         assert secret not in shown
 
 
-def test_waiting_costs_what_it_says(run: Run, seeded: SandboxProcess) -> None:
+def test_a_wait_costs_one_check_and_changes_nothing(run: Run, seeded: SandboxProcess) -> None:
     calls = seeded.calls()
     assert {call["method"] for call in calls} == {"GET"}, "a wait changes nothing"
     decided_at_once = parcel("delivered#2")["tracking_number"] + "," + parcel("delivered")["tracking_number"]
     assert len([call for call in calls if call["query"].get("numbers") == decided_at_once]) == 3, "one check per mode"
     refused = [call for call in calls if call["code"] in (401, 4001, 4002)]
-    # A worker tries a wrong key once. If the account is busy, the triggerer does: it has the refusal confirmed.
+    # A worker uses a wrong key once. If the account is busy, the triggerer does, and has the refusal confirmed.
     assert len(refused) in (3, 4)

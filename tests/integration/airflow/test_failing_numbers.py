@@ -16,9 +16,11 @@ from tests.integration.client.fault_server import Exchange, FaultServer, Replay,
 
 
 class Vendor:
-    """Everything is in transit; answers 500 to calls that name ``failing``, and does not know ``missing``.
+    """All shipments are in transit, apart from the missing ones.
 
-    :param failing_by_path: numbers that lists leave out, and whose own call fails.
+    :param failing: numbers that make calls fail with 500.
+    :param failing_by_path: numbers that lists leave out, and whose call by path fails.
+    :param missing: numbers that are not registered.
     """
 
     def __init__(self, server: FaultServer, failing: set[str], failing_by_path: set[str], missing: set[str]) -> None:
@@ -26,9 +28,9 @@ class Vendor:
         self._failing_by_path = failing_by_path
         self._missing = missing
         self.calls = 0
-        server.does(self.behave)
+        server.does(self.respond)
 
-    def behave(self, exchange: Exchange) -> bool | None:
+    def respond(self, exchange: Exchange) -> bool | None:
         replay = Replay(exchange)
         if replay.request is None:
             return False
@@ -62,7 +64,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
     [({"N1"}, set()), (set(), {"N1"}), ({"N4"}, {"N1", "N2"})],
     ids=["in lists", "by its path", "both"],
 )
-def test_a_number_that_fails_does_not_keep_a_missing_one_from_being_confirmed(
+def test_a_number_that_fails_does_not_prevent_the_confirmation_of_a_missing_one(
     server: FaultServer, failing: set[str], failing_by_path: set[str]
 ) -> None:
     Vendor(server, failing, failing_by_path, missing={"N3"})
@@ -72,7 +74,7 @@ def test_a_number_that_fails_does_not_keep_a_missing_one_from_being_confirmed(
         waiting.execute({})  # type: ignore[arg-type]
 
 
-def test_a_service_that_is_down_is_not_asked_for_each_shipment(server: FaultServer) -> None:
+def test_a_service_that_is_down_is_not_called_for_each_shipment(server: FaultServer) -> None:
     everything = {f"N{at}" for at in range(30)}
     vendor = Vendor(server, failing=set(), failing_by_path=everything, missing=set())
     shipments = [{"carrier_code": "ups", "tracking_number": number} for number in sorted(everything)]

@@ -23,7 +23,7 @@ NO_NUMBER = {"carrier_code": "usps"}
 
 
 class TaskInstance:
-    """Keeps what a task pushes."""
+    """Stores what a task pushes."""
 
     def __init__(self) -> None:
         self.pushed: dict[str, Any] = {}
@@ -53,9 +53,12 @@ def numbers(entries: list[dict[str, Any]]) -> list[str]:
 
 
 def test_creating_accounts_for_every_shipment(sandbox: SandboxProcess, seed: Seed, ti: TaskInstance) -> None:
-    [there] = seed("transit")
+    [registered] = seed("transit")
     report = run(
-        CreateTrackingsOperator, ti, [parcel("soon") | PERSONAL, there, REFUSED, NO_NUMBER, there], on_rejected="report"
+        CreateTrackingsOperator,
+        ti,
+        [parcel("soon") | PERSONAL, registered, REFUSED, NO_NUMBER, registered],
+        on_rejected="report",
     )
     assert numbers(report["created"]) == ["SBX-DELIVERED-5D-1"]
     assert numbers(report["existing"]) == ["SBX-STUCK-1"]
@@ -84,7 +87,7 @@ def test_the_report_is_pushed_before_the_task_fails(ti: TaskInstance) -> None:
     assert len(ti.pushed["return_value"]["rejected"]) == 2
 
 
-def test_nothing_is_pushed_where_the_user_wants_no_xcom(ti: TaskInstance) -> None:
+def test_nothing_is_pushed_with_do_xcom_push_false(ti: TaskInstance) -> None:
     with pytest.raises(ShipmentsRejectedError):
         run(CreateTrackingsOperator, ti, [REFUSED], do_xcom_push=False)
     assert "return_value" not in ti.pushed

@@ -22,8 +22,8 @@ def number(name: str) -> str:
 
 
 @contextmanager
-def days_pass_after_the_second_look(sandbox: SandboxProcess) -> Iterator[None]:
-    """However slow the machine is, each wait has checked at least once before its parcels arrive."""
+def days_pass_after_the_second_check(sandbox: SandboxProcess) -> Iterator[None]:
+    """Make sure that each wait has checked before its parcels arrive, however slow the machine is."""
     done = threading.Event()
 
     def watch() -> None:
@@ -50,7 +50,7 @@ def seeded(_running: SandboxProcess) -> SandboxProcess:
     for account in (0, 1):
         names = ("delivered", "delivered#a", "delivered#b", "transit#a")
         _running.seed(shipments=[parcel(name) | {"age_hours": AGES["delivered"]} for name in names], account=account)
-    # What one fault hits, the later ones do not see: two failures, an answer, two failures, an answer, ...
+    # A fault that strikes hides the call from later ones: two failures, a response, two failures, a response ...
     for at, kind in enumerate(("503", "429", "html")):
         _running.fault(kind, path=LIST, account=1, nth=at + 1, count=2)
     return _running
@@ -58,7 +58,7 @@ def seeded(_running: SandboxProcess) -> SandboxProcess:
 
 @pytest.fixture(scope="module")
 def run(run_dag: Callable[..., Run], seeded: SandboxProcess) -> Run:
-    with days_pass_after_the_second_look(seeded):
+    with days_pass_after_the_second_check(seeded):
         return run_dag("register_and_wait", connections(seeded))
 
 
@@ -79,7 +79,7 @@ def test_what_a_task_has_registered_another_waits_for(run: Run, seeded: SandboxP
         (number, "delivered") for number in numbers
     ]
     checks = [call for call in seeded.calls(path=LIST) if numbers[0] in call["query"].get("numbers", "")]
-    assert len(checks) >= 3, "two in vain and one that finds them"
+    assert len(checks) >= 3, "two without a change and one that finds it"
     assert all(numbers[1] in call["query"]["numbers"] for call in checks), "both in one call"
 
 
@@ -117,7 +117,7 @@ def test_the_report_can_be_read_after_the_task_has_failed(run: Run) -> None:
     assert "1 of 2 shipments were rejected: usps SBX-REJECT-4014-1" in run.log
 
 
-def test_registering_takes_mapped_orders_and_says_what_was_there_already(run: Run) -> None:
+def test_registering_accepts_mapped_orders_and_reports_what_was_already_registered(run: Run) -> None:
     reports = [run.returned(f"register_each_order[{index}]") for index in range(3)]
     assert [len(report["existing"]) for report in reports] == [1, 0, 2]
     assert all(report["created"] == report["rejected"] == [] for report in reports)

@@ -1,4 +1,4 @@
-"""One execution of the sensor against the sandbox: what it defers, what a check costs, what a failing API means."""
+"""One execution of the sensor against the sandbox: what it defers, what a check costs, and what failures cause."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sensor(shipments: Any, **arguments: Any) -> ShipmentDeliveredSensor:
 
 
 def deferred(waiting: ShipmentDeliveredSensor) -> TaskDeferred:
-    """The deferral of a task that checks first: the account is free."""
+    """Return the deferral of a task that checks first, since the account is free."""
     wait_until_account_is_free(waiting.trackingmore_conn_id)
     return deferred_at_once(waiting)
 
@@ -158,7 +158,7 @@ def test_a_definite_refusal_ends_it_at_once(
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("state", ["missing", "exception"])
-def test_what_cannot_arrive_fails_or_is_skipped(seed: Seed, deferrable: bool, state: str) -> None:
+def test_a_shipment_that_cannot_arrive_fails_the_task_or_skips_it(seed: Seed, deferrable: bool, state: str) -> None:
     seed("exception")
     parcels = [parcel(state)]
     with pytest.raises(ShipmentsFailedError):
@@ -171,10 +171,10 @@ def test_what_cannot_arrive_fails_or_is_skipped(seed: Seed, deferrable: bool, st
 
 def test_in_poke_mode_shipments_that_have_arrived_are_not_checked_again(sandbox: SandboxProcess, seed: Seed) -> None:
     parcels = seed("delivered", "transit")
-    with pytest.raises(TrackingMoreError, match="has spoken"):
+    with pytest.raises(TrackingMoreError, match="stopped by the test"):
         _stopped_after(3, sensor(parcels, timeout=60)).execute({})  # type: ignore[arg-type]
-    asked_for = [call["query"]["numbers"] for call in sandbox.calls(path=LIST)]
-    assert asked_for == ["SBX-DELIVERED-1D-1,SBX-STUCK-1", "SBX-STUCK-1", "SBX-STUCK-1"]
+    requested = [call["query"]["numbers"] for call in sandbox.calls(path=LIST)]
+    assert requested == ["SBX-DELIVERED-1D-1,SBX-STUCK-1", "SBX-STUCK-1", "SBX-STUCK-1"]
 
 
 def _stopped_after(checks: int, waiting: ShipmentDeliveredSensor) -> ShipmentDeliveredSensor:
@@ -183,7 +183,7 @@ def _stopped_after(checks: int, waiting: ShipmentDeliveredSensor) -> ShipmentDel
 
         def poke(self, context: Any) -> Any:
             if not self.left:
-                raise TrackingMoreError("the test has spoken")
+                raise TrackingMoreError("stopped by the test")
             self.left -= 1
             return super().poke(context)
 
@@ -203,7 +203,7 @@ def test_a_check_costs_one_call_per_forty_parcels(
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_shipments_may_come_from_anything_that_can_be_gone_through_once(seed: Seed, deferrable: bool) -> None:
+def test_shipments_may_come_from_an_iterator(seed: Seed, deferrable: bool) -> None:
     parcels = seed("delivered", "delivered#2")
     assert len(run_to_end(lambda: sensor(iter(parcels), deferrable=deferrable))) == 2
 
@@ -247,7 +247,7 @@ def test_a_stuck_shipment_is_named(sandbox: SandboxProcess, seed: Seed, deferrab
 def test_all_calls_of_the_last_check_together_wait_no_longer_than_one_may(
     sandbox: SandboxProcess, seed: Seed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Airflow has ended the deferral: the check occupies a worker, however many shipments there are."""
+    """Airflow has ended the deferral, so the check occupies a worker, however many shipments there are."""
     monkeypatch.setattr(shipments, "LAST_CHECK_SECONDS", 0.5)
     parcels = seed(*(f"transit#{number}" for number in range(800)))
     connection = connections(sandbox)["trackingmore_default"]
@@ -278,7 +278,7 @@ def test_a_task_that_a_webhook_woke_checks_and_ends_if_the_parcel_has_arrived(
     assert outcome["outcome"] == "delivered"
 
 
-def test_a_task_that_a_webhook_woke_for_nothing_waits_on_until_the_same_deadline(
+def test_a_task_that_a_webhook_woke_without_a_change_waits_until_the_same_deadline(
     sandbox: SandboxProcess, seed: Seed
 ) -> None:
     waiting = sensor(seed("transit"), deferrable=True, timeout=600, poke_interval=1800)

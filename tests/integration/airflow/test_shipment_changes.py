@@ -1,4 +1,4 @@
-"""The trigger that reports changes, against the sandbox: its events, its calls, and what it makes of trouble."""
+"""The trigger that reports changes, against the sandbox: its events, its calls, and how it handles failures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(not HAS_WATCHERS, reason="asset watchers came wi
 
 
 class AssetStore:
-    """The asset's state store, as Airflow 3.3 gives it to a trigger; it survives the trigger."""
+    """The asset's state store, as a trigger of Airflow 3.3 has it. It outlives the trigger."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -53,11 +53,11 @@ class AssetStore:
     def _fail(self) -> None:
         if self.failures:
             self.failures -= 1
-            raise ConnectionError("the API server is away")
+            raise ConnectionError("the API server is down")
 
 
 class Watcher:
-    """A running trigger, and the events that Airflow has got from it."""
+    """A running trigger, and its events."""
 
     def __init__(self, store: AssetStore | None = None, **arguments: Any) -> None:
         defaults = {"name": "shop", "poke_interval": 0.3, "reconcile_seconds": 0.3}
@@ -102,7 +102,7 @@ class Watcher:
         return [change["id"] for event in self.events for change in event["extra"]["payload"]["changes"]]
 
     async def until(self, number: int) -> list[tuple[str, str | None, str]]:
-        """Wait until it has reported so many changes."""
+        """Wait until it has reported this many changes."""
         async with asyncio.timeout(60):
             while len(self.statuses) < number:
                 assert not self._task.done() or self._task.result()
@@ -110,7 +110,7 @@ class Watcher:
         return self.statuses
 
     async def until_stored(self, text: str = "shop.head") -> None:
-        """Wait until a state was stored."""
+        """Wait until a state has been stored."""
         await eventually(lambda: any(text in key for key in self.store.values))
 
 
@@ -124,7 +124,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-async def _nothing_left_over() -> AsyncIterator[None]:
+async def _nothing_is_left() -> AsyncIterator[None]:
     yield
     await asyncio.sleep(0)
     await asyncio.get_running_loop().shutdown_default_executor()
@@ -134,7 +134,7 @@ async def _nothing_left_over() -> AsyncIterator[None]:
 
 @pytest.fixture
 def vendor(sandbox: SandboxProcess) -> SandboxProcess:
-    """Its clock shows the real time, and stands."""
+    """Its clock stands still at the real time."""
     sandbox.reset(start=datetime.now(UTC).isoformat(timespec="seconds"))
     sandbox.freeze()
     return sandbox
@@ -159,7 +159,7 @@ async def test_every_change_is_reported_once_over_several_rounds(vendor: Sandbox
     }
     async with Watcher() as watcher:
         await watcher.until_stored()
-        assert watcher.events == [], "the first round only takes note"
+        assert watcher.events == [], "the first round reports nothing"
         await asyncio.to_thread(vendor.advance, days=1)
         await watcher.until(1)
         await asyncio.to_thread(register, vendor, "SBX-EXCEPTION-1D-3", age_hours=0)
@@ -177,7 +177,7 @@ async def test_every_change_is_reported_once_over_several_rounds(vendor: Sandbox
     assert set(Counter(watcher.ids).values()) == {1}
 
 
-async def test_a_restarted_trigger_goes_on_where_the_other_was(vendor: SandboxProcess) -> None:
+async def test_a_restarted_trigger_continues_where_the_other_stopped(vendor: SandboxProcess) -> None:
     register(vendor, "SBX-DELIVERED-2D-1")
     async with Watcher() as first:
         await first.until_stored()
@@ -213,7 +213,7 @@ async def test_many_changes_are_split_into_events(vendor: SandboxProcess) -> Non
         await eventually(lambda: len(watcher.events) == 4)
         await asyncio.sleep(1)
     sizes = [len(event["extra"]["payload"]["changes"]) for event in watcher.events]
-    assert sizes == [10, 10, 5, 0], "the last one makes Airflow start a run for what it has left over"
+    assert sizes == [10, 10, 5, 0], "the last one makes Airflow start a run for the remaining events"
 
 
 async def test_a_change_without_a_time_of_change_is_found_by_the_full_check(vendor: SandboxProcess) -> None:
@@ -261,7 +261,7 @@ async def test_two_watchers_and_a_wait_share_their_calls(vendor: SandboxProcess)
     assert not [query for query in queries if "numbers" in query], "the wait needs no calls of its own"
 
 
-async def test_a_watcher_with_filters_does_not_take_the_lists_of_others(vendor: SandboxProcess) -> None:
+async def test_a_watcher_with_filters_does_not_share_the_lists_of_others(vendor: SandboxProcess) -> None:
     register(vendor, "SBX-STUCK-1", age_hours=240)
     register(vendor, "SBX-STUCK-2")
     since = datetime.now(UTC).timestamp() - 86_400
@@ -285,12 +285,12 @@ async def test_what_a_list_leaves_out_is_found_by_number(vendor: SandboxProcess)
         calls = len(await asyncio.to_thread(vendor.calls, path="/trackings/usps/SBX-STUCK-2"))
         await asyncio.sleep(1.0)
         assert len(await asyncio.to_thread(vendor.calls, path="/trackings/usps/SBX-STUCK-2")) == calls, (
-            "it is forgotten"
+            "it has been dropped"
         )
     assert watcher.events == []
 
 
-async def test_a_wrong_key_is_said_once_and_tried_again_with_back_off(
+async def test_a_wrong_key_is_logged_once_and_retried_with_back_off(
     vendor: SandboxProcess, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(vendor, "SBX-STUCK-1")
@@ -300,7 +300,7 @@ async def test_a_wrong_key_is_said_once_and_tried_again_with_back_off(
         began = time.monotonic()
         await eventually(lambda: len(vendor.calls(path=LIST)) >= 4)
         await asyncio.sleep(1)
-        assert len(await lists(vendor)) <= 7 * (time.monotonic() - began), "it is paced"
+        assert len(await lists(vendor)) <= 7 * (time.monotonic() - began), "it continues, with back-off"
         said = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert len([record for record in said if "Watcher shop" in record.getMessage()]) == 1, said
         assert len(said) <= 2, [record.getMessage() for record in said]
@@ -311,7 +311,7 @@ async def test_a_wrong_key_is_said_once_and_tried_again_with_back_off(
     assert KEYS[0] not in caplog.text
 
 
-async def test_it_goes_on_after_any_trouble(vendor: SandboxProcess, caplog: pytest.LogCaptureFixture) -> None:
+async def test_it_recovers_from_any_failure(vendor: SandboxProcess, caplog: pytest.LogCaptureFixture) -> None:
     register(vendor, "SBX-DELIVERED-2D-1")
     vendor.fault("500", path=LIST, count=4)
     store = AssetStore()
@@ -338,7 +338,7 @@ async def test_a_trigger_of_several_assets_says_so(vendor: SandboxProcess, caplo
 async def test_of_two_triggers_of_one_watcher_the_other_takes_over(
     vendor: SandboxProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The same watcher in two DAG files is two triggers; one of the DAGs may be paused."""
+    """The same watcher in two DAG files is two triggers, one of which may end because its DAG is paused."""
     register(vendor, "SBX-DELIVERED-2D-1")
     store = AssetStore()
     async with Watcher(store) as one:
@@ -390,7 +390,7 @@ async def test_nothing_personal_leaves(
         assert secret not in shown
 
 
-async def test_a_hint_is_told_at_once_also_of_a_delivery_that_the_list_of_changes_leaves_out(
+async def test_a_hint_shows_a_delivery_at_once_even_if_the_list_of_changes_leaves_it_out(
     vendor: SandboxProcess,
 ) -> None:
     register(vendor, "SBX-STUCK-1", "SBX-STUCK-2")

@@ -36,7 +36,7 @@ def trigger(shipments: list[dict[str, Any]] | None = None, **arguments: Any) -> 
 
 
 def outcomes(event: dict[str, Any]) -> list[str]:
-    """The outcome of each shipment of a wait without orders."""
+    """Return the outcome of each shipment of a wait without orders."""
     (rows,) = event["outcomes"]
     return [row[0] for row in rows]
 
@@ -53,13 +53,13 @@ async def event_of(waiting: ShipmentStatusTrigger) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 async def nothing_left_over() -> AsyncIterator[None]:
-    """No task, no poller and no socket outlives a wait."""
+    """No task, poller or socket outlives a wait."""
     yield
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", ResourceWarning)
         for _ in range(3):
             await asyncio.sleep(0)
-        # A call that was under way when its wait was cancelled ends in its thread.
+        # A call that was under way when its wait was cancelled ends later, in its thread.
         await asyncio.get_running_loop().shutdown_default_executor()
         gc.collect()
     assert not [str(warning.message) for warning in warned if "socket" in str(warning.message)]
@@ -77,9 +77,9 @@ async def test_released_when_the_last_parcel_arrives(sandbox: SandboxProcess, se
     assert event["result"] == "released"
     assert outcomes(event) == ["delivered", "delivered"]
     assert all(delivered_at and last_update for _, _, delivered_at, last_update, *_ in event["outcomes"][0])
-    asked_for = [call["query"]["numbers"] for call in sandbox.calls(path=LIST)]
-    assert asked_for[0].count(",") == 1, "both"
-    assert asked_for[1:] == [parcels[0]["tracking_number"]] * (len(asked_for) - 1), "only the one still awaited"
+    requested = [call["query"]["numbers"] for call in sandbox.calls(path=LIST)]
+    assert requested[0].count(",") == 1, "both"
+    assert requested[1:] == [parcels[0]["tracking_number"]] * (len(requested) - 1), "only the open one"
 
 
 @pytest.mark.parametrize(("size", "is_large"), [(cooperative.ITEMS_ON_THE_LOOP + 1, True), (3, False)])
@@ -90,7 +90,7 @@ async def test_the_long_work_of_a_large_wait_is_done_in_a_thread(
     threads: dict[str, set[int]] = {}
     work = ((spec, "check_tracking_number"), (Condition, "__init__"), (Condition, "decide"), (Condition, "verdict"))
     for owner, name in (*work, (Outcome, "to_row")):
-        monkeypatch.setattr(owner, name, noting_the_thread(getattr(owner, name), threads.setdefault(name, set())))
+        monkeypatch.setattr(owner, name, recording_the_thread(getattr(owner, name), threads.setdefault(name, set())))
     waiting = trigger(orders={f"order {serial}": [parcel] for serial, parcel in enumerate(parcels)})
     threads["check_tracking_number"].clear()
     event = await event_of(waiting)
@@ -100,7 +100,7 @@ async def test_the_long_work_of_a_large_wait_is_done_in_a_thread(
     assert all(threads.values())
 
 
-def noting_the_thread(function: Callable[..., Any], threads: set[int]) -> Callable[..., Any]:
+def recording_the_thread(function: Callable[..., Any], threads: set[int]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         threads.add(threading.get_ident())
         return function(*args, **kwargs)
@@ -131,7 +131,7 @@ async def test_timed_out_at_the_deadline_with_what_is_known(seed: Seed) -> None:
 async def test_a_deadline_in_the_past_ends_the_wait_after_one_last_check(
     sandbox: SandboxProcess, seed: Seed, state: str, result: str
 ) -> None:
-    """The triggerer was away when the time was up: what arrived long ago has arrived."""
+    """The triggerer was down at the deadline. A parcel that arrived long ago counts as arrived."""
     parcels = seed(state)
     sandbox.clear_ledger()
     event = await event_of(trigger(parcels, deadline=time.time() - 3600, poke_interval=60))
@@ -158,12 +158,12 @@ async def test_a_connection_that_does_not_exist_is_an_event(
 async def test_a_connection_that_cannot_be_read_for_a_while_does_not_end_it(
     sandbox: SandboxProcess, seed: Seed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Airflow says of a secrets backend that is down what it says of a connection that is not there."""
+    """Airflow reports a secrets backend that is down like a connection that does not exist."""
     monkeypatch.setattr(connections, "RETRY_SECONDS", (0.05,) * 40)
-    wait = asyncio.create_task(event_of(trigger(seed("delivered"), trackingmore_conn_id="away_for_a_while")))
+    wait = asyncio.create_task(event_of(trigger(seed("delivered"), trackingmore_conn_id="unavailable_for_a_while")))
     await asyncio.sleep(0.3)
     assert not wait.done()
-    monkeypatch.setenv("AIRFLOW_CONN_AWAY_FOR_A_WHILE", json.dumps(sandbox.connection))
+    monkeypatch.setenv("AIRFLOW_CONN_UNAVAILABLE_FOR_A_WHILE", json.dumps(sandbox.connection))
     assert (await wait)["result"] == "released"
 
 
@@ -182,7 +182,7 @@ async def test_many_triggers_of_one_account_share_their_calls(sandbox: SandboxPr
     sandbox.clear_ledger()
     events = await asyncio.gather(*(event_of(trigger([parcel], poke_interval=1.0)) for parcel in parcels))
     assert [outcomes(event) for event in events] == [["delivered"]] * 80
-    assert len(sandbox.calls()) <= 2 * 2, "two calls of 40; twice if a tick fell between the joins"
+    assert len(sandbox.calls()) <= 2 * 2, "two calls of 40; four if the first check came before all had joined"
 
 
 async def test_transient_failures_do_not_end_it(
@@ -221,26 +221,26 @@ async def test_closing_it_cleans_up(seed: Seed) -> None:
     await waiting.aclose()
 
 
-async def test_the_loop_goes_on_while_a_page_of_forty_comes(sandbox: SandboxProcess, seed: Seed) -> None:
+async def test_the_event_loop_runs_while_a_page_of_forty_is_read(sandbox: SandboxProcess, seed: Seed) -> None:
     parcels = seed(*(f"delivered#{number}" for number in range(40)))
     sandbox.fault("latency", path=LIST, count=None, min_ms=500, max_ms=500)
     spent = 0.0
-    turns = 0
+    ticks = 0
 
     async def tick() -> None:
-        nonlocal spent, turns
+        nonlocal spent, ticks
         while True:
             before = time.thread_time()
             await asyncio.sleep(0.01)
-            # What this thread computed meanwhile: unlike a stop-watch it does not run for other programs.
+            # The CPU time of this thread, which does not depend on other programs.
             spent = max(spent, time.thread_time() - before)
-            turns += 1
+            ticks += 1
 
     ticking = asyncio.create_task(tick())
     event = await event_of(trigger(parcels))
     ticking.cancel()
     assert event["result"] == "released"
-    assert turns >= 10, "the call takes half a second"
+    assert ticks >= 10, "the call takes half a second"
     assert spent < 0.05
 
 
@@ -252,13 +252,13 @@ async def test_orders_are_kept_apart(seed: Seed) -> None:
     assert [[row[0] for row in order] for order in event["outcomes"]] == [["delivered"], ["delivered", "exception"]]
 
 
-async def test_an_arrival_that_does_not_hold_is_waited_for_anew(sandbox: SandboxProcess) -> None:
+async def test_an_arrival_that_does_not_last_is_waited_for_again(sandbox: SandboxProcess) -> None:
     back_again = {"carrier_code": "usps", "tracking_number": "SBX-REOPEN-1D-1"}
     sandbox.seed(shipments=[back_again])
     sandbox.advance(days=1)
     waiting = asyncio.create_task(event_of(trigger([back_again], settle_seconds=1.0)))
     await eventually(lambda: len(sandbox.calls(path=LIST)) >= 2)
-    await asyncio.to_thread(sandbox.advance, days=1)  # on its way again, before the second is over
+    await asyncio.to_thread(sandbox.advance, days=1)  # in transit again, before the second is over
     await asyncio.sleep(1.5)
     assert not waiting.done()
     await asyncio.to_thread(sandbox.advance, days=1)
@@ -266,9 +266,9 @@ async def test_an_arrival_that_does_not_hold_is_waited_for_anew(sandbox: Sandbox
 
 
 async def test_a_shipment_without_news_for_days_is_stuck(sandbox: SandboxProcess, seed: Seed) -> None:
-    quiet = seed("transit")
+    silent = seed("transit")
     sandbox.advance(days=10)
-    event = await event_of(trigger(quiet, stuck_after=5 * 86_400))
+    event = await event_of(trigger(silent, stuck_after=5 * 86_400))
     assert (event["result"], event["outcomes"][0][0][:2]) == ("failed", ["stuck", "transit"])
 
 

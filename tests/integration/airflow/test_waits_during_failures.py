@@ -1,4 +1,4 @@
-"""Many triggers of one account against the sandbox: odd responses, refusals, rotated keys, and waits that join late."""
+"""Many triggers of one account against the sandbox: odd responses, refusals, rotated keys, waits that join late."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _short_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def restore_key(sandbox: SandboxProcess) -> Any:
-    """The sandbox is shared: a reset gives the account its first key back."""
+    """The sandbox is shared, and a reset restores the first key of the account."""
     yield
     sandbox.reset()
     sandbox.freeze()
@@ -46,12 +46,12 @@ async def event_of(shipments: list[dict[str, Any]], **arguments: Any) -> dict[st
 
 
 async def start(parcels: list[dict[str, Any]], **arguments: Any) -> list[asyncio.Task[dict[str, Any]]]:
-    """Begin a wait for each parcel."""
+    """Start a wait for each parcel."""
     return [asyncio.create_task(event_of([parcel], **arguments)) for parcel in parcels]
 
 
 async def test_a_wait_that_joins_later_receives_what_is_known_already(sandbox: SandboxProcess, seed: Seed) -> None:
-    """The other wait checks once a minute and is content with nothing but a delivery."""
+    """The other wait checks once a minute, and only a delivery ends it."""
     (moving,) = seed("transit")
     patient = asyncio.create_task(event_of([moving], poke_interval=60))
     await eventually(lambda: bool(sandbox.calls()))
@@ -91,7 +91,7 @@ async def test_no_single_odd_response_ends_a_wait(
     assert [event["result"] for event in events] == ["released"] * WAITS
 
 
-async def test_waits_with_one_key_and_two_hosts_ask_their_own_host(
+async def test_waits_with_one_key_and_two_hosts_call_their_own_host(
     sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parcels = [parcel("delivered")]
@@ -138,7 +138,7 @@ async def test_a_refusal_that_a_second_attempt_confirms_ends_every_wait(
     assert len([call for call in sandbox.calls() if call["code"] == code]) == 2
 
 
-async def test_waits_go_on_with_a_key_that_is_rotated_while_they_run(
+async def test_waits_continue_with_a_key_that_is_rotated_while_they_run(
     sandbox: SandboxProcess, seed: Seed, monkeypatch: pytest.MonkeyPatch, restore_key: None
 ) -> None:
     waits = await start(seed(*(f"soon#{number}" for number in range(WAITS))))
@@ -153,7 +153,7 @@ async def test_waits_go_on_with_a_key_that_is_rotated_while_they_run(
     await asyncio.to_thread(sandbox.advance, days=5)
     events = await asyncio.gather(*waits)
     assert [event["result"] for event in events] == ["released"] * WAITS
-    assert len([call for call in sandbox.calls() if call["code"] == 4002]) == 2, "the old key is given up"
+    assert len([call for call in sandbox.calls() if call["code"] == 4002]) == 2, "the old key is no longer used"
     assert not [event for event in events if any(key in str(event) for key in (*KEYS, NEW_KEY))]
 
 

@@ -49,8 +49,8 @@ def sandbox(sandbox_with_one_account: SandboxProcess) -> SandboxProcess:
 
 
 @pytest.fixture(autouse=True)
-def _pace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TRACKINGMORE_PACING_DIR", str(tmp_path / "pace"))
+def _pacing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TRACKINGMORE_PACING_DIR", str(tmp_path / "pacing"))
     monkeypatch.setattr(hint_stream, "BLOCK_SECONDS", 0.5)
     monkeypatch.setattr(hint_listener, "FILE_SECONDS", 0.05)
 
@@ -145,7 +145,7 @@ async def test_a_watcher_is_woken_too(
         assert NUMBERS[0] in {row.sent_key.tracking_number for row in update.changed if row.sent_key}
 
 
-async def test_while_redis_is_down_polling_goes_on_and_hints_work_again_when_it_is_back(
+async def test_while_redis_is_down_polling_continues_and_hints_work_again_when_it_is_back(
     triggerers: list[Triggerer],
     sandbox: SandboxProcess,
     redis_server: RedisServer,
@@ -174,7 +174,7 @@ async def test_while_redis_is_down_polling_goes_on_and_hints_work_again_when_it_
     assert PASSWORD not in caplog.text
 
 
-async def test_a_reader_that_was_away_for_a_moment_misses_nothing(redis_server: RedisServer) -> None:
+async def test_a_reader_that_was_disconnected_misses_nothing(redis_server: RedisServer) -> None:
     reader, writer = HintReader(redis_server.url, "a"), HintWriter(redis_server.url, "a")
     await asyncio.to_thread(writer.write, [hint("BEFORE0001")])
     assert not await reader.read(), "what was written before it began is old"
@@ -206,7 +206,7 @@ async def test_the_stream_is_bounded_expires_and_holds_nothing_secret(redis_serv
         {"carrier_code": b"\xff\xfe", "tracking_number": "N" * 5_000, "per_minute": "1"},
     ],
 )
-async def test_what_is_no_hint_is_left_out(redis_server: RedisServer, fields: dict[Any, Any]) -> None:
+async def test_other_entries_of_the_stream_are_ignored(redis_server: RedisServer, fields: dict[Any, Any]) -> None:
     reader, writer = HintReader(redis_server.url, "a"), HintWriter(redis_server.url, "a")
     await reader.read()
     redis.Redis.from_url(redis_server.url).xadd("airflow-provider-trackingmore:hints:a", fields)
@@ -215,7 +215,7 @@ async def test_what_is_no_hint_is_left_out(redis_server: RedisServer, fields: di
     await reader.close()
 
 
-async def test_where_the_pace_is_in_a_file_a_watcher_on_the_same_host_is_woken(sandbox: SandboxProcess) -> None:
+async def test_with_the_rate_limit_in_a_file_a_watcher_on_the_same_host_is_woken(sandbox: SandboxProcess) -> None:
     settings = ClientSettings(api_key=KEY, base_url=sandbox.connection["host"], requests_per_second=20)
     triggerer = Triggerer(settings)
     poller = triggerer.pollers.get(await triggerer.connect())
@@ -237,9 +237,7 @@ async def test_where_the_pace_is_in_a_file_a_watcher_on_the_same_host_is_woken(s
     await triggerer.stop()
 
 
-async def test_nobody_listens_when_the_last_wait_is_over(
-    sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_listening_ends_after_the_last_wait(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hint_listener, "UNUSED_SECONDS", 0.2)
     pollers = Pollers()
     client = TrackingMoreClient(ClientSettings(api_key=KEY, base_url=sandbox.connection["host"]))

@@ -1,4 +1,4 @@
-"""The route on a real server, as Airflow mounts it: what it answers, what it believes, and what is logged."""
+"""The webhook route on a real server, as Airflow mounts it: its responses, its hints and its log."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ SHIPMENT = ShipmentKey("usps", "SBX-STUCK-1")
 
 
 class Server:
-    """A server with the route mounted, the access log of which is kept.
+    """A server with the route.
 
-    :param hints: what the route has left for the waits: connection, shipment, whether it is stale.
+    :param hints: the hints of the route: connection, shipment, and whether it is stale.
     :param log: what was logged.
     """
 
@@ -217,7 +217,7 @@ def test_other_paths_find_nothing_and_leave_nothing_in_the_access_log(server: Se
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_what_is_no_webhook_is_refused_without_detail(server: Server, body: Any, status: int) -> None:
+def test_anything_but_a_webhook_is_refused_without_detail(server: Server, body: Any, status: int) -> None:
     answer = server.post(body)
     assert (answer.status_code, answer.text) == (status, "")
     assert server.hints == []
@@ -243,15 +243,15 @@ def test_a_body_without_a_length_is_read_up_to_the_limit(server: Server) -> None
     assert sent < 60_000_000
 
 
-def test_the_body_of_a_stranger_is_not_read(server: Server) -> None:
-    """Its announced length does not matter: the answer comes before the body."""
+def test_the_body_is_not_read_without_the_secret(server: Server) -> None:
+    """The response comes before the body, whatever its announced length."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         path = f"/trackingmore/webhooks/trackingmore_default/{'x' * 20}"
         connection.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 60000000\r\n\r\n".encode())
         assert b" 404 " in connection.recv(1_000)
 
 
-def test_a_slow_body_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_body_times_out(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook_route, "BODY_SECONDS", 0.2)
     head = f"POST {server.url.partition(str(server.port))[2]} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
@@ -276,13 +276,11 @@ def test_a_key_in_the_connection_saves_the_call(
     assert trackingmore_sandbox.calls() == []
 
 
-def test_as_long_as_the_key_is_unknown_nothing_is_believed(
-    server: Server, trackingmore_sandbox: SandboxProcess
-) -> None:
+def test_while_the_key_is_unknown_no_webhook_is_accepted(server: Server, trackingmore_sandbox: SandboxProcess) -> None:
     trackingmore_sandbox.change_account(deleted=True)
     for _ in range(5):
         assert server.post(signed()).status_code == 503
-    assert len(trackingmore_sandbox.calls()) == 1, "it is not asked for each webhook"
+    assert len(trackingmore_sandbox.calls()) == 1, "the account is not asked for each webhook"
     assert server.hints == []
     assert any("webhook_email" in line for line in server.log)
 

@@ -137,7 +137,7 @@ async def until_checked(triggerer: Triggerer, *trigger_ids: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_report_says_what_the_waits_are_waiting_for(
+async def test_a_report_has_the_progress_of_the_waits_and_figures_of_the_account(
     triggerer: Triggerer, memory: Memory, sandbox: SandboxProcess, settings: ClientSettings
 ) -> None:
     triggerer.wait(41, "TRANSIT1", "ARRIVED1")
@@ -269,7 +269,7 @@ async def test_a_report_that_cannot_be_written_is_logged_once_and_harms_no_wait(
     caplog.set_level(logging.INFO, logger=reporter.__name__)
     wait = triggerer.wait(1, "TRANSIT1")
     await until_checked(triggerer, 1)
-    memory.error = RuntimeError("the API server is away")
+    memory.error = RuntimeError("the API server is down")
     for _ in range(3):
         await triggerer.reporter.write_all()
     memory.error = None
@@ -303,7 +303,7 @@ async def test_a_wrong_key_is_in_the_report(
 
 
 @pytest.mark.skipif(not find_binary(), reason="there is no Redis server")
-async def test_where_the_pace_is_in_redis_so_are_report_and_usage(
+async def test_with_the_rate_limit_in_redis_so_are_report_and_usage(
     sandbox: SandboxProcess, settings: ClientSettings, tmp_path: Path
 ) -> None:
     binary = find_binary()

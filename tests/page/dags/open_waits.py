@@ -1,4 +1,4 @@
-"""Three hundred waits, which begin in the triggerer where Airflow can do that, and two tasks that do not wait."""
+"""Three hundred waits, which start in the triggerer if Airflow can do that, and two tasks that do not wait."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MAPPED, PLAIN = 12, 288
 FIRST_ORDER = 2001
 CARRIERS = ("dhl", "usps", "ups", "gls", "dpd")
 HTML = "<img src=x onerror=alert(1)>"
-"""An order with this name must be shown with this name."""
+"""The name of an order, which must be shown as text."""
 POKE_SECONDS = float(os.environ.get("PAGE_POKE_SECONDS", "15"))
 
 
 def parcels_of(order: int) -> list[dict[str, str]]:
-    """One to three parcels of an order, one of which never arrives by itself."""
+    """Return one to three parcels of an order, one of which never arrives by itself."""
     carrier = CARRIERS[order % 5]
     kinds = ("STUCK", "INSTANT", "UNDELIVEREDSTUCK")[: 1 + order % 3]
     return [

@@ -1,4 +1,4 @@
-"""Many orders wait: one half is finished by workers, the other half by the triggerers, and one task closes them all."""
+"""Many orders wait. Workers end half of the waits, triggerers the other half, and one task closes all orders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ORDERS = [
     ]
     for order in range(WAITS)
 ]
-"""The shipments of each order: every other order of either half has two."""
+"""The shipments of each order: every second order of each half has two."""
 HALVES = {"by_worker": ORDERS[::2], "by_triggerer": ORDERS[1::2]}
 """The orders of each sensor task."""
 
@@ -38,7 +38,7 @@ def celery_waits() -> None:
 
     @task
     def close(by_worker: Any, by_triggerer: Any) -> dict[str, list[list[str]]]:
-        """Return what arrived of each result, in the order of the orders."""
+        """Return the outcomes of each order."""
         return {
             name: [[f"{entry['tracking_number']} {entry['outcome']}" for entry in result] for result in results[:]]
             for name, results in (("by_worker", by_worker), ("by_triggerer", by_triggerer))

@@ -1,4 +1,4 @@
-"""One wait for each of many orders, and one task that closes them all."""
+"""One wait for each of many orders, and one task that closes all of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ORDERS = [
     ]
     for order in range(WAITS)
 ]
-"""The parcels of each: one in four has two."""
+"""The parcels of each order: one in four has two."""
 
 
 @dag(schedule=None, start_date=pendulum.datetime(2026, 1, 1), default_args={"retries": 1})
@@ -32,7 +32,7 @@ def many_waits() -> None:
 
     @task
     def close(results: Any) -> list[list[str]]:
-        """What it has got of each order, in its order."""
+        """Return the outcomes of each order."""
         return [
             [f"{shipment['tracking_number']} {shipment['outcome']}" for shipment in result] for result in results[:]
         ]

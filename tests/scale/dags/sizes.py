@@ -1,4 +1,4 @@
-"""One wait for as many shipments as the run's conf says, and a task that counts what the next task gets."""
+"""One wait for as many shipments as the run's conf says, and a task that counts its results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_trackingmore.sensors.shipments import ShipmentDeliveredSen
 
 
 def numbers(shipments: int) -> list[dict[str, str]]:
-    """Make that many shipments of their own, each with a number of 23 characters."""
+    """Return this many shipments, each with a number of 23 characters."""
     return [
         {"carrier_code": "usps", "tracking_number": f"SBX-DELIVERED-2D-{shipments % 97:02}{number:03x}"}
         for number in range(4_096, 4_096 + shipments)

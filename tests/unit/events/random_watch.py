@@ -1,7 +1,7 @@
 """A watcher of an account whose shipments change at random, in an Airflow that dies at any moment, on virtual time.
 
-The feed, the poller and the store are the real ones. Airflow stores an event some seconds after the trigger has yielded
-it; whatever it has not stored when it dies is lost.
+The feed, the poller and the store are real. Airflow stores an event some seconds after the trigger has yielded it. An
+event that is not stored when Airflow dies is lost.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
 class LivingAccount:
-    """The account as the poller's sender; its time is that of the event loop.
+    """The account, as the poller's sender. Its time is that of the event loop.
 
-    :param rng: decides what happens.
+    :param rng: for everything that happens at random.
     """
 
     account = route = "0123456789abcdef"
@@ -45,7 +45,7 @@ class LivingAccount:
         return START + asyncio.get_running_loop().time()
 
     def catch_up(self) -> None:
-        """Let happen what has happened until now."""
+        """Let everything happen that is due by now."""
         elapsed = max(self.clock() - self.vendor.now, 0.0)
         if self.is_calm:
             self.vendor.now += elapsed
@@ -70,7 +70,7 @@ class LivingAccount:
 
 
 class Storage:
-    """Keeps texts in memory, and dies now and then before or after it has written one."""
+    """Stores texts in memory, and sometimes dies before or after it has written one."""
 
     prefix = "state"
 
@@ -95,14 +95,14 @@ class Storage:
         if self._rng.random() < self.dying:
             raise asyncio.CancelledError
         if self._rng.random() < self.failing:
-            raise OSError("the API server is away")
+            raise OSError("the API server is down")
 
 
 class RandomWatch:
     """One watcher of one account.
 
-    :param seed: decides what happens.
-    :param is_cheap: whether its storage can tell that another watcher has written, unlike Variables; None: by chance.
+    :param seed: for everything that happens at random.
+    :param is_cheap: whether its storage can tell that another watcher has written, unlike Variables; None for random.
     """
 
     def __init__(self, seed: int, *, is_cheap: bool | None = None, **options: Any) -> None:
@@ -157,7 +157,7 @@ class RandomWatch:
         return self.account
 
     async def live(self, lives: int, *, watchers: int = 1) -> None:
-        """Live and die some times."""
+        """Run and die several times."""
         for _ in range(lives):
             self.storage.dying = self.rng.choice([0.0, 0.02, 0.3])
             self.storage.failing = self.rng.choice([0.0, 0.0, 0.1])
@@ -168,7 +168,7 @@ class RandomWatch:
                 await asyncio.sleep(self.rng.expovariate(1) * DAY * self.rng.choice([0.1, 5]))
 
     async def settle(self) -> WatchState:
-        """Nothing happens any more, and nothing dies: the state after all has been noticed."""
+        """Return the state once nothing changes or dies any more, and everything has been noticed."""
         self.account.catch_up()
         self.account.is_calm = True
         self.storage.dying = self.storage.failing = self.account.failing = 0.0
@@ -178,7 +178,7 @@ class RandomWatch:
         return state
 
     def reported(self) -> dict[ShipmentKey, list[ShipmentChange]]:
-        """The changes of each shipment as the consumer has them."""
+        """Return the changes of each shipment, as the consumer receives them."""
         found: dict[ShipmentKey, list[ShipmentChange]] = {}
         for change in shipment_changes(self.stored):
             found.setdefault(ShipmentKey(change["carrier_code"], change["tracking_number"]), []).append(change)

@@ -1,4 +1,4 @@
-"""What a task makes of the events that started its DAG run."""
+"""Read the changes that have triggered a DAG run."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_changes_are_sorted_and_come_once(order: list[int], size: int, again: li
     assert shipment_changes(AirflowMapping(*events)) == [change(serial) for serial in range(8)]
 
 
-def test_a_change_that_is_reported_again_keeps_its_first_place() -> None:
+def test_a_change_that_is_reported_again_keeps_its_first_sequence() -> None:
     events = [event(change(9, id="id-1")), event(change(2)), event(change(1))]
     assert [change["sequence"] for change in shipment_changes({"asset": events})] == [1, 2]
 
@@ -73,7 +73,7 @@ def test_events_of_others_are_ignored() -> None:
     assert shipment_changes([*strangers, event(change(5))]) == [change(5)]
 
 
-def test_a_run_that_no_event_has_started_has_no_changes() -> None:
+def test_a_run_without_events_has_no_changes() -> None:
     assert shipment_changes({}) == []
     assert shipment_changes(None) == []
 
@@ -85,7 +85,7 @@ anything = st.recursive(
 
 
 @given(anything)
-def test_nothing_that_an_event_may_contain_raises(value: Any) -> None:
+def test_no_content_of_an_event_raises(value: Any) -> None:
     payload = {"source": "trackingmore.shipment_changes", "changes": value}
     for strange in (value, [value], {"asset": [value]}, [{"extra": value}], [{"extra": {"payload": payload}}]):
         for found in shipment_changes(strange):

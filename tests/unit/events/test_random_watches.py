@@ -1,4 +1,4 @@
-"""Watchers that die at any moment: nothing is missing at the consumer, and what comes twice has the same id.
+"""Watchers that die at any moment: the consumer misses nothing, and a change that comes twice has the same id.
 
 ``CHANGE_SEEDS=1000`` runs more of them; a failing one can be replayed with ``pytest -k seed-17``.
 """
@@ -36,7 +36,7 @@ def test_no_change_is_missing_however_often_the_watcher_dies(seed: int, watchers
         for parcel in watch.account.vendor.parcels.values():
             key = ShipmentKey(parcel.carrier, parcel.number)
             if parcel.hidden or parcel.poison:
-                continue  # nothing answers for it
+                continue  # it never appears in a response
             seen = state.shipments.get(key.normalized)
             observed = Observation.from_record(watch.account.vendor.item(parcel), watch.account.clock())
             last = reported[key][-1]["status"] if key in reported else None
@@ -90,7 +90,7 @@ def test_the_state_stays_small(seed: int) -> None:
         state = await watch.settle()
         parcels = {ShipmentKey(*key).normalized: parcel for key, parcel in watch.account.vendor.parcels.items()}
         unexpected = [key for key in state.shipments if key not in parcels or parcels[key].status in FINAL]
-        # A late event after a delivery, whose own status is older, is no change; nothing answers for poisoned numbers.
+        # A late event after a delivery is no change, since its status is older. Poisoned numbers are in no response.
         assert [
             key for key in unexpected if not (key in parcels and (parcels[key].poison or parcels[key].changes))
         ] == []

@@ -1,4 +1,4 @@
-"""Which changes a round reports, and what it remembers."""
+"""The changes that a round reports, and the state after it."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def statuses(result: Round) -> list[tuple[str, str | None, str]]:
     return [(change["tracking_number"], change["previous_status"], change["status"]) for change in result.changes]
 
 
-def test_the_first_round_only_takes_note() -> None:
+def test_the_first_round_reports_nothing() -> None:
     result = run(None, full(row("A", "transit"), row("B", "delivered")))
     assert result.changes == []
     assert {key.tracking_number for key in result.state.shipments} == {"a", "b"}
 
 
-def test_the_first_round_reports_everything_if_it_is_to() -> None:
+def test_the_first_round_reports_everything_with_include_existing() -> None:
     old = row("B", "delivered", age=9 * DAY, last=9 * DAY)
     result = run(None, full(row("A", "transit"), old), Reporting("shop", include_existing=True))
     assert statuses(result) == [("A", None, "transit"), ("B", None, "delivered")]
@@ -90,7 +90,7 @@ def test_the_same_change_has_the_same_id_at_any_time() -> None:
     assert first.changes[0]["id"] in {change["id"] for change in again.changes}
     later = run(first.state, changes(row("A", "transit")))
     back = run(later.state, changes(row("A", "pickup")))
-    assert back.changes[0]["id"] != first.changes[0]["id"], "it has happened twice"
+    assert back.changes[0]["id"] != first.changes[0]["id"], "the same change at another time"
 
 
 def test_sequences_increase_whatever_the_clock_does() -> None:
@@ -141,7 +141,7 @@ def test_settled_shipments_leave_the_state_after_three_days(days: float) -> None
     assert later.changes == []
 
 
-def test_what_has_left_the_state_is_not_new_unless_the_change_query_names_it() -> None:
+def test_a_dropped_shipment_is_not_new_unless_the_list_of_changes_contains_it() -> None:
     settled = row("A", "delivered", age=9 * DAY, updated=5 * DAY, last=5 * DAY)
     state = run(None, full(settled, row("B", "transit", age=20 * DAY))).state
     assert {key.tracking_number for key in state.shipments} == {"b"}
@@ -151,7 +151,7 @@ def test_what_has_left_the_state_is_not_new_unless_the_change_query_names_it() -
     assert statuses(run(again.state, changes(edited))) == [("A", None, "delivered")]
 
 
-def test_what_has_left_the_state_and_is_on_its_way_again_is_a_change() -> None:
+def test_a_dropped_shipment_that_is_in_transit_again_is_a_change() -> None:
     settled = row("A", "delivered", age=9 * DAY, updated=5 * DAY, last=5 * DAY)
     state = run(None, full(settled)).state
     assert statuses(run(state, full(row("A", "transit", age=9 * DAY, last=timedelta())))) == [("A", None, "transit")]
@@ -163,7 +163,7 @@ def test_the_full_list_begins_at_the_oldest_open_shipment() -> None:
     assert state.mark == int((NOW - 40 * DAY).timestamp())
 
 
-def test_what_the_full_list_leaves_out_is_checked_by_number() -> None:
+def test_shipments_that_the_full_list_leaves_out_are_checked_by_number() -> None:
     state = run(None, full(row("A", "transit"), row("B", "transit"), row("C", "transit"))).state
     result = run(state, full(row("A", "transit")))
     assert [key.tracking_number for key in result.unlisted or ()] == ["B", "C"]

@@ -1,4 +1,4 @@
-"""The stored form of what a watcher knows."""
+"""The stored form of a watcher's state."""
 
 from __future__ import annotations
 

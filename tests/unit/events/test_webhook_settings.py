@@ -1,4 +1,4 @@
-"""The extras of a connection that are about webhooks."""
+"""The webhook settings in the extra of a connection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_trackingmore.api.errors import InvalidSettingsError
 from airflow_provider_trackingmore.events.webhook_settings import WebhookSettings
 
-SECRET = "a-secret-of-sixteen-signs-or-more"
+SECRET = "a-secret-of-sixteen-characters-or-more"
 
 
 @pytest.mark.parametrize("secret", [None, ""])
@@ -18,7 +18,7 @@ def test_without_a_secret_there_are_no_webhooks(secret: object) -> None:
 
 
 @pytest.mark.parametrize("nothing", [{}, dict.fromkeys(["webhook_email", "webhook_tolerance_seconds"], "")])
-def test_what_is_empty_has_its_default(nothing: dict[str, Any]) -> None:
+def test_empty_settings_have_their_default(nothing: dict[str, Any]) -> None:
     assert WebhookSettings.from_extra({"webhook_secret": SECRET, **nothing}) == WebhookSettings(SECRET, None, 300, 120)
 
 
@@ -41,7 +41,7 @@ def test_numbers_may_come_as_text(as_it_comes: Any) -> None:
         ("webhook_hints_per_minute", "2.5", "whole number"),
     ],
 )
-def test_an_invalid_extra_is_named_with_what_it_may_be(name: str, value: object, bounds: str) -> None:
+def test_an_invalid_setting_is_named_with_what_is_allowed(name: str, value: object, bounds: str) -> None:
     with pytest.raises(InvalidSettingsError, match=f"{name} must be .*{bounds}"):
         WebhookSettings.from_extra({"webhook_secret": SECRET} | {name: value})
 

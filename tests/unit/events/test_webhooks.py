@@ -1,4 +1,4 @@
-"""Webhooks: what is read of those that TrackingMore signs, and what is refused."""
+"""Webhooks: what is read from those that TrackingMore signs, and what is refused."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_other_forms_are_refused_with_a_reason_and_a_hint(body: object, reason: 
     assert not isinstance(refusal.value, WebhookSignatureError)
 
 
-def test_a_wrong_signature_is_reported_before_the_shipment_is_looked_at() -> None:
+def test_a_wrong_signature_is_reported_before_an_invalid_shipment() -> None:
     with pytest.raises(WebhookSignatureError):
         read(content(signature="0" * 64, data=[]))
 
@@ -175,7 +175,7 @@ def signed_bodies(draw: st.DrawFn) -> dict[str, object]:
     now=st.floats(),
     tolerance=st.floats(),
 )
-def test_no_input_raises_anything_but_our_error(body: object, email: str | None, now: float, tolerance: float) -> None:
+def test_any_input_is_read_or_refused(body: object, email: str | None, now: float, tolerance: float) -> None:
     try:
         webhook = read(body, email=email, now=now, tolerance_seconds=tolerance)
     except WebhookError:

@@ -34,7 +34,7 @@ class Clock:
 
 
 class Airflow:
-    """The deferred tasks that a refresh finds, and which have been woken: a stand-in for the database alone."""
+    """A stand-in for Airflow's database: the deferred tasks that a refresh finds, and those that were woken."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
         self.deferred: dict[int, tuple[float, ShipmentKey]] = {}
@@ -83,7 +83,7 @@ Give = Callable[..., None]
 
 @pytest.fixture
 def pending(airflow: Airflow) -> Hints:
-    """Hints that are processed only when a test says so."""
+    """Hints that are processed only by :func:`process`."""
     return Hints(DeferredWaits())
 
 
@@ -252,10 +252,10 @@ async def test_unknown_numbers_cost_one_refresh_and_are_forgotten(
     give(P1, hints_per_minute=1)
     clock.now += hints.INDEX_SECONDS
     process(pending)
-    assert airflow.woken == [1], "they do not count against the limit"
+    assert airflow.woken == [1], "unknown numbers do not count against the limit"
 
 
-async def test_a_connection_has_so_many_hints_a_minute_and_the_rest_comes_later_fresh_ones_first(
+async def test_a_connection_has_a_limit_of_hints_per_minute_and_fresh_ones_come_first(
     airflow: Airflow, pending: Hints, give: Give, clock: Clock
 ) -> None:
     airflow.deferred = {1: (LONG_AGO, P1), 2: (LONG_AGO, P2), 3: (LONG_AGO, P3)}

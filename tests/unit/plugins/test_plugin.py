@@ -1,4 +1,4 @@
-"""The plugin as every component of Airflow loads it."""
+"""The plugin, which every component of Airflow loads."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_before_airflow_3_1_there_is_no_page() -> None:
 
 
 @needs_pages
-def test_airflow_accepts_each_view_since_one_that_it_refuses_removes_the_whole_plugin() -> None:
+def test_airflow_accepts_each_view_because_an_invalid_one_removes_the_whole_plugin() -> None:
     from airflow.api_fastapi.core_api.datamodels.plugins import ExternalViewResponse
 
     views = [ExternalViewResponse.model_validate(view) for view in TrackingMorePlugin().external_views]

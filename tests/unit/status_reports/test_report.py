@@ -1,4 +1,4 @@
-"""Status reports: what is written is read again, nothing is too long, and nothing that is damaged is believed."""
+"""Status reports: their stored form, its maximum length, and damaged ones."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ FULL = report(
 )
 
 
-def test_what_is_written_is_read_again() -> None:
+def test_a_report_is_read_as_it_was_written() -> None:
     assert StatusReport.from_text(FULL.to_text()) == FULL
 
 
@@ -72,7 +72,7 @@ def test_ten_thousand_waits_that_are_checked_together_fit() -> None:
     assert StatusReport.from_text(text) == written
 
 
-def test_what_does_not_fit_is_counted_and_the_next_checks_are_kept() -> None:
+def test_waits_that_do_not_fit_are_counted_and_the_earliest_checks_are_kept() -> None:
     rng = random.Random(3)
     progress = {
         rng.randrange(10**9): WaitProgress(
@@ -89,7 +89,7 @@ def test_what_does_not_fit_is_counted_and_the_next_checks_are_kept() -> None:
     assert found.progress == {trigger_id: progress[trigger_id] for trigger_id in earliest[: len(found.progress)]}
 
 
-def test_a_triggerer_without_waits_is_not_missing() -> None:
+def test_a_report_without_waits_is_never_stale() -> None:
     later = NOW + STALE_SECONDS + 1
     assert report(waits=1).is_stale(later)
     assert report(watchers=1).is_stale(later)
@@ -128,7 +128,7 @@ def changed(**values: Any) -> str:
         changed(problem=["ServerError"]),
     ],
 )
-def test_what_is_damaged_or_of_another_version_is_refused(text: str) -> None:
+def test_a_report_that_is_damaged_or_of_another_version_is_refused(text: str) -> None:
     with pytest.raises(StatusReportError):
         StatusReport.from_text(text)
 
@@ -139,18 +139,20 @@ JSON = st.recursive(
     max_leaves=6,
 )
 FIELDS = [
-    *(
-        "account",
-        "conn_ids",
-        "component",
-        "written_at",
-        "requests_per_second",
-        "waits",
-        "watchers",
-        "usage",
-        "releases",
-    ),
-    *("quota", "problem", "progress", "left_out", "cool_down_until"),
+    "account",
+    "conn_ids",
+    "component",
+    "written_at",
+    "requests_per_second",
+    "waits",
+    "watchers",
+    "usage",
+    "releases",
+    "quota",
+    "problem",
+    "progress",
+    "left_out",
+    "cool_down_until",
 ]
 
 

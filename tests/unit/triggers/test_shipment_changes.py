@@ -46,7 +46,7 @@ def test_arguments_that_cannot_be_used_are_refused(wrong: dict[str, Any], argume
 
 
 @needs_watchers
-def test_what_is_stored_makes_the_same_trigger() -> None:
+def test_the_stored_form_creates_the_same_trigger() -> None:
     given: dict[str, Any] = {
         "name": "shop",
         "account": "europe",

@@ -1,4 +1,4 @@
-"""Each way a wait can end, in each mode. The parcels are registered by the test, on a clock that stands still."""
+"""Each end of a wait, in each mode. The test registers the parcels, and the clock stands still."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ with DAG("every_mode", start_date=pendulum.datetime(2026, 1, 1), schedule=None) 
     for mode, how in MODES.items():
         for case, what in CASES.items():
             arguments = {"poke_interval": 0.1, "timeout": 60, "retries": 0} | what | how
-            ShipmentDeliveredSensor(task_id=f"{mode}.{case}".replace(".", "__"), **arguments)
+            ShipmentDeliveredSensor(task_id=f"{mode}__{case}", **arguments)
         ShipmentStatusSensor(
             task_id=f"{mode}__other_statuses",
             shipments=some("transit", "pending"),

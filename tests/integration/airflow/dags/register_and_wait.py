@@ -1,4 +1,4 @@
-"""Register parcels and wait for them, with every way in which the list of parcels can come from another task."""
+"""Register parcels and wait for them, with every way to get the list of parcels from another task."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ with DAG("register_and_wait", start_date=pendulum.datetime(2026, 1, 1), schedule
         chain(register, parcels, wait)
         last = wait
 
-    # Each of these meets two failures of the API before it gets its answer.
+    # Each of these gets two failures of the API before it gets its response.
     for mode, how in MODES.items():
         unlucky = ShipmentDeliveredSensor(
             task_id=f"{mode}__unlucky",

@@ -1,4 +1,4 @@
-"""Airflow's own API server in this process, and users with each role."""
+"""Airflow's API server in this process, and users with each role."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _airflow(airflow_database: None) -> TestClient:
 
 @pytest.fixture
 def api_server(_airflow: TestClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
-    """Each test has a page of its own, in the same API server."""
+    """Each test has its own page, in the same API server."""
     from starlette.routing import Mount
 
     from airflow_provider_trackingmore.plugins.app import PluginApp

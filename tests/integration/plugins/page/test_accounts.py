@@ -71,13 +71,13 @@ def test_what_a_triggerer_has_reported_is_shown(api_server: ApiServer, trigger_i
     assert (wait["statuses"], wait["next_check"] is not None) == ({"transit": 1}, True)
 
 
-def test_who_may_not_read_connections_sees_the_names_of_those_of_his_dags_only(
+def test_without_access_to_connections_a_user_sees_only_those_of_readable_dags(
     api_server: ApiServer, trigger_id: int
 ) -> None:
     assert accounts(api_server, "viewer")[0]["conn_ids"] == ["shop"]
 
 
-def test_without_a_dag_the_figures_are_there_and_no_names(
+def test_without_readable_dags_a_user_sees_figures_but_no_names(
     api_server: ApiServer, trigger_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager

@@ -1,4 +1,4 @@
-"""The page inside Airflow's own API server: who gets it, with which headers, and what happens when it fails."""
+"""The page in Airflow's API server: who may open it, its headers, and what happens when it fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILES = ("", "index.html", "task.html")
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_the_page_is_for_users_only(api_server: ApiServer, path: str) -> None:
+def test_the_page_needs_a_login(api_server: ApiServer, path: str) -> None:
     assert api_server.get(path, None).status_code == 401
     assert api_server.get(path, None, headers={"Authorization": "Bearer made-up"}).status_code == 403
     for role in ROLES:
@@ -65,7 +65,7 @@ def test_there_are_no_other_files(api_server: ApiServer, name: str) -> None:
 API = ("api/waits", "api/wait?dag_id=orders&run_id=run&task_id=wait", "api/accounts", "api/lanes")
 
 
-def test_these_are_all_routes() -> None:
+def test_there_are_no_other_routes() -> None:
     from airflow_provider_trackingmore.plugins.deferred_waits import DeferredWaits
     from airflow_provider_trackingmore.plugins.page.routes import PageRoutes
 
@@ -74,7 +74,7 @@ def test_these_are_all_routes() -> None:
 
 
 @pytest.mark.parametrize("path", [*API, *FILES])
-def test_who_may_not_see_the_views_of_plugins_gets_nothing(
+def test_without_access_to_the_views_of_plugins_a_user_gets_nothing(
     api_server: ApiServer, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
@@ -107,7 +107,7 @@ def test_errors_have_one_form(api_server: ApiServer) -> None:
         assert set(detail) == {"message", "hint"}
 
 
-def test_what_nobody_serves_is_hidden_from_the_access_log_since_it_may_hold_the_secret_of_a_webhook(
+def test_unknown_paths_are_hidden_from_the_access_log_since_they_may_contain_the_secret_of_a_webhook(
     api_server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []

@@ -1,4 +1,4 @@
-"""The parcels of a wait, read from the sandbox: with how few calls, and without people."""
+"""The parcels of a wait, read from the sandbox with few calls, and shown without people."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_wait_shows_its_parcels_with_one_call_for_forty(api_server: ApiServer,
     assert found["parcels_read_at"] < found["next_read_at"]
 
 
-def test_a_second_look_within_a_minute_makes_no_call(api_server: ApiServer, sandbox: SandboxProcess) -> None:
+def test_reading_again_within_a_minute_makes_no_call(api_server: ApiServer, sandbox: SandboxProcess) -> None:
     deferred_rows.insert([Row("orders", wait={"shipments": PARCELS[:3]})])
     first = read(api_server)
     again = read(api_server)
@@ -86,7 +86,7 @@ def test_a_second_look_within_a_minute_makes_no_call(api_server: ApiServer, sand
     assert len(lookups(sandbox)) == 1
 
 
-def test_other_parcels_of_the_account_wait_for_their_turn(api_server: ApiServer, sandbox: SandboxProcess) -> None:
+def test_other_parcels_of_the_account_are_read_a_minute_later(api_server: ApiServer, sandbox: SandboxProcess) -> None:
     deferred_rows.insert([Row("orders", wait={"shipments": PARCELS})])
     read(api_server)
     rest = read(api_server, offset=40)
@@ -181,7 +181,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def reader(sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callable[[], Any]:
-    """Readers as different processes have them: they share the file of the account, and nothing else."""
+    """Readers as in different processes, which share only the file of the account."""
     monkeypatch.setenv(stores.DIRECTORY_VARIABLE, str(tmp_path))
     settings = ClientSettings(
         api_key=sandbox.connection["password"], base_url=sandbox.connection["host"], requests_per_second=100.0
@@ -211,7 +211,7 @@ async def test_all_processes_together_make_one_call_a_minute(
     assert len(lookups(sandbox)) == 2
 
 
-async def test_old_parcels_are_shown_until_they_can_be_read_again_but_not_for_ever(
+async def test_old_parcels_are_shown_until_they_can_be_read_again_but_for_an_hour_at_most(
     reader: Callable[[], ParcelReader], clock: Clock
 ) -> None:
     here, elsewhere = reader(), reader()
@@ -225,7 +225,7 @@ async def test_old_parcels_are_shown_until_they_can_be_read_again_but_not_for_ev
     assert (await here.read("any", KEYS[:1])).parcels == {}
 
 
-async def test_who_asks_while_a_call_is_on_its_way_gets_its_result(
+async def test_requests_during_a_call_get_its_result(
     reader: Callable[[], ParcelReader], sandbox: SandboxProcess
 ) -> None:
     one = reader()

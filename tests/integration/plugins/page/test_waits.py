@@ -1,4 +1,4 @@
-"""The open waits as JSON, from Airflow's database: what is shown to whom, searched, sorted and paged."""
+"""The open waits as JSON, from Airflow's database: access, search, sorting and pages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rows(airflow_database: None) -> Iterator[None]:
 
 @pytest.fixture
 def waits(rows: None) -> list[int | None]:
-    """Four waits in three DAGs, and tasks that are none."""
+    """Four waits in three DAGs, and tasks that are not deferred waits."""
     return deferred_rows.insert(
         [
             Row("orders", wait={"shipments": [P1, P2], "deadline": FAR}),
@@ -147,7 +147,7 @@ def test_each_role_sees_the_waits_of_all_dags(api_server: ApiServer, waits: list
     assert read(api_server, role)["all"] == 4
 
 
-def test_dags_that_the_user_may_not_read_are_not_there(
+def test_waits_of_dags_that_the_user_may_not_read_are_left_out(
     api_server: ApiServer, waits: list[int | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
@@ -164,7 +164,7 @@ def test_dags_that_the_user_may_not_read_are_not_there(
     assert wait_of(api_server, "no_such_dag").json() == wait_of(api_server, "orders").json()
 
 
-def test_who_may_not_read_task_instances_sees_no_wait(
+def test_without_access_to_task_instances_a_user_sees_no_wait(
     api_server: ApiServer, waits: list[int | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -240,7 +240,7 @@ def test_a_space_in_a_run_stands_for_a_plus_too(api_server: ApiServer, waits: li
         ("poking", "not_deferred", "running"),
     ],
 )
-def test_what_is_no_deferred_wait(
+def test_a_task_that_is_not_a_deferred_wait(
     api_server: ApiServer, waits: list[int | None], task_id: str, reason: str, state: str
 ) -> None:
     assert wait_of(api_server, "others", task_id).json() == {"is_wait": False, "reason": reason, "state": state}

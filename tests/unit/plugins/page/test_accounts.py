@@ -1,4 +1,4 @@
-"""The accounts of the page: figures of several reports, and what is not known."""
+"""The accounts of the page: figures from several reports, and unknown ones."""
 
 from __future__ import annotations
 
@@ -135,5 +135,5 @@ def test_a_top_up_does_not_count() -> None:
     ],
     ids=["none", "one", "within minutes", "unused", "centuries"],
 )
-def test_if_too_little_is_known_there_is_no_such_day(readings: list[QuotaReading]) -> None:
+def test_there_is_no_such_day_if_too_little_is_known(readings: list[QuotaReading]) -> None:
     assert quota_ends_on(readings, NOW) is None

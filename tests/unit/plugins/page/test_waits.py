@@ -1,4 +1,4 @@
-"""When a wait is late, and the time that the page shows."""
+"""When a wait is late, how waits are sorted, and the format of times."""
 
 from __future__ import annotations
 
