@@ -31,7 +31,7 @@ from airflow_provider_trackingmore.status_reports.reporter import StatusReporter
 from airflow_provider_trackingmore.waiting.pollers import Pollers
 from airflow_provider_trackingmore.waiting.session import run_wait
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
-from tests.integration.client.redis_server import RedisServer, find_binary
+from tests.integration.client.redis_server import RedisServer
 from tests.integration.conftest import KEY
 
 PEOPLE = {"customer_name": "Hildegard Aldringham", "customer_email": "h.aldringham@mail.example"}
@@ -302,37 +302,29 @@ async def test_a_wrong_key_is_in_the_report(
     await wrong.stop()
 
 
-@pytest.mark.skipif(not find_binary(), reason="there is no Redis server")
 async def test_with_the_rate_limit_in_redis_so_are_report_and_usage(
-    sandbox: SandboxProcess, settings: ClientSettings, tmp_path: Path
+    sandbox: SandboxProcess, settings: ClientSettings, redis_server: RedisServer
 ) -> None:
-    binary = find_binary()
-    assert binary
-    redis = RedisServer(binary, tmp_path)
-    redis.start()
-    try:
-        there = ClientSettings(
-            api_key=KEY, base_url=settings.base_url, requests_per_second=50, pacing=redis.url, max_attempts=1
-        )
-        with TrackingMoreClient(there) as client:
-            storage = storage_of(client)
-        triggerer = Triggerer(there, Memory())
-        triggerer.reporter._open_storage = lambda client: storage
-        triggerer.wait(1, "TRANSIT1")
-        await until_checked(triggerer, 1)
-        await triggerer.reporter.write_all()
-        (text,) = await asyncio.to_thread(storage.read_all, there.fingerprint)  # type: ignore[attr-defined]
-        report = StatusReport.from_text(text)
-        assert report.usage_scope == "redis"
-        assert sum(report.usage.calls.values()) == len(sandbox.calls()) == 2
-        redis.kill()
-        began = time.monotonic()
-        await triggerer.reporter.write_all()
-        assert await asyncio.to_thread(storage.read_all, there.fingerprint) == []  # type: ignore[attr-defined]
-        assert time.monotonic() - began < 10
-        await triggerer.stop()
-    finally:
-        redis.kill()
+    there = ClientSettings(
+        api_key=KEY, base_url=settings.base_url, requests_per_second=50, pacing=redis_server.url, max_attempts=1
+    )
+    with TrackingMoreClient(there) as client:
+        storage = storage_of(client)
+    triggerer = Triggerer(there, Memory())
+    triggerer.reporter._open_storage = lambda client: storage
+    triggerer.wait(1, "TRANSIT1")
+    await until_checked(triggerer, 1)
+    await triggerer.reporter.write_all()
+    (text,) = await asyncio.to_thread(storage.read_all, there.fingerprint)  # type: ignore[attr-defined]
+    report = StatusReport.from_text(text)
+    assert report.usage_scope == "redis"
+    assert sum(report.usage.calls.values()) == len(sandbox.calls()) == 2
+    redis_server.kill()
+    began = time.monotonic()
+    await triggerer.reporter.write_all()
+    assert await asyncio.to_thread(storage.read_all, there.fingerprint) == []  # type: ignore[attr-defined]
+    assert time.monotonic() - began < 10
+    await triggerer.stop()
 
 
 def test_the_reader_finds_reports_in_variables_and_redis(
