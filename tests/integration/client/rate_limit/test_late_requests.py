@@ -241,6 +241,12 @@ def while_connecting(monkeypatch: pytest.MonkeyPatch, server: FaultServer) -> It
     assert not planned
 
 
+def send_later(client: TrackingMoreClient, fake_time: FakeTime) -> None:
+    """Send a call after five seconds, in which every slot of an earlier request has passed."""
+    fake_time.sleep(5.0)
+    client.send(REQUEST)
+
+
 def test_a_slow_connection_sends_at_once_if_nobody_else_has_sent(
     server: FaultServer, make_client: MakeClient, fake_time: FakeTime, while_connecting: list[Callable[[], object]]
 ) -> None:
@@ -255,12 +261,8 @@ def test_a_slow_connection_sends_at_once_if_nobody_else_has_sent(
 def test_a_slow_connection_is_kept_for_the_next_slot_if_others_have_sent(
     server: FaultServer, make_client: MakeClient, fake_time: FakeTime, while_connecting: list[Callable[[], object]]
 ) -> None:
-    def others_send() -> None:
-        fake_time.sleep(5.0)
-        make_client(server.url).send(REQUEST)
-
     client = make_client(server.url)
-    while_connecting.append(others_send)
+    while_connecting.append(lambda: send_later(make_client(server.url), fake_time))
     client.send(REQUEST)
     assert fake_time.slept == [5.0, pytest.approx(1.0, abs=0.011)]
     assert (len(server.requests), server.connections) == (2, 2)
@@ -286,12 +288,8 @@ def test_a_connection_is_not_kept_through_a_cool_down(
 def test_a_late_request_waits_no_longer_than_it_may_and_starts_no_cool_down(
     server: FaultServer, make_client: MakeClient, fake_time: FakeTime, while_connecting: list[Callable[[], object]]
 ) -> None:
-    def others_send() -> None:
-        fake_time.sleep(5.0)
-        make_client(server.url).send(REQUEST)
-
     client = make_client(server.url)
-    while_connecting.append(others_send)
+    while_connecting.append(lambda: send_later(make_client(server.url), fake_time))
     with pytest.raises(RateLimitError, match="not sent"):
         client.send(REQUEST, max_wait_seconds=5.5)
     assert len(server.requests) == 1
