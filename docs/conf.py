@@ -2,6 +2,7 @@
 
 import atexit
 import builtins
+import itertools
 import os
 import pydoc
 import re
@@ -81,7 +82,24 @@ def mark_addresses(app, doctree):
             literal["classes"].append("address")
 
 
+def label_cells(app, pagename, templatename, context, doctree):
+    """Give each cell of a wide table the heading of its column: on a phone, the style shows a row as a list."""
+    if "body" in context:
+        context["body"] = re.sub(r"<table\b.*?</table>", _labelled_table, context["body"], flags=re.DOTALL)
+
+
+def _labelled_table(table):
+    headings = [re.sub(r"<.*?>", "", text) for text in re.findall(r"<th\b[^>]*>(.*?)</th>", table[0], re.DOTALL)]
+    if len(headings) < 4:
+        return table[0]
+    columns = itertools.cycle(headings)
+    cells = re.sub(r"<td\b", lambda _: f'<td data-label="{next(columns)}"', table[0])
+    classes = "stacked many-columns" if len(headings) > 8 else "stacked"
+    return cells.replace('class="docutils', f'class="{classes} docutils', 1)
+
+
 def setup(app):
     app.connect("source-read", add_index_entries)
     app.connect("missing-reference", external_name)
     app.connect("doctree-read", mark_addresses)
+    app.connect("html-page-context", label_cells)

@@ -72,8 +72,8 @@ def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
 def form_of_airflow_2(page: Page, url: str) -> list[bytes]:
     page.goto(f"{url}/connection/add")
     page.locator("#conn_id").fill("trackingmore_default")
-    page.locator("#s2id_conn_type").click()
-    page.locator(".select2-input:visible").fill("TrackingMore")
+    page.locator("#select2-conn_type-container").click()
+    page.locator(".select2-search__field").fill("TrackingMore")
     page.keyboard.press("Enter")
     page.get_by_label("API key").fill(KEY)
     page.locator("#conn_id").focus()
