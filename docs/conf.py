@@ -83,14 +83,14 @@ def mark_addresses(app, doctree):
 
 
 def label_cells(app, pagename, templatename, context, doctree):
-    """Give each cell of a wide table the heading of its column: on a phone, the style shows a row as a list."""
+    """Give each cell of a table with three or more columns the heading of its column: on a phone, the style shows a row as a list."""
     if "body" in context:
         context["body"] = re.sub(r"<table\b.*?</table>", _labelled_table, context["body"], flags=re.DOTALL)
 
 
 def _labelled_table(table):
     headings = [re.sub(r"<.*?>", "", text) for text in re.findall(r"<th\b[^>]*>(.*?)</th>", table[0], re.DOTALL)]
-    if len(headings) < 4:
+    if len(headings) < 3:
         return table[0]
     columns = itertools.cycle(headings)
     cells = re.sub(r"<td\b", lambda _: f'<td data-label="{next(columns)}"', table[0])
