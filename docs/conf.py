@@ -83,7 +83,7 @@ def mark_addresses(app, doctree):
 
 
 def label_cells(app, pagename, templatename, context, doctree):
-    """Give each cell of a table with three or more columns the heading of its column: on a phone, the style shows a row as a list."""
+    """Give the cells of tables of three or more columns their headings: on a phone, the style shows rows as lists."""
     if "body" in context:
         context["body"] = re.sub(r"<table\b.*?</table>", _labelled_table, context["body"], flags=re.DOTALL)
 
