@@ -106,7 +106,7 @@ class Network:
     :param vendor: the vendor's side.
     :param account: the name of the account.
     :param rng: for everything that happens at random.
-    :param latency: shortest and longest round trip.
+    :param latency: the shortest and the longest round-trip time, in seconds.
     :param faults: the faults.
     """
 
@@ -130,9 +130,9 @@ class Network:
         fault = self._fault(call, loop.time())
         call.cause = "" if fault is None else fault.kind + (f" {fault.number.casefold()}" if fault.number else "")
         kind = "" if fault is None else fault.kind
-        trip = self.rng.uniform(*self.latency)
+        rtt = self.rng.uniform(*self.latency)
         setting_up = 0.0 if warm else self.rng.uniform(0.0, 3.0) * self.latency[1]
-        there = loop.time() + setting_up + trip / 2
+        arrives_at = loop.time() + setting_up + rtt / 2
 
         def fail(error: TrackingMoreError) -> None:
             if not future.done():
@@ -151,23 +151,23 @@ class Network:
             call.code = reply.code
             if kind in ("lost after", "reset"):
                 error = ResponseLostError(f"{kind}: the answer was lost")
-                loop.call_later(trip / 2 if kind == "reset" else TIME_OUT - trip / 2, fail, error)
+                loop.call_later(rtt / 2 if kind == "reset" else TIME_OUT - rtt / 2, fail, error)
                 return
             if reply.code not in (429, 4002):
                 reply = self._damage(reply, kind)
             takes = self.rng.uniform(*SLOW) if kind == "slow" else 0.0
-            loop.call_later(trip / 2 + takes + 1e-4 * len(reply.shown), answer, reply)
+            loop.call_later(rtt / 2 + takes + 1e-4 * len(reply.shown), answer, reply)
 
         if kind == "lost before":
             lost = ConnectError("no connection") if self.rng.random() < 0.5 else ResponseLostError("no answer in time")
             loop.call_later(2.0 if isinstance(lost, ConnectError) else TIME_OUT, fail, lost)
         elif kind == "redirect":
-            loop.call_at(there + trip / 2, fail, TransportError("a redirect is not followed", http_status=302))
+            loop.call_at(arrives_at + rtt / 2, fail, TransportError("a redirect is not followed", http_status=302))
         elif kind.startswith("html"):
             status = int(kind.split()[1])
-            loop.call_at(there + trip / 2, answer, Reply(status, HTML, PAGE % status, "refused"))
+            loop.call_at(arrives_at + rtt / 2, answer, Reply(status, HTML, PAGE % status, "refused"))
         else:
-            loop.call_at(there, arrive)
+            loop.call_at(arrives_at, arrive)
         return future
 
     def _fault(self, call: Call, now: float) -> Fault | None:
