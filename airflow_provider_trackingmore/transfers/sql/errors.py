@@ -31,6 +31,7 @@ _HINTS = {
     "SQLITE_CANTOPEN": "the file cannot be opened: check the path in the connection, its directory and its permissions",
     "SQLITE_FULL": "the disk is full",
     "SQLITE_NOTADB": "the file is not a SQLite database",
+    "CatalogException": "a schema or table that it names does not exist: create it, or correct the argument schema",
     "TransactionException": "another load is writing to the same database: run the task again",
 }
 
