@@ -17,8 +17,8 @@ from tests.simulation.parcels import Name
 from tests.simulation.scenario_run import Session
 
 HINTS_PER_MINUTE = 120
-LONG_AGO = 40.0
-"""A hint this long ago does not delay another one."""
+LONG_AGO = 2 * allowances.SECONDS_PER_HINT + 10.0
+"""A hint so long ago delays no later one: its own check may have been delayed, and delays the next one in turn."""
 SURE_BEFORE = 1.0
 """A wait that joins less than this before a hint may not have subscribed by then."""
 
