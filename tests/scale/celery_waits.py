@@ -26,7 +26,7 @@ from airflow_provider_trackingmore.client.rate_limit.redis import PREFIX
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.integration.client.redis_server import RedisServer, find_binary
 from tests.scale.run import NOTE, Run
-from tests.system.conftest import OF_PEOPLE, PEOPLE, files_holding
+from tests.system.conftest import PEOPLE, PERSONAL_TEXTS, files_holding
 
 REDIS_BINARY = find_binary()
 pytestmark = [
@@ -260,7 +260,7 @@ def test_each_wait_ends_once_although_workers_and_a_triggerer_are_killed(tmp_pat
         refused = [pair for pair in itertools.pairwise(run.sandbox.calls()) if pair[1]["code"] == 429]
         assert refused == [], "answered 429; each with the call before it"
         assert len([key for key in redis.scan_iter() if key.decode().startswith(PREFIX)]) == 1, "Redis shares the limit"
-        hidden = [run.sandbox.api_key, *OF_PEOPLE]
+        hidden = [run.sandbox.api_key, *PERSONAL_TEXTS]
         assert run.tables_holding(*hidden) == files_holding(tmp_path, *hidden) == []
         assert redis_keys_holding(redis, *hidden) == []
         assert "xcom" in run.tables_holding(ORDERS[0][0]["tracking_number"]), "the search would have found them"

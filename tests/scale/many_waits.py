@@ -22,7 +22,7 @@ from airflow import __version__
 from airflow_provider_trackingmore.api.limits import PAGE_SIZE
 from airflow_provider_trackingmore.sandbox.process import SandboxProcess
 from tests.scale.run import NOTE, Run
-from tests.system.conftest import OF_PEOPLE, PEOPLE, files_holding
+from tests.system.conftest import PEOPLE, PERSONAL_TEXTS, files_holding
 
 pytestmark = pytest.mark.skipif(__version__.startswith("2."), reason="starts the components of Airflow 3")
 
@@ -118,7 +118,7 @@ def test_each_is_released_once_and_they_share_their_calls(triggerers: int, tmp_p
         print(f"all: {took:.0f} s, {ledger['requests']} calls, at most {run.waits + most(took)}", flush=True)
         print(f"calls {ledger['by_endpoint']}, of them {ledger['rate_limited']} times 429", flush=True)
 
-        hidden = [run.sandbox.api_key, *OF_PEOPLE]
+        hidden = [run.sandbox.api_key, *PERSONAL_TEXTS]
         assert run.tables_holding(*hidden) == files_holding(tmp_path, *hidden) == []
         assert "xcom" in run.tables_holding(ORDERS[0][0]["tracking_number"]), "the search would have found them"
         assert len(triggers) == triggerers
