@@ -84,7 +84,7 @@ def _decode(content: bytes) -> str:
         try:
             return content.decode("utf-16")
         except UnicodeDecodeError:
-            raise FileError("it begins like UTF-16 but is not valid: save the file as 'CSV UTF-8'") from None
+            raise FileError("it begins like UTF-16 but is not valid UTF-16: save the file as 'CSV UTF-8'") from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Rows as a table. On a terminal it fits the width, if rich is installed, as it is with Airflow."""
+"""Print rows as a table. If rich is installed, as it is with Airflow, the table fits the width of the terminal."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class HintWriter:
 
     def __init__(self, url: str, account: str) -> None:
         self._redis, self._error = connect_redis(url)
-        self._stream, self._listening = _names(account)
+        self._stream, self._listening = _redis_keys(account)
 
     def write(self, hints: Iterable[ShipmentHint]) -> bool:
         """Write hints.
@@ -85,7 +85,7 @@ class HintReader:
 
     def __init__(self, url: str, account: str) -> None:
         self._redis, _ = connect_redis_async(url, block_seconds=BLOCK_SECONDS)
-        self._stream, self._listening = _names(account)
+        self._stream, self._listening = _redis_keys(account)
         self._last_id: bytes | str | None = None
 
     async def read(self) -> Sequence[ShipmentHint]:
@@ -111,7 +111,7 @@ class HintReader:
         await self._redis.connection_pool.disconnect()
 
 
-def _names(account: str) -> tuple[str, str]:
+def _redis_keys(account: str) -> tuple[str, str]:
     return f"{KEY_PREFIX}:hints:{account}", f"{KEY_PREFIX}:hints:{account}:listening"
 
 

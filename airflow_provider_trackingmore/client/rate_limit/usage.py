@@ -140,7 +140,7 @@ class UsageStore(Protocol):
     def record_call(self, component: str, now: float) -> None:
         """Record that a request was sent.
 
-        :param component: who sent it.
+        :param component: the component that sent it, such as ``worker``.
         :param now: Unix seconds.
         """
         ...

@@ -94,7 +94,7 @@ def test_an_extra_cell_is_a_problem_unless_it_is_empty() -> None:
         (b"carrier_code,tracking_number,Tracking Number\n", "more than one column tracking_number"),
         (b"carrier_code,tracking_number\nusps,M\xfcller\n", "line 2 is not UTF-8: save the file as 'CSV UTF-8'"),
         ("carrier_code,tracking_number\n".encode("utf-16-le"), "no column carrier_code"),
-        (b"\xff\xfea", "it begins like UTF-16 but is not valid: save the file as 'CSV UTF-8'"),
+        (b"\xff\xfea", "it begins like UTF-16 but is not valid UTF-16: save the file as 'CSV UTF-8'"),
         (b'carrier_code,tracking_number\nusps,"A1"x\n', "line 2: "),
         (b'carrier_code,tracking_number\nusps,"A1\nups,A2\n', "line 2: unexpected end of data"),
         (b"carrier_code,tracking_number\nusps," + b"9" * 200_000, "line 2: field larger than field limit"),
