@@ -14,7 +14,8 @@ DAY = 86_400.0
 LIST_MEMORY_SECONDS = 6 * 3600.0
 """How long to remember the length of the list of everything, and which shipments it leaves out."""
 LONG_LIST_SECONDS = 300.0
-"""When to retry a list of everything that was too long: by then the oldest open shipment may be a newer one."""
+"""For how long a list of everything with several pages counts as that long, whichever shipment it begins with. Then it
+may be requested again to find out: by then the oldest open shipment may be a newer one."""
 LONG_CHANGES_SECONDS = 300.0
 """When to retry a list of changes that was too long: by then it begins later. The time doubles whenever the list is too
 long again ..."""
@@ -72,6 +73,8 @@ class KnownLists:
         if self._everything is None:
             return None
         created_since, rows, seen_at = self._everything
+        if rows > PAGE_SIZE and now <= seen_at + LONG_LIST_SECONDS:
+            return rows
         if created_since > since or now > seen_at + LIST_MEMORY_SECONDS:
             return None
         return rows if rows <= PAGE_SIZE or since <= created_since + DAY else None

@@ -11,7 +11,6 @@ from airflow_provider_trackingmore.waiting.calls import PollerCalls
 from airflow_provider_trackingmore.waiting.cooperative import cooperatively
 from airflow_provider_trackingmore.waiting.known_lists import (
     LIST_MEMORY_SECONDS,
-    LONG_LIST_SECONDS,
     REFUSED_LIST_SECONDS,
     SHIFTED_CHANGES_SECONDS,
 )
@@ -67,7 +66,6 @@ class ListChecks:
             if page.is_last or (page.total is not None and number >= pages(page.total)):
                 return True
             if page.total is None or pages(page.total) > max(max_calls, number):
-                lists.avoid_everything(self._clock(), LONG_LIST_SECONDS)
                 return False
             await self.check_overdue()
 

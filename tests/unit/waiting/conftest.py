@@ -120,21 +120,21 @@ class Account:
 
     def page(self, query: Mapping[str, str], rows: list[dict[str, Any]]) -> dict[str, Any]:
         """A page of the list of everything, or of the list of changes."""
-        total = len(rows) + self.elsewhere
+        first = (int(query["page"]) - 1) * int(query["limit"])
+        end = first + int(query["limit"])
         if "update_time_min" in query:
             since = datetime.fromtimestamp(int(query["update_time_min"]), UTC).isoformat()
             rows = [row for row in rows if row["updated_at"] is not None and row["updated_at"] >= since]
-            total = len(rows)
-        else:
-            others = {
-                "carrier_code": "dhl",
-                "status": "transit",
-                "created_at": vendor_time(0.0),
-                "updated_at": vendor_time(0.0),
-            }
-            rows = [others | {"tracking_number": f"X{n}"} for n in range(min(self.elsewhere, 2000))] + rows
-        first = (int(query["page"]) - 1) * int(query["limit"])
-        items = rows[first : first + int(query["limit"])]
+            return {"meta": {"code": 200}, "data": {"items": rows[first:end], "total": str(len(rows))}}
+        other = {
+            "carrier_code": "dhl",
+            "status": "transit",
+            "created_at": vendor_time(0.0),
+            "updated_at": vendor_time(0.0),
+        }
+        items = [other | {"tracking_number": f"X{n}"} for n in range(first, min(end, self.elsewhere))]
+        items += rows[max(first - self.elsewhere, 0) : max(end - self.elsewhere, 0)]
+        total = len(rows) + self.elsewhere
         return {"meta": {"code": 200}, "data": {"items": items, "total": str(total)}}
 
     def change(self, key: ShipmentKey, status: str, *, dated: bool = True) -> None:

@@ -123,6 +123,22 @@ def test_in_a_large_account_they_cost_one_call_per_forty_and_one_for_the_length_
     assert kinds(account) == {"list": 1, "number": 25}
 
 
+def test_a_list_that_is_too_long_for_the_first_waits_is_read_for_the_thousands_that_follow(
+    account: Account, run: Run
+) -> None:
+    wanted = waiting_for(account, 2000)
+    account.elsewhere = 8000
+
+    async def started(number: int) -> None:
+        await asyncio.sleep(0 if number < 100 else 30)
+        async with Subscriber(account, [wanted[number]], 1800, first_check_in=0.0) as subscriber:
+            await subscriber.updates()
+            await asyncio.sleep(60)
+
+    run(together(*map(started, range(2000))))
+    assert kinds(account) == {"list": 1 + 5, "number": 3}
+
+
 def test_changes_are_found_at_the_next_poll_with_one_call(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 400)
     change = [after(600 + 10 * at, account, shipment, "delivered") for at, shipment in enumerate(wanted)]
