@@ -114,10 +114,11 @@ class Bounds:
         return known
 
     def _round(self, moment: float, lasts: float, *, mine: bool, retried: bool, halved: bool) -> float:
-        """Count the calls. While they are made, more calls may come first."""
+        """Count the calls. While they are made, or all calls pause, more calls may come first."""
         seconds = 0.0
         for _ in range(5):
-            calls = self._count_round(moment, moment + lasts, mine=mine, halved=halved)
+            until = after(moment, lasts, self._life.excuses.everybody)
+            calls = self._count_round(moment, until, mine=mine, halved=halved)
             if mine or retried:  # after an outage, each shipment of a call that failed may take a call of its own
                 calls += len(self._failed_numbers(moment))
             seconds = calls * self.seconds_per_call
@@ -178,10 +179,14 @@ class Bounds:
         return frozenset[str]().union(*(call.numbers for call in failed if call.cause.startswith("poison")))
 
     def _failed_calls(self, moment: float) -> list[Call]:
+        """Return the calls whose retry may still be to come at a moment. While all calls pause, so do retries."""
+        pauses = self._life.excuses.everybody
         return [
             call
             for call in self._life.calls
-            if call.result == "failed" and moment - allowances.LONGEST_BACK_OFF < call.ended_at < self._session.ends
+            if call.result == "failed"
+            and call.ended_at < self._session.ends
+            and after(call.ended_at, allowances.LONGEST_BACK_OFF, pauses) > moment
         ]
 
     def _needs_confirmation(self, name: Name, begins: float, ends: float) -> bool:

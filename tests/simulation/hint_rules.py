@@ -62,10 +62,7 @@ def _latest(evidence: Evidence, session: Session, life: Life, name: Name, at: fl
 
 
 def _was_checked(life: Life, name: Name, at: float, latest: float) -> bool:
-    return any(
-        call.departed_at >= at and sighting.full and call.ended_at <= latest
-        for call, sighting in life.sightings.get(name, ())
-    )
+    return any(call.departed_at >= at and call.ended_at <= latest for call, sighting in life.sightings.get(name, ()))
 
 
 def _has_other_ends(session: Session) -> bool:

@@ -104,7 +104,7 @@ MUTATIONS: dict[str, Mutation] = {
         "confirmations come first",
         mistakes.confirmations_come_first,
         LATE,
-        13,
+        16,
         "large",
         "missing",
         "unlisted",
@@ -163,7 +163,14 @@ MUTATIONS: dict[str, Mutation] = {
         SMALL,
     ),
     "B9b": _mutation(
-        "newcomers keep changes coming", mistakes.newcomers_keep_changes_coming, "calls", 16, "busy", SMALL
+        "newcomers keep changes coming",
+        mistakes.newcomers_keep_changes_coming,
+        "calls",
+        233,
+        "busy",
+        "elsewhere",
+        "long list",
+        SMALL,
     ),
     "B9d": _mutation(
         "a list checks what it leaves out",

@@ -37,6 +37,7 @@ class WaitJudge:
         self.cached: dict[Name, str] = {}
         self.disputed: set[Name] = set()
         self.certain = Belief(self.options, settles_by_full=True)
+        self.firsthand = Belief(self.options, settles_by_full=False)
         self.received = Belief(self.options, settles_by_full=False)
         self.possible = Belief(self.options, settles_by_full=False)
         self.bounds = Bounds(evidence, session, life, self.certain)
@@ -65,6 +66,7 @@ class WaitJudge:
                 break
             self.possible.observe(cached | received)
             self.received.observe(received)
+            self.firsthand.observe(certain)
             uncertain = cached.keys() | (received.keys() - certain.keys())
             outcomes = {name: self.possible.outcome(name) for name in uncertain}
             self.cached |= {name: outcome for name, outcome in outcomes.items() if outcome not in OPEN}
@@ -159,8 +161,12 @@ class WaitJudge:
 
     @property
     def _beliefs(self) -> list[Belief]:
-        """The conclusions that are right: from certain responses, from all since it began, and with the cache."""
-        return [self.certain, self.received, self.possible]
+        """The conclusions that are right.
+
+        They follow from what certainly decides it, from all certain responses, from all since it began, and with the
+        cache.
+        """
+        return [self.certain, self.firsthand, self.received, self.possible]
 
     def _outcomes(self) -> str:
         return ", ".join(f"{name[1]} {self.certain.outcome(name)}" for name in self.names[:8])
