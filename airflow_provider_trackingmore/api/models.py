@@ -47,6 +47,7 @@ class ShipmentStatus(enum.StrEnum):
     """A status that this version does not know; ``Tracking.status_text`` has it."""
 
 
+_DELIVERED = ShipmentStatus.DELIVERED.value
 _STATUSES: dict[str, ShipmentStatus] = {status.value: status for status in ShipmentStatus}
 
 
@@ -263,9 +264,9 @@ def delivery_time(record: Mapping[str, Any]) -> str | None:
     :param record: the API's record.
     :return: ISO 8601 local time, without time zone; None if it is not delivered.
     """
-    if record.get("status") != ShipmentStatus.DELIVERED.value:
+    if record.get("status") != _DELIVERED:
         return None
-    delivered = [event for event in _events(record) if _status_text(event) == ShipmentStatus.DELIVERED.value]
+    delivered = [event for event in _events(record) if _is_delivered(event)]
     if len(delivered) == 1:  # nearly always; parsing all events of 2,000 shipments takes longer than decoding them
         start = parse_local_time(delivered[0].get("Date"))
     else:
@@ -280,6 +281,11 @@ def _events(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         for leg in ("origin_info", "destination_info")
         for event in parse_objects(parse_object(record.get(leg)).get("trackinfo"))
     ]
+
+
+def _is_delivered(event: Mapping[str, Any]) -> bool:
+    status = event.get("checkpoint_status")
+    return isinstance(status, str) and status.strip() == _DELIVERED
 
 
 def _status_text(event: Mapping[str, Any]) -> str:
