@@ -88,16 +88,21 @@ class Life:
                 continue
             shown, with_cache = (Belief(session.plan.options, settles_by_full=True) for _ in range(2))
             for name in shown.names:
+                received: list[Sighting] = []
                 known: Sighting | None = None
                 for call, sighting in self.sightings.get(name, ()):
                     if sighting.status is None and call.asked_at <= joined_at(session):
                         continue  # it may have been registered since, so later waits do not receive it
                     if sighting.at <= session.begins:
                         known = sighting
+                    else:
+                        received.append(sighting)
+                if known is not None:
+                    with_cache.observe_one(name, known)
+                    if decide(belief.outcome(name) not in OPEN for belief in (shown, with_cache)):
+                        found[session, name] = session.begins
                         continue
-                    if known is not None:
-                        with_cache.observe_one(name, known)
-                        known = None
+                for sighting in received:
                     shown.observe_one(name, sighting)
                     with_cache.observe_one(name, sighting)
                     if decide(belief.outcome(name) not in OPEN for belief in (shown, with_cache)):
