@@ -35,6 +35,11 @@ PAGE = {
 """Modules for the API server of Airflow, which brings FastAPI."""
 
 
+needs_pages = pytest.mark.skipif(
+    tuple(map(int, __version__.split(".")[:2])) < (3, 1), reason="the page exists from Airflow 3.1 on"
+)
+
+
 def modules() -> list[str]:
     parts = [path.relative_to(PACKAGE.parent).with_suffix("").parts for path in sorted(PACKAGE.rglob("*.py"))]
     return [".".join(part for part in names if part != "__init__") for names in parts if names[-1] != "__main__"]
@@ -60,11 +65,15 @@ def test_the_sandbox_server_needs_its_extra_and_nothing_else(module: str) -> Non
     assert "Error" not in error, error
 
 
-@pytest.mark.skipif(tuple(map(int, __version__.split(".")[:2])) < (3, 1), reason="the page exists from Airflow 3.1 on")
+@needs_pages
 @pytest.mark.parametrize("module", sorted(PAGE))
-def test_the_page_needs_fastapi_and_no_extra(module: str) -> None:
+def test_each_module_of_the_page_needs_fastapi(module: str) -> None:
     assert "ModuleNotFoundError" in imported([module], EXTRAS)
-    error = imported([module], ("redis", *FORMS_OF_AIRFLOW_2))
+
+
+@needs_pages
+def test_the_page_needs_no_extra() -> None:
+    error = imported(sorted(PAGE), ("redis", *FORMS_OF_AIRFLOW_2))
     assert "Error" not in error, error
 
 

@@ -59,7 +59,7 @@ async def test_a_wait_that_joins_later_receives_what_is_known_already(sandbox: S
     began = time.monotonic()
     event = await event_of([moving], poke_interval=1, statuses=["transit", "pickup", "delivered"])
     assert event["result"] == "released"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30, "the other wait checks once a minute"
     assert not patient.done()
     patient.cancel()
     assert len(sandbox.calls()) <= 3, "one for each wait, and one more on a slow machine"

@@ -16,17 +16,15 @@ from airflow_provider_trackingmore.plugins.plugin import TrackingMorePlugin
 HAS_PAGES = tuple(map(int, __version__.split(".")[:2])) >= (3, 1)
 needs_pages = pytest.mark.skipif(not HAS_PAGES, reason="Airflow 3.1 and newer have pages of plugins")
 LOAD = """
-import json, sys, time
+import json, sys
 import airflow, airflow.plugins_manager, airflow.configuration
 before = set(sys.modules)
-began = time.perf_counter()
 from airflow_provider_trackingmore.plugins.plugin import TrackingMorePlugin
 plugin = TrackingMorePlugin()
 views = plugin.external_views
-seconds = time.perf_counter() - began
 loaded = sorted(set(sys.modules) - before)
 has_apps = bool(plugin.fastapi_apps)
-print(json.dumps([loaded, has_apps, sorted(set(sys.modules) - before), seconds]))
+print(json.dumps([loaded, has_apps, sorted(set(sys.modules) - before)]))
 """
 PACKAGE = "airflow_provider_trackingmore"
 
@@ -42,15 +40,11 @@ def test_airflow_finds_the_plugin_by_its_entry_point() -> None:
 
 
 def test_loading_it_imports_nothing_but_itself_and_the_api_server_gets_the_application_without_fastapi() -> None:
-    loaded, has_apps, afterwards, _ = load()
+    loaded, has_apps, afterwards = load()
     assert set(loaded) - {PACKAGE} == {f"{PACKAGE}.plugins", f"{PACKAGE}.plugins.plugin"}
     assert has_apps is HAS_PAGES
     assert (f"{PACKAGE}.plugins.webhook_route" in afterwards) is HAS_PAGES
     assert f"{PACKAGE}.plugins.page.app" not in afterwards
-
-
-def test_loading_it_takes_20_milliseconds_at_most() -> None:
-    assert min(load()[3] for _ in range(3)) < 0.02
 
 
 def test_the_application_is_mounted_where_airflow_allows_it() -> None:

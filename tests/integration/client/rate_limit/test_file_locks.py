@@ -90,7 +90,7 @@ def test_a_call_ends_on_time_although_another_process_holds_the_lock_and_names_i
     }
     with pytest.raises(RateLimitLockedError) as caught:
         ways[how]()
-    assert 0.9 < time.monotonic() - began < 2
+    assert 0.9 < time.monotonic() - began < 8, "without the limit it is 10 s"
     assert re.search(
         rf"GET /trackings/get: not sent: process {holder.pid} holds the lock on .*\.json", str(caught.value)
     )
@@ -129,7 +129,7 @@ def test_an_account_whose_clock_is_locked_counts_as_busy_without_waiting(
     hold()
     began = time.monotonic()
     assert not client.is_free()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 5, "a call would wait 10 s for it"
 
 
 @pytest.mark.parametrize("code", [200, 429])
@@ -156,7 +156,7 @@ def test_a_response_is_not_lost_when_another_process_takes_the_lock_meanwhile(
         with pytest.raises(RateLimitError):
             client.send(REQUEST, max_wait_seconds=0.5)
         assert "the other processes could not be notified" in caplog.text
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8, "without the limit it is 10 s"
 
 
 def test_a_process_that_is_forked_while_the_lock_is_held_does_not_keep_it(tmp_path: Path) -> None:
