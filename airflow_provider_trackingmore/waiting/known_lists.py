@@ -17,8 +17,8 @@ LONG_LIST_SECONDS = 300.0
 """For how long a list of everything with several pages counts as that long, whichever shipment it begins with. Then it
 may be requested again to find out: by then the oldest open shipment may be a newer one."""
 LONG_CHANGES_SECONDS = 300.0
-"""When to retry a list of changes that was too long: by then it begins later. The time doubles whenever the list is too
-long again ..."""
+"""For how long a list of changes that was too long counts as that long. Then it may be requested again to find out: by
+then it begins later. The time doubles whenever the list is too long again ..."""
 MAX_LONG_CHANGES_SECONDS = 1800.0
 """... up to this."""
 REFUSED_LIST_SECONDS = 1800.0
@@ -38,6 +38,7 @@ class KnownLists:
         self._changes_allowed_at = -math.inf
         self._long_changes_seconds = LONG_CHANGES_SECONDS
         self._changed_rows = 0
+        self._long_changes = (0, -math.inf)  # rows, until when the list counts as that long
         self._everything: tuple[float, int, float] | None = None  # created since, rows, when that was seen
         self._everything_allowed_at = -math.inf
 
@@ -54,11 +55,16 @@ class KnownLists:
             due.listable,
             len(stale),
             rows=self._rows(due.created_since, now),
-            changed=self._changed_rows if can_list_changes else None,
+            changed=self._expected_changes(now) if can_list_changes else None,
             left_out=sum(1 for shipment in due.shipments if not shipment.unlisted and self._leaves_out(shipment, now)),
             stale_left_out=sum(1 for shipment in stale if self._leaves_out(shipment, now)),
             number_calls_a_round=due.number_rate / FILTER_NUMBERS * due.shortest_interval,
         )
+
+    def _expected_changes(self, now: float) -> int:
+        """Return the expected number of rows of the list of changes."""
+        rows, until = self._long_changes
+        return rows if now < until else self._changed_rows
 
     def _leaves_out(self, shipment: WatchedShipment, now: float) -> bool:
         """Tell whether the list of everything leaves out a shipment, although it begins early enough."""
@@ -104,6 +110,7 @@ class KnownLists:
         """
         self._changed_rows = rows
         self._long_changes_seconds = LONG_CHANGES_SECONDS
+        self._long_changes = (0, -math.inf)
         self.changes_checked_at = began
 
     def avoid_changes(self, now: float, seconds: float) -> None:
@@ -114,10 +121,11 @@ class KnownLists:
         """
         self._changes_allowed_at = now + seconds
 
-    def avoid_long_changes(self, now: float) -> None:
-        """Do not request the list of changes for a while, because it is too long at present.
+    def record_long_changes(self, rows: int, now: float) -> None:
+        """Record that the list of changes is too long at present, which it may not be for more shipments.
 
+        :param rows: the number of its rows.
         :param now: seconds of the event loop.
         """
-        self.avoid_changes(now, self._long_changes_seconds)
+        self._long_changes = rows, now + self._long_changes_seconds
         self._long_changes_seconds = min(2 * self._long_changes_seconds, MAX_LONG_CHANGES_SECONDS)

@@ -15,7 +15,7 @@ from airflow_provider_trackingmore.waiting.known_lists import (
     SHIFTED_CHANGES_SECONDS,
 )
 from airflow_provider_trackingmore.waiting.number_checks import NumberChecks
-from airflow_provider_trackingmore.waiting.planner import number_calls, pages
+from airflow_provider_trackingmore.waiting.planner import is_long, pages
 from airflow_provider_trackingmore.waiting.registry import Subscription
 from airflow_provider_trackingmore.waiting.schedule import Due
 
@@ -92,8 +92,8 @@ class ListChecks:
             rows = len(page.rows) if page.total is None else page.total
             seen.update(page.keys)
             await self._recorder.record_page(page)
-            if number == 1 and 1 < pages(rows) >= number_calls(due.listable):
-                lists.avoid_long_changes(self._clock())
+            if number == 1 and is_long(rows, due.listable):
+                lists.record_long_changes(rows, self._clock())
                 return
             if number > 1 and rows != total:
                 break

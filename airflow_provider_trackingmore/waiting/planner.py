@@ -43,6 +43,15 @@ def number_calls(shipments: int) -> int:
     return math.ceil(shipments / FILTER_NUMBERS)
 
 
+def is_long(changed: int, due: int) -> bool:
+    """Tell whether a list of changes with several pages takes as many calls as checks by number.
+
+    :param changed: the number of its rows.
+    :param due: how many shipments are due.
+    """
+    return 1 < pages(changed) >= number_calls(due)
+
+
 def plan(
     due: int,
     stale: int,
@@ -79,7 +88,7 @@ def plan(
 
     calls, by_list = full(due, left_out)
     by_change = False
-    if changed is not None:
+    if changed is not None and not is_long(changed, due):
         stale_calls, stale_by_list = full(stale, stale_left_out)
         calls_by_change = pages(changed) + stale_calls
         is_heavy = by_list and (rows or 0) > LIGHT_ROWS

@@ -384,6 +384,29 @@ def test_a_list_of_changes_that_is_too_long_at_first_is_used_as_soon_as_it_begin
     assert len([at for at in changes if 1_500.0 < at < 1_800.0]) >= 4, "once a minute"
 
 
+def test_a_list_of_changes_that_is_too_long_for_the_first_waits_is_read_for_the_thousands_that_follow(
+    account: Account, run: Run
+) -> None:
+    wanted = waiting_for(account, 2000)
+    busy = [ShipmentKey("dhl", f"B{number}") for number in range(4_500)]
+    account.parcels |= dict.fromkeys(busy, "transit")
+
+    async def change_others() -> None:
+        for _ in range(10):
+            account.changed_at |= dict.fromkeys(busy, asyncio.get_running_loop().time())
+            await asyncio.sleep(60)
+
+    async def started(number: int) -> float:
+        await asyncio.sleep(0 if number < 100 else 150)
+        return await until(account, [wanted[number]], "delivered", first_check_in=0.0)
+
+    ends = [after(500, account, shipment, "delivered") for shipment in wanted]
+    run(together(*map(started, range(2000)), change_others(), *ends))
+    by_number = [at for at, numbers in account.calls if numbers[0].startswith("N")]
+    rounds = [range(start, start + 60) for start in range(1_220, 1_460, 60)]  # all have had their first check
+    assert max(sum(int(at) in one for at in by_number) for one in rounds) <= 3
+
+
 def test_a_list_that_has_grown_is_still_read_while_it_saves_calls(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 1000)
     account.elsewhere = 0
