@@ -51,8 +51,9 @@ class MariaDB(DatabaseServer):
         return f"://airflow:{self._password}@127.0.0.1:{self._port}/airflow?charset=utf8mb4"
 
     def _start(self) -> None:
-        data, init_file = self._home / "data", self._home / "init.sql"
+        data, init_file, temporary = self._home / "data", self._home / "init.sql", self._home / "tmp"
         data.mkdir()
+        temporary.mkdir()
         init_file.write_text(
             "CREATE DATABASE airflow CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;\n"
             f"CREATE USER airflow@'127.0.0.1' IDENTIFIED BY '{self._password}';\n"
@@ -62,18 +63,20 @@ class MariaDB(DatabaseServer):
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             user = [f"--user={nobody.pw_name}"]
-            for path in (self._home, data, init_file):
+            for path in (self._home, data, init_file, temporary):
                 os.chown(path, nobody.pw_uid, nobody.pw_gid)
         base = self._server.parent.parent
+        # A server that starts removes the temporary tables of all others in the same directory.
+        folders = [f"--basedir={base}", f"--datadir={data}", f"--tmpdir={temporary}"]
         self._initialize(
             [
-                *(base / "bin" / "mariadb-install-db", "--no-defaults", f"--basedir={base}", f"--datadir={data}"),
+                *(base / "bin" / "mariadb-install-db", "--no-defaults", *folders),
                 *("--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", *user),
             ]
         )
         self._launch(
             [
-                *(self._server, "--no-defaults", f"--basedir={base}", f"--datadir={data}", *user),
+                *(self._server, "--no-defaults", *folders, *user),
                 *("--bind-address=127.0.0.1", f"--port={self._port}", f"--socket={self._home / 'socket'}"),
                 *(f"--init-file={init_file}", "--skip-name-resolve", "--explicit-defaults-for-timestamp=ON"),
                 # It need not survive the machine.
