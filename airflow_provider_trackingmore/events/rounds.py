@@ -72,7 +72,7 @@ def compare(
     changed = {row.key: row for row in update.changed}
     for key, observed in by_number.items():
         if key not in listed and key not in changed:
-            comparison.add_by_number(key, observed)
+            comparison.add_by_number(key, observed, may_settle=key not in update.by_number)
     for key, row in listed.items():
         comparison.add(changed.get(key, row), window_row=row)
     if update.is_full:
@@ -95,11 +95,12 @@ class _Comparison:
         self._changes: list[ShipmentChange] = []
         self.tracker = WindowTracker(base.load_state, window, now, MAX_OPEN)
 
-    def add(self, row: ObservedRow, window_row: ObservedRow | None = None) -> None:
+    def add(self, row: ObservedRow, window_row: ObservedRow | None = None, *, may_settle: bool = True) -> None:
         """Compare a row with the known state of its shipment.
 
         :param row: the newest row of the shipment.
         :param window_row: its row in the list of everything, if there is one.
+        :param may_settle: whether it may be dropped as settled.
         """
         if row.observed is None or row.observed.status is None or row.sent_key is None:
             return
@@ -117,7 +118,7 @@ class _Comparison:
         else:
             self._report(row, known)
             seen = self._seen(row, self._now)
-        settled = is_settled(row, _from_seconds(seen.changed), self._now, SETTLE)
+        settled = may_settle and is_settled(row, _from_seconds(seen.changed), self._now, SETTLE)
         if settled:
             self._shipments.pop(row.key, None)
             self._forgotten_until = max(self._forgotten_until, _newest_time(row))
@@ -125,8 +126,14 @@ class _Comparison:
             self._shipments[row.key] = seen
         self.tracker.add(window_row or row, settled=settled)
 
-    def add_by_number(self, key: ShipmentKey, observed: Observation) -> None:
-        """Compare a shipment that the lists have left out; drop it if it is no longer registered."""
+    def add_by_number(self, key: ShipmentKey, observed: Observation, *, may_settle: bool) -> None:
+        """Compare a shipment that the lists have left out; drop it if it is no longer registered.
+
+        :param key: the shipment, normalized.
+        :param observed: its state.
+        :param may_settle: whether it may be dropped as settled. One that was checked because of a hint may not: its
+            ``updated_at`` is not known, so the next list would report it as new.
+        """
         known = self._shipments.get(key)
         if known is None:
             return
@@ -134,7 +141,7 @@ class _Comparison:
             del self._shipments[key]
             return
         row = ObservedRow(key, observed, None if known.created is None else float(known.created), None, known.key)
-        self.add(row)
+        self.add(row, may_settle=may_settle)
 
     def _is_new(self, row: ObservedRow) -> bool:
         """Tell whether an unknown shipment is new, rather than one that was dropped after it had settled."""

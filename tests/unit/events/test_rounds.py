@@ -163,6 +163,16 @@ def test_the_full_list_begins_at_the_oldest_open_shipment() -> None:
     assert state.mark == int((NOW - 40 * DAY).timestamp())
 
 
+def test_a_hint_about_a_delivered_shipment_does_not_make_it_new_in_the_next_list() -> None:
+    delivered = row("A", "delivered", age=9 * DAY, updated=DAY, last=5 * DAY)
+    state = run(None, full(delivered)).state
+    assert delivered.observed is not None
+    hinted = {delivered.key: delivered.observed}
+    result = run(state, ListUpdate((), (), is_full=False, by_number=hinted), a=delivered.observed)
+    assert result.changes == []
+    assert run(result.state, full(delivered)).changes == []
+
+
 def test_shipments_that_the_full_list_leaves_out_are_checked_by_number() -> None:
     state = run(None, full(row("A", "transit"), row("B", "transit"), row("C", "transit"))).state
     result = run(state, full(row("A", "transit")))
