@@ -74,7 +74,8 @@ class ListSubscription(Notifiable):
         self.window = window
         self.poke_interval = poke_interval
         self.reconcile_seconds = reconcile_seconds
-        self.due_at = self.full_check_due = due_at
+        self.due_at = due_at
+        self.full_check_due = -math.inf  # the first update is a full one, even if it comes early
         self.failures = 0
         self.hint_due = math.inf
         """When the lists must be read because of a hint; infinity if they need not be."""
