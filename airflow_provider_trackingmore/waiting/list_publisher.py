@@ -80,11 +80,11 @@ class ListPublisher:
             return
         for subscription in due:
             subscription.failures = 0
-            subscription.due_at = now + subscription.poke_interval
             if subscription.hinted:  # those that did not fit into the call, or that came while the lists were read
                 subscription.hint_due = min(subscription.hint_due, now + SECONDS_PER_LIST)
             if is_full:
                 subscription.full_check_due = now + subscription.reconcile_seconds
+            subscription.due_at = min(now + subscription.poke_interval, subscription.full_check_due)
             subscription.add_update(update)
 
     async def _check_hinted(self, due: Iterable[ListSubscription]) -> dict[ShipmentKey, Observation]:
@@ -102,7 +102,10 @@ class ListPublisher:
         try:
             page = await self._calls.request_whole_page(endpoints.list_page({"numbers": numbers}, page=1))
         except TrackingMoreError as error:
-            if scope_of(error, names_one=False) in (Scope.ACCOUNT, Scope.RATE_LIMIT):
+            scope = scope_of(error, names_one=False)
+            if scope in (Scope.ACCOUNT, Scope.RATE_LIMIT):
+                raise
+            if scope is Scope.CALL and self._state.health.is_service_down(error):
                 raise
             log.debug("Cannot check shipments early that webhooks have named: %s", error)
             return {}

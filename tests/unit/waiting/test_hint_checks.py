@@ -273,6 +273,29 @@ def test_a_number_that_fails_ends_no_round_of_a_watcher(account: Account, run: R
     run(go())
 
 
+def test_a_watcher_pauses_if_the_check_of_a_hinted_number_is_the_third_call_to_fail(account: Account, run: Run) -> None:
+    account.elsewhere = 0
+
+    async def go() -> None:
+        poller = poller_of(account)
+
+        def down(numbers: list[str]) -> Exception:
+            error = ServerError("down", http_status=500)
+            for _ in range(2):  # two checks for waits have failed just before
+                poller._state.health.is_service_down(error)
+            return error
+
+        with watch(account) as lists:
+            await lists.next_update()
+            calls, account.fault = len(account.calls), down
+            poller.check_now([ONE], per_minute=120)
+            await asyncio.sleep(2.0)
+            assert [numbers for _, numbers in account.calls[calls:]] == [["N0"]]
+            assert poller._state.health.failures == 1
+
+    run(go())
+
+
 def test_a_hint_that_comes_while_a_watcher_reads_its_lists_is_followed_soon(account: Account, run: Run) -> None:
     account.elsewhere, account.latency = 0, 5.0
 

@@ -74,6 +74,31 @@ def test_a_full_list_comes_every_reconcile_seconds_and_changes_at_every_interval
     assert times[-1] - times[0] == pytest.approx(6 * 600, abs=1)
 
 
+@pytest.mark.parametrize(("poke_interval", "reconcile_seconds"), [(600.0, 60.0), (600.0, 1000.0), (600.0, 1100.0)])
+def test_a_full_list_is_never_later_than_reconcile_seconds(
+    account: Account, run: Run, poke_interval: float, reconcile_seconds: float
+) -> None:
+    async def go() -> None:
+        options = {"poke_interval": poke_interval, "reconcile_seconds": reconcile_seconds}
+        with subscribe(account, SINCE, **options) as lists:
+            full = 0
+            while full < 5:
+                full += (await lists.next_update()).is_full
+
+    run(go())
+    times = [at for at, numbers in account.calls if numbers[0].startswith("list")]
+    assert max(after - before for before, after in pairwise(times)) <= reconcile_seconds + 1
+
+
+def test_the_first_update_is_a_full_list_even_if_a_hint_makes_it_early(account: Account, run: Run) -> None:
+    async def go() -> None:
+        with subscribe(account, reconcile_seconds=10.0) as lists:
+            pollers_of_running_loop().get(account).check_now(PARCELS[:1], per_minute=120)
+            assert len((await lists.next_update()).listed) == len(PARCELS)
+
+    run(go())
+
+
 def test_subscriptions_with_the_same_filters_share_their_calls(account: Account, run: Run) -> None:
     async def go() -> None:
         with subscribe(account) as one, subscribe(account) as two, subscribe(account, filters={"lang": "de"}) as other:
