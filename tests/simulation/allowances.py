@@ -122,7 +122,8 @@ class Excuses:
             if call.result == "ok":
                 row = []
                 if call.kind != "change":
-                    for number in call.numbers if call.kind != "list" else list(streaks):
+                    listed = {parcel.name[1] for parcel, _ in call.shown} & streaks.keys()
+                    for number in call.numbers if call.kind != "list" else listed:
                         streaks.pop(number, None)
             if call.ended_at - call.departed_at > USUAL_SECONDS:
                 self._everybody.append((call.departed_at, call.ended_at))

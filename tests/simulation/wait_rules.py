@@ -86,7 +86,9 @@ class WaitJudge:
     def _contradicts(self, name: Name, status: str | None) -> bool:
         """Tell whether a cached state may have decided a shipment differently before this one was shown."""
         outcome = self.cached.get(name)
-        if outcome is not None and (outcome in self.certain.statuses) != (status in self.certain.statuses):
+        if outcome is not None and (
+            status is None or (outcome in self.certain.statuses) != (status in self.certain.statuses)
+        ):
             return True
         return self.possible.stays_delivered(name) and not self.certain.stays_delivered(name) and status != "delivered"
 
