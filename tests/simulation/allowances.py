@@ -52,6 +52,9 @@ HINT_SECONDS = 2.5
 HINT_KEPT_SECONDS = 60.0
 """A hint about a shipment without subscribers counts for waits that join within this time."""
 
+JOINED_EARLY = 0.1
+"""Watchers join the calls of others up to this share of their interval early."""
+
 Span = tuple[float, float]
 
 

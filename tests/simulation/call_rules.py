@@ -17,6 +17,7 @@ from tests.simulation.network import Call
 from tests.simulation.parcels import Name
 from tests.simulation.scenario_run import Session
 from tests.simulation.vendor import SLOT_SECONDS, Vendor
+from tests.simulation.watchers import repeated_calls, watch_calls
 
 
 def check_calls(evidence: Evidence) -> Iterator[Violation]:
@@ -57,7 +58,7 @@ def _slots(calls: Sequence[Call]) -> Iterator[Violation]:
 
 
 def _left_behind(triggerer: str, account: str, life: Life) -> Iterator[Violation]:
-    last = max((session.ends for session in life.sessions), default=-math.inf)
+    last = max((session.ends for session in (*life.sessions, *life.watches)), default=-math.inf)
     for call in life.calls:
         if call.departed_at > last:
             yield Violation(
@@ -70,11 +71,13 @@ def _count(evidence: Evidence, triggerer: str, account: str, life: Life) -> Iter
     counted = sum(1 for call in answered if call.name is None or not _confirms(life, call))
     least = _least_calls(evidence, account, life)
     hinted = hint_calls(evidence, account, life)
-    if counted > allowances.MOST_CALLS * least + allowances.MORE_CALLS + hinted:
+    watched = watch_calls(evidence, account, life, BEGINNING, evidence.record.ended_at)
+    watched += repeated_calls(evidence, account, life)
+    if counted > allowances.MOST_CALLS * least + allowances.MORE_CALLS + hinted + watched:
         yield Violation(
             "calls",
             f"{triggerer} made {counted} calls to {account} that are not confirmations; {least:.1f} would suffice, "
-            f"and {hinted} for hints",
+            f"and {hinted} for hints" + f", and {watched} for watchers" * bool(life.watches),
         )
 
 

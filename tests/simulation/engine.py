@@ -7,18 +7,24 @@ import random
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
-from airflow_provider_trackingmore.api import endpoints
+from airflow_provider_trackingmore.api import endpoints, listing
 from airflow_provider_trackingmore.api.models import ShipmentKey
-from airflow_provider_trackingmore.waiting import planner
+from airflow_provider_trackingmore.events.rounds import Reporting
+from airflow_provider_trackingmore.triggers import change_feed
+from airflow_provider_trackingmore.triggers.change_feed import ChangeFeed, WatchOptions
+from airflow_provider_trackingmore.triggers.change_store import AssetStorage, ChangeStore
+from airflow_provider_trackingmore.waiting import cooperative, planner
 from airflow_provider_trackingmore.waiting.outcome import Verdict
 from airflow_provider_trackingmore.waiting.pollers import Pollers
 from airflow_provider_trackingmore.waiting.session import run_wait
 from airflow_provider_trackingmore.waiting.spec import WaitSpec
 from tests.simulation.parcels import Name
+from tests.simulation.scenario_run import Change, Storage
 from tests.simulation.sender import Sender
+from tests.simulation.watcher_plans import WatcherPlan
 
 HINTS_PER_MINUTE = 120
 
@@ -37,6 +43,10 @@ class RealEngine:
                     stack.enter_context(mock.patch.object(module, name, size))
             stack.enter_context(mock.patch.object(planner, "LIGHT_ROWS", rows // 4))
             stack.enter_context(mock.patch.dict(endpoints.list_page.__kwdefaults__ or {}, {"limit": rows}))
+            stack.enter_context(mock.patch.dict(listing.list_trackings.__kwdefaults__ or {}, {"page_size": rows}))
+            stack.enter_context(mock.patch.object(cooperative, "ITEMS_ON_THE_LOOP", 10**9))  # there are no threads
+            for name in ("STORE_SECONDS", "STORE_SECONDS_PER_EVENT"):  # this Airflow stores events at once
+                stack.enter_context(mock.patch.object(change_feed, name, 0.0))
             yield
 
     def make_pollers(self, *, clock: Callable[[], float], rng: random.Random) -> Pollers:
@@ -67,6 +77,30 @@ class RealEngine:
     ) -> Awaitable[Verdict]:
         """Run a wait."""
         return run_wait(spec, connect, pollers=pollers, clock=clock)
+
+    async def run_watcher(
+        self,
+        plan: WatcherPlan,
+        connect: Callable[[], Awaitable[Sender]],
+        *,
+        pollers: Pollers,
+        clock: Callable[[], float],
+        rng: random.Random,
+        storage: Storage,
+        report: Callable[[Change], None],
+    ) -> None:
+        """Run a watcher, as ``ShipmentChangesTrigger`` does."""
+        reporting = Reporting(plan.account)
+        options = WatchOptions(plan.name, {}, plan.poke_interval, plan.reconcile_seconds, 1000, reporting)
+        store = ChangeStore(AssetStorage(storage), plan.name)
+        feed = ChangeFeed(options, store, connect, pollers, clock=clock, rng=rng)
+        try:
+            while True:
+                for payload in await feed.next_payloads():
+                    for change in cast("list[Change]", payload["changes"]):
+                        report(change)
+        finally:
+            feed.close()
 
 
 def _shipments(pairs: list[tuple[str, str]]) -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ from tests.simulation.belief import DAY, OPEN, Belief, Sighting
 from tests.simulation.loop import BEGINNING
 from tests.simulation.network import Call
 from tests.simulation.parcels import Name, Parcel, State
-from tests.simulation.scenario_run import Record, Session
+from tests.simulation.scenario_run import Record, Session, WatchSession
 from tests.simulation.vendor import Vendor
 
 EARLIEST_ZONE = DAY / 2
@@ -46,12 +46,16 @@ class Life:
     :param calls: its calls, in order of departure.
     :param sessions: its waits.
     :param excuses: what delayed its checks.
+    :param watches: its watchers.
+    :param probes: the calls of watchers that find out whether the account works again. Nobody else uses the responses.
     :param sightings: what the responses showed of each shipment.
     """
 
     calls: list[Call]
     sessions: list[Session]
     excuses: Excuses
+    watches: list[WatchSession] = field(default_factory=list)
+    probes: list[Call] = field(default_factory=list)
     sightings: dict[Name, list[tuple[Call, Sighting]]] = field(default_factory=lambda: defaultdict(list))
 
     @cached_property
@@ -129,19 +133,26 @@ class Evidence:
         calls: dict[tuple[str, str], list[Call]] = defaultdict(list)
         for session in record.sessions:
             sessions[session.triggerer, session.plan.account].append(session)
+        watches: dict[tuple[str, str], list[WatchSession]] = defaultdict(list)
+        probes: dict[tuple[str, str], list[Call]] = defaultdict(list)
+        for watch in (watch for watcher in record.watchers for watch in watcher.sessions):
+            watches[watch.triggerer, watch.plan.account].append(watch)
         for call in record.calls:
-            calls[call.triggerer, call.account].append(call)
+            (probes if call.kind == "probe" else calls)[call.triggerer, call.account].append(call)
         limited: dict[str, list[Call]] = defaultdict(list)
         for call in record.calls:
             if call.result == "limited":
                 limited[call.key].append(call)
-        for place in sorted(sessions.keys() | calls.keys()):
+        for place in sorted(sessions.keys() | watches.keys() | calls.keys()):
             own = calls[place]
-            read = {key for session in sessions[place] for _, key in session.keys}
+            read = {key for session in (*sessions[place], *watches[place]) for _, key in session.keys}
             keys = sorted(read | {call.key for call in own})
             limited_calls = [call for key in keys for call in limited[key]]
-            life = self.lives[place] = Life(own, sessions[place], Excuses(own, limited_calls))
+            life = self.lives[place] = Life(
+                own, sessions[place], Excuses(own, limited_calls), watches[place], probes[place]
+            )
             _note_sightings(life, record.vendors[place[1]])
+        self.left_out = {account: _left_out(vendor) for account, vendor in record.vendors.items()}
         self.doubtful = {account: _doubtful(vendor) for account, vendor in record.vendors.items()}
 
 
@@ -167,6 +178,16 @@ def _sighting(call: Call, parcel: Parcel, state: State) -> Sighting:
     return Sighting(call.ended_at, state.status, state.substatus, state.event_at, quiet, call.kind != "change")
 
 
+def _left_out(vendor: Vendor) -> list[float]:
+    """Return when lists begin to leave out a shipment that they contained, in order."""
+    return sorted(
+        state.since
+        for parcel in vendor.parcels
+        for state in parcel.states[1:]
+        if state.status is None and state.since > BEGINNING
+    )
+
+
 def _doubtful(vendor: Vendor) -> frozenset[Name]:
     """Return the shipments that a call by number leaves out at some time of the run.
 
@@ -187,8 +208,8 @@ def names_of(session: Session) -> list[Name]:
     return list(cached)
 
 
-def joined_at(session: Session) -> float:
-    """Return when a wait subscribed, with the first of its keys."""
+def joined_at(session: Session | WatchSession) -> float:
+    """Return when a wait or a watcher subscribed, with the first of its keys."""
     return session.keys[0][0] if session.keys else session.begins
 
 

@@ -64,7 +64,7 @@ class Call:
     :param triggerer: the name of the sender; each life of a triggerer has its own name.
     :param account: the vendor's account.
     :param key: the key that it was sent with.
-    :param kind: ``numbers``, ``get``, ``list`` or ``change``.
+    :param kind: ``numbers``, ``get``, ``list``, ``change`` or ``probe``: by a watcher, whether the account works again.
     :param numbers: the numbers that it names.
     :param name: the shipment that it requests, if it is a ``get``.
     :param query: its target.

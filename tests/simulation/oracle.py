@@ -14,6 +14,7 @@ from tests.simulation.evidence import Evidence, Violation
 from tests.simulation.hint_rules import check_hints
 from tests.simulation.scenario_run import Record
 from tests.simulation.wait_rules import WaitJudge
+from tests.simulation.watcher_rules import check_watchers
 
 
 def judge(record: Record) -> list[Violation]:
@@ -30,6 +31,7 @@ def _violations(record: Record) -> Iterator[Violation]:
         yield Violation("clean", complaint)
     evidence = Evidence(record)
     yield from check_calls(evidence)
+    yield from check_watchers(evidence)
     for (_, account), life in evidence.lives.items():
         yield from check_hints(evidence, account, life)
         for session in life.sessions:

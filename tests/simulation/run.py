@@ -19,7 +19,7 @@ from tests.simulation.loop import BEGINNING
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.network import Call
 from tests.simulation.oracle import judge
-from tests.simulation.scenario import HINTS, LONG_LIST, THEMES, TOGETHER, draw
+from tests.simulation.scenario import HINTS, LONG_LIST, THEMES, TOGETHER, WATCHERS, draw
 from tests.simulation.scenario_run import Record, Session, simulate
 
 Themes = frozenset[str]
@@ -104,6 +104,13 @@ def trace(record: Record) -> Iterator[str]:
     for session in record.sessions:
         add(session.begins, f"{session.plan.name} joins {session.triggerer}: {_options(session)}")
         add(session.ends, f"{session.plan.name} on {session.triggerer}: {_end(session)}")
+    for watch in (watch for watcher in record.watchers for watch in watcher.sessions):
+        watched_by, where = watch.plan, f"{watch.plan.name} on {watch.triggerer}"
+        intervals = f"poke_interval={watched_by.poke_interval:g}, reconcile_seconds={watched_by.reconcile_seconds:g}"
+        add(watch.begins, f"{watched_by.name} joins {watch.triggerer}: {watched_by.account}, {intervals}")
+        for report in watch.reports:
+            add(report.at, f"{where} reports {report.name[1]} {report.status} ({report.id[:6]})")
+        add(watch.ends, f"{where}: {watch.ended}")
     for plan in record.scenario.accounts:
         watched = {
             number.casefold()
@@ -169,11 +176,13 @@ def _end(session: Session) -> str:
 
 
 def themes_of(seed: int) -> Themes:
-    """Return the additional themes of a run among many: every fourth one has hints.
+    """Return the additional themes of a run among many: every fourth one has hints, and every fourth one has watchers.
+
+    Half of the runs with watchers have hints as well.
 
     :param seed: its seed.
     """
-    return frozenset({HINTS}) if seed % 4 == 3 else NO_THEMES
+    return frozenset({HINTS} if seed % 4 == 3 else ()) | frozenset({WATCHERS} if seed % 8 in (3, 5) else ())
 
 
 def _run_job(job: tuple[int, str | None, Themes, str]) -> Report:
@@ -195,7 +204,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--themes",
         nargs="+",
-        choices=(*THEMES, LONG_LIST, TOGETHER, HINTS),
+        choices=(*THEMES, LONG_LIST, TOGETHER, HINTS, WATCHERS),
         default=(),
         help="additional themes of every scenario",
     )

@@ -15,6 +15,7 @@ from tests.simulation.loop import BEGINNING, EPOCH
 from tests.simulation.network import KINDS, Fault
 from tests.simulation.parcels import Name, Parcel, State, name_of
 from tests.simulation.vendor import NUMBERS_IN_ONE_CALL, ROWS_IN_ONE_CALL, Habits
+from tests.simulation.watcher_plans import WatcherPlan, draw_watchers, rows_for_watchers
 
 DAY = 86_400.0
 THEMES = (
@@ -34,6 +35,8 @@ begins, so that the first responses have no ``updated_at``. Most waits begin tog
 
 HINTS = "hints"
 """A theme on request: webhooks name shipments that have changed or not, repeatedly, and unknown ones."""
+WATCHERS = "watchers"
+"""A theme on request: watchers read the lists of each account, with the same pollers as the waits."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ class Scenario:
     :param rows_in_one_call: how many rows a page has.
     :param outages: for each triggerer, when it is down, and the triggerer that takes its waits (None: they stay).
     :param hints: the webhooks, in order.
+    :param watchers: the watchers.
     """
 
     seed: int
@@ -133,13 +137,15 @@ class Scenario:
     rows_in_one_call: int
     outages: list[list[tuple[float, float, int | None]]] = field(default_factory=list)
     hints: list[Hint] = field(default_factory=list)
+    watchers: list[WatcherPlan] = field(default_factory=list)
 
     def __str__(self) -> str:
         calls = f" ({self.numbers_in_one_call} numbers, {self.rows_in_one_call} rows)" * (SMALL_CALLS in self.themes)
         return (
             f"seed {self.seed}: {self.size}, {self.pace}, {', '.join(sorted(self.themes)) or 'no themes'}{calls}; "
             f"{len(self.accounts)} accounts, {len(self.outages)} triggerers, {len(self.waits)} waits, "
-            f"{self.ends_at - BEGINNING:.0f} s"
+            + f"{len(self.watchers)} watchers, " * bool(self.watchers)
+            + f"{self.ends_at - BEGINNING:.0f} s"
         )
 
 
@@ -170,10 +176,18 @@ def draw(seed: int, *, size: str | None = None, themes: frozenset[str] = frozens
         wait.name = f"wait {number}"
     outages = [_outages(rng, number, triggerers, themes, ends_at) for number in range(triggerers)]
     numbers, rows = _sizes_of_calls(rng, waits) if SMALL_CALLS in themes else (NUMBERS_IN_ONE_CALL, ROWS_IN_ONE_CALL)
+    watching = random.Random(f"watchers {seed}")
+    if WATCHERS in themes and SMALL_CALLS in themes:
+        rows = rows_for_watchers(watching, rows, max(len(account.parcels) for account in accounts))
     for account in accounts:
         account.habits = replace(account.habits, numbers_in_one_call=numbers, rows_in_one_call=rows)
     hints = _hints(random.Random(f"hints {seed}"), accounts, ends_at) if HINTS in themes else []
-    return Scenario(seed, size, pace, themes, ends_at, accounts, waits, numbers, rows, outages, hints)
+    watchers: list[WatcherPlan] = []
+    intervals = PACES[pace].pokes, PACES[pace].reconciles
+    for account in accounts if WATCHERS in themes else ():
+        size_of_account = account.habits, len(account.parcels)
+        watchers += draw_watchers(watching, account.name, *size_of_account, intervals, ends_at, triggerers)
+    return Scenario(seed, size, pace, themes, ends_at, accounts, waits, numbers, rows, outages, hints, watchers)
 
 
 def _sizes_of_calls(rng: random.Random, waits: list[WaitPlan]) -> tuple[int, int]:

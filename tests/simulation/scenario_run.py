@@ -15,10 +15,14 @@ from airflow_provider_trackingmore.client.rate_limit.stores import MemoryStore
 from tests.simulation import loop as virtual
 from tests.simulation.loop import EPOCH, VirtualLoop
 from tests.simulation.network import Call, Network
-from tests.simulation.parcels import Name
+from tests.simulation.parcels import Name, name_of
 from tests.simulation.scenario import AccountPlan, Scenario, WaitPlan
 from tests.simulation.sender import Sender
 from tests.simulation.vendor import Vendor
+from tests.simulation.watcher_plans import WatcherPlan
+
+Change = dict[str, Any]
+"""A change as a watcher reports it."""
 
 CONNECT_SECONDS = 0.05
 """The longest time that reading an Airflow connection takes."""
@@ -46,6 +50,89 @@ class Engine(Protocol):
         self, spec: Any, connect: Callable[[], Awaitable[Sender]], *, pollers: Any, clock: Callable[[], float]
     ) -> Awaitable[Any]:
         """Run a wait."""
+
+    def run_watcher(
+        self,
+        plan: WatcherPlan,
+        connect: Callable[[], Awaitable[Sender]],
+        *,
+        pollers: Any,
+        clock: Callable[[], float],
+        rng: random.Random,
+        storage: Storage,
+        report: Callable[[Change], None],
+    ) -> Awaitable[None]:
+        """Run a watcher, which never ends by itself."""
+
+
+class Storage:
+    """Stores the state of one watcher, as Airflow does. It outlives triggerers.
+
+    :param clock: seconds of the loop.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._values: dict[str, Any] = {}
+        self.first_stored_at = float("inf")
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key."""
+        return self._values.get(key, default)
+
+    async def aset(self, key: str, value: Any) -> None:
+        """Set the value of a key."""
+        self.first_stored_at = min(self.first_stored_at, self._clock())
+        self._values[key] = value
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A change that a watcher has reported.
+
+    :param at: when it was reported.
+    :param id: its identity, by which it is known if it is reported again.
+    :param name: the shipment.
+    :param status: its new status.
+    """
+
+    at: float
+    id: str
+    name: Name
+    status: str
+
+
+@dataclass(eq=False)
+class WatchSession:
+    """One run of a watcher in one life of a triggerer.
+
+    :param ended: ``crashed``, ``cancelled`` or ``killed``.
+    :param keys: when it read the connection, and the key that it got.
+    :param reports: the changes that it has reported, in order.
+    """
+
+    plan: WatcherPlan
+    triggerer: str
+    begins: float
+    ends: float = float("inf")
+    ended: str = ""
+    error: BaseException | None = None
+    keys: list[tuple[float, str]] = field(default_factory=list)
+    reports: list[Reported] = field(default_factory=list)
+
+
+@dataclass
+class Watcher:
+    """One watcher.
+
+    :param plan: its plan.
+    :param storage: its state.
+    :param sessions: its runs, one after the other.
+    """
+
+    plan: WatcherPlan
+    storage: Storage
+    sessions: list[WatchSession] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -77,6 +164,7 @@ class Record:
     sessions: list[Session]
     complaints: list[str]
     ended_at: float
+    watchers: list[Watcher] = field(default_factory=list)
 
 
 class _Triggerer:
@@ -86,7 +174,7 @@ class _Triggerer:
         self._run = run
         self.number = number
         self.life = 0
-        self.running: dict[asyncio.Task[Any], Session] = {}
+        self.running: dict[asyncio.Task[Any], Session | WatchSession] = {}
         self.up = asyncio.Event()
         self.other: int | None = None
         self.start()
@@ -123,13 +211,15 @@ class ScenarioRun:
         self.networks = {plan.name: _network(scenario, plan) for plan in scenario.accounts}
         self.slots = {key: MemoryStore() for plan in scenario.accounts for key in plan.keys}
         self.sessions: list[Session] = []
+        self.watchers = [Watcher(plan, Storage(self.loop.time)) for plan in scenario.watchers]
         self.triggerers = [_Triggerer(self, number) for number in range(len(scenario.outages))]
 
     async def execute(self) -> None:
         """Execute the scenario."""
         ending = [asyncio.ensure_future(self._outages(triggerer)) for triggerer in self.triggerers]
         ending.append(asyncio.ensure_future(self._hints()))
-        await asyncio.gather(*(self._wait(plan) for plan in self.scenario.waits))
+        waits = [self._wait(plan) for plan in self.scenario.waits]
+        await asyncio.gather(*waits, *(self._watch(watcher) for watcher in self.watchers))
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
@@ -158,33 +248,40 @@ class ScenarioRun:
         await self._until(plan.joins_at)
         stored = json.dumps(self.engine.make_spec(_in_unix_time(plan.options)).to_dict())
         while self.loop.time() < plan.cancelled_at:
-            triggerer = self.triggerers[plan.triggerer]
-            if not triggerer.up.is_set():
-                other = triggerer.other
-                if other is not None and self.triggerers[other].up.is_set():
-                    await asyncio.sleep(rng.uniform(5, 40))
-                    triggerer = self.triggerers[other]
-                    if not triggerer.up.is_set():
-                        continue
-                else:
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(max(0.0, plan.cancelled_at - self.loop.time())):
-                            await triggerer.up.wait()
-                    await asyncio.sleep(rng.uniform(0, 3))
-                    continue
-            if not await self._session(plan, json.loads(stored), triggerer, rng):
+            triggerer = await self._triggerer(plan, rng)
+            if triggerer is not None and not await self._session(plan, json.loads(stored), triggerer, rng):
                 return
+
+    async def _watch(self, watcher: Watcher) -> None:
+        plan = watcher.plan
+        rng = random.Random(f"{self.scenario.seed} {plan.name}")
+        await self._until(plan.joins_at)
+        while self.loop.time() < plan.cancelled_at:
+            triggerer = await self._triggerer(plan, rng)
+            if triggerer is not None and not await self._watch_session(watcher, triggerer, rng):
+                return
+
+    async def _triggerer(self, plan: WaitPlan | WatcherPlan, rng: random.Random) -> _Triggerer | None:
+        """Return the triggerer that runs a wait or a watcher; None, after a while, if it is down."""
+        triggerer = self.triggerers[plan.triggerer]
+        if triggerer.up.is_set():
+            return triggerer
+        other = triggerer.other
+        if other is not None and self.triggerers[other].up.is_set():
+            await asyncio.sleep(rng.uniform(5, 40))
+            return self.triggerers[other] if self.triggerers[other].up.is_set() else None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, plan.cancelled_at - self.loop.time())):
+                await triggerer.up.wait()
+        await asyncio.sleep(rng.uniform(0, 3))
+        return None
 
     async def _session(self, plan: WaitPlan, stored: Any, triggerer: _Triggerer, rng: random.Random) -> bool:
         """Run the wait in this triggerer, and tell whether it must continue in another."""
         session = Session(plan, triggerer.name, self.loop.time(), plan.options.get("first_check_at"))
         self.sessions.append(session)
 
-        async def connect() -> Sender:
-            await asyncio.sleep(rng.uniform(0.0, CONNECT_SECONDS))
-            key = self.accounts[plan.account].key_at(self.loop.time())
-            session.keys.append((self.loop.time(), key))
-            return Sender(self.networks[plan.account], key, triggerer.name, self.slots[key])
+        connect = self._connection(session, triggerer, rng)
 
         async def body() -> Any:
             return await self.engine.run_wait(
@@ -192,6 +289,64 @@ class ScenarioRun:
             )
 
         task = asyncio.ensure_future(body())
+        if not await self._run_session(session, task, triggerer):
+            return False
+        if task.cancelled():
+            session.ended = session.ended or "crashed"
+            return session.ended == "killed"
+        session.error = task.exception()
+        if session.error is None:
+            session.ended, session.verdict = "verdict", task.result()
+        else:
+            session.ended = "refused" if isinstance(session.error, TrackingMoreError) else "crashed"
+        return False
+
+    async def _watch_session(self, watcher: Watcher, triggerer: _Triggerer, rng: random.Random) -> bool:
+        """Run the watcher in this triggerer, and tell whether it must continue in another."""
+        session = WatchSession(watcher.plan, triggerer.name, self.loop.time())
+        watcher.sessions.append(session)
+
+        def report(change: Change) -> None:
+            name = name_of(change["carrier_code"], change["tracking_number"])
+            session.reports.append(Reported(self.loop.time(), change["id"], name, change["status"]))
+
+        async def body() -> None:
+            await self.engine.run_watcher(
+                watcher.plan,
+                self._connection(session, triggerer, rng),
+                pollers=triggerer.pollers,
+                clock=self.loop.unix_time,
+                rng=rng,
+                storage=watcher.storage,
+                report=report,
+            )
+
+        task = asyncio.ensure_future(body())
+        if not await self._run_session(session, task, triggerer):
+            return False
+        if not task.cancelled():
+            session.ended, session.error = "crashed", task.exception()
+        session.ended = session.ended or "crashed"
+        return session.ended == "killed"
+
+    def _connection(
+        self, session: Session | WatchSession, triggerer: _Triggerer, rng: random.Random
+    ) -> Callable[[], Awaitable[Sender]]:
+        account = session.plan.account
+
+        async def connect() -> Sender:
+            await asyncio.sleep(rng.uniform(0.0, CONNECT_SECONDS))
+            key = self.accounts[account].key_at(self.loop.time())
+            session.keys.append((self.loop.time(), key))
+            return Sender(self.networks[account], key, triggerer.name, self.slots[key])
+
+        return connect
+
+    async def _run_session(
+        self, session: Session | WatchSession, task: asyncio.Task[Any], triggerer: _Triggerer
+    ) -> bool:
+        """Wait for the end of a task. If its plan ends before, cancel it and return False."""
+        plan = session.plan
         task.set_name(plan.name)
         triggerer.running[task] = session
         try:
@@ -204,15 +359,7 @@ class ScenarioRun:
                 return False
         finally:
             del triggerer.running[task]
-        if task.cancelled():
-            session.ended = session.ended or "crashed"
-            return session.ended == "killed"
-        session.error = task.exception()
-        if session.error is None:
-            session.ended, session.verdict = "verdict", task.result()
-        else:
-            session.ended = "refused" if isinstance(session.error, TrackingMoreError) else "crashed"
-        return False
+        return True
 
 
 def _in_unix_time(options: dict[str, Any]) -> dict[str, Any]:
@@ -248,4 +395,4 @@ def simulate(scenario: Scenario, engine: Engine) -> Record:
         random.setstate(before)
     calls = sorted((call for net in run.networks.values() for call in net.calls), key=lambda call: call.departed_at)
     vendors = {name: network.vendor for name, network in run.networks.items()}
-    return Record(scenario, vendors, calls, run.sessions, complaints, run.loop.time())
+    return Record(scenario, vendors, calls, run.sessions, complaints, run.loop.time(), run.watchers)

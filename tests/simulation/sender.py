@@ -125,6 +125,8 @@ class Sender:
 def _about(request: Request[T]) -> tuple[str, frozenset[str], Name | None]:
     if "numbers" in request.query:
         return "numbers", frozenset(number.casefold() for number in request.query["numbers"].split(",")), None
+    if request.query.get("limit") == "1":
+        return "probe", frozenset(), None
     if request.path == "/trackings/get":
         return ("change" if "update_time_min" in request.query else "list"), frozenset(), None
     _, _, carrier, number = request.path.split("/")
