@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
 from airflow_provider_trackingmore.api.errors import ApiError, AuthenticationError, TrackingMoreError
 from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.client.rate_limit.clock import RateLimiter
+from airflow_provider_trackingmore.events import rounds
 from airflow_provider_trackingmore.waiting import (
     change_cursor,
     failure_handling,
@@ -21,17 +23,23 @@ from airflow_provider_trackingmore.waiting import (
     schedule,
     session,
 )
+from airflow_provider_trackingmore.waiting.calls import PollerCalls
 from airflow_provider_trackingmore.waiting.change_cursor import ChangeCursor
 from airflow_provider_trackingmore.waiting.failure_handling import FailureHandler
 from airflow_provider_trackingmore.waiting.failures import Scope
 from airflow_provider_trackingmore.waiting.health import AccountHealth
 from airflow_provider_trackingmore.waiting.hint_checks import HintChecks
+from airflow_provider_trackingmore.waiting.list_checks import ListChecks
+from airflow_provider_trackingmore.waiting.list_publisher import ListPublisher
+from airflow_provider_trackingmore.waiting.list_subscriptions import ListSubscription, ListUpdate
 from airflow_provider_trackingmore.waiting.number_checks import NumberChecks
+from airflow_provider_trackingmore.waiting.observation import Observation
 from airflow_provider_trackingmore.waiting.outcome import Verdict
 from airflow_provider_trackingmore.waiting.planner import Plan
 from airflow_provider_trackingmore.waiting.poller import Poller
 from airflow_provider_trackingmore.waiting.recorder import Recorder
 from airflow_provider_trackingmore.waiting.registry import Registry, Subscription, WatchedShipment
+from airflow_provider_trackingmore.waiting.responses import ObservedRow
 from airflow_provider_trackingmore.waiting.retries import FailedGroup
 
 Patches = list[Any]
@@ -357,3 +365,110 @@ def hints_end_pauses() -> Patches:
 
     check_now = Poller.check_now
     return [mock.patch.object(Poller, "check_now", mutated)]
+
+
+def one_watcher_gets_the_rows() -> Patches:
+    """Of the watchers that share their calls, only the first one gets the rows."""
+    add_update = ListSubscription.add_update
+    last: list[ListUpdate] = []
+
+    def mutated(self: ListSubscription, update: ListUpdate) -> None:
+        if not any(known is update for known in last):
+            last[:] = [update]
+            add_update(self, update)
+
+    return [mock.patch.object(ListSubscription, "add_update", mutated)]
+
+
+def failed_rounds_count() -> Patches:
+    """A round that fails counts: the lists are read again at the next interval."""
+    publish_due = ListPublisher.publish_due
+
+    async def mutated(self: ListPublisher, now: float) -> None:
+        before = {subscription: subscription.failures for subscription in self._state.registry.list_subscriptions}
+        await publish_due(self, now)
+        for subscription, failed in before.items():
+            if subscription.failures > failed:
+                subscription.due_at = now + subscription.poke_interval
+
+    return [mock.patch.object(ListPublisher, "publish_due", mutated)]
+
+
+def full_lists_wait_for_an_interval() -> Patches:
+    """The list of everything is read at the first interval after ``reconcile_seconds``, not before."""
+    publish_due = ListPublisher.publish_due
+
+    async def mutated(self: ListPublisher, now: float) -> None:
+        await publish_due(self, now)
+        for subscription in self._state.registry.list_subscriptions:
+            if subscription.due_at == subscription.full_check_due:
+                subscription.due_at = max(subscription.due_at, now + subscription.poke_interval)
+
+    return [mock.patch.object(ListPublisher, "publish_due", mutated)]
+
+
+def each_round_reads_everything() -> Patches:
+    """A watcher reads the list of everything in each round."""
+    publish_due = ListPublisher.publish_due
+
+    async def mutated(self: ListPublisher, now: float) -> None:
+        await publish_due(self, now)
+        for subscription in self._state.registry.list_subscriptions:
+            subscription.full_check_due = -math.inf
+
+    return [mock.patch.object(ListPublisher, "publish_due", mutated)]
+
+
+def waits_move_the_window() -> Patches:
+    """The list of changes begins where waits need it, even if a watcher needs an earlier beginning."""
+
+    async def mutated(self: ListPublisher, filters: Mapping[str, object], since: int) -> list[ObservedRow]:
+        cursor = self._state.lists.cursor.since
+        return await list_changes(self, filters, since if cursor is None else max(since, cursor))
+
+    list_changes = ListPublisher._list_changes
+    return [mock.patch.object(ListPublisher, "_list_changes", mutated)]
+
+
+def hinted_states_are_kept() -> Patches:
+    """What was checked because of a hint counts in every later round as well."""
+    check_hinted = ListPublisher._check_hinted
+    kept: dict[ListPublisher, dict[ShipmentKey, Observation]] = {}
+
+    async def mutated(self: ListPublisher, due: Iterable[ListSubscription]) -> dict[ShipmentKey, Observation]:
+        known = kept.setdefault(self, {})
+        known |= await check_hinted(self, due)
+        return dict(known)
+
+    return [mock.patch.object(ListPublisher, "_check_hinted", mutated)]
+
+
+def hints_settle_shipments() -> Patches:
+    """A shipment that was checked because of a hint is dropped as settled, although its ``updated_at`` is unknown."""
+    add_by_number = rounds._Comparison.add_by_number
+
+    def mutated(self: rounds._Comparison, key: ShipmentKey, observed: Observation, *, may_settle: bool) -> None:
+        add_by_number(self, key, observed, may_settle=True)
+
+    return [mock.patch.object(rounds._Comparison, "add_by_number", mutated)]
+
+
+def first_round_may_read_nothing() -> Patches:
+    """A hint in the first two seconds of a watcher causes a round that reads no list at all."""
+    init = ListSubscription.__init__
+
+    def mutated(self: ListSubscription, *arguments: Any, **options: Any) -> None:
+        init(self, *arguments, **options)
+        self.full_check_due = self.due_at
+
+    return [mock.patch.object(ListSubscription, "__init__", mutated)]
+
+
+def watchers_rows_reach_no_wait() -> Patches:
+    """The rows of a watcher's lists do not reach waits."""
+    init = ListPublisher.__init__
+
+    def mutated(self: ListPublisher, calls: PollerCalls, checks: ListChecks) -> None:
+        init(self, replace(calls, recorder=mock.AsyncMock(Recorder)), checks)
+
+    return [mock.patch.object(ListPublisher, "__init__", mutated)]

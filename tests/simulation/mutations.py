@@ -49,6 +49,7 @@ def _mutation(
 
 LATE = "late deadline"
 SMALL = "small calls"
+WATCHERS = "watchers"
 MUTATIONS: dict[str, Mutation] = {
     "A1": _mutation("a newcomer is not told what is known", mistakes.known_states_are_not_published, LATE, 7),
     "A2": _mutation("two spellings are two shipments", mistakes.spellings_differ, LATE, 0, "small", "spelling"),
@@ -196,4 +197,44 @@ MUTATIONS: dict[str, Mutation] = {
     "C1": _mutation("hints are lost", mistakes.hints_are_lost, "hint", 1, "small", "hints"),
     "C2": _mutation("each hint is a call", mistakes.each_hint_is_a_call, "calls", 51, "small", "hints"),
     "C3": _mutation("hints end pauses", mistakes.hints_end_pauses, "restraint", 8, "small", "hints", "outage"),
+    "D1": _mutation(
+        "one of several watchers gets the rows", mistakes.one_watcher_gets_the_rows, "unreported", 1, "small", WATCHERS
+    ),
+    "D2": _mutation("a failed round counts", mistakes.failed_rounds_count, "unreported", 32, "small", WATCHERS),
+    "D3": _mutation(
+        "full lists wait for an interval", mistakes.full_lists_wait_for_an_interval, "unreported", 1, "small", WATCHERS
+    ),
+    "D4": _mutation(
+        "waits move the window of a watcher", mistakes.waits_move_the_window, "unreported", 48, "small", WATCHERS
+    ),
+    "D5": _mutation(
+        "states from hints are kept", mistakes.hinted_states_are_kept, "outdated", 4, "small", "hints", WATCHERS
+    ),
+    "D6": _mutation(
+        "a hint settles a shipment",
+        mistakes.hints_settle_shipments,
+        "outdated",
+        1005,
+        "busy",
+        "hints",
+        "light trouble",
+        "restarts",
+        "vanishing",
+        WATCHERS,
+    ),
+    "D7": _mutation(
+        "the first round may read nothing",
+        mistakes.first_round_may_read_nothing,
+        "outdated",
+        37,
+        "small",
+        "hints",
+        WATCHERS,
+    ),
+    "D8": _mutation(
+        "rows for watchers reach no wait", mistakes.watchers_rows_reach_no_wait, "publish", 1, "small", WATCHERS
+    ),
+    "D9": _mutation(
+        "each round reads everything", mistakes.each_round_reads_everything, "calls", 27, "small", WATCHERS
+    ),
 }

@@ -16,6 +16,7 @@ BUSY = 20
 IN_ONE_TEST = 20
 SMALL_CALLS = frozenset({"small calls"})
 HINTED = SMALL_CALLS | {"hints"}
+WATCHED = HINTED | {"watchers"}
 FOUND = {
     "a process that polled each second took nearly every slot": (73, "busy", {"deadlines", "poison", *SMALL_CALLS}),
     "so that confirmations of another one came late": (173, "busy", {"missing", "unlisted", *SMALL_CALLS}),
@@ -36,6 +37,16 @@ FOUND = {
         {"restarts", "registered together", *SMALL_CALLS},
     ),
     "a list was read each second for a shipment that it had left out": (8782, None, set()),
+    "reconcile_seconds of a watcher was no maximum": (53, None, {"watchers"}),
+    "a webhook made the first round of a watcher read nothing": (171, "busy", WATCHED),
+    "a webhook made a settled shipment new for a watcher": (339, None, {"hints", "watchers"}),
+    "a watcher called a service that was down": (111, "busy", WATCHED),
+    "oracle: a list that leaves out a failing number says nothing about it": (52, "small", {"hints", "watchers"}),
+    "oracle: a shipment that failed for a wait cannot be missing as well": (
+        1173,
+        "busy",
+        {"hints", "light trouble", "restarts", "vanishing", "watchers"},
+    ),
     "oracle: a time before the run begins is cut off downwards, too": (3011, "large", {"deadlines", "missing"}),
     "oracle: what was kept may decide an order before its other shipments are checked": (
         3018,
@@ -96,6 +107,14 @@ def test_busy_runs_with_hints_break_no_rule() -> None:
         report = run_without_mistake(seed, "busy", HINTED)
         assert not report.violations, (
             f"{report.title}\nmake simulate SEED={seed} ARGS='--size busy --themes hints \"small calls\"'"
+        )
+
+
+def test_busy_runs_with_watchers_break_no_rule() -> None:
+    for seed in range(BUSY):
+        report = run_without_mistake(seed, "busy", WATCHED)
+        assert not report.violations, (
+            f"{report.title}\nmake simulate SEED={seed} ARGS='--size busy --themes hints watchers \"small calls\"'"
         )
 
 
