@@ -73,6 +73,7 @@ class Poller:
         self._list_publisher = ListPublisher(calls, self._list_checks)
         self._hints = HintChecks(state, clock)
         self._calls_since_retry = 0
+        self._waits_come_next = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -258,9 +259,11 @@ class Poller:
             state.gathering.release(now)
         if self._hints.due <= now and (hinted := self._hints.release(now)):
             log.info("Checking %d shipments of account %s early, because of webhooks", hinted, self.sender.account)
-        if self._list_publisher.next_at <= now:
+        if self._list_publisher.next_at <= now and not self._waits_come_next:
+            self._waits_come_next = True
             await self._list_publisher.publish_due(now)
             return
+        self._waits_come_next = False  # lists that are always due must not keep waits from their own calls
         due = await state.find_due(now)
         retry_at = state.retries.next_at
         if due.shipments and (retry_at > now or not self._should_retry(due, now)):
@@ -269,7 +272,7 @@ class Poller:
         elif retry_at <= now:
             self._calls_since_retry = 0
             await self._number_checks.retry(now)
-        else:
+        elif self._list_publisher.next_at > now:
             state.health.record_idle()
             await self._sleep_until(
                 min(due.next_at, retry_at, state.gathering.due, self._hints.due, self._list_publisher.next_at)

@@ -161,13 +161,13 @@ class WatchBounds:
         return after(begins, wait + max(interval, slots) + slots + self._times.trip, self._excused)
 
     def _calls(self, begins: float, ends: float) -> int:
-        """Count the calls before the end of its round: a list for waits that has begun, and a round of each watcher.
+        """Count the calls before the end of its round: lists for waits, and a round of each watcher.
 
-        Between two pages of a list, waits that are late are checked by number.
+        Waits come first after each round. Between two pages of a list, waits that are late are checked by number.
         """
         lists, pages = list_calls(self._vendor, begins), self._vendor.habits.pages(self._vendor.rows(begins))
         watches = sum(is_watched(watch, begins, ends) for watch in self._life.watches)
-        own = 2 * pages - 1 + watches * (2 * (2 * lists - 1) + 1)
+        own = 2 * pages - 1 + watches * (2 * (2 * lists - 1) + 1 + 2 * pages - 1)
         others = sum(
             life is not self._life and bool(life.sessions or life.watches)
             for (_, account), life in self._evidence.lives.items()

@@ -99,6 +99,18 @@ def test_the_first_update_is_a_full_list_even_if_a_hint_makes_it_early(account: 
     run(go())
 
 
+def test_lists_that_are_always_due_do_not_keep_a_wait_from_its_answer(account: Account, run: Run) -> None:
+    account.latency = 1.5
+
+    async def go() -> None:
+        with subscribe(account, SINCE, poke_interval=1.0):
+            async with Subscriber(account, [ShipmentKey("usps", "missing")], 60.0, first_check_in=0.0) as wait:
+                (observed,) = (await wait.updates(120.0) or {}).values()
+                assert observed.status is None
+
+    run(go())
+
+
 def test_subscriptions_with_the_same_filters_share_their_calls(account: Account, run: Run) -> None:
     async def go() -> None:
         with subscribe(account) as one, subscribe(account) as two, subscribe(account, filters={"lang": "de"}) as other:
