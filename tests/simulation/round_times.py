@@ -109,7 +109,7 @@ class RoundTimes:
                 )
                 others.append((polls + first_round, coming + unconfirmed + watched))
                 continue
-            own = watched  # they come before waits
+            own = watched
             if mine:
                 turns = 2 * unconfirmed if self._halved_numbers(moment) else unconfirmed  # halves come in between
                 first = min(allowances.POLLS_BEFORE_CONFIRMATION * turns, coming)

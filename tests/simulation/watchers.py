@@ -2,7 +2,7 @@
 
 A watcher reads the list of changes at least every ``poke_interval``, and the list of everything at least every
 ``reconcile_seconds``. A webhook makes it read the lists early, at most twice a minute, with one more call for the
-shipments that webhooks have named. Watchers come before waits, because their lists show the shipments of waits as well.
+shipments that webhooks have named. Rounds of watchers take turns with the checks of waits.
 """
 
 from __future__ import annotations
