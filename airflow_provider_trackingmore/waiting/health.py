@@ -22,6 +22,7 @@ class AccountHealth:
         self.problem: TrackingMoreError | None = None
         """Why the whole account is paused; None after a call that succeeded."""
         self._shortest_pause_until = -math.inf
+        self._planned_until = -math.inf  # of the pause, before a last check shortened it
         self._rng = rng
         self._recent_failures: deque[type[TrackingMoreError]] = deque(maxlen=SERVICE_FAILURES)
         self._refusal: TrackingMoreError | None = None
@@ -29,6 +30,7 @@ class AccountHealth:
     def record_success(self) -> None:
         """Record that a call has succeeded."""
         self.failures = 0
+        self._planned_until = -math.inf
         self.problem = None
         self._recent_failures.clear()
         self._refusal = None
@@ -57,15 +59,20 @@ class AccountHealth:
     def back_off(self, error: TrackingMoreError, now: float) -> float:
         """Pause all calls, for longer after each failure in a row.
 
+        If a last check has shortened the pause, its failure is not another one in the row.
+
         :param error: how the call failed.
         :param now: seconds of the event loop.
         :return: the length of the pause in seconds.
         """
-        self.failures += 1
         self.problem = error
         self._recent_failures.clear()
-        pause = back_off(self.failures, self._rng, at_least=error.retry_after)
-        self.paused_until = now + pause
+        if now >= self._planned_until:
+            self.failures += 1
+            pause = back_off(self.failures, self._rng, at_least=error.retry_after)
+        else:
+            pause = max(self._planned_until - now, back_off(1, self._rng, at_least=error.retry_after))
+        self.paused_until = self._planned_until = now + pause
         self._shortest_pause_until = now + min(max(FIRST_BACK_OFF, error.retry_after or 0.0), pause)
         return pause
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from typing import Any
@@ -203,6 +204,27 @@ def test_the_last_check_of_a_wait_does_not_queue_behind_a_long_list(account: Acc
                     await wait.updates()
                 assert asyncio.get_running_loop().time() - before < 30
                 assert lists.due_at < before, "the list is still being read"
+
+    run(go())
+
+
+def test_deadlines_during_an_outage_do_not_lengthen_the_pause_after_it(account: Account, run: Run) -> None:
+    async def go() -> None:
+        poller = pollers_of_running_loop().get(account)
+        now = asyncio.get_running_loop().time
+        with contextlib.ExitStack() as stack:
+            for status in ("transit", "pickup", "delivered", "exception", "expired"):  # five lists
+                stack.enter_context(subscribe(account, SINCE, filters={"status": status}, poke_interval=10.0))
+            await asyncio.sleep(30)
+            outage_ends = now() + 60.0
+            account.fault = lambda numbers: ServerError("500") if now() < outage_ends else None
+            async with Subscriber(account, PARCELS[:1], 3600.0, first_check_in=3000.0) as wait:
+                while now() < outage_ends:
+                    poller.check_at_deadline(wait.subscription)
+                    await asyncio.sleep(5)
+            await asyncio.sleep(400)
+        resumed = min(at for at, _ in account.calls if at >= outage_ends)
+        assert resumed <= outage_ends + 2 * 60.0 + 10.0, "each pause is at most twice as long as all before it"
 
     run(go())
 
