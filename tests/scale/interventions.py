@@ -380,9 +380,12 @@ def test_more_triggers_than_the_triggerer_runs(mode: Mode, small_triggerer: Inst
     began = time.time()
     wait.deliver(*others)
     time.sleep(5 * wait.poke_seconds)
-    calls = [call for call in wait.calls() if call["real"] > began]
-    assert all("numbers" in call["query"] for call in calls), calls
-    numbers = {number for call in calls for number in call["query"]["numbers"].split(",")}
+    numbers = {
+        number
+        for call in wait.calls()
+        if call["real"] > began and call["path"] == "/trackings/get"  # the account's quota is read now and then
+        for number in call["query"]["numbers"].split(",")
+    }
     assert numbers == {wait.number(parcel) for parcel in served}, "without a trigger nothing is asked"
     assert running(wait.tasks(run)) == SMALL
 
