@@ -266,7 +266,7 @@ def delivery_time(record: Mapping[str, Any]) -> str | None:
     """
     if record.get("status") != _DELIVERED:
         return None
-    delivered = [event for event in _events(record) if _is_delivered(event)]
+    delivered = [event for event in _events(record) if _reports_delivery(event)]
     if len(delivered) == 1:  # nearly always; parsing all events of 2,000 shipments takes longer than decoding them
         start = parse_local_time(delivered[0].get("Date"))
     else:
@@ -283,7 +283,7 @@ def _events(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _is_delivered(event: Mapping[str, Any]) -> bool:
+def _reports_delivery(event: Mapping[str, Any]) -> bool:
     status = event.get("checkpoint_status")
     return isinstance(status, str) and status.strip() == _DELIVERED
 

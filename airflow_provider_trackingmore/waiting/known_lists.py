@@ -55,13 +55,13 @@ class KnownLists:
             due.listable,
             len(stale),
             rows=self._rows(due.created_since, now),
-            changed=self._expected_changes(now) if can_list_changes else None,
+            changed=self._expected_changed_rows(now) if can_list_changes else None,
             left_out=sum(1 for shipment in due.shipments if not shipment.unlisted and self._leaves_out(shipment, now)),
             stale_left_out=sum(1 for shipment in stale if self._leaves_out(shipment, now)),
             number_calls_a_round=due.number_rate / FILTER_NUMBERS * due.shortest_interval,
         )
 
-    def _expected_changes(self, now: float) -> int:
+    def _expected_changed_rows(self, now: float) -> int:
         """Return the expected number of rows of the list of changes."""
         rows, until = self._long_changes
         return rows if now < until else self._changed_rows

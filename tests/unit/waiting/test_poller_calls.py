@@ -42,6 +42,13 @@ async def after(seconds: float, account: Account, one: ShipmentKey, status: str,
     account.change(one, status, **change)
 
 
+async def change_every_minute(account: Account, keys: list[ShipmentKey], minutes: int) -> None:
+    """Let shipments that nobody waits for change, for so many minutes."""
+    for _ in range(minutes):
+        account.changed_at |= dict.fromkeys(keys, asyncio.get_running_loop().time())
+        await asyncio.sleep(60)
+
+
 def kinds(account: Account) -> dict[str, int]:
     """The number of calls of each kind."""
     found: dict[str, int] = {}
@@ -358,13 +365,14 @@ def test_a_long_list_of_changes_elsewhere_is_not_read_again_and_again(account: A
     busy = [ShipmentKey("dhl", f"B{number}") for number in range(9_000)]
     account.parcels |= dict.fromkeys(busy, "transit")
 
-    async def change_others() -> None:
-        for _ in range(20):
-            account.changed_at |= dict.fromkeys(busy, asyncio.get_running_loop().time())
-            await asyncio.sleep(60)
-
     ends = [after(1200, account, shipment, "delivered") for shipment in wanted]
-    run(together(*(until(account, [shipment], "delivered") for shipment in wanted), change_others(), *ends))
+    run(
+        together(
+            *(until(account, [shipment], "delivered") for shipment in wanted),
+            change_every_minute(account, busy, 20),
+            *ends,
+        )
+    )
     assert kinds(account)["changes"] <= 3, "of twenty rounds, after 5 minutes and then 10 more"
 
 
@@ -391,17 +399,12 @@ def test_a_list_of_changes_that_is_too_long_for_the_first_waits_is_read_for_the_
     busy = [ShipmentKey("dhl", f"B{number}") for number in range(4_500)]
     account.parcels |= dict.fromkeys(busy, "transit")
 
-    async def change_others() -> None:
-        for _ in range(10):
-            account.changed_at |= dict.fromkeys(busy, asyncio.get_running_loop().time())
-            await asyncio.sleep(60)
-
     async def started(number: int) -> float:
         await asyncio.sleep(0 if number < 100 else 150)
         return await until(account, [wanted[number]], "delivered", first_check_in=0.0)
 
     ends = [after(500, account, shipment, "delivered") for shipment in wanted]
-    run(together(*map(started, range(2000)), change_others(), *ends))
+    run(together(*map(started, range(2000)), change_every_minute(account, busy, 10), *ends))
     by_number = [at for at, numbers in account.calls if numbers[0].startswith("N")]
     rounds = [range(start, start + 60) for start in range(1_220, 1_460, 60)]  # all have had their first check
     assert max(sum(int(at) in one for at in by_number) for one in rounds) <= 3
