@@ -43,6 +43,7 @@ class HintChecks:
         self._state = state
         self._clock = clock
         self._pending: dict[WatchedShipment, float] = {}
+        self._pending_due = math.inf
         self._unclaimed: OrderedDict[ShipmentKey, float] = OrderedDict()
         self._released: deque[float] = deque()
         self._next_batch_at = -math.inf
@@ -53,7 +54,7 @@ class HintChecks:
         """When the next batch must be released; infinity if there is none."""
         if not self._pending:
             return math.inf
-        due = max(min(self._pending.values()), self._next_batch_at)
+        due = max(self._pending_due, self._next_batch_at)
         if len(self._released) >= self._per_minute:
             due = max(due, self._released[-self._per_minute] + _MINUTE)
         return due
@@ -91,7 +92,9 @@ class HintChecks:
                 self._add(shipment, now)
 
     def _add(self, shipment: WatchedShipment, now: float) -> None:
-        self._pending.setdefault(shipment, max(now + GATHER_SECONDS, shipment.hinted_at + SECONDS_PER_SHIPMENT))
+        due = max(now + GATHER_SECONDS, shipment.hinted_at + SECONDS_PER_SHIPMENT)
+        self._pending.setdefault(shipment, due)
+        self._pending_due = min(self._pending_due, due)
 
     def advance_lists(self, keys: Sequence[ShipmentKey]) -> None:
         """Read the lists early for every watcher whose last round succeeded.
@@ -135,4 +138,5 @@ class HintChecks:
             shipment.hinted_at = now
             self._released.append(now)
             released += 1
+        self._pending_due = min(self._pending.values(), default=math.inf)
         return released

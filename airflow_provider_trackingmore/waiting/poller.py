@@ -27,9 +27,9 @@ from airflow_provider_trackingmore.waiting.list_subscriptions import ListSubscri
 from airflow_provider_trackingmore.waiting.number_checks import NumberChecks
 from airflow_provider_trackingmore.waiting.progress import WaitProgress, read_progress
 from airflow_provider_trackingmore.waiting.recorder import Recorder
-from airflow_provider_trackingmore.waiting.registry import Subscription
+from airflow_provider_trackingmore.waiting.registry import Subscription, WatchedShipment
 from airflow_provider_trackingmore.waiting.retries import FailedGroup
-from airflow_provider_trackingmore.waiting.schedule import GATHER_SECONDS, Due
+from airflow_provider_trackingmore.waiting.schedule import GATHER_SECONDS, Due, next_check
 from airflow_provider_trackingmore.waiting.sender import Sender
 from airflow_provider_trackingmore.waiting.state import PollerState
 
@@ -75,12 +75,13 @@ class Poller:
         self._calls_since_retry = 0
         self._waits_come_next = False
         self._wake = asyncio.Event()
+        self._sleeps_until = math.inf
         self._task: asyncio.Task[None] | None = None
 
     @property
     def waits(self) -> int:
         """How many waits have subscribed."""
-        return sum(subscription.is_wait for subscription in self._state.registry.subscriptions)
+        return self._state.registry.waits
 
     @property
     def is_used(self) -> bool:
@@ -121,14 +122,17 @@ class Poller:
         :return: the subscription, to be used in a ``with`` block.
         """
         subscription = Subscription(poke_interval, reconcile_seconds, self._unsubscribe, is_wait)
-        self._state.registry.subscriptions[subscription] = None
+        self._state.registry.open(subscription)
         try:
+            next_at = math.inf
             async for normalized, key in cooperatively(shipments.items()):
-                self._add(subscription, normalized, key, first_check_in)
+                shipment = self._state.registry.add(subscription, normalized, key)
+                self._schedule(subscription, shipment, first_check_in)
+                next_at = min(next_at, next_check(shipment, self._state.lists.changes_checked_at))
         except BaseException:
             subscription.close()
             raise
-        self._subscribed()
+        self._subscribed(min(next_at, self._state.gathering.due, self._hints.due))
         return subscription
 
     def subscribe_to_lists(
@@ -151,15 +155,23 @@ class Poller:
             unsubscribe=self._unsubscribe_from_lists,
         )
         self._state.registry.list_subscriptions[subscription] = None
-        self._subscribed()
+        self._subscribed(subscription.next_at)
         return subscription
 
-    def _subscribed(self) -> None:
+    def _subscribed(self, next_at: float) -> None:
         self._on_change(self)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="trackingmore-poller")
             self._observer.gauge("waits.failed_polls", 0)
-        self._wake.set()
+        self._wake_up_by(next_at)
+
+    def _wake_up_by(self, at: float) -> None:
+        """Wake up, unless this is early enough anyway: after each wake-up, the poller examines all shipments.
+
+        :param at: when something is due, in seconds of the event loop.
+        """
+        if at < self._sleeps_until:
+            self._wake.set()
 
     def check_now(self, keys: Sequence[ShipmentKey], *, per_minute: int) -> int:
         """Check shipments early, because they may have changed, and read the lists early for watchers.
@@ -180,7 +192,7 @@ class Poller:
         :param keys: the shipments that may have changed.
         """
         self._hints.advance_lists(keys)
-        self._wake.set()
+        self._wake_up_by(min(self._hints.due, self._list_publisher.next_at))
 
     def check_at_deadline(self, subscription: Subscription) -> None:
         """Give all shipments of a subscription a last full check, with priority and despite earlier failures.
@@ -196,13 +208,11 @@ class Poller:
             if isinstance(shipment.hold, FailedGroup):
                 shipment.hold.retry_by(at)
         self._state.health.shorten_back_off()
-        self._wake.set()
+        self._wake_up_by(max(at, self._state.health.paused_until))
 
-    def _add(
-        self, subscription: Subscription, normalized: ShipmentKey, key: ShipmentKey, first_check_in: float | None
-    ) -> None:
+    def _schedule(self, subscription: Subscription, shipment: WatchedShipment, first_check_in: float | None) -> None:
+        """Schedule the first check of a shipment for a new subscriber, unless what is known of it is recent enough."""
         now = self._clock()
-        shipment = self._state.registry.add(subscription, normalized, key)
         self._hints.claim(shipment)
         if shipment.observed is not None and shipment.observed.status is not None:
             checked_at = max(shipment.checked_at, self._state.lists.changes_checked_at)
@@ -222,7 +232,7 @@ class Poller:
         self._state.registry.remove(subscription, keys)
         if not is_end:
             return
-        self._state.registry.subscriptions.pop(subscription, None)
+        self._state.registry.close(subscription)
         self._unsubscribed()
 
     def _unsubscribe_from_lists(self, subscription: ListSubscription) -> None:
@@ -297,7 +307,11 @@ class Poller:
             await self._number_checks.check_most_urgent(due, now)
 
     async def _sleep_until(self, wake_at: float) -> None:
-        """Sleep until a time of the event loop, or until something subscribes or wants a last check."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(None if math.isinf(wake_at) else wake_at):
-                await self._wake.wait()
+        """Sleep until a time of the event loop, or until something else is due earlier."""
+        self._sleeps_until = wake_at
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(None if math.isinf(wake_at) else wake_at):
+                    await self._wake.wait()
+        finally:
+            self._sleeps_until = math.inf

@@ -32,6 +32,7 @@ class WatchedShipment:
     :param created: Unix seconds of its registration by the vendor's clock, if known.
     :param poke_interval: the shortest of its subscribers.
     :param reconcile_seconds: the shortest of its subscribers.
+    :param intervals_outdated: whether a subscriber that may have had the shortest ones has left.
     :param hold: what keeps it out of the ordinary checks: a group of failed calls, or a pending confirmation.
     :param unlisted: whether the vendor knows it by number, but leaves it out of its lists.
     :param list_again_at: the list of everything has left it out, and is expected to do so until this time.
@@ -52,13 +53,18 @@ class WatchedShipment:
     created: float | None = None
     poke_interval: float = math.inf
     reconcile_seconds: float = math.inf
+    intervals_outdated: bool = False
     hold: object | None = None
     unlisted: bool = False
     list_again_at: float = NEVER
     hinted_at: float = NEVER
 
     def update_intervals(self) -> None:
-        """Use the shortest intervals of the current subscribers."""
+        """Use the shortest intervals of the current subscribers.
+
+        It is done once before the next check, not whenever one of a shipment's thousands of subscribers leaves.
+        """
+        self.intervals_outdated = False
         self.poke_interval = min((wait.poke_interval for wait in self.subscribers), default=math.inf)
         self.reconcile_seconds = min((wait.reconcile_seconds for wait in self.subscribers), default=math.inf)
 
@@ -193,17 +199,37 @@ class Subscription(Notifiable):
 
 
 class Registry:
-    """All shipments with subscribers, by normalized key."""
+    """All shipments with subscribers, by normalized key, and all subscriptions.
+
+    ``waits`` is the number of the subscriptions that belong to waits.
+    """
 
     def __init__(self) -> None:
         self.shipments: dict[ShipmentKey, WatchedShipment] = {}
         self.subscriptions: dict[Subscription, None] = {}
+        self.waits = 0
         self.list_subscriptions: dict[ListSubscription, None] = {}
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing has subscribed."""
         return not self.subscriptions and not self.list_subscriptions
+
+    def open(self, subscription: Subscription) -> None:
+        """Register a new subscription, before its shipments are added.
+
+        :param subscription: the subscription.
+        """
+        self.subscriptions[subscription] = None
+        self.waits += subscription.is_wait
+
+    def close(self, subscription: Subscription) -> None:
+        """Forget a subscription, after its shipments were removed.
+
+        :param subscription: the subscription.
+        """
+        del self.subscriptions[subscription]
+        self.waits -= subscription.is_wait
 
     def add(self, subscription: Subscription, normalized: ShipmentKey, key: ShipmentKey) -> WatchedShipment:
         """Subscribe to one shipment.
@@ -241,7 +267,7 @@ class Registry:
                 subscription.poke_interval <= shipment.poke_interval
                 or subscription.reconcile_seconds <= shipment.reconcile_seconds
             ):
-                shipment.update_intervals()
+                shipment.intervals_outdated = True
 
     def publish_to(self, subscription: Subscription, shipment: WatchedShipment) -> None:
         """Publish the newest state to one subscriber. For others, with shorter intervals, it may be too old.

@@ -94,6 +94,8 @@ class Due:
         for shipment in shipments:
             if not shipment.subscribers:
                 continue
+            if shipment.intervals_outdated:
+                shipment.update_intervals()
             interval = shipment.poke_interval
             if shipment.reconcile_seconds < interval:
                 interval = shipment.reconcile_seconds
