@@ -57,6 +57,17 @@ class ChangeCursor:
         """Where the next list of changes begins, in Unix seconds of the vendor's clock; None if there is no cursor."""
         return None if self.position is None else int(max(self.position - OVERLAP_SECONDS, 0.0))
 
+    def earliest_now(self, now: float) -> float:
+        """Return a time that has passed on the vendor's clock, as close to its present as is known.
+
+        :param now: seconds of the event loop.
+        :return: Unix seconds; 0 if nothing is known.
+        """
+        if not self._log:
+            return 0.0
+        at, newest = self._log[-1]
+        return newest + max(now - at, 0.0)
+
 
 def _second_newest(times: Sequence[float], now: float) -> float | None:
     plausible = sorted(time for time in times if time <= now + MAX_AHEAD_SECONDS)

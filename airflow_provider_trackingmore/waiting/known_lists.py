@@ -6,6 +6,7 @@ import math
 
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS, PAGE_SIZE
 from airflow_provider_trackingmore.waiting.change_cursor import ChangeCursor
+from airflow_provider_trackingmore.waiting.change_list import ChangeList
 from airflow_provider_trackingmore.waiting.planner import Plan, plan
 from airflow_provider_trackingmore.waiting.registry import WatchedShipment
 from airflow_provider_trackingmore.waiting.schedule import Due
@@ -35,6 +36,7 @@ class KnownLists:
     def __init__(self) -> None:
         self.cursor = ChangeCursor()
         self.changes_checked_at = -math.inf
+        self.changes_per_second = 0.0
         self._changes_allowed_at = -math.inf
         self._long_changes_seconds = LONG_CHANGES_SECONDS
         self._changed_rows = 0
@@ -102,16 +104,23 @@ class KnownLists:
         """
         self._everything_allowed_at = now + seconds
 
-    def record_changes(self, rows: int, began: float) -> None:
+    def begin_changes(self, now: float) -> ChangeList:
+        """Begin to read the list of changes.
+
+        :param now: seconds of the event loop.
+        """
+        return ChangeList(self.cursor.since or 0, self.cursor.earliest_now(now), self.changes_per_second)
+
+    def record_changes(self, rows: int, seen_until: float) -> None:
         """Record that the list of changes was read to its end, which counts as a check of every shipment.
 
         :param rows: the number of its rows.
-        :param began: when its first page arrived, in seconds of the event loop.
+        :param seen_until: the list has every change until then, in seconds of the event loop.
         """
         self._changed_rows = rows
         self._long_changes_seconds = LONG_CHANGES_SECONDS
         self._long_changes = (0, -math.inf)
-        self.changes_checked_at = began
+        self.changes_checked_at = seen_until
 
     def avoid_changes(self, now: float, seconds: float) -> None:
         """Do not request the list of changes for a while.

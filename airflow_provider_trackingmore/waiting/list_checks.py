@@ -6,7 +6,6 @@ import math
 
 from airflow_provider_trackingmore.api.errors import TrackingMoreError
 from airflow_provider_trackingmore.api.filters import ListFilters
-from airflow_provider_trackingmore.api.models import ShipmentKey
 from airflow_provider_trackingmore.waiting.calls import PollerCalls
 from airflow_provider_trackingmore.waiting.cooperative import cooperatively
 from airflow_provider_trackingmore.waiting.known_lists import (
@@ -75,46 +74,39 @@ class ListChecks:
         :param due: the due shipments. A list that takes as many calls as checks by number is abandoned.
         """
         lists = self._state.lists
-        since = lists.cursor.since
-        seen: set[ShipmentKey] = set()
-        began = math.inf
-        total: int | None = None
-        number = 0
-        while True:
-            number += 1
+        changes = lists.begin_changes(self._clock())
+        seen_until = -math.inf
+        request = changes.next_request()
+        while request is not None:
             try:
-                page = await self._calls.request_page({"update_time_min": since or 0}, number)
+                page = await self._calls.request_page(*request)
             except TrackingMoreError as error:
                 if self._failures.list_failed(error):
                     lists.avoid_changes(self._clock(), REFUSED_LIST_SECONDS)
                 return
-            began = min(began, self._clock())
-            rows = len(page.rows) if page.total is None else page.total
-            seen.update(page.keys)
+            if changes.is_at_last_span:
+                seen_until = self._clock()
             await self._recorder.record_page(page)
-            if number == 1 and is_long(rows, due.listable):
-                lists.record_long_changes(rows, self._clock())
+            if not changes.add(page, lists.cursor.earliest_now(self._clock())):
+                lists.avoid_changes(self._clock(), SHIFTED_CHANGES_SECONDS)
                 return
-            if number > 1 and rows != total:
-                break
-            total = rows
-            if page.is_last or number >= pages(rows):
-                break
-            await self.check_overdue()
-        if number > 1 and (rows != total or len(seen) != total):
-            # Rows have come or gone between two pages, so some may have been skipped.
-            lists.avoid_changes(self._clock(), SHIFTED_CHANGES_SECONDS)
-            return
-        await self.confirm_unchanged(due, rows, began)
+            request = changes.next_request()
+            if request is not None:
+                if is_long(changes.rows, due.listable):
+                    lists.record_long_changes(changes.rows, self._clock())
+                    return
+                await self.check_overdue()
+        lists.changes_per_second = changes.rows_per_second
+        await self.confirm_unchanged(due, changes.rows, seen_until)
 
-    async def confirm_unchanged(self, due: Due, rows: int, began: float) -> None:
+    async def confirm_unchanged(self, due: Due, rows: int, seen_until: float) -> None:
         """Record that the list of changes was read to its end: shipments that it does not contain are unchanged.
 
         :param due: the shipments that were due.
         :param rows: the number of rows in the list.
-        :param began: when its first page arrived, in seconds of the event loop.
+        :param seen_until: the list has every change until then, in seconds of the event loop.
         """
-        self._state.lists.record_changes(rows, began)
+        self._state.lists.record_changes(rows, seen_until)
         updated: dict[Subscription, None] = {}
         async for shipment in cooperatively(due.shipments):
             shipment.record_unchanged()

@@ -124,7 +124,8 @@ class Account:
         end = first + int(query["limit"])
         if "update_time_min" in query:
             since = datetime.fromtimestamp(int(query["update_time_min"]), UTC).isoformat()
-            rows = [row for row in rows if row["updated_at"] is not None and row["updated_at"] >= since]
+            until = datetime.fromtimestamp(int(query.get("update_time_max", 2**32)), UTC).isoformat()
+            rows = [row for row in rows if row["updated_at"] is not None and since <= row["updated_at"] <= until]
             return {"meta": {"code": 200}, "data": {"items": rows[first:end], "total": str(len(rows))}}
         other = {
             "carrier_code": "dhl",

@@ -410,6 +410,36 @@ def test_a_list_of_changes_that_is_too_long_for_the_first_waits_is_read_for_the_
     assert max(sum(int(at) in one for at in by_number) for one in rounds) <= 3
 
 
+def test_a_list_of_changes_with_several_pages_is_used_although_it_grows_while_it_is_read(
+    account: Account, run: Run
+) -> None:
+    wanted = waiting_for(account, 2000)
+    account.elsewhere = 30_000
+    account.latency = 1.0
+    busy = [ShipmentKey("dhl", f"B{number}") for number in range(6_000)]
+    account.parcels |= dict.fromkeys(busy, "transit")
+
+    async def change_all_the_time(seconds: int) -> None:
+        for second in range(seconds):
+            now = asyncio.get_running_loop().time()
+            account.changed_at |= {busy[(second * 37 + number) % len(busy)]: now for number in range(37)}
+            await asyncio.sleep(1)
+
+    async def deliver() -> float:
+        await asyncio.sleep(900)
+        for shipment in wanted:
+            account.change(shipment, "delivered")
+        return asyncio.get_running_loop().time()
+
+    *released, _, delivered = run(
+        together(*(until(account, [shipment], "delivered") for shipment in wanted), change_all_the_time(960), deliver())
+    )
+
+    assert max(released) - delivered < 60 + 10, "an interval, and the calls"
+    assert kinds(account)["changes"] <= 16 * 3, "one list a minute, of two pages"
+    assert kinds(account).get("number", 0) + kinds(account).get("list", 0) <= 2000 / 40 + 16
+
+
 def test_a_list_that_has_grown_is_still_read_while_it_saves_calls(account: Account, run: Run) -> None:
     wanted = waiting_for(account, 1000)
     account.elsewhere = 0
