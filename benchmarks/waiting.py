@@ -90,7 +90,7 @@ def main() -> None:
 
 def scale_for(size: int) -> float:
     """Return the clock's speed. Real time of this machine shows as clock time, so long responses need a slow clock."""
-    return 40.0 if size < 500 else 20.0 if size < 5000 else 5.0 if size < TRIGGERS_ALONE else 3.0
+    return 40.0 if size < 500 else 20.0 if size < 5000 else 5.0 if size < TRIGGERS_ALONE else 1.0
 
 
 def sandbox_with(accounts: int, scale: float) -> SandboxProcess:

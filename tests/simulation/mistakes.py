@@ -25,6 +25,7 @@ from airflow_provider_trackingmore.waiting import (
 )
 from airflow_provider_trackingmore.waiting.calls import PollerCalls
 from airflow_provider_trackingmore.waiting.change_cursor import ChangeCursor
+from airflow_provider_trackingmore.waiting.change_list import ChangeList
 from airflow_provider_trackingmore.waiting.failure_handling import FailureHandler
 from airflow_provider_trackingmore.waiting.failures import Scope
 from airflow_provider_trackingmore.waiting.health import AccountHealth
@@ -39,7 +40,7 @@ from airflow_provider_trackingmore.waiting.planner import Plan
 from airflow_provider_trackingmore.waiting.poller import Poller
 from airflow_provider_trackingmore.waiting.recorder import Recorder
 from airflow_provider_trackingmore.waiting.registry import Registry, Subscription, WatchedShipment
-from airflow_provider_trackingmore.waiting.responses import ObservedRow
+from airflow_provider_trackingmore.waiting.responses import ObservedPage, ObservedRow
 from airflow_provider_trackingmore.waiting.retries import FailedGroup
 
 Patches = list[Any]
@@ -251,20 +252,15 @@ def confirmations_come_first() -> Patches:
 
 def newcomers_make_all_due() -> Patches:
     """Each wait that joins makes full checks of all shipments of the account due."""
-    add = Poller._add
+    schedule_check = Poller._schedule
 
     def mutated(self: Poller, subscription: Subscription, *arguments: Any) -> None:
-        add(self, subscription, *arguments)
+        schedule_check(self, subscription, *arguments)
         for shipment in self._state.registry.shipments.values():
             if shipment.observed is not None:
                 shipment.full_check_due = min(shipment.full_check_due, self._clock() + 2.0)
 
-    return [mock.patch.object(Poller, "_add", mutated)]
-
-
-def newcomers_keep_changes_coming() -> Patches:
-    """The list of changes does not count as the check that a new wait wants, so it is requested again and again."""
-    return [mock.patch.object(WatchedShipment, "record_unchanged", return_value=None)]
+    return [mock.patch.object(Poller, "_schedule", mutated)]
 
 
 def changes_tell_newcomers_nothing() -> Patches:
@@ -336,6 +332,20 @@ def first_answer_sets_the_cursor() -> Patches:
             note(self, updated, created, at=at, now=now)
 
     return [mock.patch.object(ChangeCursor, "note", mutated)]
+
+
+def changes_are_read_by_page_number() -> Patches:
+    """A list of changes is read page by page, even if its rows move from one page to another."""
+    add = ChangeList.add
+
+    def mutated(self: ChangeList, page: ObservedPage, until: float) -> bool:
+        add(self, page, until)
+        return True
+
+    return [
+        mock.patch.object(ChangeList, "_choose_cuts", return_value=[]),
+        mock.patch.object(ChangeList, "add", mutated),
+    ]
 
 
 def hints_are_lost() -> Patches:

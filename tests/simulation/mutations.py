@@ -142,7 +142,7 @@ MUTATIONS: dict[str, Mutation] = {
         "poison",
         SMALL,
     ),
-    "B9c": _mutation(
+    "B9b": _mutation(
         "changes that were too long are avoided",
         mistakes.long_changes_are_avoided_for_long,
         "calls",
@@ -163,17 +163,7 @@ MUTATIONS: dict[str, Mutation] = {
         "newcomers",
         SMALL,
     ),
-    "B9b": _mutation(
-        "newcomers keep changes coming",
-        mistakes.newcomers_keep_changes_coming,
-        "calls",
-        233,
-        "busy",
-        "elsewhere",
-        "long list",
-        SMALL,
-    ),
-    "B9d": _mutation(
+    "B9c": _mutation(
         "a list checks what it leaves out",
         mistakes.lists_count_for_what_they_leave_out,
         "calls",
@@ -190,6 +180,15 @@ MUTATIONS: dict[str, Mutation] = {
         mistakes.first_answer_sets_the_cursor,
         "calls",
         239,
+        "busy",
+        "registered together",
+        SMALL,
+    ),
+    "F": _mutation(
+        "changes are read by page number",
+        mistakes.changes_are_read_by_page_number,
+        LATE,
+        96,
         "busy",
         "registered together",
         SMALL,

@@ -41,6 +41,11 @@ FOUND = {
     "a webhook made the first round of a watcher read nothing": (171, "busy", WATCHED),
     "a webhook made a settled shipment new for a watcher": (339, None, {"hints", "watchers"}),
     "a watcher called a service that was down": (111, "busy", WATCHED),
+    "oracle: a shipment may have settled since the state that was kept for the wait": (
+        117,
+        "busy",
+        {"elsewhere", "newcomers", "sharing", *WATCHED} - {"hints"},
+    ),
     "oracle: a list that leaves out a failing number says nothing about it": (52, "small", {"hints", "watchers"}),
     "oracle: a shipment that failed for a wait cannot be missing as well": (
         1173,

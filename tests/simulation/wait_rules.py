@@ -34,6 +34,7 @@ class WaitJudge:
         self.options = session.plan.options
         self.names = names_of(session)
         self.excused = life.excuses.of(self.names)
+        self.uncertain: set[Name] = set()
         self.cached: dict[Name, str] = {}
         self.disputed: set[Name] = set()
         self.certain = Belief(self.options, settles_by_full=True)
@@ -67,8 +68,8 @@ class WaitJudge:
             self.possible.observe(cached | received)
             self.received.observe(received)
             self.firsthand.observe(certain)
-            uncertain = cached.keys() | (received.keys() - certain.keys())
-            outcomes = {name: self.possible.outcome(name) for name in uncertain}
+            self.uncertain |= cached.keys() | (received.keys() - certain.keys())
+            outcomes = {name: self.possible.outcome(name) for name in self.uncertain}
             self.cached |= {name: outcome for name, outcome in outcomes.items() if outcome not in OPEN}
             self.disputed |= {name for name, sighting in certain.items() if self._contradicts(name, sighting.status)}
             certain = {name: sighting for name, sighting in certain.items() if name not in self.disputed}
