@@ -24,7 +24,7 @@ class PollerCalls:
     :param state: the state of the poller.
     :param recorder: records the responses.
     :param failures: handles failed calls.
-    :param clock: seconds of the event loop.
+    :param clock: event loop time in seconds.
     :param wall_clock: Unix seconds.
     """
 

@@ -35,7 +35,7 @@ class ChangeCursor:
 
         :param updated: Unix seconds of the last change of each shipment in it.
         :param created: Unix seconds of the registration of each shipment in it.
-        :param at: seconds of the event loop when the response arrived.
+        :param at: event loop time in seconds when the response arrived.
         :param now: Unix seconds by our own clock.
         """
         candidates = [time for time in (_second_newest(updated, now), _second_newest(created, now)) if time]
@@ -46,7 +46,7 @@ class ChangeCursor:
     def advance(self, oldest_check: float) -> None:
         """Advance as far as the checks allow.
 
-        :param oldest_check: seconds of the event loop: the oldest of all shipments' last checks.
+        :param oldest_check: event loop time in seconds: the oldest of all shipments' last checks.
         """
         index = bisect_right(self._log, oldest_check, key=lambda entry: entry[0])
         if index:
@@ -60,7 +60,7 @@ class ChangeCursor:
     def earliest_now(self, now: float) -> float:
         """Return a time that has passed on the vendor's clock, as close to its present as is known.
 
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         :return: Unix seconds; 0 if nothing is known.
         """
         if not self._log:

@@ -32,7 +32,7 @@ class ChangeList:
     """Decides which requests read a list of changes. Times are Unix seconds of the vendor's clock.
 
     :param since: where the list begins.
-    :param until: a time in the past, after which the number of changes is unknown.
+    :param until: a time that has passed on the vendor's clock. The list is only divided before it.
     :param rows_per_second: how many shipments change per second, judging by the previous list; 0 if that is unknown.
     """
 
@@ -40,7 +40,7 @@ class ChangeList:
         self._spans: list[tuple[int, int | None]] = [(since, None)]
         seconds = max(until - since, 0.0)
         if (rows := int(seconds * rows_per_second)) > PAGE_SIZE:
-            self._divide(_even_cuts(since, seconds, _parts(rows)))
+            self._divide(_even_cuts(since, seconds, _spans_for(rows)))
         self._begin = since
         self._until = until
         self._past_rows = 0
@@ -131,7 +131,7 @@ class ChangeList:
         past_rows = total * len(times) // len(rows)
         if total - past_rows > FILL * PAGE_SIZE:
             return []
-        parts, seconds = _parts(past_rows), times[-1] - low
+        parts, seconds = _spans_for(past_rows), times[-1] - low
         _, densest = Counter(map(int, times)).most_common(1)[0]
         if in_order == times:  # the oldest changes come first, so the others happened later
             cuts = _even_cuts(low, seconds * total / len(rows), parts)
@@ -145,7 +145,8 @@ class ChangeList:
         return sorted({cut for cut in cuts if low + 1 < cut < end - 1})
 
 
-def _parts(rows: int) -> int:
+def _spans_for(rows: int) -> int:
+    """Return how many spans are needed for this many rows."""
     return math.ceil(rows / max(FILL * PAGE_SIZE, 1))
 
 

@@ -23,7 +23,7 @@ class FailureHandler:
 
     :param state: the state of the poller.
     :param account: the fingerprint of its key, for the log.
-    :param clock: seconds of the event loop.
+    :param clock: event loop time in seconds.
     :param observer: receives metrics.
     """
 

@@ -52,7 +52,7 @@ class AccountHealth:
         """Pause while the account cools down after a 429.
 
         :param error: the 429 response.
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         """
         self.paused_until = self._shortest_pause_until = now + (error.retry_after or FIRST_BACK_OFF)
 
@@ -62,7 +62,7 @@ class AccountHealth:
         If a last check has shortened the pause, its failure is not another one in the row.
 
         :param error: how the call failed.
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         :return: the length of the pause in seconds.
         """
         self.problem = error
@@ -84,7 +84,7 @@ class AccountHealth:
         """Pause after a refusal of the account, and tell whether it confirms an earlier one.
 
         :param error: the refusal.
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         """
         self.problem = error
         self.paused_until = self._shortest_pause_until = now + back_off(2, self._rng)

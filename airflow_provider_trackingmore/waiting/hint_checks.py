@@ -36,7 +36,7 @@ class HintChecks:
     """The hints of one poller. Times are those of the event loop, in seconds.
 
     :param state: the state of the poller.
-    :param clock: seconds of the event loop.
+    :param clock: event loop time in seconds.
     """
 
     def __init__(self, state: PollerState, clock: Callable[[], float]) -> None:
@@ -120,7 +120,7 @@ class HintChecks:
     def release(self, now: float) -> int:
         """Make as many pending shipments due as may be checked now.
 
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         :return: the number of shipments that are due.
         """
         while self._released and self._released[0] <= now - _MINUTE:

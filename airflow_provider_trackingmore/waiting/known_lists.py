@@ -48,7 +48,7 @@ class KnownLists:
         """Choose how to check what is due with the fewest calls.
 
         :param due: the shipments.
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         """
         self.cursor.advance(due.oldest_check)
         can_list_changes = self.cursor.since is not None and now >= self._changes_allowed_at
@@ -92,14 +92,14 @@ class KnownLists:
 
         :param since: Unix seconds of the registration that it begins with.
         :param total: the number of its rows; None if the response does not say.
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         """
         self._everything = since, UNKNOWN_TOTAL if total is None else total, now
 
     def avoid_everything(self, now: float, seconds: float) -> None:
         """Do not request the list of everything for a while.
 
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         :param seconds: for how long.
         """
         self._everything_allowed_at = now + seconds
@@ -107,7 +107,7 @@ class KnownLists:
     def begin_changes(self, now: float) -> ChangeList:
         """Begin to read the list of changes.
 
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         """
         return ChangeList(self.cursor.since or 0, self.cursor.earliest_now(now), self.changes_per_second)
 
@@ -115,7 +115,7 @@ class KnownLists:
         """Record that the list of changes was read to its end, which counts as a check of every shipment.
 
         :param rows: the number of its rows.
-        :param seen_until: the list has every change until then, in seconds of the event loop.
+        :param seen_until: the list has every change until then, in event loop time.
         """
         self._changed_rows = rows
         self._long_changes_seconds = LONG_CHANGES_SECONDS
@@ -125,7 +125,7 @@ class KnownLists:
     def avoid_changes(self, now: float, seconds: float) -> None:
         """Do not request the list of changes for a while.
 
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         :param seconds: for how long.
         """
         self._changes_allowed_at = now + seconds
@@ -134,7 +134,7 @@ class KnownLists:
         """Record that the list of changes is too long at present, which it may not be for more shipments.
 
         :param rows: the number of its rows.
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         """
         self._long_changes = rows, now + self._long_changes_seconds
         self._long_changes_seconds = min(2 * self._long_changes_seconds, MAX_LONG_CHANGES_SECONDS)

@@ -39,7 +39,7 @@ class ListChecks:
 
         :param due: the due shipments. Those that the list leaves out are checked by number for a while.
         :param max_calls: a list with more pages than this is abandoned.
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         """
         if await self._read_everything(due.created_since, max_calls):
             for shipment in due.shipments:
@@ -104,7 +104,7 @@ class ListChecks:
 
         :param due: the shipments that were due.
         :param rows: the number of rows in the list.
-        :param seen_until: the list has every change until then, in seconds of the event loop.
+        :param seen_until: the list has every change until then, in event loop time.
         """
         self._state.lists.record_changes(rows, seen_until)
         updated: dict[Subscription, None] = {}

@@ -44,13 +44,13 @@ class ListPublisher:
 
     @property
     def next_at(self) -> float:
-        """When the next list must be read, in seconds of the event loop; infinity if there is no subscription."""
+        """When the next list must be read, in event loop time; infinity if there is no subscription."""
         return min((subscription.next_at for subscription in self._state.registry.list_subscriptions), default=math.inf)
 
     async def publish_due(self, now: float) -> None:
         """Read the lists for the subscriptions with the same filters that are due now or soon.
 
-        :param now: seconds of the event loop; a subscription is due.
+        :param now: event loop time in seconds; a subscription is due.
         """
         subscriptions = self._state.registry.list_subscriptions
         first = min(subscriptions, key=attrgetter("next_at"))
@@ -138,7 +138,7 @@ class ListPublisher:
     async def _list(self, filters: Mapping[str, object]) -> tuple[list[ObservedRow], float]:
         """Read a list to its end.
 
-        :return: its rows, and when the first response arrived, in seconds of the event loop.
+        :return: its rows, and when the first response arrived, in event loop time.
         """
         rows: list[ObservedRow] = []
         first_response_at = math.inf

@@ -37,7 +37,7 @@ class ListSubscription(Notifiable):
     :param window: where the lists begin. The subscriber moves it after each update.
     :param poke_interval: maximum seconds between two checks.
     :param reconcile_seconds: maximum seconds between two checks that do not rely on the list of changes.
-    :param due_at: the time of the first check, in seconds of the event loop.
+    :param due_at: the time of the first check, in event loop time.
     :param unsubscribe: called when it is closed.
     """
 
@@ -91,7 +91,7 @@ class ListSubscription(Notifiable):
 
     @property
     def next_at(self) -> float:
-        """When the lists must be read next, in seconds of the event loop."""
+        """When the lists must be read next, in event loop time."""
         return min(self.due_at, self.hint_due)
 
     def close(self) -> None:

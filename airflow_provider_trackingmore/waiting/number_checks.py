@@ -33,7 +33,7 @@ class NumberChecks:
         """Check the most urgent shipments with one call.
 
         :param due: the due shipments.
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         """
         urgent = most_urgent(due.shipments, FILTER_NUMBERS, now)
         if must_be_named_by_path(urgent[0]):
@@ -89,7 +89,7 @@ class NumberChecks:
     async def retry(self, now: float) -> None:
         """Make the next call from the retry queue, if one is due.
 
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         """
         group = self._state.retries.take_due_group(now)
         if group is not None:

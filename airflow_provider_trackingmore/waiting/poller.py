@@ -166,9 +166,9 @@ class Poller:
         self._wake_up_by(next_at)
 
     def _wake_up_by(self, at: float) -> None:
-        """Wake up, unless this is early enough anyway: after each wake-up, the poller examines all shipments.
+        """Wake the poller if it would sleep past a time. It examines all shipments whenever it wakes up.
 
-        :param at: when something is due, in seconds of the event loop.
+        :param at: when the next check is due, in event loop time.
         """
         if at < self._sleeps_until:
             self._wake.set()

@@ -33,7 +33,7 @@ async def read_progress(
     """Read the progress of all waits that have a trigger.
 
     :param state: the state of the poller.
-    :param clock: seconds of the event loop.
+    :param clock: event loop time in seconds.
     :param wall_clock: Unix seconds.
     :return: trigger id -> progress.
     """
@@ -50,7 +50,7 @@ async def read_progress(
 
 
 async def _next_check(state: PollerState, subscription: Subscription, now: float) -> float:
-    """Return when the first of its shipments is due, in seconds of the event loop; infinity if none is."""
+    """Return when the first of its shipments is due, in event loop time; infinity if none is."""
     earliest = math.inf
     async for key in cooperatively(list(subscription.shipments), SHIPMENTS_PER_SLICE):
         shipment = state.registry.shipments.get(key)

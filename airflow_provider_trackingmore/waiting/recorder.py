@@ -19,7 +19,7 @@ class Recorder:
     """Records the checks of one poller.
 
     :param state: the state of the poller.
-    :param clock: seconds of the event loop.
+    :param clock: event loop time in seconds.
     :param wall_clock: Unix seconds.
     """
 

@@ -24,7 +24,7 @@ class FailedGroup:
     """Shipments whose call failed. They are excluded from other calls until they have been checked again.
 
     :param shipments: the shipments.
-    :param retry_at: seconds of the event loop.
+    :param retry_at: event loop time in seconds.
     :param failures: how often the call has failed, for a single shipment or while the service was down.
     """
 
@@ -50,14 +50,14 @@ class FailedGroup:
     def retry_by(self, latest: float) -> None:
         """Retry the group no later than this.
 
-        :param latest: seconds of the event loop.
+        :param latest: event loop time in seconds.
         """
         self.retry_at = min(self.retry_at, latest)
 
     def split(self, retry_at: float) -> list[FailedGroup]:
         """Halve the group to find the number that makes it fail; a single shipment counts one more failure.
 
-        :param retry_at: seconds of the event loop.
+        :param retry_at: event loop time in seconds.
         """
         if len(self.shipments) == 1:
             return [FailedGroup(self.shipments, retry_at, self.failures + 1)]
@@ -77,7 +77,7 @@ class RetryQueue:
 
     @property
     def next_at(self) -> float:
-        """When the next call can be made, in seconds of the event loop; infinity if the queue is empty."""
+        """When the next call can be made, in event loop time; infinity if the queue is empty."""
         if self._unconfirmed:
             return -math.inf
         return min((group.retry_at for group in self._groups), default=math.inf)
@@ -85,7 +85,7 @@ class RetryQueue:
     def has_last_checks(self, now: float) -> bool:
         """Tell whether a last check at a deadline can be made now.
 
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         """
         return any(shipment.wants_full_check for shipment in self._unconfirmed) or any(
             group.retry_at <= now and group.is_last_check for group in self._groups
@@ -95,7 +95,7 @@ class RetryQueue:
         """Retry a group later.
 
         :param group: the group.
-        :param retry_at: seconds of the event loop.
+        :param retry_at: event loop time in seconds.
         """
         group.retry_at = retry_at
         group.hold()
@@ -107,7 +107,7 @@ class RetryQueue:
         Last checks at a deadline come first. Otherwise groups and confirmations alternate, so that many of one kind do
         not hold up the other.
 
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         """
         due = [group for group in self._groups if group.retry_at <= now]
         if not due:

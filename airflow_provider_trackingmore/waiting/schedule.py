@@ -22,7 +22,7 @@ def next_check(shipment: WatchedShipment, changes_checked_at: float) -> float:
 
     :param shipment: the shipment.
     :param changes_checked_at: when the list of changes was last read to its end.
-    :return: seconds of the event loop; infinity if it is on hold.
+    :return: event loop time in seconds; infinity if it is on hold.
     """
     if shipment.hold is not None:
         return math.inf
@@ -41,7 +41,7 @@ def needs_full_check(shipment: WatchedShipment, now: float) -> bool:
     """Tell whether the list of changes is not enough for a shipment that is due.
 
     :param shipment: the shipment.
-    :param now: seconds of the event loop.
+    :param now: event loop time in seconds.
     """
     if shipment.observed is None:
         return True
@@ -88,7 +88,7 @@ class Due:
         """Add those shipments that are due. Each step of a poller calls this for all shipments, so it must be fast.
 
         :param shipments: the shipments; those without subscribers are ignored.
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         :param changes_checked_at: when the list of changes was last read to its end.
         """
         for shipment in shipments:
@@ -129,7 +129,7 @@ def most_urgent(due: Iterable[WatchedShipment], number: int, now: float) -> list
 
     :param due: the due shipments, each with its ``due_at``.
     :param number: how many to choose, at most.
-    :param now: seconds of the event loop.
+    :param now: event loop time in seconds.
     :return: the shipments, the most urgent first.
     """
 
@@ -151,7 +151,7 @@ class Gathering:
         """Delay the first check of a shipment.
 
         :param shipment: a shipment that was never checked.
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         """
         self._first = min(self._first, now)
         self._last = now
@@ -168,7 +168,7 @@ class Gathering:
     def release(self, now: float) -> None:
         """Make all of them due.
 
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         """
         for shipment in self.shipments:
             shipment.wanted_at = min(shipment.wanted_at, now)

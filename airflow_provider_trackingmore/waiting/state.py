@@ -40,7 +40,7 @@ class PollerState:
     async def find_due(self, now: float) -> Due:
         """Find the shipments that are due.
 
-        :param now: seconds of the event loop.
+        :param now: event loop time in seconds.
         """
         due = Due()
         async for shipments in in_slices(list(self.registry.shipments.values()), SLICE_SIZE):
