@@ -46,6 +46,11 @@ FOUND = {
         "busy",
         {"elsewhere", "newcomers", "sharing", *WATCHED} - {"hints"},
     ),
+    "oracle: a second with more registrations than a page has rows is read until it is the same twice": (
+        45,
+        "busy",
+        {"registered together", "watchers", *SMALL_CALLS},
+    ),
     "oracle: a list that leaves out a failing number says nothing about it": (52, "small", {"hints", "watchers"}),
     "oracle: a shipment that failed for a wait cannot be missing as well": (
         1173,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import unquote
@@ -100,6 +101,7 @@ class Vendor:
     cool_down_until: dict[str, float] = field(default_factory=dict)
     _rows: dict[float, int] = field(default_factory=dict)
     _changed_rows: dict[float, int] = field(default_factory=dict)
+    _crowded: dict[float, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.by_name = {parcel.name: parcel for parcel in self.parcels}
@@ -156,8 +158,32 @@ class Vendor:
             )
         return self._changed_rows[minute]
 
+    def pages_of_crowded_seconds(self, now: float) -> int:
+        """Return about how many calls read the seconds in which more parcels were registered than a page has rows.
+
+        A second is requested together with the one before and the one after it, since bounds may be exclusive.
+        """
+        minute = now // 60
+        if minute not in self._crowded:
+            registered = Counter(self._created_second(parcel.at(now)) for parcel in self._listed(now))
+            seconds = {second + near for second in registered for near in (-1, 0, 1)}
+            rows = [sum(registered[second + near] for near in (-1, 0, 1)) for second in seconds]
+            self._crowded[minute] = sum(
+                self.habits.pages(size + 1) for size in rows if size > self.habits.rows_in_one_call
+            )
+        return self._crowded[minute]
+
     def _count_rows(self, now: float) -> int:
-        return sum(1 for parcel in self.parcels if (state := parcel.at(now)).status is not None and state.in_list)
+        return sum(1 for _ in self._listed(now))
+
+    def _created_second(self, state: State) -> int:
+        return int(EPOCH + state.created_at + self.habits.skew)
+
+    def _listed(self, now: float) -> Iterator[Parcel]:
+        for parcel in self.parcels:
+            state = parcel.at(now)
+            if state.status is not None and state.in_list:
+                yield parcel
 
     def _one(self, carrier: str, number: str, now: float) -> Reply:
         parcel = self.by_name.get((carrier.casefold(), number.casefold()))
@@ -197,7 +223,7 @@ class Vendor:
         return [parcel for number in wanted for parcel in self.by_number.get(number, ())]
 
     def _matches(self, query: Mapping[str, str], state: State) -> bool:
-        created = int(EPOCH + state.created_at + self.habits.skew)
+        created = self._created_second(state)
         if not int(query.get("created_at_min", 0)) <= created <= int(query.get("created_at_max", 2**40)):
             return False
         if "update_time_min" not in query and "update_time_max" not in query:

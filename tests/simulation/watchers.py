@@ -20,6 +20,9 @@ from tests.simulation.vendor import Vendor
 CALLS_PER_PAGE = 4
 """A list of several pages is divided by time, so that no row is lost when pages shift. A division costs calls."""
 
+ROUNDS_PER_SECOND = 2
+"""A second with more rows than fit into a page cannot be divided: its pages are read until they are the same twice."""
+
 CALLS_PER_LEFT_OUT = 4
 """A known shipment that the list leaves out is checked by number and by path, perhaps twice before the next round."""
 
@@ -31,7 +34,7 @@ def list_calls(vendor: Vendor, moment: float) -> int:
     :param moment: when it is read.
     """
     pages = vendor.habits.pages(vendor.rows(moment) + 1)
-    return 1 if pages == 1 else CALLS_PER_PAGE * pages
+    return 1 if pages == 1 else CALLS_PER_PAGE * pages + ROUNDS_PER_SECOND * vendor.pages_of_crowded_seconds(moment)
 
 
 def watch_calls(evidence: Evidence, account: str, life: Life, begins: float, ends: float) -> int:
