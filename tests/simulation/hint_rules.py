@@ -18,7 +18,7 @@ from tests.simulation.scenario_run import Session
 
 HINTS_PER_MINUTE = 120
 LONG_AGO = 2 * allowances.SECONDS_PER_HINT + 10.0
-"""A hint so long ago delays no later one: its own check may have been delayed, and delays the next one in turn."""
+"""A hint so long ago delays no later one, if nothing else delayed its check, which delays the next one in turn."""
 SURE_BEFORE = 1.0
 """A wait that joins less than this before a hint may not have subscribed by then."""
 
@@ -36,6 +36,7 @@ def check_hints(evidence: Evidence, account: str, life: Life) -> Iterator[Violat
     times = [at for at, _ in hint_checks(evidence, account, life)]
     for name, hinted_at in hint_times(evidence, account).items():
         sessions = [session for session in life.sessions if name in names_of(session)]
+        excuses = life.excuses.of([name])
         for before, at in pairwise([-math.inf, *hinted_at]):
             if bisect_right(times, at) - bisect_left(times, at - 120.0) >= HINTS_PER_MINUTE:
                 continue
@@ -44,9 +45,8 @@ def check_hints(evidence: Evidence, account: str, life: Life) -> Iterator[Violat
                 closed = min(life.perhaps_closed.get((session, name), math.inf), session.ends)
                 if not joined <= at <= closed or _has_other_ends(session):
                     continue
-                latest = _latest(
-                    evidence, session, life, name, at, is_first=before < at - LONG_AGO and joined < at - LONG_AGO
-                )
+                is_first = after(max(before, joined), LONG_AGO, excuses) < at
+                latest = _latest(evidence, session, life, name, at, is_first=is_first)
                 if latest <= closed and not _was_checked(life, name, at, latest):
                     text = f"{name[1]} was named at {offset(at)} and not checked by {offset(latest)}"
                     yield Violation("hint", text, session)

@@ -46,6 +46,7 @@ FOUND = {
         "busy",
         {"elsewhere", "newcomers", "sharing", *WATCHED} - {"hints"},
     ),
+    "oracle: a cool-down delays the check of a hint, and that one the check of the next": (4311, None, {"hints"}),
     "oracle: a second with more registrations than a page has rows is read until it is the same twice": (
         45,
         "busy",
