@@ -16,7 +16,7 @@ from airflow_provider_trackingmore.waiting.known_lists import (
 from airflow_provider_trackingmore.waiting.number_checks import NumberChecks
 from airflow_provider_trackingmore.waiting.planner import is_long, pages
 from airflow_provider_trackingmore.waiting.registry import Subscription
-from airflow_provider_trackingmore.waiting.schedule import Due
+from airflow_provider_trackingmore.waiting.schedule import Due, is_overdue
 
 
 class ListChecks:
@@ -117,12 +117,9 @@ class ListChecks:
     async def check_overdue(self) -> None:
         """Between two pages of a long list, check shipments that are late by an interval or need their last check."""
         now = self._clock()
+        if now < self._state.nothing_overdue_until:
+            return
         due = await self._state.find_due(now)
-        due.shipments = [
-            shipment
-            for shipment in due.shipments
-            if shipment.wants_full_check
-            or now - shipment.due_at > min(shipment.poke_interval, shipment.reconcile_seconds)
-        ]
+        due.shipments = [shipment for shipment in due.shipments if is_overdue(shipment, now)]
         if due.shipments and now >= self._state.health.paused_until:
             await self._numbers.check_most_urgent(due, now)

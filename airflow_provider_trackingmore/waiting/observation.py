@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_provider_trackingmore.api.json_values import parse_datetime, parse_int, parse_local_time, parse_text
 from airflow_provider_trackingmore.api.models import ShipmentStatus, delivery_time
@@ -14,8 +13,7 @@ _EARLIEST_OFFSET = timedelta(hours=12)
 """The earliest time zone is this far ahead of UTC: a local time is at most this much earlier than it reads in UTC."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """The state of a shipment at one check, without personal data.
 
     :param status: the vendor's status, as sent; None if TrackingMore does not know the shipment.

@@ -166,10 +166,11 @@ class Poller:
         self._wake_up_by(next_at)
 
     def _wake_up_by(self, at: float) -> None:
-        """Wake the poller if it would sleep past a time. It examines all shipments whenever it wakes up.
+        """Wake the poller if it would sleep past a time, or let it examine all shipments after the next page.
 
         :param at: when the next check is due, in event loop time.
         """
+        self._state.nothing_overdue_until = -math.inf
         if at < self._sleeps_until:
             self._wake.set()
 
@@ -261,6 +262,7 @@ class Poller:
         """Make the next call, or sleep until there is one to make."""
         self._wake.clear()
         state = self._state
+        state.nothing_overdue_until = -math.inf
         now = self._clock()
         if now < state.health.paused_until:
             await self._sleep_until(state.health.paused_until)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection
 
 from airflow_provider_trackingmore.api.limits import FILTER_NUMBERS
-from airflow_provider_trackingmore.waiting.cooperative import cooperatively
+from airflow_provider_trackingmore.waiting.cooperative import ITEMS_PER_SLICE, cooperatively, in_slices
 from airflow_provider_trackingmore.waiting.observation import NOT_REGISTERED, Observation
 from airflow_provider_trackingmore.waiting.registry import Subscription, WatchedShipment
 from airflow_provider_trackingmore.waiting.responses import ObservedPage
@@ -42,11 +42,13 @@ class Recorder:
         self._state.lists.cursor.note(updated_at, created_at, at=at, now=self._wall_clock())
         share = self._next_share() if spread else 1.0
         updated: dict[Subscription, None] = {}
-        async for row in cooperatively(page.rows):
-            shipment = self._state.registry.shipments.get(row.key)
-            if shipment is not None and row.observed is not None:
-                shipment.unlisted = False
-                updated |= dict.fromkeys(self._record(shipment, row.observed, row.created, at=at, share=share))
+        async for rows in in_slices(page.rows, ITEMS_PER_SLICE):
+            for row in rows:
+                shipment = self._state.registry.shipments.get(row.key)
+                if shipment is not None and row.observed is not None:
+                    shipment.unlisted = False
+                    for subscription in self._record(shipment, row.observed, row.created, at=at, share=share):
+                        updated[subscription] = None
         async for subscription in cooperatively(list(updated)):
             subscription.notify()
 

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from airflow_provider_trackingmore.api import endpoints
 from airflow_provider_trackingmore.api.envelope import Request
@@ -22,8 +23,7 @@ CACHED_TIMES = 4096
 FINAL_STATUSES = frozenset({ShipmentStatus.DELIVERED.value, ShipmentStatus.EXPIRED.value})
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedRow:
+class ObservedRow(NamedTuple):
     """One row of a response.
 
     :param key: the shipment, normalized.

@@ -53,6 +53,15 @@ def needs_full_check(shipment: WatchedShipment, now: float) -> bool:
     return shipment.full_check_due <= now + early or shipment.is_settling
 
 
+def is_overdue(shipment: WatchedShipment, now: float) -> bool:
+    """Tell whether a shipment that is due cannot wait until a long list has been read.
+
+    :param shipment: the shipment, with its ``due_at``.
+    :param now: event loop time in seconds.
+    """
+    return shipment.wants_full_check or now - shipment.due_at > min(shipment.poke_interval, shipment.reconcile_seconds)
+
+
 @dataclass(slots=True)
 class Due:
     """The shipments that are due at one time, and figures about all shipments.
@@ -60,6 +69,7 @@ class Due:
     :param shipments: the due shipments, each with its ``due_at``.
     :param stale: the due shipments that need a full check.
     :param next_at: when the next of the other shipments is due.
+    :param overdue_at: when the first of the due shipments is :func:`overdue <is_overdue>`.
     :param oldest_created: Unix seconds of the earliest known registration among all shipments.
     :param oldest_check: the oldest of all shipments' last checks, without those that were never checked.
     :param number_rate: checks per second that all shipments need, if each check is by number.
@@ -69,6 +79,7 @@ class Due:
     shipments: list[WatchedShipment] = field(default_factory=list)
     stale: list[WatchedShipment] = field(default_factory=list)
     next_at: float = math.inf
+    overdue_at: float = math.inf
     oldest_created: float = math.inf
     oldest_check: float = math.inf
     number_rate: float = 0.0
@@ -78,6 +89,15 @@ class Due:
     def listable(self) -> int:
         """How many of the due shipments appear in lists."""
         return sum(1 for shipment in self.shipments if not shipment.unlisted)
+
+    def nothing_overdue_until(self, now: float) -> float:
+        """Return until when no shipment can become overdue, unless there are new subscriptions.
+
+        A shipment that is checked after now cannot be late by an interval before the shortest interval is over.
+
+        :param now: when the shipments were examined, in event loop time.
+        """
+        return min(self.overdue_at, self.next_at, now + self.shortest_interval)
 
     @property
     def created_since(self) -> float:
@@ -117,6 +137,9 @@ class Due:
                 continue
             shipment.due_at = at
             self.shipments.append(shipment)
+            overdue_at = now if shipment.wants_full_check else at + interval
+            if overdue_at < self.overdue_at:
+                self.overdue_at = overdue_at
             if needs_full_check(shipment, now):
                 self.stale.append(shipment)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 
@@ -25,6 +26,7 @@ class PollerState:
     :param retries: the calls to retry.
     :param health: whether calls succeed.
     :param lists: how long the account's lists are, and when they may be requested.
+    :param nothing_overdue_until: until when no shipment can become overdue, in event loop time.
     """
 
     rng: random.Random
@@ -32,6 +34,7 @@ class PollerState:
     gathering: Gathering = field(default_factory=Gathering)
     retries: RetryQueue = field(default_factory=RetryQueue)
     lists: KnownLists = field(default_factory=KnownLists)
+    nothing_overdue_until: float = -math.inf
     health: AccountHealth = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,6 +46,9 @@ class PollerState:
         :param now: event loop time in seconds.
         """
         due = Due()
+        self.nothing_overdue_until = math.inf
         async for shipments in in_slices(list(self.registry.shipments.values()), SLICE_SIZE):
             due.add(shipments, now, self.lists.changes_checked_at)
+        # There may be new subscriptions since the scan began.
+        self.nothing_overdue_until = min(self.nothing_overdue_until, due.nothing_overdue_until(now))
         return due
