@@ -45,6 +45,10 @@ def deferred(waiting: ShipmentDeliveredSensor) -> TaskDeferred:
     return deferred_at_once(waiting)
 
 
+def many(number: int) -> list[dict[str, Any]]:
+    return [{"carrier_code": "usps", "tracking_number": f"SBX-DELIVERED-30D-{index:08}"} for index in range(number)]
+
+
 def deferred_at_once(waiting: ShipmentDeliveredSensor) -> TaskDeferred:
     with pytest.raises(TaskDeferred) as caught:
         waiting.execute({})  # type: ignore[arg-type]
@@ -116,6 +120,30 @@ def test_a_first_check_of_more_than_one_call_is_left_to_the_triggerer(sandbox: S
     deferral = deferred(sensor(parcels, deferrable=True))
     assert sandbox.calls() == []
     assert deferral.trigger.serialize()[1]["wait"]["first_check_at"] == 0.0
+
+
+def test_a_wait_that_mysql_may_be_unable_to_store_is_logged_with_its_size(
+    sandbox: SandboxProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    deferred(sensor(many(1_500), deferrable=True))
+    assert not caplog.records
+    size = len(json.dumps(deferred(sensor(many(3_000), deferrable=True)).trigger.serialize()[1]))
+    assert size > 60_000
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"for 3000 shipments takes {size} bytes" in caplog.text
+
+
+def test_a_wait_that_is_larger_than_the_administrator_allows_is_refused_before_any_call(
+    sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len(json.dumps(deferred(sensor(many(100), deferrable=True)).trigger.serialize()[1]))
+    # A deadline takes more or fewer digits each time.
+    monkeypatch.setenv("AIRFLOW__TRACKINGMORE__MAX_TRIGGER_BYTES", str(size - 20))
+    with pytest.raises(InvalidArgumentError, match=rf"100 shipments takes \d+ bytes.*= {size - 20}\. Wait for fewer"):
+        sensor(many(100), deferrable=True).execute({})  # type: ignore[arg-type]
+    monkeypatch.setenv("AIRFLOW__TRACKINGMORE__MAX_TRIGGER_BYTES", str(size + 20))
+    deferred(sensor(many(100), deferrable=True))
+    assert sandbox.calls() == []
 
 
 def test_airflow_waits_for_the_rest_of_the_timeout_and_a_little_longer(sandbox: SandboxProcess, seed: Seed) -> None:
