@@ -136,6 +136,9 @@ class Airflow:
             # A worker may notice only after this interval that its task has ended. With the default of 5 s, a deferral
             # can be over before the scheduler has seen it start; the scheduler then takes the task for killed.
             "workers__min_heartbeat_interval": "1",
+            # Many tasks that start at once keep the API server busy for longer than the default of 5 s, too. A worker
+            # that gives up leaves a task that is reported as failed, or seems to run forever.
+            "workers__execution_api_timeout": "60",
             "logging__worker_log_server_port": str(free_port()),
             "logging__trigger_log_server_port": str(free_port()),
             "usage_data_collection__enabled": "False",
