@@ -54,9 +54,9 @@ def needs_full_check(shipment: WatchedShipment, now: float) -> bool:
 
 
 def is_overdue(shipment: WatchedShipment, now: float) -> bool:
-    """Tell whether a shipment that is due cannot wait until a long list has been read.
+    """Tell whether a shipment must be checked before the rest of a long list is read.
 
-    :param shipment: the shipment, with its ``due_at``.
+    :param shipment: a shipment that :meth:`Due.add` has found to be due.
     :param now: event loop time in seconds.
     """
     return shipment.wants_full_check or now - shipment.due_at > min(shipment.poke_interval, shipment.reconcile_seconds)
@@ -91,11 +91,13 @@ class Due:
         return sum(1 for shipment in self.shipments if not shipment.unlisted)
 
     def nothing_overdue_until(self, now: float) -> float:
-        """Return until when no shipment can become overdue, unless there are new subscriptions.
+        """Return a time before which no shipment becomes overdue, unless there are new subscriptions.
 
-        A shipment that is checked after now cannot be late by an interval before the shortest interval is over.
+        A shipment that is checked in the meantime has its whole interval again, so it cannot be overdue before the
+        shortest interval has passed.
 
         :param now: when the shipments were examined, in event loop time.
+        :return: event loop time in seconds.
         """
         return min(self.overdue_at, self.next_at, now + self.shortest_interval)
 

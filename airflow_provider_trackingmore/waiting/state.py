@@ -26,7 +26,7 @@ class PollerState:
     :param retries: the calls to retry.
     :param health: whether calls succeed.
     :param lists: how long the account's lists are, and when they may be requested.
-    :param nothing_overdue_until: until when no shipment can become overdue, in event loop time.
+    :param nothing_overdue_until: no shipment becomes overdue before this event loop time.
     """
 
     rng: random.Random
